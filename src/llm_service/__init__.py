@@ -1,0 +1,3 @@
+"""A self-hosted gateway for large language models."""
+
+__version__ = "0.1.0"
