@@ -1,0 +1,31 @@
+"""The ways in which a model can be served."""
+
+from dataclasses import dataclass
+
+from llm_service.domain.usage import Price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One deployment that could serve a request: the provider's name and the model's name there."""
+
+    provider: str
+    upstream_model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """A model as a provider's catalogue describes it; ``None`` where the catalogue is silent.
+
+    ``created``: Unix seconds. ``context_tokens``, ``max_output_tokens``: tokens.
+    """
+
+    id: str
+    owned_by: str
+    created: int | None = None
+    name: str | None = None
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
+    price: Price | None = None
+    parameters: tuple[str, ...] = ()
+    input_modalities: tuple[str, ...] = ()

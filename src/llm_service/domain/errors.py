@@ -1,0 +1,218 @@
+"""Everything that can go wrong with a request, as one tree of classes with stable codes.
+
+    LLMServiceError
+    ├── CallerError            the request cannot be served as it is
+    │   ├── InvalidRequest         InvalidJson  InvalidValue  MissingParameter  ContextLengthExceeded
+    │   │                          ContentFiltered  RequestTooLarge
+    │   ├── InvalidApiKey
+    │   ├── NotLocal
+    │   └── NotFound               ModelNotFound  MethodNotAllowed
+    ├── GatewayError           we cannot serve it now
+    │   ├── Draining  NoDeploymentAvailable  DeadlineExceeded  StreamCancelled
+    │   └── InternalError
+    └── UpstreamError          the provider failed us
+        ├── UpstreamAuthFailed  UpstreamNoBalance  UpstreamRateLimited
+        ├── UpstreamInvalidResponse  UpstreamTimeout
+        └── StreamInterrupted
+
+Providers map their failures into this tree once; ``api/errors.py`` maps it out once.
+"""
+
+from typing import ClassVar, Literal
+
+Fault = Literal["caller", "gateway", "upstream"]
+
+
+class LLMServiceError(Exception):
+    """A failure with a stable ``code``; the message is shown to callers, so it never holds a secret or a prompt.
+
+    ``retryable``: the same request may succeed later. ``retry_after_s``: seconds to wait first, when known.
+    ``param``: the request field at fault, as a path (``messages[0].role``). ``provider``: whose failure it was.
+    """
+
+    code: ClassVar[str] = "internal_error"
+    fault: ClassVar[Fault] = "gateway"
+    retryable: bool = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        provider: str | None = None,
+        retryable: bool | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.provider = provider
+        self.retry_after_s = retry_after_s
+        if retryable is not None:
+            self.retryable = retryable
+
+
+class CallerError(LLMServiceError):
+    """The caller has to change something."""
+
+    fault = "caller"
+
+
+class InvalidRequest(CallerError):
+    """The body or a header does not make a valid request."""
+
+    code = "invalid_value"
+
+
+class InvalidJson(InvalidRequest):
+    """The body is not one JSON object."""
+
+    code = "invalid_json"
+
+
+class InvalidValue(InvalidRequest):
+    """A field has a wrong type or a value that cannot be used."""
+
+    code = "invalid_value"
+
+
+class MissingParameter(InvalidRequest):
+    """A required field is absent."""
+
+    code = "missing_required_parameter"
+
+
+class ContextLengthExceeded(InvalidRequest):
+    """Prompt and output cap do not fit the model's context window."""
+
+    code = "context_length_exceeded"
+
+
+class ContentFiltered(InvalidRequest):
+    """A content rule, ours or the provider's, refused the prompt."""
+
+    code = "content_filtered"
+
+
+class RequestTooLarge(InvalidRequest):
+    """The body is larger than accepted."""
+
+    code = "request_too_large"
+
+
+class InvalidApiKey(CallerError):
+    """A key was presented and is not known, or a key is required and none was presented."""
+
+    code = "invalid_api_key"
+
+
+class NotLocal(CallerError):
+    """No key was presented, and the request does not come from this machine in the way that needs none."""
+
+    code = "not_local"
+
+
+class NotFound(CallerError):
+    """There is no such address."""
+
+    code = "not_found"
+
+
+class ModelNotFound(NotFound):
+    """No provider serves a model of this name."""
+
+    code = "model_not_found"
+
+
+class MethodNotAllowed(NotFound):
+    """The address exists, the method does not."""
+
+    code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allowed: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.allowed = allowed
+
+
+class GatewayError(LLMServiceError):
+    """The service itself cannot serve the request."""
+
+    fault = "gateway"
+
+
+class InternalError(GatewayError):
+    """A defect of ours; its details are in the log under the request id."""
+
+    code = "internal_error"
+
+
+class Draining(GatewayError):
+    """The process is shutting down; another one, or a later one, can serve."""
+
+    code = "draining"
+    retryable = True
+
+
+class NoDeploymentAvailable(GatewayError):
+    """The model is known, but no deployment can serve it now."""
+
+    code = "no_deployment_available"
+    retryable = True
+
+
+class DeadlineExceeded(GatewayError):
+    """The caller's own deadline (``X-LLM-Timeout-S``) passed."""
+
+    code = "deadline_exceeded"
+
+
+class StreamCancelled(GatewayError):
+    """The stream was ended before its answer was complete, by its owner or by a hang-up."""
+
+    code = "stream_cancelled"
+
+
+class UpstreamError(LLMServiceError):
+    """The provider failed, or could not be reached."""
+
+    code = "upstream_error"
+    fault = "upstream"
+    retryable = True
+
+
+class UpstreamAuthFailed(UpstreamError):
+    """The provider refused the operator's credential. Never a 401 to the caller: it is not the caller's key."""
+
+    code = "upstream_auth_failed"
+    retryable = False
+
+
+class UpstreamNoBalance(UpstreamError):
+    """The operator's account at the provider has no money left."""
+
+    code = "upstream_no_balance"
+    retryable = False
+
+
+class UpstreamRateLimited(UpstreamError):
+    """The provider limits us."""
+
+    code = "upstream_rate_limited"
+
+
+class UpstreamInvalidResponse(UpstreamError):
+    """What the provider sent is not an answer."""
+
+    code = "upstream_invalid_response"
+
+
+class UpstreamTimeout(UpstreamError):
+    """The provider was silent for longer than its time-outs allow."""
+
+    code = "upstream_timeout"
+
+
+class StreamInterrupted(UpstreamError):
+    """The provider's stream broke off after content had been sent; nothing is retried after that."""
+
+    code = "stream_interrupted"

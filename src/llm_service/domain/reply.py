@@ -1,0 +1,64 @@
+"""One answer, shaped like HTTP: a head now, a body whole or as events, whether or not the client asked to stream."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from llm_service.domain.event import Event, Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What is known of an answer before its body: who serves it, under which names, at which try."""
+
+    provider: str
+    model: str
+    upstream_model: str
+    attempts: int = 1
+
+
+class Sink(Protocol):
+    """Who receives a generation: a door, a log, a follower. Neither method blocks."""
+
+    def write(self, batch: Sequence[Event]) -> None:
+        """Take the events of one socket read, in order."""
+
+    def end(self, outcome: Outcome) -> None:
+        """Nothing follows."""
+
+
+class Subscription(Protocol):
+    """A sink's hold on a reply."""
+
+    def pause(self) -> None:
+        """Send nothing for now: the sink's own reader is slow."""
+
+    def resume(self) -> None:
+        """Go on."""
+
+    def detach(self) -> None:
+        """The sink is gone. When the last one leaves, the generation is cancelled."""
+
+
+class Reply(ABC):
+    """The answer of a provider, of the cache, or of a log.
+
+    ``whole`` holds the answer's JSON verbatim when it came whole; no events are made of it until a reader wants some.
+    """
+
+    head: Head
+    whole: bytes | None = None
+    outcome: Outcome | None = None
+
+    @abstractmethod
+    def attach(self, sink: Sink, after: int = 0) -> Subscription:
+        """Send the events after number ``after`` to the sink, from now on."""
+
+    @abstractmethod
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """The events one by one, for readers that pull."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Give the answer up; does nothing when it has ended. Only for paths that never reach the terminal event."""

@@ -1,0 +1,98 @@
+"""What a field of an options class says about itself, so that messages, JSON Schema and docs come from one place.
+
+port: Annotated[int, Bounds(at_least=0, at_most=65535), Doc("Port to listen on.")] = 8080
+"""
+
+import re
+from collections.abc import Mapping, Sized
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Doc:
+    """What the setting means, in a sentence or two."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confidential:
+    """The values may hold secrets (headers do): they are masked wherever settings are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """A word that a later version may accept here."""
+
+    word: str
+
+
+class Rule(Protocol):
+    """What a value must fulfil beyond its type. A message never repeats the value: it may be a secret."""
+
+    def problem(self, value: Any) -> str | None:
+        """What is wrong with the value, as the end of a sentence that begins with its name."""
+
+    def json_schema(self) -> Mapping[str, object]:
+        """The same in the words of JSON Schema, as far as they reach."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Bounds of a number, in the unit that its name says."""
+
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+
+    def problem(self, value: float) -> str | None:
+        if self.at_least is not None and value < self.at_least:
+            return f"must be at least {self.at_least}"
+        if self.above is not None and value <= self.above:
+            return f"must be above {self.above}"
+        if self.at_most is not None and value > self.at_most:
+            return f"must be at most {self.at_most}"
+        return None
+
+    def json_schema(self) -> Mapping[str, object]:
+        words = {"minimum": self.at_least, "exclusiveMinimum": self.above, "maximum": self.at_most}
+        return {word: bound for word, bound in words.items() if bound is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class NotEmpty:
+    """At least one item in a list."""
+
+    def problem(self, value: Sized) -> str | None:
+        return None if len(value) else "must have at least one item"
+
+    def json_schema(self) -> Mapping[str, object]:
+        return {"minItems": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A text that matches a regular expression as a whole; `means` describes it to a human."""
+
+    regex: str
+    means: str
+
+    def problem(self, value: str) -> str | None:
+        return None if re.fullmatch(self.regex, value, re.ASCII) else f"must be {self.means}"
+
+    def json_schema(self) -> Mapping[str, object]:
+        return {"pattern": f"^(?:{self.regex})$"}
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderSafe:
+    """A credential that travels in a header: visible ASCII, no blank."""
+
+    def problem(self, value: str) -> str | None:
+        if re.fullmatch(r"[!-~]+", value):
+            return None
+        return "must be visible ASCII characters without blanks or line ends (was it copied with some?)"
+
+    def json_schema(self) -> Mapping[str, object]:
+        return {}

@@ -1,0 +1,114 @@
+"""What a provider is to the pipeline, and what a provider's own dialect has to say: four conversions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from llm_service.domain import Candidate, Event, LLMServiceError, ModelInfo, ModelRequest, Outcome, Reply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamCall:
+    """One request for one deployment. ``deadline_s``: seconds that the caller still gives it, ``None`` for no end."""
+
+    request: ModelRequest
+    candidate: Candidate
+    deadline_s: float | None = None
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What a provider says of the operator's account, from endpoints that cost nothing.
+
+    ``balance_usd`` and ``limit_remaining_usd``: ``None`` where there is no such figure. ``usable``: calls will not be
+    refused for money. ``detail``: further figures as the provider names them.
+    """
+
+    usable: bool
+    balance: Decimal | None = None
+    currency: str | None = None
+    limit_remaining_usd: Decimal | None = None
+    detail: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+class Provider(Protocol):
+    """Whom we buy from. ``name`` is the key in the configuration and the label in metrics alike."""
+
+    name: str
+
+    async def chat(self, call: UpstreamCall) -> Reply:
+        """The answer, as soon as its first content is there. Any operation: chat, completion, embedding.
+
+        Raises LLMServiceError when the provider fails before that. Cancelling the caller aborts the upstream.
+        """
+
+    async def list_models(self) -> Sequence[ModelInfo]:
+        """The provider's catalogue. Raises LLMServiceError."""
+
+    async def account(self) -> Account:
+        """The state of the operator's account. Raises LLMServiceError. Costs nothing."""
+
+    async def aclose(self) -> None:
+        """Abort what runs and close the connections."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamRequest:
+    """What a dialect makes of a request: where it goes, and its body. ``path`` follows the base URL.
+
+    ``base_url`` is set when it goes to another one than the configured (DeepSeek's beta).
+    """
+
+    path: str
+    body: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    base_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A whole answer in OpenAI's form. ``raw`` are the upstream's bytes where nothing had to be changed."""
+
+    raw: bytes
+    outcome: Outcome
+
+
+class ChunkReader(Protocol):
+    """Turns the events of one upstream stream into ours; keeps the state of that stream, does no I/O."""
+
+    has_content: bool
+    """Something that a reader would see has come: text, reasoning, a tool call, a refusal, audio."""
+
+    def read(self, data: bytes) -> Sequence[Event]:
+        """One event's data. Holds finish and usage back; raises LLMServiceError for an error event or a broken one."""
+
+    def close(self, *, done: bool) -> tuple[Sequence[Event], Outcome]:
+        """The stream has ended (``done``: by ``[DONE]``): the terminal events, and the outcome.
+
+        Raises LLMServiceError when the answer is not complete.
+        """
+
+    def outcome_so_far(self) -> Outcome:
+        """What is known when a stream is broken off: usage seen, finish reason, ids."""
+
+
+class Dialect(Protocol):
+    """A provider's way of speaking: pure conversions, tested against transcripts without a network."""
+
+    def request(self, call: UpstreamCall) -> UpstreamRequest:
+        """Raises InvalidValue for what the provider cannot do."""
+
+    def answer(self, raw: bytes, call: UpstreamCall) -> Answer:
+        """A whole answer of status 200. Raises LLMServiceError for an error inside it, or when it is none."""
+
+    def reader(self, call: UpstreamCall) -> ChunkReader:
+        """A reader for a stream of status 200."""
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> LLMServiceError:
+        """The error of a status that is not 200."""
+
+    def models(self, raw: bytes) -> Sequence[ModelInfo]:
+        """The catalogue, from the body of ``GET {base}/models``."""

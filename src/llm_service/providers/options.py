@@ -1,0 +1,134 @@
+"""Settings of the providers: where an upstream is, the credential for it, and how long to wait."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+from urllib.parse import urlsplit
+
+from llm_service.domain import Bounds, Confidential, Doc, HeaderSafe, Pattern, Reserved, Secret
+
+ProviderKind = Literal["openrouter", "deepseek", "openai_compatible"]
+
+_LONGEST_S = 86400
+_HEADER_NAME = Pattern(
+    r"(?i:(?!(?:host|connection|content-length|content-type|transfer-encoding|te|trailer|upgrade|expect|accept-encoding)$)"
+    r"[!#$%&'*+.^_`|~0-9a-z-]+)",
+    "a header name, and none that the service sets itself (host, content-length, content-type, ...)",
+)
+_HEADER_VALUE = Pattern(r"[!-~](?:[\t -~]*[!-~])?", "visible ASCII characters, without a line end")
+_QUERY_NAME = Pattern(r"[A-Za-z0-9._~-]+", "a query parameter's name")
+_TITLE = Pattern(r"[!-~](?:[ -~]*[!-~])?", "one line of ASCII characters")
+_SERVER = Pattern(r"[a-z0-9][a-z0-9._-]*", "the name of a row of the provider catalogue, such as vllm")
+
+
+@dataclass(frozen=True, slots=True)
+class HttpUrl:
+    """An absolute http or https address; credentials, query and fragment have settings of their own or no meaning."""
+
+    def problem(self, value: str) -> str | None:
+        if not value.isascii() or not value.isprintable() or " " in value:
+            return "must be an address of printable ASCII characters without blanks"
+        try:
+            parts = urlsplit(value)
+            reachable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            reachable = False
+        if not reachable:
+            return "must be an http:// or https:// address"
+        if "@" in parts.netloc:
+            return "must not carry credentials: a key belongs into api_key"
+        if "?" in value or "#" in value:
+            return "must not carry a query or a fragment: parameters belong into query"
+        return None
+
+    def json_schema(self) -> Mapping[str, object]:
+        return {"format": "uri", "pattern": "^(https?://[^@?#]+|\\$\\{.*|file:.*)$"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeoutOptions:
+    """How long to wait for an upstream, all in seconds."""
+
+    connect_s: Annotated[
+        float, Bounds(above=0, at_most=_LONGEST_S), Doc("Longest wait for a connection, TLS included.")
+    ] = 5.0
+    first_chunk_s: Annotated[
+        float,
+        Bounds(above=0, at_most=_LONGEST_S),
+        Doc("Streams only: longest wait from sending to the first content; comments do not count."),
+    ] = 120.0
+    idle_s: Annotated[
+        float,
+        Bounds(above=0, at_most=_LONGEST_S),
+        Doc("Streams only: longest silence after the first content; comments count as life."),
+    ] = 180.0
+    total_s: Annotated[
+        float, Bounds(above=0, at_most=_LONGEST_S), Doc("Longest duration of a whole request, streams included.")
+    ] = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderOptions:
+    """One provider: its upstream, its credential and its own limits."""
+
+    kind: Annotated[
+        ProviderKind | None,
+        Reserved("anthropic"),
+        Doc("Dialect of the upstream. Unset: the provider's name if it is a kind, else `openai_compatible`."),
+    ] = None
+    server: Annotated[
+        str | None,
+        _SERVER,
+        Doc("Row of the provider catalogue with the server's habits. Unset: the row of the provider's name, if any."),
+    ] = None
+    api_key: Annotated[
+        Secret | None,
+        HeaderSafe(),
+        Doc("Credential for the upstream; `OPENROUTER_API_KEY` and `DEEPSEEK_API_KEY` set it for these providers."),
+    ] = None
+    base_url: Annotated[
+        str | None,
+        HttpUrl(),
+        Doc(
+            "Address that the paths of the API are appended to. Unset: the public address of the kind or of the server; "
+            "`OPENROUTER_BASE_URL` and `DEEPSEEK_BASE_URL` set it for these providers."
+        ),
+    ] = None
+    timeouts: TimeoutOptions = field(default_factory=TimeoutOptions)
+    max_connections: Annotated[
+        int, Bounds(at_least=1, at_most=100_000), Doc("Most connections to this upstream at the same time.")
+    ] = 1000
+    headers: Annotated[
+        Mapping[Annotated[str, _HEADER_NAME], Annotated[str, _HEADER_VALUE]],
+        Confidential(),
+        Doc("Further headers of every request to the upstream; the values are treated as secrets."),
+    ] = field(default_factory=dict, repr=False)
+    query: Annotated[
+        Mapping[Annotated[str, _QUERY_NAME], str],
+        Confidential(),
+        Doc("Further query parameters of every request to the upstream (Azure's `api-version`), treated as secrets."),
+    ] = field(default_factory=dict, repr=False)
+    app_title: Annotated[str | None, _TITLE, Doc("OpenRouter only: name of your application in its rankings.")] = None
+    app_url: Annotated[str | None, HttpUrl(), Doc("OpenRouter only: address of your application in its rankings.")] = None
+    ca_file: Annotated[
+        Path | None, Doc("PEM file with the certificate authorities to trust. Unset: those of the system.")
+    ] = None
+    enabled: Annotated[bool, Doc("Off, the provider is kept in the configuration and gets no request.")] = True
+
+    def completed(self, name: str) -> "ProviderOptions":
+        """The same with what the provider's name and kind imply: `kind` is always set, `base_url` where it is known."""
+        kind = self.kind or _kind_of(name)
+        base_url = self.base_url or DEFAULT_BASE_URLS.get(kind)
+        return replace(self, kind=kind, base_url=base_url.rstrip("/") if base_url else None)
+
+
+DEFAULT_BASE_URLS: Mapping[ProviderKind, str] = {
+    "openrouter": "https://openrouter.ai/api/v1",
+    "deepseek": "https://api.deepseek.com",
+}
+
+
+def _kind_of(name: str) -> ProviderKind:
+    kinds: tuple[ProviderKind, ...] = get_args(ProviderKind)
+    return next((kind for kind in kinds if kind == name), "openai_compatible")

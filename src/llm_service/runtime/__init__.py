@@ -1,0 +1,7 @@
+"""What the process is given: time, ids, owned background work, its data directory."""
+
+from llm_service.runtime.clock import Clock, SystemClock, TimerHandle
+from llm_service.runtime.ids import IdSource, RandomIds
+from llm_service.runtime.tasks import Rest, Tasks, begin
+
+__all__ = ["Clock", "IdSource", "RandomIds", "Rest", "SystemClock", "Tasks", "TimerHandle", "begin"]

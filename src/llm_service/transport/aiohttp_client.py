@@ -1,0 +1,194 @@
+"""The transport on aiohttp: one session for each provider, one task for each request, bytes pushed to the receiver."""
+
+import asyncio
+import ssl
+import zlib
+from typing import Any, Final
+
+import aiohttp
+from aiohttp import hdrs
+from yarl import URL
+
+from llm_service.runtime import Tasks
+from llm_service.transport.base import Flow, HttpHead, HttpRequest, Receiver, TransportError
+
+DECODED_PIECE_BYTES: Final = 256 * 1024
+HEAD_LINE_BYTES: Final = 16 * 1024
+IDLE_CONNECTION_S: Final = 15.0
+
+
+class AiohttpTransport:
+    """A pooled HTTP/1.1 client: keep-alive, verified TLS, no redirects, no cookies, no proxy from the environment.
+
+    ``max_connections`` bounds the connections to the provider; further requests wait their turn, for as long as
+    their caller lets them. Construct it on the running event loop.
+    """
+
+    def __init__(self, *, max_connections: int, tasks: Tasks, tls: ssl.SSLContext | None = None) -> None:
+        self._tasks = tasks
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=max_connections, keepalive_timeout=IDLE_CONNECTION_S, ssl=tls if tls is not None else True
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            raise_for_status=False,
+            skip_auto_headers=(hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE),
+            max_line_size=HEAD_LINE_BYTES,
+            max_field_size=HEAD_LINE_BYTES,
+        )
+        self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
+        self._urls: dict[str, URL] = {}
+        self._calls: set[_Call] = set()
+
+    def send(self, request: HttpRequest, receiver: Receiver) -> Flow:
+        """Send the request now; see :class:`Transport`."""
+        call = _Call(self, request, receiver)
+        self._calls.add(call)
+        call.task = self._tasks.spawn(call.run(), name="upstream call")
+        return call
+
+    def open(self, request: HttpRequest) -> Any:
+        """The request as aiohttp's context manager."""
+        return self._session.request(
+            request.method,
+            self._url(request.url),
+            data=request.body,
+            headers=request.headers,
+            allow_redirects=False,
+            timeout=self._timeout(request.connect_s),
+        )
+
+    def forget(self, call: "_Call") -> None:
+        """The call has ended."""
+        self._calls.discard(call)
+
+    def _url(self, url: str) -> URL:
+        known = self._urls.get(url)
+        if known is None:
+            known = URL(url)
+            if len(self._urls) < 256:  # a provider has a few addresses; only ids in paths make more
+                self._urls[url] = known
+        return known
+
+    def _timeout(self, connect_s: float) -> aiohttp.ClientTimeout:
+        timeout = self._timeouts.get(connect_s)
+        if timeout is None:
+            timeout = self._timeouts[connect_s] = aiohttp.ClientTimeout(
+                total=None, connect=None, sock_read=None, sock_connect=connect_s
+            )
+        return timeout
+
+    async def aclose(self) -> None:
+        """Abort what runs and close all connections."""
+        for call in tuple(self._calls):
+            call.abort()
+        await self._session.close()
+
+
+class _Call:
+    """One request on its way: its task reads the answer and tells the receiver."""
+
+    __slots__ = ("_aborted", "_decoder", "_receiver", "_request", "_response", "_resumed", "_transport", "task")
+
+    def __init__(self, transport: AiohttpTransport, request: HttpRequest, receiver: Receiver) -> None:
+        self._transport = transport
+        self._request = request
+        self._receiver = receiver
+        self._response: aiohttp.ClientResponse | None = None
+        self._decoder: Any = None
+        self._resumed: asyncio.Event | None = None
+        self._aborted = False
+        self.task: asyncio.Task[None] | None = None
+
+    def pause(self) -> None:
+        if self._resumed is None:
+            self._resumed = asyncio.Event()
+        self._resumed.clear()
+
+    def resume(self) -> None:
+        if self._resumed is not None:
+            self._resumed.set()
+
+    def abort(self) -> None:
+        self._aborted = True
+        if self._response is not None:
+            self._response.close()
+        if self.task is not None and self.task is not asyncio.current_task():
+            self.task.cancel()
+
+    async def run(self) -> None:
+        try:
+            await self._exchange()
+        except asyncio.CancelledError:
+            if not self._aborted:
+                raise
+        except (aiohttp.ClientError, OSError, TimeoutError, zlib.error) as error:
+            if not self._aborted:
+                self._receiver.error(failure_of(error, answered=self._response is not None))
+        finally:
+            if self._response is not None:
+                self._response.close()  # gives a connection back that was read to its end, and ends any other
+            self._transport.forget(self)
+
+    async def _exchange(self) -> None:
+        self._response = response = await self._transport.open(self._request)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        self._decoder = decoder_of(headers.get("content-encoding"))
+        self._receiver.head(HttpHead(response.status, headers))
+        receive = self._receiver.body if self._decoder is None else self._decode
+        content = response.content
+        while not self._aborted:
+            data = await content.readany()
+            if not data:
+                break
+            receive(data)
+            if self._resumed is not None:
+                await self._resumed.wait()
+        if not self._aborted:
+            self._finish()
+
+    def _decode(self, data: bytes) -> None:
+        """Hand on what the bytes decode to, in bounded pieces, so that a bomb meets the receiver's own bounds."""
+        while data and not self._aborted:
+            piece = self._decoder.decompress(data, DECODED_PIECE_BYTES)
+            data = self._decoder.unconsumed_tail
+            if piece:
+                self._receiver.body(piece)
+
+    def _finish(self) -> None:
+        if self._decoder is not None and not self._decoder.eof:
+            raise aiohttp.ClientPayloadError("the compressed body is not complete")
+        self._receiver.end()
+
+
+def decoder_of(encoding: str | None) -> Any:
+    """A decoder for the content encoding; ``None`` where there is none to undo.
+
+    Raises ClientPayloadError for an encoding that was not asked for and is not understood.
+    """
+    if encoding is None or encoding.lower() in ("", "identity"):
+        return None
+    if encoding.lower() in ("gzip", "x-gzip", "deflate"):
+        return zlib.decompressobj(wbits=47)  # gzip or zlib, by the first bytes
+    raise aiohttp.ClientPayloadError(f"the body's encoding {encoding[:40]!r} was not asked for")
+
+
+def failure_of(error: Exception, *, answered: bool) -> TransportError:
+    """aiohttp's errors in the port's words; the messages name no address and no header."""
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return TransportError("connect_timeout", "no connection within connect_s", sent=False)
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+        return TransportError("tls", "TLS failed: certificate or handshake refused", sent=False)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return TransportError("connect", f"cannot connect: {error.strerror or 'refused'}", sent=False)
+    if isinstance(error, aiohttp.ClientResponseError):
+        return TransportError("protocol", "the answer is not HTTP as it should be", sent=True)
+    if isinstance(error, zlib.error):
+        return TransportError("protocol", "the compressed body is broken", sent=True)
+    said = "the connection closed before the answer was complete" if answered else "the connection closed unanswered"
+    return TransportError("disconnected", said, sent=True)
+
+
+__all__ = ["AiohttpTransport"]

@@ -1,0 +1,80 @@
+"""The narrow port to the upstreams: send a request, be told of head, body, end or error; pause, resume, abort."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, Protocol
+
+Method = Literal["GET", "POST"]
+FailureKind = Literal["connect", "connect_timeout", "tls", "disconnected", "protocol", "too_large", "pool"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """One request to an upstream. ``headers`` are complete but for Host and Content-Length."""
+
+    method: Method
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None = None
+    connect_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class HttpHead:
+    """The head of an upstream's answer; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+class TransportError(Exception):
+    """The exchange with the upstream failed below HTTP, or its HTTP could not be understood.
+
+    ``sent``: bytes of the request may have reached the upstream, so that it may already work and bill.
+    """
+
+    def __init__(self, kind: FailureKind, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.kind: FailureKind = kind
+        self.sent = sent
+
+
+class Receiver(Protocol):
+    """Whoever asked. Calls come from the event loop, one at a time: ``head``, ``body`` any number of times, then
+    ``end`` or ``error``. After ``abort`` no further call comes."""
+
+    def head(self, head: HttpHead) -> None:
+        """The answer's head has come."""
+
+    def body(self, data: bytes) -> None:
+        """A piece of the body, content encoding undone, as large as one socket read left it."""
+
+    def end(self) -> None:
+        """The body is complete."""
+
+    def error(self, error: TransportError) -> None:
+        """Nothing more comes, and the answer is not complete."""
+
+
+class Flow(Protocol):
+    """The hold on a request that was sent."""
+
+    def pause(self) -> None:
+        """Read no further from the upstream; what is buffered meanwhile is bounded."""
+
+    def resume(self) -> None:
+        """Go on reading."""
+
+    def abort(self) -> None:
+        """Close the connection to the upstream at once. Does nothing after the end."""
+
+
+class Transport(Protocol):
+    """A pooled HTTP client for one provider."""
+
+    def send(self, request: HttpRequest, receiver: Receiver) -> Flow:
+        """Send the request now; redirects are not followed, and nothing is retried."""
+
+    async def aclose(self) -> None:
+        """Abort what runs and close all connections."""
