@@ -34,25 +34,32 @@ from llm_service.domain.errors import (
 )
 from llm_service.domain.event import TERMINAL, Event, EventKind, Outcome, OutcomeStatus
 from llm_service.domain.reply import Head, Reply, Sink, Subscription
+from llm_service.domain.secret import MASK, Secret
+from llm_service.domain.setting import Bounds, Confidential, Doc, HeaderSafe, NotEmpty, Pattern, Reserved, Rule
 from llm_service.domain.usage import Cost, CostSource, Price, Usage
 
 __all__ = [
+    "MASK",
     "TERMINAL",
     "Body",
+    "Bounds",
     "Caller",
     "CallerError",
     "Candidate",
+    "Confidential",
     "ContentFiltered",
     "ContextLengthExceeded",
     "Cost",
     "CostSource",
     "Credentials",
     "DeadlineExceeded",
+    "Doc",
     "Draining",
     "Event",
     "EventKind",
     "GatewayError",
     "Head",
+    "HeaderSafe",
     "InternalError",
     "InvalidApiKey",
     "InvalidJson",
@@ -65,15 +72,20 @@ __all__ = [
     "ModelNotFound",
     "ModelRequest",
     "NoDeploymentAvailable",
+    "NotEmpty",
     "NotFound",
     "NotLocal",
     "Operation",
     "Outcome",
     "OutcomeStatus",
+    "Pattern",
     "Price",
     "Reply",
     "RequestTooLarge",
+    "Reserved",
+    "Rule",
     "Scope",
+    "Secret",
     "Sink",
     "StreamCancelled",
     "StreamInterrupted",

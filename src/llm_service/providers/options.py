@@ -18,6 +18,7 @@ _HEADER_NAME = Pattern(
 )
 _HEADER_VALUE = Pattern(r"[!-~](?:[\t -~]*[!-~])?", "visible ASCII characters, without a line end")
 _QUERY_NAME = Pattern(r"[A-Za-z0-9._~-]+", "a query parameter's name")
+# Titles, names and models stay in ASCII: they travel in headers, addresses and metric labels.
 _TITLE = Pattern(r"[!-~](?:[ -~]*[!-~])?", "one line of ASCII characters")
 _SERVER = Pattern(r"[a-z0-9][a-z0-9._-]*", "the name of a row of the provider catalogue, such as vllm")
 
@@ -91,7 +92,7 @@ class ProviderOptions:
         str | None,
         HttpUrl(),
         Doc(
-            "Address that the paths of the API are appended to. Unset: the public address of the kind or of the server; "
+            "Address that the paths of the API are appended to. Unset: the public address of the kind or server; "
             "`OPENROUTER_BASE_URL` and `DEEPSEEK_BASE_URL` set it for these providers."
         ),
     ] = None
@@ -110,7 +111,9 @@ class ProviderOptions:
         Doc("Further query parameters of every request to the upstream (Azure's `api-version`), treated as secrets."),
     ] = field(default_factory=dict, repr=False)
     app_title: Annotated[str | None, _TITLE, Doc("OpenRouter only: name of your application in its rankings.")] = None
-    app_url: Annotated[str | None, HttpUrl(), Doc("OpenRouter only: address of your application in its rankings.")] = None
+    app_url: Annotated[str | None, HttpUrl(), Doc("OpenRouter only: address of your application in its rankings.")] = (
+        None
+    )
     ca_file: Annotated[
         Path | None, Doc("PEM file with the certificate authorities to trust. Unset: those of the system.")
     ] = None

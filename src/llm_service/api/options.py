@@ -1,0 +1,69 @@
+"""Settings of the doors: where the service listens and who may come in."""
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+
+from llm_service.domain import Bounds, Doc, HeaderSafe, Pattern, Secret
+
+_HOST = Pattern(r"[A-Za-z0-9.:%_-]+", "a host name or an IP address")
+_ORIGIN = Pattern(
+    r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", "an origin such as https://chat.example.com"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """Where the service listens, what it accepts and where it keeps its data."""
+
+    host: Annotated[
+        str,
+        _HOST,
+        Doc("Address to listen on. On another than loopback the service starts only with an `auth.admin_key`."),
+    ] = "127.0.0.1"
+    port: Annotated[int, Bounds(at_least=0, at_most=65535), Doc("Port to listen on; 0 takes a free one.")] = 8080
+    data_dir: Annotated[
+        Path | None,
+        Doc("Folder for what the service keeps. Unset: `$XDG_STATE_HOME/llm-service` or `~/.local/state/llm-service`."),
+    ] = None
+    max_body_bytes: Annotated[
+        int,
+        Bounds(at_least=1024, at_most=1024**3),
+        Doc("Largest request body that is read; a larger one is answered with 413."),
+    ] = 10 * 1024 * 1024
+    keep_alive_s: Annotated[
+        float,
+        Bounds(at_least=0.1, at_most=3600),
+        Doc("Pause after which a stream without content gets a comment line, and the longest wait for its head."),
+    ] = 10.0
+    shutdown_grace_s: Annotated[
+        float, Bounds(at_least=0, at_most=86400), Doc("How long running requests may go on after SIGTERM.")
+    ] = 30.0
+    allowed_origins: Annotated[
+        tuple[Annotated[str, _ORIGIN], ...],
+        Doc("Web origins, besides the service's own, whose pages may call it."),
+    ] = ()
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can reach the service."""
+        if self.host.lower() == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False  # a name that is resolved later may be anything
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthOptions:
+    """Who may use the service."""
+
+    admin_key: Annotated[
+        Secret | None, HeaderSafe(), Doc("Key that opens everything, the admin interface included.")
+    ] = None
+    required: Annotated[
+        Literal["auto", "always"],
+        Doc("`auto`: requests from this machine need no key when the service listens on loopback; `always`: all do."),
+    ] = "auto"

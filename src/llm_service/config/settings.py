@@ -1,0 +1,39 @@
+"""The whole tree of settings: every room's options, composed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from llm_service.api import AuthOptions, ServerOptions
+from llm_service.domain import Doc, Pattern
+from llm_service.observability import ObservabilityOptions
+from llm_service.pipeline import ModelOptions
+from llm_service.providers import ProviderOptions
+
+_PROVIDER_NAME = Pattern(
+    r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+    "a name of letters, digits, '.', '_' and '-' (it is the first part of provider/model)",
+)
+_MODEL_NAME = Pattern(r"[!-~]{1,256}", "a name without blanks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything an operator can set; each part is an options class of the room that it configures."""
+
+    server: ServerOptions = field(default_factory=ServerOptions)
+    auth: AuthOptions = field(default_factory=AuthOptions)
+    sandbox: Annotated[
+        Literal["auto", "on", "off"],
+        Doc(
+            "Simulated providers beside the service. `auto`: only on loopback, without a configuration file and "
+            "without a configured provider."
+        ),
+    ] = "auto"
+    providers: Annotated[
+        Mapping[Annotated[str, _PROVIDER_NAME], ProviderOptions], Doc("The configured providers by name.")
+    ] = field(default_factory=dict)
+    models: Annotated[
+        Mapping[Annotated[str, _MODEL_NAME], ModelOptions], Doc("Model names of your own, and what serves them.")
+    ] = field(default_factory=dict)
+    observability: ObservabilityOptions = field(default_factory=ObservabilityOptions)

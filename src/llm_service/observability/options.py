@@ -1,0 +1,19 @@
+"""Settings of what the service tells about itself."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from llm_service.domain import Doc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservabilityOptions:
+    """How the service logs."""
+
+    log_format: Annotated[
+        Literal["auto", "json", "text"], Doc("`auto`: readable lines on a terminal, JSON lines elsewhere.")
+    ] = "auto"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Doc("The least important kind of line that is written.")
+    ] = "info"
+    log_content: Annotated[bool, Doc("Write prompts and answers into the log. Off, no content is ever logged.")] = False
