@@ -1,6 +1,6 @@
 """Makes a virtual environment from lock files: ``make_environment.py ENVIRONMENT CHECKOUT LAYER...``.
 
-A layer is ``requirements/LAYER.lock``; ``LAYER?`` is wanted, not needed. Runs on a bare Python 3.11 with the standard library alone.
+A layer is ``requirements/LAYER.lock``; ``LAYER?`` is wanted, not needed. Needs a bare Python 3.11, nothing else.
 """
 
 import fcntl
@@ -112,7 +112,7 @@ def without_venv() -> str:
 
 def run(command: Sequence[str]) -> bool:
     """Runs a program with no input, its output where ours goes; true when it succeeded."""
-    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr).returncode == 0
+    return subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stdout=sys.stderr).returncode == 0
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def only_one(path: Path) -> Iterator[None]:
     """Holds the environment's lock; the kernel gives it back when the holder dies, whichever way."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = open(path.parent / f".{path.name}.lock", "w")  # noqa: SIM115  (closed by the with below)
+        lock = path.with_name(f".{path.name}.lock").open("w")
     except OSError as error:
         raise CannotMakeError(
             f"The Python environment cannot be made in {path.parent}: {error.strerror}.\n"
@@ -145,7 +145,8 @@ def make(environment: Environment, layers: Sequence[str]) -> None:
             continue
         if not environment.install(name) and name == layer:
             raise CannotMakeError(
-                f"requirements/{name}.lock could not be installed, see above. Is there a network, or a package index that pip knows?"
+                f"requirements/{name}.lock could not be installed, see above.\n"
+                "It takes a network, or a package index that pip knows of."
             )
     environment.finish()
 

@@ -1,0 +1,75 @@
+"""Rules about imports: down the floor plan, through the front door, without circles, on top of the file."""
+
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+
+from tests.architecture.plan import HEAVY_LIBRARIES, MAY_IMPORT_LATE, PACKAGE, may_import, rooms
+from tests.architecture.source import Import, Module, Package, exports
+
+
+def unknown_rooms(package: Package) -> Iterator[str]:
+    for room in sorted({module.room for module in package.values()} - rooms() - {""}):
+        yield f"{PACKAGE}/{room} has no place in the floor plan"
+
+
+def wrong_arrows(package: Package) -> Iterator[str]:
+    """Imports that do not point down, those under ``TYPE_CHECKING`` and inside functions included."""
+    for module, imported in _across_rooms(package):
+        if imported.room not in rooms() or module.room not in rooms():
+            continue  # reported by unknown_rooms
+        if not may_import(module.room, imported.room):
+            yield module.at(imported.line, f"{module.room} may not import {imported.room}")
+
+
+def side_doors(package: Package) -> Iterator[str]:
+    """Imports from another room that do not go through what its ``__init__`` exports."""
+    for module, imported in _across_rooms(package):
+        door = f"{PACKAGE}.{imported.room}"
+        if imported.module != door or imported.name is None:
+            yield module.at(imported.line, f"write: from {door} import <what it exports>, not {imported.module}")
+        elif imported.name not in exports(package, str(imported.room)):
+            yield module.at(imported.line, f"{door} does not export {imported.name}")
+
+
+def relative_imports(package: Package) -> Iterator[str]:
+    for module in package.values():
+        for imported in module.imports:
+            if imported.module.startswith("."):
+                yield module.at(imported.line, f"an import names its module in full, not {imported.module}")
+
+
+def late_imports(package: Package) -> Iterator[str]:
+    """Imports inside functions, but of the heavy libraries."""
+    for module in package.values():
+        if module.room in MAY_IMPORT_LATE:
+            continue
+        for imported in module.imports:
+            if imported.inside_function and imported.library not in HEAVY_LIBRARIES:
+                yield module.at(imported.line, f"import {imported.module} at the top of the file")
+
+
+def circles(package: Package) -> Iterator[str]:
+    """The first circle of modules that import each other, wherever the imports stand."""
+    graph = {name: set(_targets(package, module)) for name, module in package.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        yield "a circle: " + " -> ".join(reversed(error.args[1]))
+
+
+def _across_rooms(package: Package) -> Iterator[tuple[Module, Import]]:
+    for module in package.values():
+        for imported in module.imports:
+            if imported.room is not None and imported.room != module.room:
+                yield module, imported
+
+
+def _targets(package: Package, module: Module) -> Iterator[str]:
+    for imported in module.imports:
+        if imported.library != PACKAGE:
+            continue
+        target = imported.module.removeprefix(PACKAGE).removeprefix(".")
+        submodule = f"{target}.{imported.name}".removeprefix(".")
+        target = submodule if submodule in package else target
+        if target in package:
+            yield target

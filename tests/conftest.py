@@ -1,0 +1,41 @@
+"""What holds for every test: no network but loopback, bounded generators, honest skips."""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+pytest_plugins = ["tests.support.evidence", "tests.support.network", "tests.support.skips"]
+
+# Nothing of the developer's own environment may change what a test sees.
+_FOREIGN_PREFIXES = ("LLM_SERVICE_", "OPENAI_", "LANGCHAIN_", "LANGSMITH_")
+_FOREIGN_NAMES = frozenset(("REDIS_URL", "DATABASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"))
+_OURS = "LLM_SERVICE_TEST_"
+
+settings.register_profile("bounded", max_examples=60, deadline=None, print_blob=True)
+settings.register_profile("ci", parent=settings.get_profile("bounded"), derandomize=True)
+settings.register_profile("full", max_examples=2_000, deadline=None, print_blob=True)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="every seed and soak as well, and the evidence of it")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name in tuple(os.environ):
+        foreign = name.upper() in _FOREIGN_NAMES or name.startswith(_FOREIGN_PREFIXES)
+        if foreign and not name.startswith(_OURS):
+            del os.environ[name]
+    if config.getoption("--full"):
+        settings.load_profile("full")
+    else:
+        settings.load_profile("ci" if os.environ.get("CI") else "bounded")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--full"):
+        return
+    full = [item for item in items if item.get_closest_marker("full")]
+    if full:
+        config.hook.pytest_deselected(items=full)
+        items[:] = [item for item in items if item not in full]

@@ -1,0 +1,66 @@
+"""Tests reach loopback and nothing else: an audit hook refuses every other connection and name look-up."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+import pytest
+
+_LOCAL_NAMES = frozenset(("", "localhost", "ip6-localhost"))
+
+
+class NetworkRefused(RuntimeError):
+    """A test tried to leave this machine."""
+
+
+@dataclass(slots=True)
+class Guard:
+    """Refuses while it is closed, and remembers what it refused: a swallowed refusal fails the test all the same."""
+
+    closed: bool = False
+    refused: list[str] = field(default_factory=list)
+
+    def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
+        if not self.closed or event not in ("socket.connect", "socket.getaddrinfo", "socket.sendto"):
+            return
+        host = arguments[0] if event == "socket.getaddrinfo" else host_of(arguments[1])
+        if not is_local(host):
+            self.refused.append(f"{event} {host!r}")
+            raise NetworkRefused(f"A test may reach loopback only, not {host!r}.")
+
+
+def host_of(address: object) -> object:
+    """The host of a socket address; a Unix socket's path has none."""
+    return address[0] if isinstance(address, tuple) else None
+
+
+def is_local(host: object) -> bool:
+    if isinstance(host, bytes):
+        host = host.decode("idna")
+    if host is None or str(host).lower() in _LOCAL_NAMES:
+        return True
+    try:
+        address = ip_address(str(host).partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return bool(mapped.is_loopback or mapped.is_unspecified)
+
+
+@pytest.fixture(scope="session")
+def network_guard() -> Guard:
+    """One for the process: an audit hook cannot be taken away again, so it is opened and closed instead."""
+    guard = Guard()
+    sys.addaudithook(guard)
+    return guard
+
+
+@pytest.fixture(autouse=True)
+def no_network(request: pytest.FixtureRequest, network_guard: Guard) -> Iterator[None]:
+    network_guard.closed = request.node.get_closest_marker("live") is None
+    network_guard.refused.clear()
+    yield
+    network_guard.closed = False
+    if network_guard.refused:
+        pytest.fail(f"tried to leave this machine: {', '.join(network_guard.refused)}", pytrace=False)
