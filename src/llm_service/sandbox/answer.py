@@ -1,0 +1,150 @@
+"""The answer to a request, before any provider's wire shape: thoughts, text, tool calls, finish reason, token counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import orjson
+
+from llm_service.sandbox.ask import Ask
+from llm_service.sandbox.behaviour import Behaviour
+from llm_service.sandbox.content.calls import ToolCall, chosen_calls, forced_calls, last_tool_result
+from llm_service.sandbox.content.dice import Dice
+from llm_service.sandbox.content.pieces import pieces
+from llm_service.sandbox.content.schema import value_for
+from llm_service.sandbox.content.text import answer_text, filler, thought_text, tool_result_text
+from llm_service.sandbox.content.unicode import SEPARATORS, UNICODE
+
+DEFAULT_OUTPUT_CAP = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class CallPieces:
+    """A tool call whose arguments are cut into output tokens; the opener counts as one more."""
+
+    name: str
+    arguments: tuple[str, ...]
+
+    @property
+    def tokens(self) -> int:
+        return len(self.arguments) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One alternative, as pieces of one token each."""
+
+    index: int
+    reasoning: tuple[str, ...] = ()
+    content: tuple[str, ...] = ()
+    calls: tuple[CallPieces, ...] = ()
+    finish: str = "stop"
+
+    @property
+    def tokens(self) -> int:
+        return len(self.reasoning) + len(self.content) + sum(call.tokens for call in self.calls)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Token counts; cached is a part of input, reasoning a part of output."""
+
+    input: int
+    cached: int
+    output: int
+    reasoning: int
+
+    @property
+    def total(self) -> int:
+        return self.input + self.output
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """All choices and what they count."""
+
+    choices: tuple[Choice, ...]
+    counts: Counts
+
+
+def compose(ask: Ask, *, seed: int, thinks: bool, behaviour: Behaviour, cached_unit: int = 128) -> Answer:
+    """The answer to a request: the same for the same seed, request and behaviour."""
+    key = b"%d/" % seed + ask.digest
+    thinks = (thinks or behaviour.on("thinking") or behaviour.on("reasoning-only")) and not behaviour.on("no-thinking")
+    choices = tuple(
+        _choice(ask, index=index, prompt=prompt, dice=Dice(key + b"/%d" % index), thinks=thinks, behaviour=behaviour)
+        for index, prompt in enumerate(prompt for prompt in ask.prompts for _ in range(ask.n))
+    )
+    total = ask.input_tokens
+    forced = behaviour.count("cached")
+    cached = _cached_tokens(ask, cached_unit) if forced is None else min(forced, total)
+    output = sum(choice.tokens for choice in choices)
+    return Answer(choices, Counts(total, cached, output, sum(len(choice.reasoning) for choice in choices)))
+
+
+def _choice(ask: Ask, *, index: int, prompt: str, dice: Dice, thinks: bool, behaviour: Behaviour) -> Choice:
+    calls = _calls(ask, dice.fork("calls"), behaviour)
+    thought = tuple(pieces(thought_text(prompt, dice.fork("thought")))) if thinks else ()
+    text = "" if calls or behaviour.on("reasoning-only") else _text(ask, prompt, dice.fork("text"), behaviour)
+    text, stopped = _stopped(text, ask.stop)
+    content = tuple(pieces(text))
+    tokens = behaviour.count("tokens")
+    if tokens is not None and not calls:
+        content = tuple(filler(prompt, dice, tokens=tokens))
+    made = Choice(
+        index, thought, content, tuple(CallPieces(call.name, tuple(pieces(call.arguments))) for call in calls)
+    )
+    made = _capped(made, ask.output_cap or DEFAULT_OUTPUT_CAP)
+    if made.finish != "length" and calls and not stopped:
+        made = replace(made, finish="tool_calls")
+    forced = behaviour.word("finish")
+    return replace(made, finish=forced) if forced else made
+
+
+def _calls(ask: Ask, dice: Dice, behaviour: Behaviour) -> tuple[ToolCall, ...]:
+    if behaviour.on("tool-call"):
+        return forced_calls(ask, dice)
+    return () if behaviour.on("tools-missing") else chosen_calls(ask, dice)
+
+
+def _text(ask: Ask, prompt: str, dice: Dice, behaviour: Behaviour) -> str:
+    if behaviour.on("no-content"):
+        return ""
+    if ask.response_format == "json_schema" and ask.schema is not None:
+        return orjson.dumps(value_for(ask.schema, dice)).decode()
+    if ask.response_format == "json_object":
+        return orjson.dumps({"answer": answer_text(prompt, dice), "sandbox": True}).decode()
+    if (result := last_tool_result(ask)) is not None:
+        return tool_result_text(*result)
+    extra = (UNICODE if behaviour.on("unicode") else "") + (SEPARATORS if behaviour.on("separators") else "")
+    return extra + answer_text(prompt, dice)
+
+
+def _stopped(text: str, stop: tuple[str, ...]) -> tuple[str, bool]:
+    ends = [at for word in stop if (at := text.find(word)) >= 0]
+    return (text[: min(ends)], True) if ends else (text, False)
+
+
+def _capped(choice: Choice, cap: int) -> Choice:
+    """The first `cap` tokens, in the order in which they are sent."""
+    if choice.tokens <= cap:
+        return choice
+    reasoning = choice.reasoning[:cap]
+    content = choice.content[: cap - len(reasoning)]
+    left = cap - len(reasoning) - len(content)
+    calls: list[CallPieces] = []
+    for call in choice.calls:
+        if left <= 0:
+            break
+        calls.append(CallPieces(call.name, call.arguments[: left - 1]))
+        left -= calls[-1].tokens
+    return replace(choice, reasoning=reasoning, content=content, calls=tuple(calls), finish="length")
+
+
+def _cached_tokens(ask: Ask, unit: int) -> int:
+    """Later turns of a conversation hit the prompt cache: all before the last assistant message, in whole units."""
+    answered = [at for at, message in enumerate(ask.messages) if message.get("role") == "assistant"]
+    if not answered:
+        return 0
+    before = replace(ask, messages=ask.messages[: answered[-1]]).input_tokens
+    return before // unit * unit

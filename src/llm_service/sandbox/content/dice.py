@@ -1,0 +1,60 @@
+"""Choices that look random and are the same for the same key, in every process and on every machine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_BLOCK_BYTES = 64
+
+
+class Dice:
+    """A stream of choices derived from a key by BLAKE2b."""
+
+    __slots__ = ("_block", "_blocks", "_key", "_used")
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._block = hashlib.blake2b(key).digest()
+        self._blocks = 1
+        self._used = 0
+
+    def below(self, limit: int) -> int:
+        """A whole number from 0 up to, not including, `limit`."""
+        size = 2 if limit <= 0x1_0000 else 8
+        if self._used + size > _BLOCK_BYTES:
+            self._block = hashlib.blake2b(self._block + self._blocks.to_bytes(8, "big")).digest()
+            self._blocks += 1
+            self._used = 0
+        number = int.from_bytes(self._block[self._used : self._used + size], "big")
+        self._used += size
+        return number % limit
+
+    def between(self, low: int, high: int) -> int:
+        """A whole number from `low` to `high`, both included."""
+        return low + self.below(high - low + 1)
+
+    def pick(self, options: Sequence[T]) -> T:
+        """One of the options."""
+        return options[self.below(len(options))]
+
+    def fork(self, label: str) -> Dice:
+        """Independent dice for a part, so that one part's choices do not move the next one's."""
+        return Dice(self._key + b"/" + label.encode())
+
+    def hex(self, length: int) -> str:
+        """Hexadecimal digits."""
+        return hashlib.blake2b(self._key + b"/hex", digest_size=min(64, (length + 1) // 2)).hexdigest()[:length]
+
+    def word(self, length: int) -> str:
+        """Letters and digits, as in ids."""
+        return "".join(_ALPHANUMERIC[self.below(62)] for _ in range(length))
+
+    def uuid(self) -> str:
+        """A UUID in version 4's form."""
+        digits = self.hex(32)
+        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) % 4]}{digits[17:20]}-{digits[20:]}"

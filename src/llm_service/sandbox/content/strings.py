@@ -1,0 +1,56 @@
+"""Strings that fit a JSON schema's format, pattern and length."""
+
+from __future__ import annotations
+
+from llm_service.sandbox.content.dice import Dice
+from llm_service.sandbox.content.pattern import matching
+from llm_service.sandbox.messages import Json
+
+_WORDS = (
+    "amber",
+    "birch",
+    "cedar",
+    "delta",
+    "ember",
+    "fjord",
+    "grove",
+    "harbor",
+    "island",
+    "juniper",
+    "kettle",
+    "lagoon",
+)
+
+
+def string_for(schema: Json, dice: Dice, words: list[str]) -> str:
+    """A string for the schema; a word given beforehand is used up when it fits."""
+    pattern, kind = schema.get("pattern"), schema.get("format")
+    if isinstance(pattern, str):
+        return matching(pattern, dice)
+    if isinstance(kind, str) and (text := _formatted(kind, dice)) is not None:
+        return text
+    lowest, highest = int(schema.get("minLength", 0)), schema.get("maxLength")
+    text = words.pop(0) if words else dice.pick(_WORDS)
+    while len(text) < lowest:
+        text += " " + dice.pick(_WORDS)
+    return text[: int(highest)] if isinstance(highest, int) else text
+
+
+def _formatted(kind: str, dice: Dice) -> str | None:
+    day = f"20{dice.between(20, 29)}-{dice.between(1, 12):02}-{dice.between(1, 28):02}"
+    time = f"{dice.below(24):02}:{dice.below(60):02}:{dice.below(60):02}Z"
+    word = dice.pick(_WORDS)
+    made = {
+        "date": day,
+        "time": time,
+        "date-time": f"{day}T{time}",
+        "duration": f"P{dice.between(1, 9)}D",
+        "email": f"{word}@example.com",
+        "hostname": f"{word}.example.com",
+        "uri": f"https://example.com/{word}",
+        "url": f"https://example.com/{word}",
+        "uuid": dice.uuid(),
+        "ipv4": f"192.0.2.{dice.between(1, 254)}",
+        "ipv6": f"2001:db8::{dice.between(1, 9999):x}",
+    }
+    return made.get(kind)

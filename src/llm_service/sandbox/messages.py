@@ -1,0 +1,131 @@
+"""What comes in (a request) and what goes out (a row of steps that the connection plays), as plain values."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+Json = dict[str, Any]
+Headers = tuple[tuple[str, str], ...]
+
+JSON_TYPE = ("content-type", "application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, whole; header names are in lower case."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+    @classmethod
+    def build(cls, *, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Request:
+        """Split the target into path and query."""
+        path, _, query = target.partition("?")
+        return cls(method, path, dict(parse_qsl(query)) if query else {}, headers, body)
+
+
+class Transfer(enum.Enum):
+    """How the end of a body is told."""
+
+    LENGTH = "length"
+    CHUNKED = "chunked"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Status line and headers; `length` is announced with Transfer.LENGTH alone."""
+
+    status: int
+    headers: Headers = ()
+    transfer: Transfer = Transfer.CHUNKED
+    length: int = 0
+
+    def encode(self) -> bytes:
+        """The bytes on the wire, empty line included."""
+        lines = [f"HTTP/1.1 {self.status} {reason(self.status)}"]
+        lines.extend(f"{name}: {value}" for name, value in self.headers)
+        if self.transfer is Transfer.LENGTH:
+            lines.append(f"content-length: {self.length}")
+        elif self.transfer is Transfer.CHUNKED:
+            lines.append("transfer-encoding: chunked")
+        else:
+            lines.append("connection: close")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Bytes of the body: one write and, in a chunked body, one HTTP chunk."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Bytes for the wire as they are, whatever the framing says."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """The beginning of an HTTP chunk that promises one byte more than ever comes."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Silence; None lasts until the client has gone."""
+
+    seconds: float | None
+
+
+class Stop(enum.Enum):
+    """An end of the connection that is not the proper one."""
+
+    CLOSE = "close"  # FIN, whatever the framing still owes
+    RESET = "reset"  # RST
+    SILENT = "silent"  # the body ends properly, then FIN although keep-alive was promised
+
+
+Step = Head | Data | Raw | Partial | Wait | Stop
+
+
+class Ending(enum.Enum):
+    """How an exchange came to its end, as the journal names it."""
+
+    COMPLETED = "completed"
+    BROKEN = "broken"  # by us, as the behaviour asked for
+    CANCELLED = "cancelled"  # the client went away
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Either `whole`, a complete answer for one write, or `steps`, played one by one. `ended` hears of the end once."""
+
+    whole: bytes | None = None
+    steps: Iterable[Step] = ()
+    ended: Callable[[Ending], None] | None = None
+
+
+def complete(status: int, body: bytes, headers: Headers = (JSON_TYPE,)) -> Reply:
+    """A whole answer with its length."""
+    return Reply(whole=Head(status, headers, Transfer.LENGTH, len(body)).encode() + body)
+
+
+def reason(status: int) -> str:
+    """The reason phrase, also for numbers that only content networks use."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unassigned"
