@@ -1,5 +1,6 @@
 """Settings of the providers: where an upstream is, the credential for it, and how long to wait."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,16 +12,34 @@ from llm_service.domain import Bounds, Confidential, Doc, HeaderSafe, Pattern, R
 ProviderKind = Literal["openrouter", "deepseek", "openai_compatible"]
 
 _LONGEST_S = 86400
-_HEADER_NAME = Pattern(
-    r"(?i:(?!(?:host|connection|content-length|content-type|transfer-encoding|te|trailer|upgrade|expect|accept-encoding)$)"
-    r"[!#$%&'*+.^_`|~0-9a-z-]+)",
-    "a header name, and none that the service sets itself (host, content-length, content-type, ...)",
+_HEADER_NAME = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110, section 5.6.2
+_OWN_HEADERS = frozenset(
+    (
+        *("accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host"),
+        *("keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+    )
 )
 _HEADER_VALUE = Pattern(r"[!-~](?:[\t -~]*[!-~])?", "visible ASCII characters, without a line end")
 _QUERY_NAME = Pattern(r"[A-Za-z0-9._~-]+", "a query parameter's name")
 # Titles, names and models stay in ASCII: they travel in headers, addresses and metric labels.
+_QUERY_VALUE = Pattern(r"[ -~]*", "printable ASCII characters")
 _TITLE = Pattern(r"[!-~](?:[ -~]*[!-~])?", "one line of ASCII characters")
 _SERVER = Pattern(r"[a-z0-9][a-z0-9._-]*", "the name of a row of the provider catalogue, such as vllm")
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderName:
+    """A header that an operator may add: none of those that carry the framing of a message."""
+
+    def problem(self, value: str) -> str | None:
+        if not re.fullmatch(_HEADER_NAME, value):
+            return "must be a header name"
+        if value.lower() in _OWN_HEADERS:
+            return "is a header that the service sets itself"
+        return None
+
+    def json_schema(self) -> Mapping[str, object]:
+        return {"pattern": f"^{_HEADER_NAME}$"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +63,7 @@ class HttpUrl:
         return None
 
     def json_schema(self) -> Mapping[str, object]:
-        return {"format": "uri", "pattern": "^(https?://[^@?#]+|\\$\\{.*|file:.*)$"}
+        return {"format": "uri", "pattern": "^https?://[^@/?#]+(/[^?#]*)?$"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +120,12 @@ class ProviderOptions:
         int, Bounds(at_least=1, at_most=100_000), Doc("Most connections to this upstream at the same time.")
     ] = 1000
     headers: Annotated[
-        Mapping[Annotated[str, _HEADER_NAME], Annotated[str, _HEADER_VALUE]],
+        Mapping[Annotated[str, HeaderName()], Annotated[str, _HEADER_VALUE]],
         Confidential(),
         Doc("Further headers of every request to the upstream; the values are treated as secrets."),
     ] = field(default_factory=dict, repr=False)
     query: Annotated[
-        Mapping[Annotated[str, _QUERY_NAME], str],
+        Mapping[Annotated[str, _QUERY_NAME], Annotated[str, _QUERY_VALUE]],
         Confidential(),
         Doc("Further query parameters of every request to the upstream (Azure's `api-version`), treated as secrets."),
     ] = field(default_factory=dict, repr=False)

@@ -1,0 +1,45 @@
+"""Settings that the service is to have and this version does not: named, so that a message can say so."""
+
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
+
+LATER = frozenset(
+    (
+        "alerts",
+        "auth.hash_key",
+        "cache",
+        "filters",
+        "idempotency",
+        "ledger",
+        "limits",
+        "models.*.deployments.*.weight",
+        "models.*.fallbacks",
+        "models.*.strategy",
+        "observability.metrics_key_label",
+        "observability.metrics_open",
+        "observability.otlp_endpoint",
+        "providers.*.max_retries",
+        "routing",
+        "server.admin_port",
+        "server.tls",
+        "server.workers",
+        "store",
+        "streams",
+    )
+)
+"""Paths as `shape.walk` gives them. One that becomes available is deleted here."""
+
+
+def is_later(parts: Sequence[str]) -> bool:
+    """Whether a path, whole or by its beginning, is one of `LATER`."""
+    return any(_begins_with(parts, later.split(".")) for later in LATER)
+
+
+def _begins_with(parts: Sequence[str], later: Sequence[str]) -> bool:
+    return len(parts) >= len(later) and all(want in ("*", part) for part, want in zip(parts, later, strict=False))
+
+
+def suggestion(name: str, known: Collection[str]) -> str:
+    """The nearest known name as the end of a sentence, nothing when none is near."""
+    near = get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -1,0 +1,127 @@
+"""What the options classes say about their fields, as a tree that the reader, the JSON Schema and the docs walk."""
+
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+
+from llm_service.domain import Confidential, Doc, Reserved, Rule, Secret
+
+_LEAF_TYPES = (str, int, float, bool, Path, Secret)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A single value: its Python type, the words it is limited to (if any), and its rules."""
+
+    type: type
+    choices: tuple[str, ...] = ()
+    reserved: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list of values of one shape."""
+
+    item: "Shape"
+    rules: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MapOf:
+    """A map from names that the operator chooses; `confidential` when the values may hold secrets."""
+
+    key: Leaf
+    value: "Shape"
+    confidential: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """An options class with its settings by name."""
+
+    options: type
+    settings: Mapping[str, "Setting"]
+
+    @property
+    def doc(self) -> str:
+        return (self.options.__doc__ or "").partition("\n")[0]
+
+
+Shape: TypeAlias = Leaf | ListOf | MapOf | Group
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One field of an options class."""
+
+    name: str
+    shape: Shape
+    doc: str
+    required: bool
+    default: Any = None
+
+    @property
+    def unit(self) -> str:
+        """Units live in names."""
+        suffix = self.name.rpartition("_")[2]
+        return {"s": "seconds", "bytes": "bytes"}.get(suffix, "")
+
+
+def describe(options: type) -> Group:
+    """The tree of settings under an options class. Raises TypeError for a field of a type that no setting can have."""
+    hints = get_type_hints(options, include_extras=True)
+    return Group(options, {item.name: _setting(item, hints[item.name]) for item in fields(options)})
+
+
+def walk(group: Group, path: str = "") -> Iterator[tuple[str, Setting]]:
+    """Every setting below the group with its path; `*` stands for a name of the operator's or a place in a list."""
+    for setting in group.settings.values():
+        below = f"{path}.{setting.name}" if path else setting.name
+        yield below, setting
+        shape: Shape = setting.shape
+        while isinstance(shape, (ListOf, MapOf)):
+            below, shape = f"{below}.*", shape.item if isinstance(shape, ListOf) else shape.value
+        if isinstance(shape, Group):
+            yield from walk(shape, below)
+
+
+def _setting(item: "Field[Any]", hint: Any) -> Setting:
+    shape, notes = _shape(hint)
+    docs = [note.text for note in notes if isinstance(note, Doc)]
+    doc = docs[0] if docs else shape.doc if isinstance(shape, Group) else ""
+    if item.default_factory is not MISSING:
+        return Setting(item.name, shape, doc, required=False, default=item.default_factory())
+    required = item.default is MISSING
+    return Setting(item.name, shape, doc, required=required, default=None if required else item.default)
+
+
+def _shape(hint: Any) -> tuple[Shape, tuple[object, ...]]:
+    """The shape that a type hint means, and the notes of its `Annotated`."""
+    hint, notes = (hint.__origin__, hint.__metadata__) if get_origin(hint) is Annotated else (hint, ())
+    hint = _without_none(hint)
+    rules = tuple(note for note in notes if hasattr(note, "problem"))
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint in _LEAF_TYPES:
+        return Leaf(hint, rules=rules), notes
+    if origin is Literal:
+        reserved = tuple(note.word for note in notes if isinstance(note, Reserved))
+        return Leaf(str, choices=arguments, reserved=reserved, rules=rules), notes
+    if origin is tuple and arguments[1:] == (...,):
+        return ListOf(_shape(arguments[0])[0], rules), notes
+    if origin is not None and issubclass(origin, Mapping):
+        key, value = _shape(arguments[0])[0], _shape(arguments[1])[0]
+        if isinstance(key, Leaf):
+            return MapOf(key, value, confidential=any(isinstance(note, Confidential) for note in notes)), notes
+    if isinstance(hint, type) and is_dataclass(hint):
+        return describe(hint), notes
+    raise TypeError(f"{hint} cannot be the type of a setting")
+
+
+def _without_none(hint: Any) -> Any:
+    if get_origin(hint) not in (Union, types.UnionType):
+        return hint
+    kept = [part for part in get_args(hint) if part is not type(None)]
+    return kept[0] if len(kept) == 1 else hint
