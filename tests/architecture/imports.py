@@ -1,5 +1,6 @@
 """Rules about imports: down the floor plan, through the front door, without circles, on top of the file."""
 
+import ast
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
@@ -25,7 +26,11 @@ def side_doors(package: Package) -> Iterator[str]:
     """Imports from another room that do not go through what its ``__init__`` exports."""
     for module, imported in _across_rooms(package):
         door = f"{PACKAGE}.{imported.room}"
-        if imported.module != door or imported.name is None:
+        if imported.module == PACKAGE and imported.name is not None:
+            for name, line in _asked_of(module, imported.bound):
+                if name not in exports(package, imported.name):
+                    yield module.at(line, f"{door} does not export {name}")
+        elif imported.module != door or imported.name is None:
             yield module.at(imported.line, f"write: from {door} import <what it exports>, not {imported.module}")
         elif imported.name not in exports(package, str(imported.room)):
             yield module.at(imported.line, f"{door} does not export {imported.name}")
@@ -62,6 +67,13 @@ def _across_rooms(package: Package) -> Iterator[tuple[Module, Import]]:
         for imported in module.imports:
             if imported.room is not None and imported.room != module.room:
                 yield module, imported
+
+
+def _asked_of(module: Module, name: str) -> Iterator[tuple[str, int]]:
+    """Attributes that the module takes from a name."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == name:
+            yield node.attr, node.lineno
 
 
 def _targets(package: Package, module: Module) -> Iterator[str]:

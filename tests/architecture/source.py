@@ -11,10 +11,11 @@ from tests.architecture.plan import PACKAGE
 
 @dataclass(frozen=True)
 class Import:
-    """``from module import name``; name is None for ``import module``."""
+    """``from module import name``; name is None for ``import module``. ``bound`` is what it is called here."""
 
     module: str
     name: str | None
+    bound: str
     line: int
     inside_function: bool
 
@@ -93,10 +94,16 @@ def bound_names(node: ast.stmt) -> set[str]:
 def _imports(node: ast.AST, *, inside_function: bool) -> Iterator[Import]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import):
-            yield from (Import(alias.name, None, child.lineno, inside_function) for alias in child.names)
+            yield from (
+                Import(alias.name, None, alias.asname or alias.name, child.lineno, inside_function)
+                for alias in child.names
+            )
         elif isinstance(child, ast.ImportFrom):
             module = "." * child.level + (child.module or "")
-            yield from (Import(module, alias.name, child.lineno, inside_function) for alias in child.names)
+            yield from (
+                Import(module, alias.name, alias.asname or alias.name, child.lineno, inside_function)
+                for alias in child.names
+            )
         else:
             deeper = inside_function or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             yield from _imports(child, inside_function=deeper)

@@ -97,6 +97,10 @@ BREACHES = {
             "runtime/a.py": "from llm_service.domain import A",
         },
     ),
+    "a name that another room does not export, by the room's name": (
+        imports.side_doors,
+        {"domain/__init__.py": "", "runtime/a.py": "from llm_service import domain\nA = domain.chat.A"},
+    ),
     "a relative import": (imports.relative_imports, {"domain/a.py": "from .chat import A"}),
     "an import inside a function": (imports.late_imports, {"domain/a.py": "def f():\n    import json"}),
     "an import inside a method": (
@@ -158,7 +162,8 @@ KEPT = {
     "domain/__init__.py": "from llm_service.domain.chat import A\n__all__ = ['A']",
     "domain/chat.py": "from collections.abc import Mapping\nA: Mapping[str, int] = {}\nJson = dict[str, int]\n",
     "runtime/clock.py": "import time\nfrom llm_service.domain import A\ndef now():\n    return time.monotonic()",
-    "api/a.py": "import random\nfrom llm_service import __version__\ndef f(dice: random.Random, seen):\n    seen.add(dice)",
+    "api/a.py": "import random\nfrom llm_service import __version__\ndef f(dice: random.Random, s):\n    s.add(dice)",
+    "api/b.py": "from llm_service import domain\nB = domain.A",
     "tokens/a.py": "def f():\n    import kitoken\n    return kitoken",
     "providers/a.py": "from random import Random\nR: tuple = ()\ndef f(R):\n    R.append(Random(1))",
     "cli.py": "import typer\nfrom llm_service.sandbox import Sandbox\napp = typer.Typer()",
