@@ -112,3 +112,10 @@ class Dialect(Protocol):
 
     def models(self, raw: bytes) -> Sequence[ModelInfo]:
         """The catalogue, from the body of ``GET {base}/models``."""
+
+    @property
+    def account_paths(self) -> Sequence[str]:
+        """The free addresses, below the base URL, that tell of the operator's account."""
+
+    def account(self, bodies: Sequence[bytes]) -> Account:
+        """The account, from the bodies of those addresses in their order."""

@@ -126,7 +126,7 @@ class _Call:
                 raise
         except (aiohttp.ClientError, OSError, TimeoutError, zlib.error) as error:
             if not self._aborted:
-                self._receiver.error(failure_of(error, answered=self._response is not None))
+                self._receiver.on_error(failure_of(error, answered=self._response is not None))
         finally:
             if self._response is not None:
                 self._response.close()  # gives a connection back that was read to its end, and ends any other
@@ -136,8 +136,8 @@ class _Call:
         self._response = response = await self._transport.open(self._request)
         headers = {name.lower(): value for name, value in response.headers.items()}
         self._decoder = decoder_of(headers.get("content-encoding"))
-        self._receiver.head(HttpHead(response.status, headers))
-        receive = self._receiver.body if self._decoder is None else self._decode
+        self._receiver.on_head(HttpHead(response.status, headers))
+        receive = self._receiver.on_body if self._decoder is None else self._decode
         content = response.content
         while not self._aborted:
             data = await content.readany()
@@ -155,12 +155,12 @@ class _Call:
             piece = self._decoder.decompress(data, DECODED_PIECE_BYTES)
             data = self._decoder.unconsumed_tail
             if piece:
-                self._receiver.body(piece)
+                self._receiver.on_body(piece)
 
     def _finish(self) -> None:
         if self._decoder is not None and not self._decoder.eof:
             raise aiohttp.ClientPayloadError("the compressed body is not complete")
-        self._receiver.end()
+        self._receiver.on_end()
 
 
 def decoder_of(encoding: str | None) -> Any:

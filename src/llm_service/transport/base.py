@@ -41,19 +41,19 @@ class TransportError(Exception):
 
 
 class Receiver(Protocol):
-    """Whoever asked. Calls come from the event loop, one at a time: ``head``, ``body`` any number of times, then
-    ``end`` or ``error``. After ``abort`` no further call comes."""
+    """Whoever asked. Calls come from the event loop, one at a time: ``on_head``, ``on_body`` any number of times,
+    then ``on_end`` or ``on_error``. After ``abort`` no further call comes."""
 
-    def head(self, head: HttpHead) -> None:
+    def on_head(self, head: HttpHead) -> None:
         """The answer's head has come."""
 
-    def body(self, data: bytes) -> None:
+    def on_body(self, data: bytes) -> None:
         """A piece of the body, content encoding undone, as large as one socket read left it."""
 
-    def end(self) -> None:
+    def on_end(self) -> None:
         """The body is complete."""
 
-    def error(self, error: TransportError) -> None:
+    def on_error(self, error: TransportError) -> None:
         """Nothing more comes, and the answer is not complete."""
 
 

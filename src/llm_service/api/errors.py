@@ -1,0 +1,74 @@
+"""Errors on their way out: one table from the error tree to what each surface says."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from llm_service import domain
+from llm_service.domain import LLMServiceError
+
+
+class Spoken(NamedTuple):
+    """What REST says of an error class: the HTTP status and OpenAI's error type."""
+
+    status: int
+    type: str
+
+
+TABLE: Final[Mapping[type[LLMServiceError], Spoken]] = MappingProxyType(
+    {
+        domain.CallerError: Spoken(400, "invalid_request_error"),
+        domain.InvalidApiKey: Spoken(401, "authentication_error"),
+        domain.NotLocal: Spoken(403, "permission_error"),
+        domain.NotFound: Spoken(404, "invalid_request_error"),
+        domain.MethodNotAllowed: Spoken(405, "invalid_request_error"),
+        domain.RequestTooLarge: Spoken(413, "invalid_request_error"),
+        domain.UpstreamRateLimited: Spoken(429, "rate_limit_error"),
+        domain.InternalError: Spoken(500, "internal_error"),
+        domain.UpstreamError: Spoken(502, "upstream_error"),
+        domain.GatewayError: Spoken(503, "service_unavailable"),
+        domain.UpstreamNoBalance: Spoken(503, "service_unavailable"),
+        domain.UpstreamTimeout: Spoken(504, "timeout"),
+        domain.DeadlineExceeded: Spoken(504, "timeout"),
+        LLMServiceError: Spoken(500, "internal_error"),
+    }
+)
+
+
+def spoken(error: LLMServiceError) -> Spoken:
+    """The row of the error's class, or of the nearest class above it."""
+    for ancestor in type(error).__mro__:
+        row = TABLE.get(ancestor)
+        if row is not None:
+            return row
+    raise AssertionError("the root of the tree has a row")
+
+
+def error_object(error: LLMServiceError, *, request_id: str) -> dict[str, Any]:
+    """The contract's error body, for every surface."""
+    return {
+        "error": {"message": error.message, "type": spoken(error).type, "param": error.param, "code": error.code},
+        "request_id": request_id,
+        "provider": error.provider,
+        "retryable": error.retryable,
+    }
+
+
+def error_body(error: LLMServiceError, *, request_id: str) -> bytes:
+    """The error body as JSON."""
+    return orjson.dumps(error_object(error, request_id=request_id))
+
+
+def error_headers(error: LLMServiceError) -> list[tuple[bytes, bytes]]:
+    """What tells clients whether and when to try again; official ones obey ``x-should-retry`` before the status."""
+    headers: list[tuple[bytes, bytes]] = []
+    if spoken(error).status in (429, 500, 502, 503, 504):
+        headers.append((b"x-should-retry", b"true" if error.retryable else b"false"))
+    if error.retry_after_s is not None and error.retryable:
+        headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after_s + 0.5))))
+        headers.append((b"retry-after-ms", b"%d" % max(1, round(error.retry_after_s * 1000))))
+    if isinstance(error, domain.MethodNotAllowed):
+        headers.append((b"allow", ", ".join(error.allowed).encode()))
+    return headers

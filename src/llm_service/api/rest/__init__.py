@@ -1,0 +1,1 @@
+"""The REST surface, in OpenAI's form."""

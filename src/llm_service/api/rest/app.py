@@ -1,0 +1,127 @@
+"""The REST surface as one ASGI application: hot routes by a look-up, everything else through Starlette's router."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as StarletteRoute
+
+from llm_service.api.rest.generate import GenerateDoor
+from llm_service.api.rest.responses import error_response
+from llm_service.api.rest.routes import HOT_ROUTES, RESERVED_PATHS, Route
+from llm_service.api.rest.wire import Receive, Scope, Send, credentials_of
+from llm_service.domain import Body, InternalError, LLMServiceError, MethodNotAllowed, ModelRequest, NotFound
+from llm_service.observability import Log
+from llm_service.runtime import IdSource
+from llm_service.services import Authenticator
+
+Parse = Callable[[Body], ModelRequest]
+
+
+class RestApp:
+    """What the server calls for every connection event."""
+
+    def __init__(
+        self,
+        *,
+        door: GenerateDoor,
+        routes: Sequence[Route],
+        authenticator: Authenticator,
+        ids: IdSource,
+        log: Log,
+        fixed_headers: tuple[tuple[bytes, bytes], ...],
+    ) -> None:
+        self._door = door
+        self._hot = hot_paths()
+        self._control = Control(
+            routes, authenticator=authenticator, ids=ids, log=log, fixed_headers=fixed_headers
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One HTTP request; other kinds of connection are refused."""
+        if scope["type"] == "http":
+            parse = self._hot.get(scope["path"])
+            if parse is not None and scope["method"] == "POST":
+                return await self._door.serve(scope, receive, send, parse=parse)
+            return await self._control(scope, receive, send)
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
+
+
+def hot_paths() -> Mapping[str, Parse]:
+    """The hot routes under every spelling that clients use."""
+    spelled = {path: parse for path, parse in HOT_ROUTES.items()}
+    spelled |= {path.removeprefix("/v1"): parse for path, parse in HOT_ROUTES.items()}
+    return spelled | {f"{path}/": parse for path, parse in spelled.items()}
+
+
+class Control:
+    """The routes that are not hot: found by Starlette, guarded by the authenticator unless they are open."""
+
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        *,
+        authenticator: Authenticator,
+        ids: IdSource,
+        log: Log,
+        fixed_headers: tuple[tuple[bytes, bytes], ...],
+    ) -> None:
+        self._authenticator = authenticator
+        self._ids = ids
+        self._log = log
+        self._fixed_headers = [*fixed_headers]
+        self._app = Starlette(
+            routes=[
+                StarletteRoute(path, partial(self._serve, route), methods=["GET"])
+                for route in routes
+                for path in dict.fromkeys((route.path, route.path.rstrip("/") or "/", f"{route.path.rstrip('/')}/"))
+            ],
+            exception_handlers={404: self._not_found, 405: self._not_found, Exception: self._defect},
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request that is not on a hot route."""
+        request_id = self._ids.new("req")
+        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        own = [(b"x-request-id", request_id.encode()), *self._fixed_headers]
+
+        async def send_with_id(message: dict[str, object]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *own]  # type: ignore[misc]
+            await send(message)
+
+        await self._app(scope, receive, send_with_id)  # type: ignore[arg-type]
+
+    async def _serve(self, route: Route, request: Request) -> Response:
+        try:
+            if route.access == "key":
+                self._authenticator.authenticate(credentials_of(request.scope, dict(request.scope["headers"])))
+            return await route.handler(request)
+        except LLMServiceError as error:
+            return error_response(error, request_id=request.state.request_id)
+
+    async def _not_found(self, request: Request, missed: Exception) -> Response:
+        unknown = isinstance(missed, HTTPException) and missed.status_code == 404
+        return error_response(missing(request, unknown=unknown), request_id=request.state.request_id)
+
+    async def _defect(self, request: Request, defect: Exception) -> Response:
+        self._log.error("defect", request_id=request.state.request_id, path=request.url.path, exc_info=defect)
+        error = InternalError("The service failed on this request; its log has the details under the request id.")
+        return error_response(error, request_id=request.state.request_id)
+
+
+def missing(request: Request, *, unknown: bool) -> LLMServiceError:
+    """Why nothing is served here: a wrong method, a reserved address, or (``unknown``) none at all."""
+    path = request.scope["path"].rstrip("/") or "/"
+    if path in hot_paths():
+        return MethodNotAllowed(f"{path} is asked by POST.", allowed=("POST",))
+    if path in RESERVED_PATHS or f"/v1{path}" in RESERVED_PATHS:
+        return NotFound(f"{path} is reserved for a later version; use /v1/chat/completions.")
+    if unknown:
+        return NotFound("There is nothing at this address; /docs lists what there is.")
+    return MethodNotAllowed("This address is asked by GET.", allowed=("GET", "HEAD"))

@@ -1,0 +1,234 @@
+"""The hot routes: chat, text completion and embeddings, whole or streamed, on plain ASGI."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from llm_service.api.errors import error_body, error_headers, spoken
+from llm_service.api.options import ServerOptions
+from llm_service.api.rest.hang_up import HangUp
+from llm_service.api.rest.sse_sink import SseSink
+from llm_service.api.rest.wire import (
+    Headers,
+    HungUp,
+    Receive,
+    Scope,
+    Send,
+    credentials_of,
+    header_value,
+    json_object,
+    read_body,
+    timeout_of,
+)
+from llm_service.domain import Body, Draining, Head, LLMServiceError, ModelRequest, Outcome, Reply, RequestTooLarge
+from llm_service.observability import Listeners, RequestFinished
+from llm_service.pipeline import Exchange
+from llm_service.runtime import Clock, IdSource, Tasks
+from llm_service.services import Authenticator, Gateway
+
+HeaderList = list[tuple[bytes, bytes]]
+Parse = Callable[[Body], ModelRequest]
+_JSON: Final = (b"content-type", b"application/json")
+_STREAM: Final = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorParts:
+    """What the door is built from."""
+
+    gateway: Gateway
+    authenticator: Authenticator
+    listeners: Listeners
+    options: ServerOptions
+    clock: Clock
+    ids: IdSource
+    tasks: Tasks
+    fixed_headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class GenerateDoor:
+    """Turns REST requests into exchanges and replies into responses."""
+
+    def __init__(self, parts: DoorParts) -> None:
+        self._parts = parts
+        self._clock = parts.clock
+        self._serving: dict[asyncio.Task[None], SseSink | None] = {}
+        self._draining: Draining | None = None
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send, *, parse: Parse) -> None:
+        """One request from its first byte to the last of its response."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving[task] = None
+        request_id = self._parts.ids.new("req")
+        try:
+            exchange = await self._exchange(scope, receive, request_id=request_id, parse=parse)
+            if exchange.request.stream:
+                await self._stream(exchange, receive, send)
+            else:
+                await self._whole(exchange, receive, send)
+        except HungUp:
+            return  # nobody is left to be told
+        except LLMServiceError as error:
+            await self._refuse(send, error, request_id)
+        finally:
+            del self._serving[task]
+
+    async def drain(self, grace_s: float) -> None:
+        """Take nothing new; what still runs after ``grace_s`` is ended with an error that says so."""
+        self._draining = Draining("The service is shutting down; send the request again.", retry_after_s=1.0)
+        if self._serving:
+            await asyncio.wait(tuple(self._serving), timeout=grace_s)
+        for task, sink in tuple(self._serving.items()):
+            if sink is not None and sink.opened:
+                sink.cut(self._draining)
+            else:
+                task.cancel()
+
+    # -- in
+
+    async def _exchange(self, scope: Scope, receive: Receive, *, request_id: str, parse: Parse) -> Exchange:
+        parts = self._parts
+        begun_at = self._clock.monotonic()
+        try:
+            if self._draining is not None:
+                raise self._draining
+            headers: Headers = dict(scope["headers"])
+            caller = parts.authenticator.authenticate(credentials_of(scope, headers))
+            timeout_s = timeout_of(headers)
+            body = await read_body(receive, headers, parts.options.max_body_bytes)
+            received_at = self._clock.monotonic()
+            request = parse(json_object(body))
+        except LLMServiceError as error:
+            self._tell_refusal(error, request_id=request_id, begun_at=begun_at)
+            raise
+        return Exchange(
+            id=request_id,
+            stream_id=parts.ids.new("str"),
+            surface="rest",
+            request=request,
+            caller=caller,
+            clock=self._clock,
+            tasks=parts.tasks,
+            received_at=received_at,
+            deadline=None if timeout_s is None else received_at + timeout_s,
+        )
+
+    def _tell_refusal(self, error: LLMServiceError, *, request_id: str, begun_at: float) -> None:
+        """A request that never became an exchange is told to the listeners all the same."""
+        fact = RequestFinished(
+            request_id=request_id,
+            stream_id=None,
+            surface="rest",
+            key_id=None,
+            model=None,
+            provider=None,
+            upstream_model=None,
+            stream=False,
+            first_content_ms=None,
+            duration_ms=(self._clock.monotonic() - begun_at) * 1000,
+            outcome=Outcome(status="refused", error=error),
+        )
+        self._parts.listeners.request_finished(fact)
+
+    async def _ask(self, exchange: Exchange, receive: Receive) -> Reply:
+        """The gateway's reply, unless the client leaves first."""
+        hang_up = HangUp(receive, clock=self._clock, tasks=self._parts.tasks)
+        try:
+            return await self._parts.gateway.chat(exchange)
+        except asyncio.CancelledError:
+            if not hang_up.happened and self._draining is None:
+                raise
+            if (task := asyncio.current_task()) is not None:
+                task.uncancel()
+            if hang_up.happened or self._draining is None:
+                raise HungUp from None
+            raise self._draining from None
+        finally:
+            hang_up.stop()
+
+    # -- out
+
+    async def _whole(self, exchange: Exchange, receive: Receive, send: Send) -> None:
+        reply = await self._ask(exchange, receive)
+        body = reply.whole
+        assert body is not None
+        headers = [_JSON, (b"content-length", b"%d" % len(body)), *self._answer_headers(exchange, reply.head)]
+        cost = reply.outcome.cost if reply.outcome else None
+        if cost is not None:
+            headers.append((b"x-llm-cost-usd", format(cost.usd, "f").encode()))
+            headers.append((b"x-llm-cost-source", cost.source.encode()))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _stream(self, exchange: Exchange, receive: Receive, send: Send) -> None:
+        sink = SseSink(
+            exchange=exchange,
+            send=send,
+            headers=lambda head: [*_STREAM, *self._answer_headers(exchange, head)],
+            keep_alive_s=self._parts.options.keep_alive_s,
+            clock=self._clock,
+            tasks=self._parts.tasks,
+        )
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving[task] = sink
+        try:
+            reply = await self._ask(exchange, receive)
+        except LLMServiceError as error:
+            if not sink.opened:
+                sink.stop()
+                raise
+            sink.fail(error)
+            await sink.written()
+            return
+        except BaseException:
+            sink.stop()
+            raise
+        await self._follow(sink, reply, receive)
+
+    async def _follow(self, sink: SseSink, reply: Reply, receive: Receive) -> None:
+        """Send the reply until it ends or the client leaves."""
+        sink.subscribe(reply)
+        while not sink.ended and (await receive())["type"] != "http.disconnect":
+            pass
+        if not sink.ended:
+            sink.leave()
+        await sink.written()
+
+    def _answer_headers(self, exchange: Exchange, head: Head | None) -> HeaderList:
+        headers = [(b"x-request-id", exchange.id.encode()), *self._parts.fixed_headers]
+        if exchange.request.stream:
+            headers.append((b"x-llm-stream-id", exchange.stream_id.encode()))
+        if head is not None:
+            headers.append((b"x-llm-provider", head.provider.encode()))
+            headers.append((b"x-llm-model", header_value(head.upstream_model)))
+            headers.append((b"x-llm-attempts", b"%d" % head.attempts))
+            headers.append((b"server-timing", server_timing(exchange, self._clock.monotonic())))
+        return headers
+
+    async def _refuse(self, send: Send, error: LLMServiceError, request_id: str) -> None:
+        body = error_body(error, request_id=request_id)
+        headers = [
+            _JSON,
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", request_id.encode()),
+            *self._parts.fixed_headers,
+            *error_headers(error),
+        ]
+        if isinstance(error, RequestTooLarge):
+            headers.append((b"connection", b"close"))  # the rest of the body is not read
+        await send({"type": "http.response.start", "status": spoken(error).status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def server_timing(exchange: Exchange, now: float) -> bytes:
+    """Milliseconds of each stage on the way in, and of the wait for the provider (W3C Server Timing)."""
+    marks = [("parse", exchange.received_at), *exchange.marks, ("", now)]
+    spans = zip(marks, marks[1:], strict=False)
+    return ", ".join(f"{name};dur={(end - at) * 1000:.2f}" for (name, at), (_, end) in spans).encode()

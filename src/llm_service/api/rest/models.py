@@ -1,0 +1,51 @@
+"""``GET /v1/models`` and ``GET /v1/models/{id}``, in OpenAI's form with what the catalogues know beside it."""
+
+from typing import Any
+from urllib.parse import unquote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from llm_service.api.rest.responses import json_response
+from llm_service.domain import Price
+from llm_service.services import ModelEntry, Models
+
+
+class ModelRoutes:
+    """The list of models and single ones."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    async def list(self, _: Request) -> Response:
+        """All models."""
+        entries = await self._models.list()
+        return json_response({"object": "list", "data": [model_object(entry) for entry in entries]})
+
+    async def get(self, request: Request) -> Response:
+        """One model; its id may hold slashes, percent-encoded or not."""
+        return json_response(model_object(await self._models.get(unquote(request.path_params["id"]))))
+
+
+def model_object(entry: ModelEntry) -> dict[str, Any]:
+    """A model as OpenAI's clients expect it; prices are decimal strings, USD per million tokens."""
+    info = entry.info
+    known = {
+        "name": info.name,
+        "provider": entry.provider,
+        "context_length": info.context_tokens,
+        "max_output_tokens": info.max_output_tokens,
+        "pricing_usd_per_million": price_object(info.price),
+        "supported_parameters": list(info.parameters) or None,
+        "input_modalities": list(info.input_modalities) or None,
+    }
+    required = {"id": info.id, "object": "model", "created": info.created or 0, "owned_by": info.owned_by}
+    return required | {name: value for name, value in known.items() if value is not None}
+
+
+def price_object(price: Price | None) -> dict[str, str] | None:
+    """A price's known parts."""
+    if price is None:
+        return None
+    parts = {"input": price.input_usd, "output": price.output_usd, "cached_input": price.cached_input_usd}
+    return {name: format(usd.normalize(), "f") for name, usd in parts.items() if usd is not None}

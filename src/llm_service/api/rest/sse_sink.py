@@ -1,0 +1,184 @@
+"""A stream on its way to a REST client: events in, server-sent events out, at the client's pace."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import orjson
+
+from llm_service.api.errors import error_object
+from llm_service.api.rest.wire import Send
+from llm_service.domain import TERMINAL, Event, Head, LLMServiceError, Outcome, Reply, Subscription
+from llm_service.pipeline import Exchange
+from llm_service.runtime import Clock, Rest, Tasks, TimerHandle, begin
+
+DONE: Final = b"data: [DONE]\n\n"
+KEEP_ALIVE: Final = b": keep-alive\n"  # never with a blank line: after an id it would be an event without data
+StartHeaders = Callable[[Head | None], list[tuple[bytes, bytes]]]
+
+
+class SseSink:
+    """Writes one generation to one client.
+
+    The response begins with the reply's head, or by itself after ``keep_alive_s`` of silence. What the client does not read
+    in time pauses the generation: no more than what was read meanwhile is kept.
+    """
+
+    __slots__ = (
+        "_backlog", "_clock", "_catching_up", "_exchange", "_headers", "_id", "_keep_alive_s", "_send", "_seq", "_tasks",
+        "_terminal", "_timer", "_waiting", "_wrote_at", "ended", "head", "opened", "subscription",
+    )  # fmt: skip
+
+    def __init__(
+        self, *, exchange: Exchange, send: Send, headers: StartHeaders, keep_alive_s: float, clock: Clock, tasks: Tasks
+    ) -> None:
+        self.opened = False
+        self.ended = False
+        self.head: Head | None = None
+        self.subscription: Subscription | None = None
+        self._exchange = exchange
+        self._id = b"id: %b." % exchange.stream_id.encode()
+        self._send = send
+        self._headers = headers
+        self._keep_alive_s = keep_alive_s
+        self._clock = clock
+        self._tasks = tasks
+        self._terminal: list[Event] = []
+        self._backlog: list[tuple[bytes, bool]] = []
+        self._waiting = False
+        self._catching_up: asyncio.Task[None] | None = None
+        self._seq = 0
+        self._wrote_at = clock.monotonic()
+        self._timer: TimerHandle = clock.call_later(keep_alive_s, self._mind_silence)
+
+    def write(self, batch: Sequence[Event]) -> None:
+        """The events of one socket read, in one write."""
+        prefix = self._id
+        pieces = []
+        for event in batch:
+            if event.kind in TERMINAL:
+                self._terminal.append(event)
+            else:
+                pieces.append(b"%b%d\ndata: %b\n\n" % (prefix, event.seq, event.raw))
+        if pieces:
+            self._seq = batch[-1].seq
+            self._put(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+    def end(self, outcome: Outcome) -> None:
+        """The last chunk tells what only the end knows; ``[DONE]``, or the error, is last."""
+        events = [event for event in self._terminal if event.kind != "usage" or self._exchange.request.include_usage]
+        failed = [event for event in events if event.error is not None]
+        if failed:
+            return self._close(self._error_event(failed[0].seq, failed[0].error))
+        rendered = [event.raw for event in events]
+        if events:
+            rendered[-1] = orjson.dumps({**events[-1].chunk, "llm": self._closing_facts(outcome)})
+        lines = [b"%b%d\ndata: %b\n\n" % (self._id, e.seq, raw) for e, raw in zip(events, rendered, strict=True)]
+        self._close(b"".join([*lines, DONE]))
+
+    def fail(self, error: LLMServiceError, *, seq: int = 1) -> None:
+        """An error after the response has begun: the last event."""
+        self._close(self._error_event(seq, error))
+
+    def subscribe(self, reply: Reply) -> None:
+        """Take the reply's events from now on."""
+        self.head = reply.head
+        if not self.opened:
+            self._open(reply.head)
+        self.subscription = reply.attach(self)
+        if self._waiting and not self.ended:
+            self.subscription.pause()
+
+    def leave(self) -> None:
+        """The client is gone."""
+        self.stop()
+        if self.subscription is not None:
+            self.subscription.detach()
+
+    def cut(self, error: LLMServiceError) -> None:
+        """End an open stream that nobody will continue."""
+        if not self.ended:
+            if self.subscription is not None:
+                self.subscription.detach()
+            self.fail(error, seq=self._seq + 1)
+
+    def stop(self) -> None:
+        """Write nothing more by itself."""
+        self.ended = True
+        self._timer.cancel()
+
+    async def written(self) -> None:
+        """Wait until what was written last has been taken by the socket, or by nobody."""
+        if self._catching_up is not None:
+            await self._catching_up
+
+    def _error_event(self, seq: int, error: LLMServiceError | None) -> bytes:
+        assert error is not None
+        body = {**error_object(error, request_id=self._exchange.id), "stream_id": self._exchange.stream_id}
+        return b"%b%d\ndata: %b\n\n" % (self._id, seq, orjson.dumps(body))
+
+    def _closing_facts(self, outcome: Outcome) -> dict[str, Any]:
+        facts: dict[str, Any] = {"request_id": self._exchange.id, "stream_id": self._exchange.stream_id}
+        if self.head is not None:
+            facts |= {
+                "provider": self.head.provider,
+                "model": self.head.upstream_model,
+                "attempts": self.head.attempts,
+            }
+        if outcome.cost is not None:
+            facts |= {"cost_usd": format(outcome.cost.usd, "f"), "cost_source": outcome.cost.source}
+        return facts
+
+    # -- time
+
+    def _mind_silence(self) -> None:
+        """After each ``keep_alive_s`` of silence a comment; the first of them opens the response."""
+        if self.ended:
+            return
+        silent_s = self._clock.monotonic() - self._wrote_at
+        if silent_s >= self._keep_alive_s:
+            if not self.opened:
+                self._open(None)
+            if not self._waiting:
+                self._put(KEEP_ALIVE)
+            silent_s = 0.0
+        self._timer = self._clock.call_later(self._keep_alive_s - silent_s, self._mind_silence)
+
+    # -- the socket
+
+    def _open(self, head: Head | None) -> None:
+        self.opened = True
+        self._dispatch({"type": "http.response.start", "status": 200, "headers": self._headers(head)})
+
+    def _put(self, data: bytes) -> None:
+        if self._waiting:
+            self._backlog.append((data, True))
+        else:
+            self._wrote_at = self._clock.monotonic()
+            self._dispatch({"type": "http.response.body", "body": data, "more_body": True})
+
+    def _close(self, data: bytes) -> None:
+        self.stop()
+        if self._waiting:
+            self._backlog.append((data, False))
+        else:
+            self._dispatch({"type": "http.response.body", "body": data, "more_body": False})
+
+    def _dispatch(self, message: dict[str, Any]) -> None:
+        rest = begin(self._send(message))  # type: ignore[arg-type]
+        if rest is not None:
+            self._waiting = True
+            if self.subscription is not None:
+                self.subscription.pause()
+            self._catching_up = self._tasks.spawn(self._catch_up(rest), name="wait for a slow client")
+
+    async def _catch_up(self, rest: Rest) -> None:
+        await rest
+        while self._backlog:
+            pieces, self._backlog = self._backlog, []
+            data = b"".join(piece for piece, _ in pieces)
+            await self._send({"type": "http.response.body", "body": data, "more_body": pieces[-1][1]})
+        self._waiting = False
+        self._wrote_at = self._clock.monotonic()
+        if self.subscription is not None and not self.ended:
+            self.subscription.resume()

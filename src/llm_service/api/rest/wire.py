@@ -1,0 +1,120 @@
+"""What a REST request says beside its body: headers read once, the body read within its bound."""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from math import isfinite
+from typing import Any, Final
+from urllib.parse import quote
+
+import orjson
+
+from llm_service.domain import Body, Credentials, InvalidJson, InvalidValue, RequestTooLarge
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = Mapping[bytes, bytes]
+
+MAX_TIMEOUT_S: Final = 86400.0
+_FORWARDED: Final = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
+
+
+class HungUp(Exception):
+    """The client left before its request was complete; there is nobody to answer."""
+
+
+def credentials_of(scope: Scope, headers: Headers) -> Credentials:
+    """What the request shows of its sender."""
+    client = scope.get("client")
+    origin = headers.get(b"origin")
+    content_type = headers.get(b"content-type", b"")
+    return Credentials(
+        key=_key_of(headers),
+        peer=client[0] if client else None,
+        host=headers.get(b"host", b"").decode("latin-1"),
+        origin=None if origin is None else origin.decode("latin-1"),
+        forwarded=any(name in headers for name in _FORWARDED),
+        json_body=scope["method"] != "POST" or content_type[:16].lower() == b"application/json",
+    )
+
+
+def _key_of(headers: Headers) -> str | None:
+    """The presented key. An empty Bearer counts as none: clients send it when they were given no key."""
+    authorization = headers.get(b"authorization")
+    if authorization is not None:
+        scheme, _, key = authorization.strip().partition(b" ")
+        if scheme.lower() != b"bearer":
+            return authorization.decode("latin-1")  # some other scheme: a key that nobody has
+        return key.strip().decode("latin-1") or None
+    key = headers.get(b"x-api-key", b"").strip()
+    return key.decode("latin-1") or None
+
+
+def timeout_of(headers: Headers) -> float | None:
+    """The caller's own deadline from ``X-LLM-Timeout-S``, in seconds. Raises InvalidValue."""
+    value = headers.get(b"x-llm-timeout-s")
+    if value is None:
+        return None
+    try:
+        timeout_s = float(value)
+    except ValueError:
+        timeout_s = 0.0
+    if not isfinite(timeout_s) or not 0 < timeout_s <= MAX_TIMEOUT_S:
+        said = "The header X-LLM-Timeout-S must be a number of seconds above 0, at most 86400."
+        raise InvalidValue(said, param="X-LLM-Timeout-S")
+    return timeout_s
+
+
+async def read_body(receive: Receive, headers: Headers, max_bytes: int) -> bytes:
+    """The whole body. Raises RequestTooLarge, as soon as the announced or the received length is, and HungUp."""
+    announced = headers.get(b"content-length")
+    if announced is not None and announced.isdigit() and int(announced) > max_bytes:
+        raise _too_large(max_bytes)
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body: bytes = message.get("body", b"")
+        if len(body) > max_bytes:
+            raise _too_large(max_bytes)
+        return body
+    return await _read_pieces(message, receive, max_bytes)
+
+
+async def _read_pieces(message: Message, receive: Receive, max_bytes: int) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        if message["type"] == "http.disconnect":
+            raise HungUp
+        piece: bytes = message.get("body", b"")
+        size += len(piece)
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+        pieces.append(piece)
+        if not message.get("more_body"):
+            return b"".join(pieces)
+        message = await receive()
+
+
+def _too_large(max_bytes: int) -> RequestTooLarge:
+    return RequestTooLarge(f"The body is larger than {max_bytes} bytes (server.max_body_bytes).")
+
+
+def json_object(body: bytes) -> Body:
+    """The body as one JSON object. Raises InvalidJson, with the place of the mistake and none of the content."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if not body.strip():
+            raise InvalidJson("The body is empty; a JSON object is expected.") from None
+        said = f"The body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        raise InvalidJson(said) from None
+    if type(value) is not dict:
+        raise InvalidJson("The body must be a JSON object.")
+    return value
+
+
+def header_value(text: str) -> bytes:
+    """Text as a header value: what is not printable ASCII is percent-encoded, so that no value makes a new line."""
+    if text.isascii() and text.isprintable():
+        return text.encode()
+    return quote(text, safe=" /:@+,;=!$&'()*~").encode()

@@ -1,0 +1,48 @@
+"""What the pipeline tells about itself: facts, and whoever listens to them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from llm_service.domain import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFinished:
+    """A request has its answer, or its refusal. Durations in milliseconds, from the request's last byte.
+
+    ``provider`` and ``upstream_model`` are ``None`` where no provider was asked; ``http_status`` is what REST says.
+    """
+
+    request_id: str
+    stream_id: str | None
+    surface: str
+    key_id: str | None
+    model: str | None
+    provider: str | None
+    upstream_model: str | None
+    stream: bool
+    first_content_ms: float | None
+    duration_ms: float
+    outcome: Outcome
+
+
+class Listener(Protocol):
+    """Someone who wants the facts. Must not block and must not raise."""
+
+    def request_finished(self, fact: RequestFinished) -> None:
+        """A request is over."""
+
+
+class Listeners:
+    """All listeners as one."""
+
+    __slots__ = ("_listeners",)
+
+    def __init__(self, listeners: Sequence[Listener]) -> None:
+        self._listeners = tuple(listeners)
+
+    def request_finished(self, fact: RequestFinished) -> None:
+        """Tell everybody."""
+        for listener in self._listeners:
+            listener.request_finished(fact)

@@ -1,0 +1,122 @@
+"""The row of stages that every request passes, and what stages leave behind for the way out."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from llm_service.domain import Caller, Candidate, Event, ModelRequest, Outcome, Reply
+from llm_service.runtime import Clock, Tasks
+
+
+class Watcher:
+    """What a stage leaves for the way out, instead of wrapping the body.
+
+    ``looks``: whether it wants to see events; a generation that nobody looks at is not taken apart.
+    """
+
+    __slots__ = ()
+    looks: bool = False
+
+    def see(self, event: Event) -> Event | None:
+        """Look at an event and pass it on, changed or not; ``None`` holds it back. Never blocks."""
+        return event
+
+    def flush(self) -> Sequence[Event]:
+        """What was held back and may go out after all, before the terminal events."""
+        return ()
+
+    def settle(self, outcome: Outcome) -> Awaitable[None] | None:
+        """Close the stage's account of the exchange, before the terminal event is sent. Called once.
+
+        ``None`` when that is done already; otherwise something to await.
+        """
+        return None
+
+
+class Exchange:
+    """One request on its way with its facts. Never copied.
+
+    ``id``, ``stream_id``, ``surface``, ``request``, ``caller``, ``received_at`` and ``deadline`` are fixed at the
+    door (monotonic seconds both; ``deadline`` is ``None`` where there is none). Each stage that has a slot here sets
+    it, once: ``candidates`` is set by ``resolve``.
+    """
+
+    __slots__ = (
+        "_clock", "_settling", "_tasks", "caller", "candidates", "deadline", "head_at", "id", "marks", "received_at",
+        "request", "stream_id", "surface", "watchers",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        id: str,  # noqa: A002 - the contract's word
+        stream_id: str,
+        surface: str,
+        request: ModelRequest,
+        caller: Caller,
+        clock: Clock,
+        tasks: Tasks,
+        received_at: float,
+        deadline: float | None = None,
+    ) -> None:
+        self.id = id
+        self.stream_id = stream_id
+        self.surface = surface
+        self.request = request
+        self.caller = caller
+        self.received_at = received_at
+        self.deadline = deadline
+        self.watchers: list[Watcher] = []
+        self.marks: list[tuple[str, float]] = []
+        self.candidates: tuple[Candidate, ...] = ()
+        self.head_at = 0.0
+        self._clock = clock
+        self._tasks = tasks
+        self._settling: asyncio.Task[None] | None = None
+
+    def mark(self, name: str) -> None:
+        """Note the moment at which a stage begins."""
+        self.marks.append((name, self._clock.monotonic()))
+
+    def settle(self, outcome: Outcome) -> Awaitable[None] | None:
+        """Let every watcher close its account, inside out, once, shielded from the caller's cancellation.
+
+        ``None`` when all is settled; otherwise something to await, by as many as like.
+        """
+        while self.watchers and self._settling is None:
+            waiting = self.watchers.pop().settle(outcome)
+            if waiting is not None:
+                self._settling = self._tasks.spawn(self._settle_rest(waiting, outcome), name="settle")
+        return None if self._settling is None else asyncio.shield(self._settling)
+
+    async def _settle_rest(self, waiting: Awaitable[None], outcome: Outcome) -> None:
+        await waiting
+        while self.watchers:
+            if (waits := self.watchers.pop().settle(outcome)) is not None:
+                await waits
+
+
+Proceed = Callable[[Exchange], Awaitable[Reply]]
+
+
+class Stage(Protocol):
+    """One step on the way in. It may refuse by raising, leave a watcher, or simply ``return await proceed(exchange)``."""
+
+    async def __call__(self, exchange: Exchange, proceed: Proceed) -> Reply:
+        """Do the stage's part and go on."""
+
+
+def compose(stages: Sequence[tuple[str, Stage]], last: Proceed) -> Proceed:
+    """The row as one callable: each stage is handed the rest of the row; each beginning is marked by name."""
+    row = last
+    for name, stage in reversed(stages):
+        row = _link(name, stage, row)
+    return row
+
+
+def _link(name: str, stage: Stage, proceed: Proceed) -> Proceed:
+    def step(exchange: Exchange) -> Awaitable[Reply]:
+        exchange.mark(name)
+        return stage(exchange, proceed)
+
+    return step

@@ -1,0 +1,31 @@
+"""The end of the row: the first candidate's provider is called."""
+
+from collections.abc import Mapping
+
+from llm_service.domain import NoDeploymentAvailable, Reply
+from llm_service.pipeline.base import Exchange
+from llm_service.providers import Provider, UpstreamCall
+from llm_service.runtime import Clock
+
+
+class CallProvider:
+    """Sends the exchange to the provider of its first candidate."""
+
+    def __init__(self, providers: Mapping[str, Provider], clock: Clock) -> None:
+        self._providers = providers
+        self._clock = clock
+
+    async def __call__(self, exchange: Exchange) -> Reply:
+        """The provider's reply, at its first content."""
+        candidate = exchange.candidates[0]
+        exchange.mark("provider")
+        provider = self._providers.get(candidate.provider)
+        if provider is None:
+            raise NoDeploymentAvailable(f"The provider `{candidate.provider}` is switched off.")
+        left_s = None if exchange.deadline is None else exchange.deadline - self._clock.monotonic()
+        call = UpstreamCall(
+            request=exchange.request, candidate=candidate, deadline_s=left_s, request_id=exchange.id
+        )
+        reply = await provider.chat(call)
+        exchange.mark("reply")
+        return reply

@@ -1,0 +1,76 @@
+"""The time-outs of one upstream call: connect is the transport's; first chunk, silence and total are minded here."""
+
+from collections.abc import Callable
+from functools import partial
+
+from llm_service.domain import DeadlineExceeded, LLMServiceError, UpstreamTimeout
+from llm_service.providers.options import TimeoutOptions
+from llm_service.runtime import Clock, TimerHandle
+
+OnExpired = Callable[[LLMServiceError], None]
+
+
+class Deadlines:
+    """Calls back once with the error when a time-out passes; seconds all.
+
+    ``total_s`` and the caller's own ``deadline_s`` are absolute. ``first_chunk_s`` holds for streams, up to the first
+    content. ``idle_s`` is silence after that; any byte counts as life. A reader that makes us pause is not silence.
+    """
+
+    __slots__ = ("_clock", "_heard_at", "_idle", "_on_expired", "_options", "_timers", "paused")
+
+    def __init__(self, clock: Clock, options: TimeoutOptions, on_expired: OnExpired) -> None:
+        self._clock = clock
+        self._options = options
+        self._on_expired = on_expired
+        self._timers: list[TimerHandle] = []
+        self._idle: TimerHandle | None = None
+        self._heard_at = 0.0
+        self.paused = False
+
+    def start(self, *, deadline_s: float | None, stream: bool) -> None:
+        """The request is on its way."""
+        options = self._options
+        if deadline_s is not None and deadline_s < options.total_s:
+            passed: LLMServiceError = DeadlineExceeded("The request's own deadline passed before its answer was complete.")
+            self._timers.append(self._clock.call_later(max(deadline_s, 0.0), partial(self._expire, passed)))
+        else:
+            self._limit("total_s", options.total_s)
+        if stream:
+            self._limit("first_chunk_s", options.first_chunk_s)
+
+    def _limit(self, name: str, seconds: float) -> None:
+        late = UpstreamTimeout(f"The provider did not answer in time ({name}: {seconds:g} s).")
+        self._timers.append(self._clock.call_later(seconds, partial(self._expire, late)))
+
+    def content_began(self) -> None:
+        """The first content is there: from now on silence counts."""
+        if len(self._timers) > 1:
+            self._timers.pop().cancel()
+        self._heard_at = self._clock.monotonic()
+        self._idle = self._clock.call_later(self._options.idle_s, self._mind_silence)
+
+    def heard(self) -> None:
+        """Bytes have come."""
+        self._heard_at = self._clock.monotonic()
+
+    def _mind_silence(self) -> None:
+        idle_s = self._options.idle_s
+        silent_s = 0.0 if self.paused else self._clock.monotonic() - self._heard_at
+        if silent_s >= idle_s:
+            self._expire(UpstreamTimeout(f"The provider fell silent in mid-answer (idle_s: {idle_s:g} s)."))
+        else:
+            self._idle = self._clock.call_later(idle_s - silent_s, self._mind_silence)
+
+    def _expire(self, error: LLMServiceError) -> None:
+        self.stop()
+        self._on_expired(error)
+
+    def stop(self) -> None:
+        """Mind nothing any more."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None

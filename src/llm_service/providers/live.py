@@ -1,0 +1,294 @@
+"""The answer of one upstream call while it arrives: bytes in from the transport, events out to a sink."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final, Literal
+
+from llm_service.domain import (
+    Event,
+    Head,
+    LLMServiceError,
+    Outcome,
+    Reply,
+    Sink,
+    Subscription,
+    UpstreamError,
+    UpstreamInvalidResponse,
+    UpstreamTimeout,
+)
+from llm_service.providers.base import ChunkReader, Dialect, UpstreamCall
+from llm_service.providers.convert import collect, split
+from llm_service.providers.deadlines import Deadlines
+from llm_service.providers.options import TimeoutOptions
+from llm_service.providers.sse import ServerEvent, SseDecoder
+from llm_service.runtime import Clock, TimerHandle
+from llm_service.transport import Flow, HttpHead, TransportError
+
+MAX_WHOLE_BYTES: Final = 64 * 1024 * 1024
+MAX_ERROR_BYTES: Final = 1024 * 1024
+MAX_UNREAD_EVENTS: Final = 256
+MAX_START_PIECES: Final = 64
+CLOSING_S: Final = 1.0
+_WHOLE_STARTS: Final = (b"{", b"[", b"<", b'"')
+_STREAM_STARTS: Final = (b"data:", b":", b"event:", b"id:", b"retry:", b"\xef\xbb\xbf")
+
+
+class LiveReply(Reply):
+    """Receiver of one upstream call and the reply that becomes of it.
+
+    ``started`` returns when the first content (or the whole answer) is there, and raises what went wrong before
+    that. Events that come before a sink is attached are kept; beyond a few hundred the upstream is paused. Whether
+    the body is a stream is seen from its first bytes, whatever its content type says.
+    """
+
+    __slots__ = (
+        "_body", "_body_bytes", "_call", "_clock", "_closing", "_deadlines", "_decoder", "_dialect", "_flow", "_http",
+        "_reader", "_seq", "_sink", "_started", "_unread", "head", "outcome", "whole",
+    )  # fmt: skip
+
+    def __init__(
+        self, *, call: UpstreamCall, dialect: Dialect, head: Head, clock: Clock, timeouts: TimeoutOptions
+    ) -> None:
+        self.head = head
+        self.whole = None
+        self.outcome = None
+        self._call = call
+        self._dialect = dialect
+        self._clock = clock
+        self._deadlines = Deadlines(clock, timeouts, self._fail)
+        self._flow: Flow | None = None
+        self._sink: Sink | None = None
+        self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._http = HttpHead(0)
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._decoder: SseDecoder | None = None
+        self._reader: ChunkReader | None = None
+        self._unread: list[Event] = []
+        self._seq = 0
+        self._closing: TimerHandle | None = None
+
+    # -- the reader's side
+
+    async def started(self, flow: Flow) -> Reply:
+        """Wait for the first content. Cancelling it aborts the upstream call."""
+        self._flow = flow
+        self._deadlines.start(deadline_s=self._call.deadline_s, stream=self._call.request.stream)
+        try:
+            await self._started
+        except asyncio.CancelledError:
+            self._give_up()
+            raise
+        return self
+
+    def attach(self, sink: Sink, after: int = 0) -> Subscription:
+        """Send the events after number ``after``; one sink at a time."""
+        self._sink = sink
+        if self.whole is not None and self.outcome is not None:
+            self._unread = [*split(self.whole, self.outcome)]
+        unread, self._unread = [event for event in self._unread if event.seq > after], []
+        if unread:
+            sink.write(unread)
+        if self.outcome is not None:
+            sink.end(self.outcome)
+        elif self._deadlines.paused:
+            self.resume()
+        return self
+
+    def pause(self) -> None:
+        """Read no further from the upstream."""
+        self._deadlines.paused = True
+        if self._flow is not None:
+            self._flow.pause()
+
+    def resume(self) -> None:
+        """Go on reading."""
+        self._deadlines.paused = False
+        self._deadlines.heard()
+        if self._flow is not None:
+            self._flow.resume()
+
+    def detach(self) -> None:
+        """The reader has left: cancel the upstream."""
+        self._sink = None
+        self._give_up()
+
+    async def aclose(self) -> None:
+        """Give the answer up; does nothing when it has ended."""
+        self.detach()
+
+    # -- the transport's side
+
+    def on_head(self, head: HttpHead) -> None:
+        """The status says whether an answer or an error follows."""
+        self._http = head
+
+    def on_body(self, data: bytes) -> None:
+        """A piece of the body, as one socket read left it."""
+        if self.outcome is not None:
+            return
+        self._deadlines.heard()
+        try:
+            if self._decoder is not None:
+                self._read(self._decoder.feed(data))
+            else:
+                self._gather(data)
+        except LLMServiceError as error:
+            self._fail(error)
+
+    def on_end(self) -> None:
+        """The body is complete."""
+        if self._closing is not None:
+            self._closing.cancel()
+        if self.outcome is not None:
+            return
+        try:
+            if self._decoder is None:
+                return self._finish_whole(b"".join(self._body))
+            self._read(self._decoder.close())
+            if self.outcome is None:
+                self._finish(done=False)
+        except LLMServiceError as error:
+            self._fail(error)
+
+    def on_error(self, error: TransportError) -> None:
+        """The upstream call broke off. A stream whose finish reason has come is complete all the same."""
+        if self.outcome is not None:
+            return
+        failure: LLMServiceError = upstream_failure(error)
+        if self._reader is not None:
+            try:
+                return self._finish(done=False)
+            except LLMServiceError as unfinished:
+                failure = unfinished if self._reader.has_content else failure
+        self._fail(failure)
+
+    # -- a stream
+
+    def _gather(self, data: bytes) -> None:
+        """Collect a body, until it shows that it is a stream."""
+        self._body.append(data)
+        self._body_bytes += len(data)
+        limit = MAX_WHOLE_BYTES if self._http.status == 200 else MAX_ERROR_BYTES
+        if self._body_bytes > limit:
+            raise UpstreamInvalidResponse(f"The provider sent an answer of more than {limit} bytes.")
+        if self._http.status == 200 and self._call.request.stream and len(self._body) <= MAX_START_PIECES:
+            self._look_for_a_stream()
+
+    def _look_for_a_stream(self) -> None:
+        body = b"".join(self._body)
+        start = body.lstrip()
+        if not start or start.startswith(_WHOLE_STARTS):
+            return
+        self._body.clear()
+        self._decoder = SseDecoder()
+        self._reader = self._dialect.reader(self._call)
+        self._read(self._decoder.feed(body))
+
+    def _read(self, server_events: Sequence[ServerEvent]) -> None:
+        reader = self._reader
+        assert reader is not None
+        batch: list[Event] = []
+        try:
+            for data, kind in server_events:
+                if data == b"[DONE]":
+                    self._deliver(batch)
+                    return self._finish(done=True)
+                batch += reader.read(data, kind)
+        except LLMServiceError:
+            self._deliver(batch)
+            raise
+        self._deliver(batch)
+
+    def _deliver(self, batch: list[Event]) -> None:
+        if not batch:
+            return
+        self._seq = batch[-1].seq
+        if self._sink is not None:
+            return self._sink.write(batch)
+        self._unread += batch
+        if len(self._unread) > MAX_UNREAD_EVENTS:
+            self.pause()
+        if self._reader is not None and self._reader.has_content and not self._started.done():
+            self._deadlines.content_began()
+            self._started.set_result(None)
+
+    def _finish(self, *, done: bool) -> None:
+        assert self._reader is not None
+        events, outcome = self._reader.close(done=done)
+        if done and self._flow is not None:  # a body that does not end after [DONE] keeps its connection from others
+            self._closing = self._clock.call_later(CLOSING_S, self._flow.abort)
+        self._end(events, outcome)
+
+    # -- a whole answer
+
+    def _finish_whole(self, body: bytes) -> None:
+        if self._http.status != 200:
+            raise self._dialect.error(self._http.status, self._http.headers, body)
+        if body.lstrip().startswith(_STREAM_STARTS):
+            raw, outcome = self._collected(body)
+        else:
+            answer = self._dialect.answer(body, self._call)
+            raw, outcome = answer.raw, answer.outcome
+        self.whole = raw
+        self._end((), outcome)
+
+    def _collected(self, body: bytes) -> tuple[bytes, Outcome]:
+        """A whole answer from an upstream that streams though it was not asked to."""
+        decoder, reader = SseDecoder(), self._dialect.reader(self._call)
+        events: list[Event] = []
+        done = False
+        for data, kind in (*decoder.feed(body), *decoder.close()):
+            if data == b"[DONE]":
+                done = True
+                break
+            events += reader.read(data, kind)
+        terminal, outcome = reader.close(done=done)
+        return collect([*events, *terminal]), outcome
+
+    # -- the end, one way or another
+
+    def _end(self, events: Sequence[Event], outcome: Outcome) -> None:
+        self._deadlines.stop()
+        self.outcome = outcome
+        if self._sink is not None:
+            if events:
+                self._sink.write(events)
+            return self._sink.end(outcome)
+        self._unread += events
+        if not self._started.done():
+            self._started.set_result(None)
+
+    def _fail(self, error: LLMServiceError) -> None:
+        error.provider = error.provider or self.head.provider
+        if self._flow is not None:
+            self._flow.abort()
+        outcome = self._outcome("error", error)
+        if self._sink is None and not self._started.done():
+            self._deadlines.stop()
+            self.outcome = outcome
+            return self._started.set_exception(error)
+        self._end((Event(self._seq + 1, b"", "error", error=error),), outcome)
+
+    def _give_up(self) -> None:
+        if self.outcome is None:
+            self._deadlines.stop()
+            self.outcome = self._outcome("aborted", None)
+            if self._flow is not None:
+                self._flow.abort()
+
+    def _outcome(self, status: Literal["error", "aborted"], error: LLMServiceError | None) -> Outcome:
+        so_far = self._reader.outcome_so_far() if self._reader is not None else Outcome(status=status)
+        return replace(so_far, status=status, error=error)
+
+
+def upstream_failure(error: TransportError) -> UpstreamError:
+    """A failure below HTTP, in the words of the one error tree."""
+    if error.kind == "connect_timeout":
+        return UpstreamTimeout(f"The provider cannot be reached: {error}.")
+    if error.kind in ("protocol", "too_large"):
+        return UpstreamInvalidResponse(f"The provider's answer cannot be read: {error}.")
+    if error.kind == "tls":
+        return UpstreamError(f"The provider cannot be reached safely: {error}.", retryable=False)
+    return UpstreamError(f"The provider's connection failed: {error}.")

@@ -1,0 +1,149 @@
+"""The one sender that all providers share: a dialect's conversions around a transport."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final
+from urllib.parse import urlencode
+
+import orjson
+
+from llm_service.domain import (
+    Head,
+    LLMServiceError,
+    ModelInfo,
+    Reply,
+    Secret,
+    UpstreamInvalidResponse,
+    UpstreamTimeout,
+)
+from llm_service.providers.base import Account, Dialect, UpstreamCall
+from llm_service.providers.live import LiveReply, upstream_failure
+from llm_service.providers.options import TimeoutOptions
+from llm_service.runtime import Clock
+from llm_service.transport import HttpHead, HttpRequest, Transport, TransportError
+
+FETCH_S: Final = 15.0
+MAX_FETCH_BYTES: Final = 32 * 1024 * 1024
+
+
+class HttpProvider:
+    """A provider behind HTTP. ``headers`` carry the credential; they go to ``base_url`` and nowhere else."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        dialect: Dialect,
+        transport: Transport,
+        base_url: str,
+        headers: Mapping[str, str],
+        query: Mapping[str, str],
+        timeouts: TimeoutOptions,
+        clock: Clock,
+        api_key: Secret | None,
+    ) -> None:
+        self.name = name
+        self._dialect = dialect
+        self._transport = transport
+        self._base_url = base_url.rstrip("/")
+        self._headers = {"accept": "*/*", "accept-encoding": "identity", **headers}
+        self._post_headers = {"content-type": "application/json", **self._headers}
+        self._query = f"?{urlencode(query)}" if query else ""
+        self._timeouts = timeouts
+        self._clock = clock
+        self._api_key = api_key
+
+    async def chat(self, call: UpstreamCall) -> Reply:
+        """Send the call and return the reply at its first content; see :class:`Provider`."""
+        upstream = self._dialect.request(call)
+        head = Head(provider=self.name, model=call.request.model, upstream_model=call.candidate.upstream_model)
+        reply = LiveReply(call=call, dialect=self._dialect, head=head, clock=self._clock, timeouts=self._timeouts)
+        request = HttpRequest(
+            method="POST",
+            url=f"{upstream.base_url or self._base_url}{upstream.path}{self._query}",
+            headers={**self._post_headers, **upstream.headers} if upstream.headers else self._post_headers,
+            body=orjson.dumps(upstream.body),
+            connect_s=self._timeouts.connect_s,
+        )
+        try:
+            return await reply.started(self._transport.send(request, reply))
+        except LLMServiceError as error:
+            raise self._scrubbed(error) from None
+
+    async def list_models(self) -> Sequence[ModelInfo]:
+        """The provider's catalogue. Raises LLMServiceError."""
+        return self._dialect.models(await self._get("/models"))
+
+    async def account(self) -> Account:
+        """The state of the operator's account, from free endpoints. Raises LLMServiceError."""
+        bodies = [await self._get(path) for path in self._dialect.account_paths]
+        return self._dialect.account(bodies)
+
+    async def _get(self, path: str) -> bytes:
+        fetch = _Fetch()
+        request = HttpRequest(
+            method="GET",
+            url=f"{self._base_url}{path}{self._query}",
+            headers=self._headers,
+            connect_s=self._timeouts.connect_s,
+        )
+        flow = self._transport.send(request, fetch)
+        timer = self._clock.call_later(FETCH_S, fetch.expire)
+        try:
+            body = await fetch.done
+        finally:
+            timer.cancel()
+            flow.abort()
+        if fetch.status != 200:
+            raise self._scrubbed(self._dialect.error(fetch.status, fetch.headers, body))
+        return body
+
+    def _scrubbed(self, error: LLMServiceError) -> LLMServiceError:
+        """The error without our credential, should the provider have echoed it, or its end."""
+        error.provider = error.provider or self.name
+        if self._api_key is not None:
+            secret = self._api_key.reveal()
+            for part in (secret, secret[-12:], secret[-8:]):
+                if len(part) >= 8:
+                    error.message = error.message.replace(part, "***")
+            error.args = (error.message,)
+        return error
+
+    async def aclose(self) -> None:
+        """Abort what runs and close the connections."""
+        await self._transport.aclose()
+
+
+class _Fetch:
+    """Receiver of one small whole body."""
+
+    def __init__(self) -> None:
+        self.done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self.status = 0
+        self.headers: Mapping[str, str] = {}
+        self._parts: list[bytes] = []
+        self._bytes = 0
+
+    def on_head(self, head: HttpHead) -> None:
+        self.status = head.status
+        self.headers = head.headers
+
+    def on_body(self, data: bytes) -> None:
+        self._parts.append(data)
+        self._bytes += len(data)
+        if self._bytes > MAX_FETCH_BYTES:
+            self._fail(UpstreamInvalidResponse(f"The provider sent more than {MAX_FETCH_BYTES} bytes."))
+
+    def on_end(self) -> None:
+        if not self.done.done():
+            self.done.set_result(b"".join(self._parts))
+
+    def on_error(self, error: TransportError) -> None:
+        self._fail(upstream_failure(error))
+
+    def expire(self) -> None:
+        self._fail(UpstreamTimeout(f"The provider did not answer within {FETCH_S:g} s."))
+
+    def _fail(self, error: LLMServiceError) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)

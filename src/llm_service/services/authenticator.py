@@ -1,0 +1,88 @@
+"""Who may come in: the admin key, or a request from this machine that needs none."""
+
+import hmac
+from hashlib import sha256
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+from llm_service.domain import Caller, Credentials, InvalidApiKey, NotLocal, Secret
+
+LOCAL_KEY: Final = "local"
+LOCAL: Final = Caller(key_id="local", scopes=frozenset({"inference", "read", "admin"}))
+ADMIN: Final = Caller(key_id="admin", scopes=frozenset({"inference", "read", "admin"}))
+
+
+class Authenticator:
+    """Turns credentials into a caller.
+
+    ``keyless``: whether requests from this machine need no key (the service listens on loopback and the operator
+    did not ask for keys). Clients that insist on sending a key may send ``local`` then, which counts as none.
+    """
+
+    def __init__(self, *, admin_key: Secret | None, keyless: bool, allowed_origins: tuple[str, ...]) -> None:
+        self._admin_digest = None if admin_key is None else _digest(admin_key.reveal())
+        self._keyless = keyless
+        self._allowed_origins = frozenset(allowed_origins)
+
+    def authenticate(self, credentials: Credentials) -> Caller:
+        """The caller. Raises InvalidApiKey and NotLocal, which say what to do and never repeat the key."""
+        key = credentials.key
+        if key is not None and not (self._keyless and key == LOCAL_KEY):
+            if self._admin_digest is not None and hmac.compare_digest(_digest(key), self._admin_digest):
+                return ADMIN
+            raise InvalidApiKey(self._wrong_key())
+        if not self._keyless:
+            raise InvalidApiKey("A key is required: send it as 'Authorization: Bearer <key>' or 'x-api-key'.")
+        self._check_local(credentials)
+        return LOCAL
+
+    def _wrong_key(self) -> str:
+        if self._keyless:
+            return (
+                "The presented key is not known here. This service needs no key from its own machine: send none, or "
+                f"'{LOCAL_KEY}' where a client insists on one."
+            )
+        return "The presented key is not known here."
+
+    def _check_local(self, credentials: Credentials) -> None:
+        """Without a key: the peer and the Host are this machine, no proxy is between, no foreign page asks."""
+        if not _is_loopback(credentials.peer):
+            raise NotLocal("Without a key only this machine may ask: set auth.admin_key and send it as a Bearer token.")
+        if not _is_loopback(_host_of(credentials.host)):
+            raise NotLocal(
+                "Without a key the Host must be 127.0.0.1, [::1] or localhost: call the service by that address, or "
+                "set auth.admin_key."
+            )
+        if credentials.forwarded:
+            raise NotLocal("Without a key no proxy may stand in between: set auth.admin_key and send it along.")
+        if credentials.origin is not None and not self._own_origin(credentials):
+            raise NotLocal("Without a key pages of other origins may not ask: name yours in server.allowed_origins.")
+        if not credentials.json_body:
+            raise NotLocal("Without a key a POST must have 'Content-Type: application/json'.")
+
+    def _own_origin(self, credentials: Credentials) -> bool:
+        origin = credentials.origin or ""
+        return origin in self._allowed_origins or urlsplit(origin).netloc == credentials.host
+
+
+def _digest(key: str) -> bytes:
+    return sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+def _host_of(host: str) -> str:
+    """The Host header without its port and brackets."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.rpartition(":")[0] if ":" in host else host
+
+
+def _is_loopback(address: str | None) -> bool:
+    if address is None:
+        return False
+    if address.lower() == "localhost":
+        return True
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,48 @@
+"""The data plane: one call for every door, whatever the operation and the form of the answer."""
+
+import asyncio
+
+from llm_service.domain import InternalError, LLMServiceError, Outcome, Reply
+from llm_service.observability import Log
+from llm_service.pipeline import Exchange, Proceed, WatchedReply
+from llm_service.runtime import Tasks
+
+
+class Gateway:
+    """Takes exchanges through the row of stages and sees to it that each is settled exactly once."""
+
+    def __init__(self, *, row: Proceed, tasks: Tasks, log: Log) -> None:
+        self._row = row
+        self._tasks = tasks
+        self._log = log
+
+    async def chat(self, exchange: Exchange) -> Reply:
+        """The reply to an exchange, at its first content, or whole and settled.
+
+        Raises LLMServiceError; the exchange is settled then. Cancelling it aborts the upstream and settles too.
+        """
+        try:
+            reply = await self._row(exchange)
+        except LLMServiceError as error:
+            await self._settle(exchange, _failed(error))
+            raise
+        except asyncio.CancelledError:
+            await self._settle(exchange, Outcome(status="aborted"))
+            raise
+        except Exception as defect:
+            self._log.error("defect", request_id=exchange.id, exc_info=defect)
+            error = InternalError("The service failed on this request; its log has the details under the request id.")
+            await self._settle(exchange, _failed(error))
+            raise error from defect
+        if reply.whole is None or exchange.request.stream:
+            return WatchedReply(reply, exchange, self._tasks)
+        await self._settle(exchange, reply.outcome or Outcome(status="ok"))
+        return reply
+
+    async def _settle(self, exchange: Exchange, outcome: Outcome) -> None:
+        if (waiting := exchange.settle(outcome)) is not None:
+            await waiting
+
+
+def _failed(error: LLMServiceError) -> Outcome:
+    return Outcome(status="refused" if error.fault == "caller" and error.provider is None else "error", error=error)
