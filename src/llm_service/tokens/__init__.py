@@ -1,0 +1,6 @@
+"""How many tokens a text or a chat has, before a provider says so."""
+
+from llm_service.tokens.base import TokenCount, Tokenizer, TokenizerUnavailable
+from llm_service.tokens.registry import Tokenizers
+
+__all__ = ["TokenCount", "Tokenizer", "TokenizerUnavailable", "Tokenizers"]
