@@ -1,7 +1,21 @@
 """What the process is given: time, ids, owned background work, its data directory."""
 
 from llm_service.runtime.clock import Clock, SystemClock, TimerHandle
+from llm_service.runtime.data_dir import DataDir, DataDirError, default_data_dir, open_data_dir
 from llm_service.runtime.ids import IdSource, RandomIds
 from llm_service.runtime.tasks import Rest, Tasks, begin
 
-__all__ = ["Clock", "IdSource", "RandomIds", "Rest", "SystemClock", "Tasks", "TimerHandle", "begin"]
+__all__ = [
+    "Clock",
+    "DataDir",
+    "DataDirError",
+    "IdSource",
+    "RandomIds",
+    "Rest",
+    "SystemClock",
+    "Tasks",
+    "TimerHandle",
+    "begin",
+    "default_data_dir",
+    "open_data_dir",
+]
