@@ -25,7 +25,7 @@ version_of() {
 find_python() {
   local candidate version newer=
   for candidate in ${PYTHON:+"$PYTHON"} python3 python3.14 python3.13 python3.12 python3.11 python \
-    "${HOME:-/nonexistent}"/.pyenv/versions/3.*/bin/python3 /opt/homebrew/bin/python3 /usr/local/bin/python3; do
+    "${HOME:-/nonexistent}"/.pyenv/versions/3.*/bin/python3; do
     command -v -- "$candidate" >/dev/null || continue
     version=$(version_of "$candidate")
     if ((version >= 311 && version <= 314)); then

@@ -7,6 +7,8 @@ from ipaddress import ip_address
 
 import pytest
 
+_LOOK_UPS = frozenset(("socket.getaddrinfo", "socket.gethostbyname"))
+_OUTWARD = _LOOK_UPS | {"socket.connect", "socket.sendto"}
 _LOCAL_NAMES = frozenset(("", "localhost", "ip6-localhost"))
 
 
@@ -22,9 +24,9 @@ class Guard:
     refused: list[str] = field(default_factory=list)
 
     def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
-        if not self.closed or event not in ("socket.connect", "socket.getaddrinfo", "socket.sendto"):
+        if not self.closed or event not in _OUTWARD:
             return
-        host = arguments[0] if event == "socket.getaddrinfo" else host_of(arguments[1])
+        host = arguments[0] if event in _LOOK_UPS else host_of(arguments[1])
         if not is_local(host):
             self.refused.append(f"{event} {host!r}")
             raise NetworkRefused(f"A test may reach loopback only, not {host!r}.")

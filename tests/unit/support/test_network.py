@@ -1,0 +1,51 @@
+"""The guard lets tests reach loopback and nothing else, and remembers who tried."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.network import Guard, NetworkRefused, is_local
+
+
+@pytest.fixture
+def tried(network_guard: Guard) -> Iterator[list[str]]:
+    """What was refused; emptied afterwards, so that these tests pass."""
+    yield network_guard.refused
+    network_guard.refused.clear()
+
+
+@pytest.mark.parametrize(
+    "host", [None, "", "localhost", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", b"localhost"]
+)
+def test_loopback_is_local(host: object) -> None:
+    assert is_local(host)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "example.com", "::ffff:192.0.2.1", "fe80::1%eth0", b"example.com"])
+def test_everything_else_is_not(host: object) -> None:
+    assert not is_local(host)
+
+
+def test_a_connection_to_another_machine_is_refused(tried: list[str]) -> None:
+    with socket.socket() as connection, pytest.raises(NetworkRefused):
+        connection.connect(("192.0.2.1", 80))
+    assert tried == ["socket.connect '192.0.2.1'"]
+
+
+def test_a_name_is_not_looked_up(tried: list[str]) -> None:
+    with pytest.raises(NetworkRefused):
+        socket.getaddrinfo("example.com", 443)
+    assert tried == ["socket.getaddrinfo 'example.com'"]
+
+
+@pytest.mark.usefixtures("tried")
+async def test_an_event_loop_is_refused_as_well() -> None:
+    with pytest.raises(NetworkRefused):
+        await asyncio.open_connection("example.com", 443)
+
+
+def test_loopback_is_reached() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as connection:
+        assert connection.getpeername() == server.getsockname()
