@@ -158,14 +158,12 @@ def test_an_interrupted_installation_is_done_again(fresh: Copy) -> None:
     assert fresh.run("./serve").errors == ""
 
 
-def test_a_lock_that_cannot_be_installed_is_an_error_each_time(fresh: Copy) -> None:
-    (fresh.path / "requirements" / "run.lock").write_text(
-        "no-such-package-of-ours @ file:///nowhere\n", encoding="utf-8"
-    )
-    for _ in range(2):
-        told = fresh.run("./serve")
-        assert told.status == 1
-        assert "requirements/run.lock could not be installed" in told.errors
+def test_a_lock_that_neither_uv_nor_pip_can_install_is_an_error(fresh: Copy) -> None:
+    (fresh.path / "requirements" / "run.lock").write_text("no-such-package @ file:///nowhere\n", encoding="utf-8")
+    told = fresh.run("./serve")
+    assert told.status == 1
+    assert "requirements/run.lock could not be installed" in told.errors
+    assert (environment_of(fresh) / "locks" / "unfinished").exists()
 
 
 def test_two_first_starts_at_once_make_one_environment(fresh: Copy) -> None:
