@@ -1,5 +1,24 @@
 """The doors: every surface through which callers come in."""
 
 from llm_service.api.options import AuthOptions, ServerOptions
+from llm_service.api.rest.app import RestApp
+from llm_service.api.rest.docs import DocsRoutes
+from llm_service.api.rest.generate import DoorParts, GenerateDoor
+from llm_service.api.rest.health import HealthRoutes
+from llm_service.api.rest.models import ModelRoutes
+from llm_service.api.rest.routes import control_routes
+from llm_service.api.server import HttpServer, listen
 
-__all__ = ["AuthOptions", "ServerOptions"]
+__all__ = [
+    "AuthOptions",
+    "DocsRoutes",
+    "DoorParts",
+    "GenerateDoor",
+    "HealthRoutes",
+    "HttpServer",
+    "ModelRoutes",
+    "RestApp",
+    "ServerOptions",
+    "control_routes",
+    "listen",
+]

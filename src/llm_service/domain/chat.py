@@ -1,4 +1,4 @@
-"""What callers ask for: chat, text completion, embeddings. Typed where we look; every other field rides along untouched."""
+"""What callers ask for: chat, text completion, embeddings. Typed where we look; other fields ride along untouched."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -123,7 +123,8 @@ def _objects(name: str, value: Any) -> None:
     _typed(list, "a list of objects")(name, value)
     for index, entry in enumerate(value):
         if type(entry) is not dict:
-            raise InvalidValue(f"'{name}[{index}]' must be an object, not {_json_type(entry)}.", param=f"{name}[{index}]")
+            where = f"{name}[{index}]"
+            raise InvalidValue(f"'{where}' must be an object, not {_json_type(entry)}.", param=where)
 
 
 def _stream_options(name: str, value: Any) -> None:

@@ -9,7 +9,7 @@ CostSource = Literal["provider", "catalog", "estimate", "none"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens of one request. ``cached_input_tokens`` and ``reasoning_tokens`` are parts of the first two, not extras."""
+    """Tokens of one request; the cached and the reasoning ones are parts of the first two, not extras."""
 
     input_tokens: int
     output_tokens: int

@@ -49,7 +49,9 @@ def build_log(options: ObservabilityOptions, *, clock: Clock, stream: TextIO = s
         factory = structlog.BytesLoggerFactory(stream.buffer)
     level = getattr(logging, options.log_level.upper())
     wrapper = structlog.make_filtering_bound_logger(level)
-    log: Log = structlog.wrap_logger(factory(), processors=processors, wrapper_class=wrapper, cache_logger_on_first_use=True)
+    log: Log = structlog.wrap_logger(
+        factory(), processors=processors, wrapper_class=wrapper, cache_logger_on_first_use=True
+    )
     return log
 
 

@@ -23,9 +23,7 @@ class CallProvider:
         if provider is None:
             raise NoDeploymentAvailable(f"The provider `{candidate.provider}` is switched off.")
         left_s = None if exchange.deadline is None else exchange.deadline - self._clock.monotonic()
-        call = UpstreamCall(
-            request=exchange.request, candidate=candidate, deadline_s=left_s, request_id=exchange.id
-        )
+        call = UpstreamCall(request=exchange.request, candidate=candidate, deadline_s=left_s, request_id=exchange.id)
         reply = await provider.chat(call)
         exchange.mark("reply")
         return reply

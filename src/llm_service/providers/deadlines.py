@@ -32,7 +32,7 @@ class Deadlines:
         """The request is on its way."""
         options = self._options
         if deadline_s is not None and deadline_s < options.total_s:
-            passed: LLMServiceError = DeadlineExceeded("The request's own deadline passed before its answer was complete.")
+            passed = DeadlineExceeded("The request's own deadline passed before its answer was complete.")
             self._timers.append(self._clock.call_later(max(deadline_s, 0.0), partial(self._expire, passed)))
         else:
             self._limit("total_s", options.total_s)

@@ -43,8 +43,8 @@ class LiveReply(Reply):
     """
 
     __slots__ = (
-        "_body", "_body_bytes", "_call", "_clock", "_closing", "_deadlines", "_decoder", "_dialect", "_flow", "_http",
-        "_reader", "_seq", "_sink", "_started", "_unread", "head", "outcome", "whole",
+        "_body", "_body_bytes", "_call", "_clock", "_closing", "_deadlines", "_dialect", "_flow", "_http", "_seq",
+        "_sink", "_started", "_stream", "_unread", "head", "outcome", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -63,8 +63,7 @@ class LiveReply(Reply):
         self._http = HttpHead(0)
         self._body: list[bytes] = []
         self._body_bytes = 0
-        self._decoder: SseDecoder | None = None
-        self._reader: ChunkReader | None = None
+        self._stream: tuple[SseDecoder, ChunkReader] | None = None
         self._unread: list[Event] = []
         self._seq = 0
         self._closing: TimerHandle | None = None
@@ -130,10 +129,11 @@ class LiveReply(Reply):
             return
         self._deadlines.heard()
         try:
-            if self._decoder is not None:
-                self._read(self._decoder.feed(data))
-            else:
+            if self._stream is None:
                 self._gather(data)
+            else:
+                decoder, reader = self._stream
+                self._read(reader, decoder.feed(data))
         except LLMServiceError as error:
             self._fail(error)
 
@@ -144,11 +144,13 @@ class LiveReply(Reply):
         if self.outcome is not None:
             return
         try:
-            if self._decoder is None:
-                return self._finish_whole(b"".join(self._body))
-            self._read(self._decoder.close())
-            if self.outcome is None:
-                self._finish(done=False)
+            if self._stream is None:
+                self._finish_whole(b"".join(self._body))
+            else:
+                decoder, reader = self._stream
+                self._read(reader, decoder.close())
+                if self.outcome is None:
+                    self._finish(reader, done=False)
         except LLMServiceError as error:
             self._fail(error)
 
@@ -156,13 +158,14 @@ class LiveReply(Reply):
         """The upstream call broke off. A stream whose finish reason has come is complete all the same."""
         if self.outcome is not None:
             return
-        failure: LLMServiceError = upstream_failure(error)
-        if self._reader is not None:
-            try:
-                return self._finish(done=False)
-            except LLMServiceError as unfinished:
-                failure = unfinished if self._reader.has_content else failure
-        self._fail(failure)
+        if self._stream is None:
+            self._fail(upstream_failure(error))
+            return
+        _, reader = self._stream
+        try:
+            self._finish(reader, done=False)
+        except LLMServiceError as unfinished:
+            self._fail(unfinished if reader.has_content else upstream_failure(error))
 
     # -- a stream
 
@@ -182,41 +185,39 @@ class LiveReply(Reply):
         if not start or start.startswith(_WHOLE_STARTS):
             return
         self._body.clear()
-        self._decoder = SseDecoder()
-        self._reader = self._dialect.reader(self._call)
-        self._read(self._decoder.feed(body))
+        decoder, reader = self._stream = SseDecoder(), self._dialect.reader(self._call)
+        self._read(reader, decoder.feed(body))
 
-    def _read(self, server_events: Sequence[ServerEvent]) -> None:
-        reader = self._reader
-        assert reader is not None
+    def _read(self, reader: ChunkReader, server_events: Sequence[ServerEvent]) -> None:
         batch: list[Event] = []
         try:
             for data, kind in server_events:
                 if data == b"[DONE]":
-                    self._deliver(batch)
-                    return self._finish(done=True)
+                    self._deliver(reader, batch)
+                    self._finish(reader, done=True)
+                    return
                 batch += reader.read(data, kind)
         except LLMServiceError:
-            self._deliver(batch)
+            self._deliver(reader, batch)
             raise
-        self._deliver(batch)
+        self._deliver(reader, batch)
 
-    def _deliver(self, batch: list[Event]) -> None:
+    def _deliver(self, reader: ChunkReader, batch: list[Event]) -> None:
         if not batch:
             return
         self._seq = batch[-1].seq
         if self._sink is not None:
-            return self._sink.write(batch)
+            self._sink.write(batch)
+            return
         self._unread += batch
         if len(self._unread) > MAX_UNREAD_EVENTS:
             self.pause()
-        if self._reader is not None and self._reader.has_content and not self._started.done():
+        if reader.has_content and not self._started.done():
             self._deadlines.content_began()
             self._started.set_result(None)
 
-    def _finish(self, *, done: bool) -> None:
-        assert self._reader is not None
-        events, outcome = self._reader.close(done=done)
+    def _finish(self, reader: ChunkReader, *, done: bool) -> None:
+        events, outcome = reader.close(done=done)
         if done and self._flow is not None:  # a body that does not end after [DONE] keeps its connection from others
             self._closing = self._clock.call_later(CLOSING_S, self._flow.abort)
         self._end(events, outcome)
@@ -255,7 +256,8 @@ class LiveReply(Reply):
         if self._sink is not None:
             if events:
                 self._sink.write(events)
-            return self._sink.end(outcome)
+            self._sink.end(outcome)
+            return
         self._unread += events
         if not self._started.done():
             self._started.set_result(None)
@@ -268,8 +270,9 @@ class LiveReply(Reply):
         if self._sink is None and not self._started.done():
             self._deadlines.stop()
             self.outcome = outcome
-            return self._started.set_exception(error)
-        self._end((Event(self._seq + 1, b"", "error", error=error),), outcome)
+            self._started.set_exception(error)
+        else:
+            self._end((Event(self._seq + 1, b"", "error", error=error),), outcome)
 
     def _give_up(self) -> None:
         if self.outcome is None:
@@ -279,7 +282,7 @@ class LiveReply(Reply):
                 self._flow.abort()
 
     def _outcome(self, status: Literal["error", "aborted"], error: LLMServiceError | None) -> Outcome:
-        so_far = self._reader.outcome_so_far() if self._reader is not None else Outcome(status=status)
+        so_far = Outcome(status=status) if self._stream is None else self._stream[1].outcome_so_far()
         return replace(so_far, status=status, error=error)
 
 

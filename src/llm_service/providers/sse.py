@@ -59,7 +59,7 @@ class SseDecoder:
         return () if event is None else (event,)
 
     def _completes_an_event(self, data: bytes) -> bool:
-        """Whether a blank line is in these bytes, or on the seam; else they are put by unread, so that time stays linear."""
+        """Whether a blank line is in these bytes, or on the seam; else they are put by unread: time stays linear."""
         return b"\n\n" in data or (data.startswith(b"\n") and bool(self._parts) and self._parts[-1].endswith(b"\n"))
 
     def _events(self, data: bytes) -> Sequence[ServerEvent]:

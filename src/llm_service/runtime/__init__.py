@@ -2,7 +2,7 @@
 
 from llm_service.runtime.clock import Clock, SystemClock, TimerHandle
 from llm_service.runtime.data_dir import DataDir, DataDirError, default_data_dir, open_data_dir
-from llm_service.runtime.ids import IdSource, RandomIds
+from llm_service.runtime.ids import IdSource, RandomIds, system_random
 from llm_service.runtime.tasks import Rest, Tasks, begin
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "begin",
     "default_data_dir",
     "open_data_dir",
+    "system_random",
 ]

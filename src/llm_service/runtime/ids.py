@@ -26,3 +26,8 @@ class RandomIds:
         """A new id, ``<prefix>_<26 hexadecimal digits>``."""
         milliseconds = int(self._clock.now().timestamp() * 1000)
         return f"{prefix}_{(milliseconds << 62 | self._random.getrandbits(62)):026x}"
+
+
+def system_random() -> random.Random:
+    """Randomness of the operating system: nobody can guess it, and processes do not share it."""
+    return random.SystemRandom()

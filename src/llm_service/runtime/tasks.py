@@ -52,7 +52,7 @@ class Rest:
             thrown: BaseException | None = None
             try:
                 yield waits_for
-            except BaseException as error:  # a cancellation of the awaiting task: the coroutine's to handle
+            except BaseException as error:  # noqa: BLE001 - a cancellation is the coroutine's to handle
                 thrown = error
             try:
                 waits_for = self._coroutine.send(None) if thrown is None else self._coroutine.throw(thrown)

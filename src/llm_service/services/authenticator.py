@@ -80,7 +80,7 @@ def _host_of(host: str) -> str:
 def _is_loopback(address: str | None) -> bool:
     if address is None:
         return False
-    if address.lower() == "localhost":
+    if address == "127.0.0.1" or address.lower() == "localhost":
         return True
     try:
         return ip_address(address).is_loopback

@@ -31,9 +31,9 @@ class Gateway:
             raise
         except Exception as defect:
             self._log.error("defect", request_id=exchange.id, exc_info=defect)
-            error = InternalError("The service failed on this request; its log has the details under the request id.")
-            await self._settle(exchange, _failed(error))
-            raise error from defect
+            failure = InternalError("The service failed on this request; its log has the details under the request id.")
+            await self._settle(exchange, _failed(failure))
+            raise failure from defect
         if reply.whole is None or exchange.request.stream:
             return WatchedReply(reply, exchange, self._tasks)
         await self._settle(exchange, reply.outcome or Outcome(status="ok"))

@@ -36,25 +36,24 @@ class RestApp:
     ) -> None:
         self._door = door
         self._hot = hot_paths()
-        self._control = Control(
-            routes, authenticator=authenticator, ids=ids, log=log, fixed_headers=fixed_headers
-        )
+        self._control = Control(routes, authenticator=authenticator, ids=ids, log=log, fixed_headers=fixed_headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request; other kinds of connection are refused."""
         if scope["type"] == "http":
             parse = self._hot.get(scope["path"])
             if parse is not None and scope["method"] == "POST":
-                return await self._door.serve(scope, receive, send, parse=parse)
-            return await self._control(scope, receive, send)
-        if scope["type"] == "websocket":
+                await self._door.serve(scope, receive, send, parse=parse)
+            else:
+                await self._control(scope, receive, send)
+        elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1000})
 
 
 def hot_paths() -> Mapping[str, Parse]:
     """The hot routes under every spelling that clients use."""
-    spelled = {path: parse for path, parse in HOT_ROUTES.items()}
+    spelled = dict(HOT_ROUTES)
     spelled |= {path.removeprefix("/v1"): parse for path, parse in HOT_ROUTES.items()}
     return spelled | {f"{path}/": parse for path, parse in spelled.items()}
 

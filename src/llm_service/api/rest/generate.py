@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from itertools import pairwise
+from typing import Final, cast
 
 from llm_service.api.errors import error_body, error_headers, spoken
 from llm_service.api.options import ServerOptions
@@ -62,8 +63,7 @@ class GenerateDoor:
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, *, parse: Parse) -> None:
         """One request from its first byte to the last of its response."""
-        task = asyncio.current_task()
-        assert task is not None
+        task = this_task()
         self._serving[task] = None
         request_id = self._parts.ids.new("req")
         try:
@@ -79,11 +79,15 @@ class GenerateDoor:
         finally:
             del self._serving[task]
 
-    async def drain(self, grace_s: float) -> None:
-        """Take nothing new; what still runs after ``grace_s`` is ended with an error that says so."""
+    async def drain(self, grace_s: float, *, hurried: asyncio.Event) -> None:
+        """Take nothing new; what still runs after ``grace_s``, or when hurried, ends with an error that says so."""
         self._draining = Draining("The service is shutting down; send the request again.", retry_after_s=1.0)
-        if self._serving:
-            await asyncio.wait(tuple(self._serving), timeout=grace_s)
+        hurry = asyncio.ensure_future(hurried.wait())
+        finished = asyncio.ensure_future(asyncio.wait(tuple(self._serving))) if self._serving else None
+        if finished is not None:
+            await asyncio.wait({finished, hurry}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
+            finished.cancel()
+        hurry.cancel()
         for task, sink in tuple(self._serving.items()):
             if sink is not None and sink.opened:
                 sink.cut(self._draining)
@@ -144,8 +148,7 @@ class GenerateDoor:
         except asyncio.CancelledError:
             if not hang_up.happened and self._draining is None:
                 raise
-            if (task := asyncio.current_task()) is not None:
-                task.uncancel()
+            this_task().uncancel()
             if hang_up.happened or self._draining is None:
                 raise HungUp from None
             raise self._draining from None
@@ -156,8 +159,7 @@ class GenerateDoor:
 
     async def _whole(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         reply = await self._ask(exchange, receive)
-        body = reply.whole
-        assert body is not None
+        body = reply.whole or b""
         headers = [_JSON, (b"content-length", b"%d" % len(body)), *self._answer_headers(exchange, reply.head)]
         cost = reply.outcome.cost if reply.outcome else None
         if cost is not None:
@@ -175,9 +177,7 @@ class GenerateDoor:
             clock=self._clock,
             tasks=self._parts.tasks,
         )
-        task = asyncio.current_task()
-        assert task is not None
-        self._serving[task] = sink
+        self._serving[this_task()] = sink
         try:
             reply = await self._ask(exchange, receive)
         except LLMServiceError as error:
@@ -230,5 +230,9 @@ class GenerateDoor:
 def server_timing(exchange: Exchange, now: float) -> bytes:
     """Milliseconds of each stage on the way in, and of the wait for the provider (W3C Server Timing)."""
     marks = [("parse", exchange.received_at), *exchange.marks, ("", now)]
-    spans = zip(marks, marks[1:], strict=False)
-    return ", ".join(f"{name};dur={(end - at) * 1000:.2f}" for (name, at), (_, end) in spans).encode()
+    return ", ".join(f"{name};dur={(end - at) * 1000:.2f}" for (name, at), (_, end) in pairwise(marks)).encode()
+
+
+def this_task() -> "asyncio.Task[None]":
+    """The task that serves the request: the server makes one for each."""
+    return cast("asyncio.Task[None]", asyncio.current_task())

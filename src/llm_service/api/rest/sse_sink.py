@@ -20,13 +20,13 @@ StartHeaders = Callable[[Head | None], list[tuple[bytes, bytes]]]
 class SseSink:
     """Writes one generation to one client.
 
-    The response begins with the reply's head, or by itself after ``keep_alive_s`` of silence. What the client does not read
-    in time pauses the generation: no more than what was read meanwhile is kept.
+    The response begins with the reply's head, or by itself after ``keep_alive_s`` of silence. What the client does
+    not read in time pauses the generation: no more than what was read meanwhile is kept.
     """
 
     __slots__ = (
-        "_backlog", "_clock", "_catching_up", "_exchange", "_headers", "_id", "_keep_alive_s", "_send", "_seq", "_tasks",
-        "_terminal", "_timer", "_waiting", "_wrote_at", "ended", "head", "opened", "subscription",
+        "_backlog", "_catching_up", "_clock", "_exchange", "_headers", "_id", "_keep_alive_s", "_send", "_seq",
+        "_tasks", "_terminal", "_timer", "_waiting", "_wrote_at", "ended", "head", "opened", "subscription",
     )  # fmt: skip
 
     def __init__(
@@ -67,9 +67,10 @@ class SseSink:
     def end(self, outcome: Outcome) -> None:
         """The last chunk tells what only the end knows; ``[DONE]``, or the error, is last."""
         events = [event for event in self._terminal if event.kind != "usage" or self._exchange.request.include_usage]
-        failed = [event for event in events if event.error is not None]
-        if failed:
-            return self._close(self._error_event(failed[0].seq, failed[0].error))
+        for event in events:
+            if event.error is not None:
+                self._close(self._error_event(event.seq, event.error))
+                return
         rendered = [event.raw for event in events]
         if events:
             rendered[-1] = orjson.dumps({**events[-1].chunk, "llm": self._closing_facts(outcome)})
@@ -112,8 +113,7 @@ class SseSink:
         if self._catching_up is not None:
             await self._catching_up
 
-    def _error_event(self, seq: int, error: LLMServiceError | None) -> bytes:
-        assert error is not None
+    def _error_event(self, seq: int, error: LLMServiceError) -> bytes:
         body = {**error_object(error, request_id=self._exchange.id), "stream_id": self._exchange.stream_id}
         return b"%b%d\ndata: %b\n\n" % (self._id, seq, orjson.dumps(body))
 

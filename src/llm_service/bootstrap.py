@@ -1,0 +1,149 @@
+"""Builds the whole object graph, once, in order. The list of stages stands here and nowhere else."""
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.middleware.cors import CORSMiddleware
+
+from llm_service import __version__
+from llm_service.api import DocsRoutes, DoorParts, GenerateDoor, HealthRoutes, ModelRoutes, RestApp, control_routes
+from llm_service.config import Settings
+from llm_service.observability import AccessLog, Listeners, Log
+from llm_service.pipeline import CallProvider, Observe, Proceed, Resolve, Resolver, compose
+from llm_service.providers import (
+    HttpProvider,
+    Provider,
+    ProviderOptions,
+    base_url_for,
+    credential_headers,
+    dialect_for,
+    retired_names,
+)
+from llm_service.runtime import Clock, IdSource, RandomIds, SystemClock, Tasks, system_random
+from llm_service.services import Authenticator, Gateway, Health, Models
+from llm_service.transport import AiohttpTransport
+
+CORS_HEADERS = ("authorization", "content-type", "x-api-key", "x-llm-timeout-s", "last-event-id", "traceparent")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """The built service: the ASGI application, what shutting down needs, and the parts that commands use."""
+
+    app: Any
+    door: GenerateDoor
+    health: Health
+    models: Models
+    providers: Mapping[str, Provider]
+    tasks: Tasks
+
+    async def aclose(self) -> None:
+        """Close in reverse order of building: running work first, then the providers' connections."""
+        await self.tasks.aclose()
+        for provider in self.providers.values():
+            await provider.aclose()
+
+
+def build_service(
+    settings: Settings, *, log: Log, sandbox: bool = False, clock: Clock | None = None, ids: IdSource | None = None
+) -> Service:
+    """The service for these settings; call it on the running event loop."""
+    clock = clock or SystemClock()
+    ids = ids or RandomIds(clock, system_random())
+    tasks = Tasks(lambda name, failure: log.error("background work failed", work=name, exc_info=failure))
+    enabled = {name: options for name, options in settings.providers.items() if options.enabled}
+    providers = {name: build_provider(name, options, clock=clock, tasks=tasks) for name, options in enabled.items()}
+    listeners = Listeners([AccessLog(log)])
+    gateway = Gateway(row=build_row(settings, providers, listeners=listeners, clock=clock), tasks=tasks, log=log)
+    models = Models(providers=providers, named=settings.models, clock=clock, log=log)
+    kinds = {name: options.kind or "openai_compatible" for name, options in enabled.items()}
+    health = Health(version=__version__, sandbox=sandbox, providers=kinds, clock=clock)
+    authenticator = Authenticator(
+        admin_key=settings.auth.admin_key,
+        keyless=settings.server.on_loopback and settings.auth.required == "auto",
+        allowed_origins=settings.server.allowed_origins,
+    )
+    fixed_headers = ((b"x-llm-sandbox", b"true"),) if sandbox else ()
+    door = GenerateDoor(
+        DoorParts(
+            gateway=gateway,
+            authenticator=authenticator,
+            listeners=listeners,
+            options=settings.server,
+            clock=clock,
+            ids=ids,
+            tasks=tasks,
+            fixed_headers=fixed_headers,
+        )
+    )
+    app = RestApp(
+        door=door,
+        routes=control_routes(ModelRoutes(models), HealthRoutes(health), DocsRoutes(__version__)),
+        authenticator=authenticator,
+        ids=ids,
+        log=log,
+        fixed_headers=fixed_headers,
+    )
+    return Service(
+        app=with_cors(app, settings.server.allowed_origins),
+        door=door,
+        health=health,
+        models=models,
+        providers=providers,
+        tasks=tasks,
+    )
+
+
+def build_row(settings: Settings, providers: Mapping[str, Provider], *, listeners: Listeners, clock: Clock) -> Proceed:
+    """The row of stages, in the order in which a request passes them."""
+    return compose(
+        [
+            ("observe", Observe(listeners, clock)),
+            ("resolve", Resolve(build_resolver(settings))),
+        ],
+        CallProvider(providers, clock),
+    )
+
+
+def build_resolver(settings: Settings) -> Resolver:
+    """What the names of models mean under these settings."""
+    kinds = {options.kind: name for name, options in reversed([*settings.providers.items()])}
+    deepseek = kinds.get("deepseek")
+    return Resolver(
+        providers=frozenset(settings.providers),
+        models=settings.models,
+        aliases=dict.fromkeys(retired_names("deepseek"), deepseek) if deepseek is not None else {},
+        catch_all=kinds.get("openrouter"),
+    )
+
+
+def build_provider(name: str, options: ProviderOptions, *, clock: Clock, tasks: Tasks) -> Provider:
+    """One provider with a pool of connections of its own."""
+    tls = None if options.ca_file is None else ssl.create_default_context(cafile=str(options.ca_file))
+    return HttpProvider(
+        name=name,
+        dialect=dialect_for(name, options),
+        transport=AiohttpTransport(max_connections=options.max_connections, tasks=tasks, tls=tls),
+        base_url=base_url_for(name, options),
+        headers={**credential_headers(name, options), **options.headers},
+        query=options.query,
+        timeouts=options.timeouts,
+        clock=clock,
+        api_key=options.api_key,
+    )
+
+
+def with_cors(app: RestApp, origins: tuple[str, ...]) -> Any:
+    """The application, open to the pages of these origins; nothing stands in front of it where there are none."""
+    if not origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=("GET", "POST", "DELETE"),
+        allow_headers=CORS_HEADERS,
+        expose_headers=("x-request-id", "retry-after"),
+        allow_origin_regex=None,
+    )

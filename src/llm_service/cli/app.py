@@ -1,0 +1,118 @@
+"""The commands by name; each has a module of its own, imported when it is asked for."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="llm-service",
+    help="A self-hosted gateway for large language models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+providers_app = typer.Typer(help="The configured providers.", no_args_is_help=True)
+app.add_typer(providers_app, name="providers")
+
+ConfigPath = Annotated[Path | None, typer.Option("--config", help="Configuration file; else LLM_SERVICE_CONFIG.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Address = Annotated[str, typer.Option("--url", help="Address of a running service.")]
+Key = Annotated[str | None, typer.Option("--key", help="Api key; else LLM_SERVICE_KEY.", envvar="LLM_SERVICE_KEY")]
+
+DEFAULT_ADDRESS = "http://127.0.0.1:8080"
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    app()
+
+
+@app.command()
+def serve(
+    config: ConfigPath = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[str | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    sandbox: Annotated[str | None, typer.Option(help="auto, on or off: simulated providers.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Folder for what the service keeps.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    from llm_service.cli.serve import run_service
+
+    overrides = {"server.host": host, "server.port": port, "sandbox": sandbox, "server.data_dir": data_dir}
+    given = {path: value for path, value in overrides.items() if value is not None}
+    raise typer.Exit(run_service(config, given, as_json=as_json))
+
+
+@app.command("check-config")
+def check_config(config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Check the configuration and show what it comes to; secrets are masked."""
+    from llm_service.cli.configuration import check
+
+    raise typer.Exit(check(config, as_json=as_json))
+
+
+@app.command("config-schema")
+def config_schema(as_json: AsJson = True) -> None:
+    """Print the JSON Schema of the configuration file."""
+    from llm_service.cli.configuration import print_schema
+
+    print_schema()
+
+
+@providers_app.command("list")
+def providers_list(config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """List the configured providers."""
+    from llm_service.cli.providers import show_providers
+
+    raise typer.Exit(show_providers(config, as_json=as_json))
+
+
+@providers_app.command("test")
+def providers_test(
+    name: Annotated[str | None, typer.Argument(help="One provider; else all.")] = None,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask each provider for its catalogue and its account, which costs nothing; exit 1 when one fails."""
+    from llm_service.cli.providers import test_providers
+
+    raise typer.Exit(test_providers(config, name=name, as_json=as_json))
+
+
+@app.command()
+def models(url: Address = DEFAULT_ADDRESS, key: Key = None, as_json: AsJson = False) -> None:
+    """List the models of a running service."""
+    from llm_service.cli.client import show_models
+
+    raise typer.Exit(show_models(url, key=key, as_json=as_json))
+
+
+@app.command()
+def chat(
+    prompt: Annotated[list[str] | None, typer.Argument(help="What to ask; else a conversation begins.")] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Model; else the first of the list.")] = None,
+    system: Annotated[str | None, typer.Option(help="System message.")] = None,
+    url: Address = DEFAULT_ADDRESS,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a running service from the terminal; the answer is streamed."""
+    from llm_service.cli.client import converse
+
+    raise typer.Exit(converse(url, key=key, model=model, system=system, prompt=" ".join(prompt or ()), as_json=as_json))
+
+
+@app.command()
+def sandbox(
+    host: Annotated[str, typer.Option(help="Loopback address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8090,
+    seed: Annotated[int, typer.Option(help="Same seed, same answers.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Serve simulated providers, for applications to test themselves against."""
+    from llm_service.cli.sandbox import run_sandbox
+
+    raise typer.Exit(run_sandbox(host, port, seed=seed, as_json=as_json))

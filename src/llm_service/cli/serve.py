@@ -1,0 +1,157 @@
+"""``serve``: one process from its settings to its last response."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+import uvloop
+
+from llm_service.api import HttpServer, ServerOptions, listen
+from llm_service.bootstrap import Service, build_service
+from llm_service.cli.configuration import complain, load, print_json
+from llm_service.config import Loaded, Settings, SettingsError
+from llm_service.domain import Secret
+from llm_service.observability import Log, build_log
+from llm_service.providers import ProviderOptions
+from llm_service.runtime import DataDirError, SystemClock, default_data_dir, open_data_dir
+from llm_service.sandbox import Sandbox
+
+
+def run_service(config: Path | None, overrides: Mapping[str, str], *, as_json: bool) -> int:
+    """Serve until a signal ends it; the exit code."""
+    try:
+        loaded = load(config, overrides)
+    except SettingsError as error:
+        return complain(error, as_json=as_json)
+    settings, sandboxed = loaded.settings, wants_sandbox(loaded)
+    if not sandboxed and not settings.providers:
+        return _refuse(
+            "No provider is configured. Set OPENROUTER_API_KEY or DEEPSEEK_API_KEY, or name providers in a "
+            "configuration file; or try the service with --sandbox on."
+        )
+    with ExitStack() as held:
+        try:
+            held.enter_context(open_data_dir(data_dir_of(settings.server, sandboxed=sandboxed)))
+            listening = held.enter_context(listen(settings.server.host, settings.server.port))
+        except DataDirError as error:
+            return _refuse(str(error))
+        except OSError as error:
+            return _refuse(cannot_listen(settings.server, error))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(serve(loaded, listening, sandboxed=sandboxed, as_json=as_json))
+
+
+def wants_sandbox(loaded: Loaded) -> bool:
+    """Never by itself beside a configured provider, a configuration file or another address."""
+    settings = loaded.settings
+    if settings.sandbox != "auto":
+        return settings.sandbox == "on"
+    return loaded.source_path is None and not settings.providers and settings.server.on_loopback
+
+
+def data_dir_of(server: ServerOptions, *, sandboxed: bool) -> Path:
+    """Where the state lies; the sandbox's lies apart."""
+    base = server.data_dir or default_data_dir(os.environ)
+    return base / "sandbox" if sandboxed else base
+
+
+def cannot_listen(server: ServerOptions, error: OSError) -> str:
+    """What to do when the address is not to be had."""
+    where = f"{server.host}:{server.port}"
+    if isinstance(error, PermissionError):
+        return f"No permission to listen on {where}: choose a port above 1023 with --port."
+    if error.errno is not None and os.strerror(error.errno) == "Address already in use":
+        return f"{where} is in use: stop what listens there, or choose another port with --port."
+    return f"Cannot listen on {where}: {error.strerror or error}."
+
+
+async def serve(loaded: Loaded, listening: socket.socket, *, sandboxed: bool, as_json: bool) -> int:
+    """Build, serve, drain, close."""
+    settings = loaded.settings
+    log = build_log(settings.observability, clock=SystemClock())
+    sandbox = Sandbox() if sandboxed else None
+    try:
+        if sandbox is not None:
+            settings = replace(settings, providers=simulated_providers(await sandbox.start()))
+        service = build_service(settings, log=log, sandbox=sandboxed)
+        announce(settings, listening, sandboxed=sandboxed, as_json=as_json)
+        for note in loaded.notes:
+            log.warning("configuration", note=note)
+        await serve_until_signal(service, settings.server, listening, log)
+    finally:
+        if sandbox is not None:
+            await sandbox.aclose()
+    return 0
+
+
+async def serve_until_signal(service: Service, options: ServerOptions, listening: socket.socket, log: Log) -> None:
+    """Serve; on SIGTERM or SIGINT take nothing new, let running requests finish, and end. A second one hurries."""
+    server = HttpServer(service.app)
+    asked = asyncio.Event()
+    hurried = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        (hurried if asked.is_set() else asked).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    serving = loop.create_task(server.serve(sockets=[listening]))
+    waiting = loop.create_task(asked.wait())
+    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    log.info("draining", grace_s=options.shutdown_grace_s)
+    service.health.draining = True
+    await service.door.drain(options.shutdown_grace_s, hurried=hurried)
+    server.should_exit = True
+    await serving
+    await service.aclose()
+    log.info("stopped")
+
+
+def simulated_providers(address: str) -> Mapping[str, ProviderOptions]:
+    """The providers of sandbox mode: the known ones, at the sandbox's address."""
+    key = Secret("sk-sandbox")
+    return MappingProxyType(
+        {
+            "openrouter": ProviderOptions(kind="openrouter", api_key=key, base_url=f"{address}/openrouter/api/v1"),
+            "deepseek": ProviderOptions(kind="deepseek", api_key=key, base_url=f"{address}/deepseek"),
+            "openai": ProviderOptions(
+                kind="openai_compatible", server="openai", api_key=key, base_url=f"{address}/openai/v1"
+            ),
+        }
+    )
+
+
+def announce(settings: Settings, listening: socket.socket, *, sandboxed: bool, as_json: bool) -> None:
+    """Say on standard output where the service is and what it talks to."""
+    host, port = listening.getsockname()[:2]
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    if as_json:
+        print_json({"address": address, "sandbox": sandboxed, "providers": sorted(settings.providers)})
+    else:
+        print(banner(address, settings, sandboxed=sandboxed))
+    sys.stdout.flush()
+
+
+def banner(address: str, settings: Settings, *, sandboxed: bool) -> str:
+    """The first lines that an operator sees."""
+    lines = [f"llm-service on {address}  (docs: {address}/docs)", f"providers: {', '.join(sorted(settings.providers))}"]
+    if sandboxed:
+        lines += [
+            "SANDBOX: these providers are simulated; nothing is asked of a real model.",
+            "For real ones set OPENROUTER_API_KEY or DEEPSEEK_API_KEY, or write a configuration file.",
+        ]
+    return "\n".join(lines)
+
+
+def _refuse(message: str) -> int:
+    print(message, file=sys.stderr)
+    return 2

@@ -1,0 +1,49 @@
+"""A clock that is turned by hand."""
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+
+class ManualTimer:
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        self.callback = None
+
+
+class ManualClock:
+    """Time stands still until ``advance``; timers fire in the order of their moments."""
+
+    def __init__(self) -> None:
+        self._seconds = 1000.0
+        self._order = count()
+        self._timers: list[tuple[float, int, ManualTimer]] = []
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=self._seconds)
+
+    def monotonic(self) -> float:
+        return self._seconds
+
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> ManualTimer:
+        timer = ManualTimer(callback)
+        heapq.heappush(self._timers, (self._seconds + delay_s, next(self._order), timer))
+        return timer
+
+    async def sleep(self, delay_s: float) -> None:
+        woken = asyncio.get_running_loop().create_future()
+        self.call_later(delay_s, lambda: woken.set_result(None))
+        await woken
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and fire what falls due on the way."""
+        until = self._seconds + seconds
+        while self._timers and self._timers[0][0] <= until:
+            self._seconds, _, timer = heapq.heappop(self._timers)
+            if timer.callback is not None:
+                timer.callback()
+        self._seconds = until

@@ -1,0 +1,72 @@
+"""A whole service on loopback, in the test's own event loop."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from llm_service.api import HttpServer, listen
+from llm_service.bootstrap import Service, build_service
+from llm_service.config import Settings
+from llm_service.providers import ProviderOptions, TimeoutOptions
+from llm_service.domain import Secret
+
+
+class LogLines:
+    """A log that keeps its lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, object]] = []
+
+    def _keep(self, level: str, event: str, **facts: object) -> None:
+        self.lines.append({"level": level, "event": event, **facts})
+
+    def debug(self, event: str, **facts: object) -> None:
+        self._keep("debug", event, **facts)
+
+    def info(self, event: str, **facts: object) -> None:
+        self._keep("info", event, **facts)
+
+    def warning(self, event: str, **facts: object) -> None:
+        self._keep("warning", event, **facts)
+
+    def error(self, event: str, **facts: object) -> None:
+        self._keep("error", event, **facts)
+
+    def of(self, event: str) -> list[dict[str, object]]:
+        return [line for line in self.lines if line["event"] == event]
+
+
+@dataclass
+class Running:
+    address: str
+    service: Service
+    log: LogLines
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, sandbox: bool = False) -> AsyncIterator[Running]:
+    """The service on a free port, until the block ends."""
+    log = LogLines()
+    service = build_service(settings, log=log, sandbox=sandbox)
+    listening = listen("127.0.0.1", 0)
+    server = HttpServer(service.app)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        yield Running(f"http://127.0.0.1:{listening.getsockname()[1]}", service, log)
+    finally:
+        await service.door.drain(0, hurried=asyncio.Event())
+        server.should_exit = True
+        await serving
+        await service.aclose()
+        listening.close()
+
+
+def simulated(address: str, **timeouts: float) -> Mapping[str, ProviderOptions]:
+    """Providers that talk to a sandbox."""
+    shared = {"api_key": Secret("sk-test-provider-credential"), "timeouts": TimeoutOptions(**timeouts)}
+    return {
+        "openrouter": ProviderOptions(kind="openrouter", base_url=f"{address}/openrouter/api/v1", **shared),
+        "deepseek": ProviderOptions(kind="deepseek", base_url=f"{address}/deepseek", **shared),
+        "plain": ProviderOptions(kind="openai_compatible", base_url=f"{address}/openai/v1", **shared),
+    }

@@ -1,0 +1,108 @@
+"""The row of stages and the settling of what they leave behind."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from llm_service.domain import Caller, Outcome, Reply, chat_request
+from llm_service.pipeline import Exchange, Proceed, Watcher, compose
+from llm_service.runtime import SystemClock, Tasks
+
+OK = Outcome(status="ok")
+
+
+def an_exchange(tasks: Tasks | None = None) -> Exchange:
+    return Exchange(
+        id="req_1",
+        stream_id="str_1",
+        surface="rest",
+        request=chat_request({"model": "m", "messages": [{"role": "user", "content": "hi"}]}),
+        caller=Caller(key_id="local", scopes=frozenset()),
+        clock=SystemClock(),
+        tasks=tasks or Tasks(lambda name, failure: None),
+        received_at=0.0,
+    )
+
+
+class Noted(Watcher):
+    def __init__(self, name: str, seen: list[str], waits: Callable[[], Awaitable[None]] | None = None) -> None:
+        self.name, self.seen, self.waits = name, seen, waits
+
+    def settle(self, outcome: Outcome) -> Awaitable[None] | None:
+        self.seen.append(f"{self.name} {outcome.status}")
+        return self.waits() if self.waits else None
+
+
+async def test_stages_run_in_order_and_mark_their_beginning() -> None:
+    ran = []
+
+    def stage(name: str) -> Callable[[Exchange, Proceed], Awaitable[Reply]]:
+        async def run(exchange: Exchange, proceed: Proceed) -> Reply:
+            ran.append(name)
+            return await proceed(exchange)
+
+        return run
+
+    async def last(exchange: Exchange) -> str:
+        return "reply"
+
+    exchange = an_exchange()
+    reply = await compose([("one", stage("one")), ("two", stage("two"))], last)(exchange)  # type: ignore[arg-type]
+    assert (reply, ran) == ("reply", ["one", "two"])
+    assert [name for name, _ in exchange.marks] == ["one", "two"]
+
+
+async def test_watchers_settle_inside_out_and_once() -> None:
+    seen: list[str] = []
+    exchange = an_exchange()
+    exchange.watchers += [Noted("outer", seen), Noted("inner", seen)]
+    assert exchange.settle(OK) is None
+    assert exchange.settle(Outcome(status="error")) is None
+    assert seen == ["inner ok", "outer ok"]
+
+
+async def test_outer_watchers_wait_for_an_inner_one_that_takes_its_time() -> None:
+    seen: list[str] = []
+    gate = asyncio.Event()
+
+    async def wait() -> None:
+        await gate.wait()
+        seen.append("written")
+
+    exchange = an_exchange()
+    exchange.watchers += [Noted("outer", seen), Noted("inner", seen, wait)]
+    settled = exchange.settle(OK)
+    assert settled is not None
+    await asyncio.sleep(0)
+    assert seen == ["inner ok"]
+    gate.set()
+    await settled
+    assert seen == ["inner ok", "written", "outer ok"]
+
+
+async def test_settling_goes_on_when_its_caller_is_cancelled() -> None:
+    seen: list[str] = []
+    gate = asyncio.Event()
+
+    async def wait() -> None:
+        await gate.wait()
+
+    exchange = an_exchange()
+    exchange.watchers += [Noted("outer", seen), Noted("inner", seen, wait)]
+
+    async def settle() -> None:
+        waiting = exchange.settle(OK)
+        assert waiting is not None
+        await waiting
+
+    task = asyncio.create_task(settle())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    gate.set()
+    again = exchange.settle(OK)
+    assert again is not None
+    await again
+    assert seen == ["inner ok", "outer ok"]

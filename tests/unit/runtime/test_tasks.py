@@ -1,0 +1,86 @@
+import asyncio
+
+import pytest
+
+from llm_service.runtime import Tasks, begin
+
+
+async def test_a_coroutine_that_does_not_wait_is_done_at_once() -> None:
+    seen = []
+
+    async def work() -> None:
+        seen.append("done")
+
+    assert begin(work()) is None
+    assert seen == ["done"]
+
+
+async def test_what_is_left_of_a_coroutine_goes_on_in_another_task() -> None:
+    gate = asyncio.Event()
+    seen = []
+
+    async def work() -> None:
+        await gate.wait()
+        await asyncio.sleep(0)
+        seen.append("done")
+
+    async def finish() -> None:
+        rest = begin(work())
+        assert rest is not None
+        task = asyncio.create_task(_awaited(rest))
+        gate.set()
+        await task
+
+    await finish()
+    assert seen == ["done"]
+
+
+async def test_cancelling_the_rest_cancels_the_coroutine() -> None:
+    seen = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            raise
+
+    rest = begin(work())
+    task = asyncio.create_task(_awaited(rest))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert seen == ["cancelled"]
+
+
+async def test_an_error_before_the_first_wait_is_raised_at_once() -> None:
+    async def work() -> None:
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        begin(work())
+
+
+async def test_a_failed_task_is_reported_with_its_name() -> None:
+    reported = []
+    tasks = Tasks(lambda name, failure: reported.append((name, str(failure))))
+
+    async def work() -> None:
+        raise ValueError("broken")
+
+    await asyncio.wait([tasks.spawn(work(), name="something")])
+    await asyncio.sleep(0)
+    assert reported == [("something", "broken")]
+
+
+async def test_closing_ends_what_still_runs() -> None:
+    tasks = Tasks(lambda name, failure: None)
+    task = tasks.spawn(asyncio.Event().wait(), name="for ever")
+    await tasks.aclose()
+    assert task.cancelled()
+    assert len(tasks) == 0
+
+
+async def _awaited(rest: object) -> None:
+    await rest  # type: ignore[misc]
