@@ -11,7 +11,7 @@ from llm_service import __version__
 from llm_service.api import DocsRoutes, DoorParts, GenerateDoor, HealthRoutes, ModelRoutes, RestApp, control_routes
 from llm_service.config import Settings
 from llm_service.observability import AccessLog, Listeners, Log
-from llm_service.pipeline import CallProvider, Observe, Proceed, Resolve, Resolver, compose
+from llm_service.pipeline import CallProvider, Observe, Resolve, Resolver, Row, compose
 from llm_service.providers import (
     HttpProvider,
     Provider,
@@ -96,14 +96,15 @@ def build_service(
     )
 
 
-def build_row(settings: Settings, providers: Mapping[str, Provider], *, listeners: Listeners, clock: Clock) -> Proceed:
+def build_row(settings: Settings, providers: Mapping[str, Provider], *, listeners: Listeners, clock: Clock) -> Row:
     """The row of stages, in the order in which a request passes them."""
     return compose(
         [
             ("observe", Observe(listeners, clock)),
             ("resolve", Resolve(build_resolver(settings))),
         ],
-        CallProvider(providers, clock),
+        ("provider", CallProvider(providers, clock)),
+        now=clock.monotonic,
     )
 
 

@@ -1,6 +1,6 @@
 """The one row of stages that every request passes, and the way out through the watchers they leave."""
 
-from llm_service.pipeline.base import Exchange, Proceed, Stage, Watcher, compose
+from llm_service.pipeline.base import Exchange, Proceed, Row, Stage, Watcher, compose
 from llm_service.pipeline.call_provider import CallProvider
 from llm_service.pipeline.delivery import Delivery, WatchedReply
 from llm_service.pipeline.observe import Observe
@@ -17,6 +17,7 @@ __all__ = [
     "Proceed",
     "Resolve",
     "Resolver",
+    "Row",
     "Stage",
     "WatchedReply",
     "Watcher",

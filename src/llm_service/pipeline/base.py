@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from llm_service.domain import Caller, Candidate, Event, ModelRequest, Outcome, Reply
-from llm_service.runtime import Clock, Tasks
+from llm_service.runtime import Tasks
 
 
 class Watcher:
@@ -37,12 +37,13 @@ class Exchange:
     """One request on its way with its facts. Never copied.
 
     ``id``, ``stream_id``, ``surface``, ``request``, ``caller``, ``received_at`` and ``deadline`` are fixed at the
-    door (monotonic seconds both; ``deadline`` is ``None`` where there is none). Each stage that has a slot here sets
-    it, once: ``candidates`` is set by ``resolve``.
+    door (monotonic seconds both; ``deadline`` is ``None`` where there is none). ``marks`` are the moments at which the
+    stages began, in the row's order. Each stage that has a slot here sets it, once: ``candidates`` by ``resolve``,
+    ``head_at`` (when the reply's head was there) by the provider's call.
     """
 
     __slots__ = (
-        "_clock", "_settling", "_tasks", "caller", "candidates", "deadline", "head_at", "id", "marks", "received_at",
+        "_settling", "_tasks", "caller", "candidates", "deadline", "head_at", "id", "marks", "received_at",
         "request", "stream_id", "surface", "watchers",
     )  # fmt: skip
 
@@ -54,7 +55,6 @@ class Exchange:
         surface: str,
         request: ModelRequest,
         caller: Caller,
-        clock: Clock,
         tasks: Tasks,
         received_at: float,
         deadline: float | None = None,
@@ -67,16 +67,11 @@ class Exchange:
         self.received_at = received_at
         self.deadline = deadline
         self.watchers: list[Watcher] = []
-        self.marks: list[tuple[str, float]] = []
+        self.marks: list[float] = []
         self.candidates: tuple[Candidate, ...] = ()
-        self.head_at = 0.0
-        self._clock = clock
+        self.head_at: float | None = None
         self._tasks = tasks
         self._settling: asyncio.Task[None] | None = None
-
-    def mark(self, name: str) -> None:
-        """Note the moment at which a stage begins."""
-        self.marks.append((name, self._clock.monotonic()))
 
     def settle(self, outcome: Outcome) -> Awaitable[None] | None:
         """Let every watcher close its account, inside out, once, shielded from the caller's cancellation.
@@ -106,17 +101,32 @@ class Stage(Protocol):
         """Do the stage's part and go on."""
 
 
-def compose(stages: Sequence[tuple[str, Stage]], last: Proceed) -> Proceed:
-    """The row as one callable: each stage is handed the rest of the row; each beginning is marked by name."""
-    row = last
-    for name, stage in reversed(stages):
-        row = _link(name, stage, row)
-    return row
+class Row(NamedTuple):
+    """The composed row: what to call with an exchange, and the names of the moments in ``Exchange.marks``."""
+
+    proceed: Proceed
+    names: tuple[str, ...]
 
 
-def _link(name: str, stage: Stage, proceed: Proceed) -> Proceed:
+def compose(stages: Sequence[tuple[str, Stage]], last: tuple[str, Proceed], *, now: Callable[[], float]) -> Row:
+    """Link the stages once: each is handed the rest of the row, and the moment (``now``) of its beginning is marked."""
+    proceed = _begin(last[1], now)
+    for _, stage in reversed(stages):
+        proceed = _link(stage, proceed, now)
+    return Row(proceed, (*(name for name, _ in stages), last[0]))
+
+
+def _link(stage: Stage, proceed: Proceed, now: Callable[[], float]) -> Proceed:
     def step(exchange: Exchange) -> Awaitable[Reply]:
-        exchange.mark(name)
+        exchange.marks.append(now())
         return stage(exchange, proceed)
+
+    return step
+
+
+def _begin(last: Proceed, now: Callable[[], float]) -> Proceed:
+    def step(exchange: Exchange) -> Awaitable[Reply]:
+        exchange.marks.append(now())
+        return last(exchange)
 
     return step

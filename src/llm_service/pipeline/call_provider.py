@@ -18,12 +18,11 @@ class CallProvider:
     async def __call__(self, exchange: Exchange) -> Reply:
         """The provider's reply, at its first content."""
         candidate = exchange.candidates[0]
-        exchange.mark("provider")
         provider = self._providers.get(candidate.provider)
         if provider is None:
             raise NoDeploymentAvailable(f"The provider `{candidate.provider}` is switched off.")
         left_s = None if exchange.deadline is None else exchange.deadline - self._clock.monotonic()
         call = UpstreamCall(request=exchange.request, candidate=candidate, deadline_s=left_s, request_id=exchange.id)
         reply = await provider.chat(call)
-        exchange.mark("reply")
+        exchange.head_at = self._clock.monotonic()
         return reply

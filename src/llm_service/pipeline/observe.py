@@ -37,9 +37,6 @@ class _Observer(Watcher):
 def finished(exchange: Exchange, outcome: Outcome, now: float) -> RequestFinished:
     """The fact of an exchange that ends now (monotonic seconds)."""
     candidate = exchange.candidates[0] if exchange.candidates else None
-    first_content_ms = None
-    if exchange.marks and exchange.marks[-1][0] == "reply":
-        first_content_ms = (exchange.marks[-1][1] - exchange.received_at) * 1000
     return RequestFinished(
         request_id=exchange.id,
         stream_id=exchange.stream_id if exchange.request.stream else None,
@@ -49,7 +46,7 @@ def finished(exchange: Exchange, outcome: Outcome, now: float) -> RequestFinishe
         provider=candidate.provider if candidate else None,
         upstream_model=candidate.upstream_model if candidate else None,
         stream=exchange.request.stream,
-        first_content_ms=first_content_ms,
+        first_content_ms=None if exchange.head_at is None else (exchange.head_at - exchange.received_at) * 1000,
         duration_ms=(now - exchange.received_at) * 1000,
         outcome=outcome,
     )

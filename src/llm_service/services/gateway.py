@@ -4,15 +4,16 @@ import asyncio
 
 from llm_service.domain import InternalError, LLMServiceError, Outcome, Reply
 from llm_service.observability import Log
-from llm_service.pipeline import Exchange, Proceed, WatchedReply
+from llm_service.pipeline import Exchange, Row, WatchedReply
 from llm_service.runtime import Tasks
 
 
 class Gateway:
     """Takes exchanges through the row of stages and sees to it that each is settled exactly once."""
 
-    def __init__(self, *, row: Proceed, tasks: Tasks, log: Log) -> None:
-        self._row = row
+    def __init__(self, *, row: Row, tasks: Tasks, log: Log) -> None:
+        self._proceed = row.proceed
+        self.stage_names = row.names
         self._tasks = tasks
         self._log = log
 
@@ -22,7 +23,7 @@ class Gateway:
         Raises LLMServiceError; the exchange is settled then. Cancelling it aborts the upstream and settles too.
         """
         try:
-            reply = await self._row(exchange)
+            reply = await self._proceed(exchange)
         except LLMServiceError as error:
             await self._settle(exchange, _failed(error))
             raise

@@ -7,7 +7,7 @@ import pytest
 
 from llm_service.domain import Caller, Outcome, Reply, chat_request
 from llm_service.pipeline import Exchange, Proceed, Watcher, compose
-from llm_service.runtime import SystemClock, Tasks
+from llm_service.runtime import Tasks
 
 OK = Outcome(status="ok")
 
@@ -19,7 +19,6 @@ def an_exchange(tasks: Tasks | None = None) -> Exchange:
         surface="rest",
         request=chat_request({"model": "m", "messages": [{"role": "user", "content": "hi"}]}),
         caller=Caller(key_id="local", scopes=frozenset()),
-        clock=SystemClock(),
         tasks=tasks or Tasks(lambda name, failure: None),
         received_at=0.0,
     )
@@ -48,9 +47,11 @@ async def test_stages_run_in_order_and_mark_their_beginning() -> None:
         return "reply"
 
     exchange = an_exchange()
-    reply = await compose([("one", stage("one")), ("two", stage("two"))], last)(exchange)  # type: ignore[arg-type]
-    assert (reply, ran) == ("reply", ["one", "two"])
-    assert [name for name, _ in exchange.marks] == ["one", "two"]
+    moments = iter((1.0, 2.0, 3.0))
+    row = compose([("one", stage("one")), ("two", stage("two"))], ("last", last), now=lambda: next(moments))  # type: ignore[arg-type]
+    assert await row.proceed(exchange) == "reply"
+    assert ran == ["one", "two"]
+    assert (row.names, exchange.marks) == (("one", "two", "last"), [1.0, 2.0, 3.0])
 
 
 async def test_watchers_settle_inside_out_and_once() -> None:

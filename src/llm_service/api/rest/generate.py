@@ -117,7 +117,6 @@ class GenerateDoor:
             surface="rest",
             request=request,
             caller=caller,
-            clock=self._clock,
             tasks=parts.tasks,
             received_at=received_at,
             deadline=None if timeout_s is None else received_at + timeout_s,
@@ -209,7 +208,7 @@ class GenerateDoor:
             headers.append((b"x-llm-provider", head.provider.encode()))
             headers.append((b"x-llm-model", header_value(head.upstream_model)))
             headers.append((b"x-llm-attempts", b"%d" % head.attempts))
-            headers.append((b"server-timing", server_timing(exchange, self._clock.monotonic())))
+            headers.append((b"server-timing", server_timing(exchange, self._parts.gateway.stage_names)))
         return headers
 
     async def _refuse(self, send: Send, error: LLMServiceError, request_id: str) -> None:
@@ -227,10 +226,11 @@ class GenerateDoor:
         await send({"type": "http.response.body", "body": body})
 
 
-def server_timing(exchange: Exchange, now: float) -> bytes:
-    """Milliseconds of each stage on the way in, and of the wait for the provider (W3C Server Timing)."""
-    marks = [("parse", exchange.received_at), *exchange.marks, ("", now)]
-    return ", ".join(f"{name};dur={(end - at) * 1000:.2f}" for (name, at), (_, end) in pairwise(marks)).encode()
+def server_timing(exchange: Exchange, names: tuple[str, ...]) -> bytes:
+    """Milliseconds of each stage on the way in; the provider's end with the reply's head (W3C Server Timing)."""
+    moments = [exchange.received_at, *exchange.marks, exchange.head_at or exchange.marks[-1]]
+    spans = zip(("parse", *names), pairwise(moments), strict=False)
+    return ", ".join([f"{name};dur={(end - begin) * 1000:.2f}" for name, (begin, end) in spans]).encode()
 
 
 def this_task() -> "asyncio.Task[None]":
