@@ -1,0 +1,89 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_service.api.rest.wire import (
+    HungUp,
+    Message,
+    Receive,
+    credentials_of,
+    header_value,
+    json_object,
+    read_body,
+    timeout_of,
+)
+from llm_service.domain import InvalidJson, InvalidValue, RequestTooLarge
+
+
+def receiving(*messages: Message) -> Receive:
+    waiting = list(messages)
+
+    async def receive() -> Message:
+        return waiting.pop(0)
+
+    return receive
+
+
+def piece(body: bytes, *, more: bool = False) -> Message:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+async def test_a_body_in_pieces_is_joined() -> None:
+    assert await read_body(receiving(piece(b"ab", more=True), piece(b"cd")), {}, 10) == b"abcd"
+
+
+@pytest.mark.parametrize("pieces", [[piece(b"a" * 11)], [piece(b"a" * 6, more=True), piece(b"a" * 6, more=True)]])
+async def test_a_body_beyond_the_bound_is_refused_as_soon_as_it_is(pieces: list[Message]) -> None:
+    with pytest.raises(RequestTooLarge, match="10 bytes"):
+        await read_body(receiving(*pieces), {}, 10)
+
+
+async def test_an_announced_length_beyond_the_bound_is_refused_unread() -> None:
+    with pytest.raises(RequestTooLarge):
+        await read_body(receiving(), {b"content-length": b"11"}, 10)
+
+
+async def test_a_client_that_leaves_in_mid_body_gets_no_answer() -> None:
+    with pytest.raises(HungUp):
+        await read_body(receiving(piece(b"a", more=True), {"type": "http.disconnect"}), {}, 10)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"  ", b"{", b"[1]", b'"a"', b"null", b'{"a":NaN}', b'{"a":"\xff"}', b"[" * 5000, b'{"a":"\\ud800"}', b"{'a':1}"],
+)
+def test_what_is_no_json_object_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidJson):
+        json_object(body)
+
+
+@pytest.mark.parametrize("value", [b"0", b"-1", b"abc", b"nan", b"inf", b"86401", b""])
+def test_a_deadline_that_makes_no_sense_is_refused(value: bytes) -> None:
+    with pytest.raises(InvalidValue):
+        timeout_of({b"x-llm-timeout-s": value})
+
+
+def test_a_deadline_is_read_in_seconds() -> None:
+    assert (timeout_of({b"x-llm-timeout-s": b"2.5"}), timeout_of({})) == (2.5, None)
+
+
+@pytest.mark.parametrize(
+    ("headers", "key"),
+    [
+        ({}, None),
+        ({b"authorization": b"Bearer abc"}, "abc"),
+        ({b"authorization": b"bearer  abc "}, "abc"),
+        ({b"authorization": b"Bearer "}, None),
+        ({b"authorization": b"Basic abc"}, "Basic abc"),
+        ({b"x-api-key": b"abc"}, "abc"),
+        ({b"x-api-key": b""}, None),
+    ],
+)
+def test_the_key_is_found_where_clients_put_it(headers: dict[bytes, bytes], key: str | None) -> None:
+    assert credentials_of({"method": "POST", "client": None}, headers).key == key
+
+
+@given(st.text())
+def test_a_header_value_never_breaks_its_line(text: str) -> None:
+    value = header_value(text) if text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text) else b""
+    assert not set(value) & set(b"\r\n\0")
