@@ -74,16 +74,19 @@ def without_added_tokens(definition: str) -> str:
     return f"{definition[:start]}[]{definition[end:]}"
 
 
-def pieces(text: str) -> Iterator[str]:
-    """``text`` in pieces that the engine bears, cut where it does not change the count, or failing that, anywhere."""
-    if len(text) <= _PIECE_CHARS:
+def pieces(text: str, *, piece_chars: int = _PIECE_CHARS, look_back_chars: int = _LOOK_BACK_CHARS) -> Iterator[str]:
+    """``text`` in pieces that the engine bears: below ``piece_chars`` and cut where that does not change the count.
+
+    Where the last ``look_back_chars`` hold no such place, the piece is full and the cut falls anywhere.
+    """
+    if len(text) <= piece_chars:
         yield text
         return
     cuts = re.compile(_CUT)
     start = 0
-    while len(text) - start > _PIECE_CHARS:
-        end = start + _PIECE_CHARS
-        for cut in cuts.finditer(text, end - _LOOK_BACK_CHARS, end):
+    while len(text) - start > piece_chars:
+        end = start + piece_chars
+        for cut in cuts.finditer(text, end - look_back_chars, end):
             end = cut.start()
         yield text[start:end]
         start = end
