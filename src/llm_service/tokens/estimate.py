@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 # Tokens per 100 characters. A character is known by the first byte of its UTF-8 form, so that a class is counted at the
-# speed of a byte scan. Fitted to stay above o200k_base and DeepSeek on prose in 24 languages, code, markup and logs.
+# speed of a byte scan. Fitted to stay above o200k_base and DeepSeek on prose in 21 languages, code, markup and logs.
 _TOKENS_PER_100: Final = (
     (20, b" "),
     (30, b"abcdefghijklmnopqrstuvwxyz"),
@@ -21,7 +21,7 @@ _TOKENS_PER_100: Final = (
 class EstimatingTokenizer:
     """Linear in the text, needs no vocabulary, never 0 for a text that is not empty.
 
-    Usually 1.0 to 1.7 times what a current vocabulary gives, up to 2.4 on scripts that one serves best. Random letters
+    Usually 1.0 to 1.7 times what a current vocabulary gives, up to 2.2 on scripts that one serves best. Random letters
     (base64) and rare characters come out too low, at worst at 0.4; a true upper bound is the length in UTF-8 bytes.
     """
 

@@ -33,10 +33,10 @@ _SAMPLE_TOKENS: Final = MappingProxyType({Family.O200K_BASE: 23, Family.CL100K_B
 class Tokenizers:
     """Counts for any model: exact for the text of families whose vocabulary ships in a package, an estimate for others.
 
-    Thread-safe. A family is loaded by its first use, which takes up to half a second (OpenAI's with the GIL held), so
-    a service that counts for known models calls ``load`` before it serves. Each stays in memory for good, per process:
-    about 65 MB for o200k_base, 40 MB for cl100k_base, 90 MB for DeepSeek. Counting 1 KiB takes 10 to 150 µs; above
-    32 KiB count in a thread, the GIL is free meanwhile.
+    Thread-safe. A family is loaded by its first use, which takes up to 0.7 s; OpenAI's hold the GIL all the while, so
+    that no thread helps: whoever counts for known models calls ``load`` before it serves. Each stays in memory for
+    good, per process: about 65 MB for o200k_base, 40 MB for cl100k_base, 70 MB for DeepSeek, and up to 20 MB more once
+    long texts were counted. A KiB takes 40 to 120 µs; above 32 KiB count in a thread, since the GIL is free then.
     """
 
     def __init__(
