@@ -8,7 +8,7 @@ from typing import Any, Final
 from llm_service.config.expand import NotExpandable, expand
 from llm_service.config.later import is_later, suggestion
 from llm_service.config.leaf import BadValue, parse
-from llm_service.config.mistake import Mistake, Place, shown
+from llm_service.config.mistake import Mistake, Place, shown, shown_name
 from llm_service.config.node import Fields, Items, Node, Scalar, is_null
 from llm_service.config.shape import Group, Leaf, ListOf, MapOf, Shape
 from llm_service.domain import Rule
@@ -30,10 +30,10 @@ class At:
 
     def field(self, name: str) -> "At":
         dot = "." if self.path else ""
-        return At(f"{self.path}{dot}{shown(name)}", (*self.parts, name))
+        return At(f"{self.path}{dot}{shown_name(name)}", (*self.parts, name))
 
     def key(self, name: str) -> "At":
-        return At(f"{self.path}.{shown(name)}", (*self.parts, "*"))
+        return At(f"{self.path}.{name}", (*self.parts, "*"))
 
     def index(self, number: int) -> "At":
         return At(f"{self.path}[{number}]", (*self.parts, "*"))
@@ -108,10 +108,10 @@ class Builder:
             return self._refuse(at, f"{at.path} must be a map", node.place)
         values: dict[str, Any] = {}
         for name, entry in node.entries.items():
-            below = at.key(name)
-            for problem in (rule.problem(name) for rule in shape.key.rules):
-                if problem:
-                    self._refuse(below, f"{below.path}: the name {problem}", entry.place)
+            problem = next(filter(None, (rule.problem(name) for rule in shape.key.rules)), None)
+            below = at.key(shown(name) if problem is None else shown_name(name))
+            if problem is not None:
+                self._refuse(below, f"{below.path}: the name {problem}", entry.place)
             value = self._map_value(shape.value, entry.value, below)
             if value is not NOTHING:
                 values[name] = value
@@ -125,7 +125,7 @@ class Builder:
 
     def _group(self, group: Group, node: Node, at: At) -> Any:
         if not isinstance(node, Fields):
-            return self._refuse(at, f"{at.path or 'the whole'} must be a map", node.place)
+            return self._refuse(at, f"{at.path} must be a map", node.place)
         values: dict[str, Any] = {}
         for name, entry in node.entries.items():
             below = at.field(name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llm_service.config.json_text import NotJson, read_json
-from llm_service.config.later import is_later, suggestion
+from llm_service.config.later import is_later, nearest
 from llm_service.config.mistake import Mistake, Place, Source, shown
 from llm_service.config.node import Fields, Node, Scalar, nest, overlay
 from llm_service.config.shape import Group, Leaf, MapOf, Shape, walk
@@ -121,11 +121,13 @@ def _spelling(segment: str, spelt: Node) -> str:
 
 
 def _unknown(name: str, *, way: _Way, tree: Group) -> str:
-    segments = name.removeprefix(PREFIX).split("__")
+    rest = name.removeprefix(PREFIX)
+    segments = rest.split("__")
     if is_later([segment.lower() for segment in segments]):
         return "is not available in this version"
-    known = [variable(path) for path, _ in walk(tree) if "*" not in path]
+    known = [variable(path).removeprefix(PREFIX) for path, _ in walk(tree) if "*" not in path]
     if isinstance(way.shape, Group):
         here = segments[: len(way.keys)]
-        known += [PREFIX + "__".join((*here, setting.upper())) for setting in way.shape.settings]
-    return f"is unknown{suggestion(name, known)}"
+        known += ["__".join((*here, setting.upper())) for setting in way.shape.settings]
+    near = nearest(rest, known)
+    return f"is unknown; did you mean {PREFIX}{near}?" if near else "is unknown"

@@ -28,7 +28,8 @@ def expand(scalar: Scalar, environ: Mapping[str, str]) -> str | None:
     if not source.expands:
         return text
     if text.startswith(_FILE):
-        return _file_text(_resolve(text.removeprefix(_FILE), environ), folder=source.folder)
+        written = text.removeprefix(_FILE)
+        return _file_text(_resolve(written, environ), written=written, folder=source.folder)
     expanded = _resolve(text, environ)
     return None if text and not expanded else expanded
 
@@ -53,14 +54,15 @@ def _referred(match: re.Match[str], environ: Mapping[str, str]) -> str:
     return default
 
 
-def _file_text(name: str, *, folder: Path) -> str:
+def _file_text(name: str, *, written: str, folder: Path) -> str:
     if not name:
         raise NotExpandable("has file: without a path")
     path = folder / name
+    file = f"refers to the file {shown(str(path) if written == name else written)}, which"
     try:
         text = read_text(path, max_bytes=MAX_FILE_BYTES).rstrip("\r\n")
     except Unreadable as error:
-        raise NotExpandable(f"refers to the file {shown(str(path))}, which {error}") from None
+        raise NotExpandable(f"{file} {error}") from None
     if not text:
-        raise NotExpandable(f"refers to the file {shown(str(path))}, which is empty")
+        raise NotExpandable(f"{file} is empty")
     return text

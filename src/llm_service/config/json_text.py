@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from llm_service.config.mistake import Place, shown
+from llm_service.config.mistake import Place, shown_name
 from llm_service.config.node import Entry, Fields, Items, Node, Scalar
 
 MAX_DEPTH = 50
@@ -27,7 +27,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise NotJson(f"{shown(name)} is given twice")
+            raise NotJson(f"{shown_name(name)} is given twice")
         found[name] = value
     return found
 

@@ -41,5 +41,10 @@ def _begins_with(parts: Sequence[str], later: Sequence[str]) -> bool:
 
 def suggestion(name: str, known: Collection[str]) -> str:
     """The nearest known name as the end of a sentence, nothing when none is near."""
-    near = get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else ""
+    near = nearest(name, known)
+    return f"; did you mean {near}?" if near else ""
+
+
+def nearest(name: str, known: Collection[str]) -> str | None:
+    """The known name that is most like this one, if one is like it at all."""
+    return next(iter(get_close_matches(name, known, n=1)), None)

@@ -103,8 +103,10 @@ def _read_file(path: Path, *, name: str) -> _File:
     except SettingsError as error:
         result.mistakes, result.complete = list(error.mistakes), False
     else:
-        if node is not None and not is_null(node):
+        if isinstance(node, Fields):
             result.node = node
+        elif node is not None and not is_null(node):
+            result.mistakes.append(Mistake.at(node.place, "the file must be a map of settings"))
     return result
 
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_LONGEST_SHOWN = 60
+_LONGEST_SHOWN = 200
+_DIGITS_OF_A_NAME = 3  # no setting has one, no key that is worth guarding has so few
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +70,8 @@ def shown(name: str) -> str:
         return name
     short = name if len(name) <= _LONGEST_SHOWN else name[:_LONGEST_SHOWN] + "..."
     return ascii(short)
+
+
+def shown_name(name: str) -> str:
+    """A name that has no place where it stands, as messages show it: it may be a secret that slipped out of a value."""
+    return "a name that is not shown" if sum(letter.isdigit() for letter in name) > _DIGITS_OF_A_NAME else shown(name)

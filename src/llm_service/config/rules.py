@@ -38,9 +38,10 @@ def apply_rules(settings: Settings, given: Builder) -> Ruled:
 
 
 def _lacks_key(options: ProviderOptions) -> bool:
-    """An upstream at an address of the operator's own may need no key; the public ones do."""
-    public = options.kind is not None and options.base_url == DEFAULT_BASE_URLS.get(options.kind)
-    return public and options.api_key is None and options.enabled
+    """The public upstreams want a key; one at an address of the operator's own may do without."""
+    if options.api_key is not None or options.kind is None or not options.enabled:
+        return False
+    return options.kind in DEFAULT_BASE_URLS and options.base_url == DEFAULT_BASE_URLS[options.kind]
 
 
 def _missing_keys(names: list[str], given: Builder) -> Iterator[Mistake]:

@@ -9,7 +9,7 @@ from llm_service.config.shape import Group, Leaf, ListOf, MapOf, Setting, Shape,
 from llm_service.domain import Rule, Secret
 
 _JSON_TYPES: Final[Mapping[type, str]] = {bool: "boolean", int: "integer", float: "number"}
-_REFERENCE = {"$ref": "#/$defs/reference"}
+_REFERENCE: Final[Mapping[str, str]] = {"$ref": "#/$defs/reference"}
 
 
 def json_schema() -> dict[str, Any]:

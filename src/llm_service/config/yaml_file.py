@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from llm_service.config.mistake import Mistake, Place, SettingsError, Source, shown
+from llm_service.config.mistake import Mistake, Place, SettingsError, Source, shown, shown_name
 from llm_service.config.node import Entry, Fields, Items, Node, Scalar
 
 MAX_DEPTH = 50
@@ -12,7 +12,7 @@ MAX_NODES = 100_000
 """Aliases counted as often as they are used: what is short as text can be endless as a tree."""
 
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
-_CORE_TAG = "tag:yaml.org,2002:"
+_CORE_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null"))
 
 
 def read_yaml(text: str, source: Source) -> tuple[Node | None, list[Mistake]]:
@@ -115,7 +115,7 @@ class _Reader:
 
     def _refuse_tag(self, event: Any, place: Place) -> None:
         tag = str(event.tag) if event.tag is not None else None
-        if tag is not None and not tag.startswith(_CORE_TAG):
+        if tag is not None and tag not in _CORE_TAGS:
             self.mistakes.append(Mistake.at(place, f"the tag {shown(tag)} means nothing here"))
 
     def _map(self, done: _Open) -> Fields:
@@ -128,7 +128,7 @@ class _Reader:
                 merged += value.items if isinstance(value, Items) else (value,)
             elif key.text in entries:
                 first = entries[key.text].place
-                self.mistakes.append(Mistake.at(key.place, f"{shown(key.text)} is given twice, first at {first}"))
+                self.mistakes.append(Mistake.at(key.place, f"{shown_name(key.text)} is given twice, first at {first}"))
             else:
                 entries[key.text] = Entry(key.place, value)
         return Fields(self._with_merged(entries, merged), done.place)
