@@ -125,7 +125,7 @@ def build_provider(name: str, options: ProviderOptions, *, clock: Clock, tasks: 
     tls = None if options.ca_file is None else ssl.create_default_context(cafile=str(options.ca_file))
     return HttpProvider(
         name=name,
-        dialect=dialect_for(name, options),
+        dialect=dialect_for(name, options, clock),
         transport=AiohttpTransport(max_connections=options.max_connections, tasks=tasks, tls=tls),
         base_url=base_url_for(name, options),
         headers={**credential_headers(name, options), **options.headers},

@@ -20,6 +20,8 @@ Providers map their failures into this tree once; ``api/errors.py`` maps it out 
 
 from typing import ClassVar, Literal
 
+from llm_service.domain.usage import Cost, Usage
+
 Fault = Literal["caller", "gateway", "upstream"]
 
 
@@ -173,11 +175,13 @@ class StreamCancelled(GatewayError):
 
 
 class UpstreamError(LLMServiceError):
-    """The provider failed, or could not be reached."""
+    """The provider failed, or could not be reached. ``usage``, ``cost``: what it bills all the same, as far as it said so."""
 
     code = "upstream_error"
     fault = "upstream"
     retryable = True
+    usage: Usage | None = None
+    cost: Cost | None = None
 
 
 class UpstreamAuthFailed(UpstreamError):

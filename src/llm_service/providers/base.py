@@ -82,8 +82,11 @@ class ChunkReader(Protocol):
     has_content: bool
     """Something that a reader would see has come: text, reasoning, a tool call, a refusal, audio."""
 
-    def read(self, data: bytes) -> Sequence[Event]:
-        """One event's data. Holds finish and usage back; raises LLMServiceError for an error event or a broken one."""
+    def read(self, data: bytes, kind: bytes = b"") -> Sequence[Event]:
+        """One event's data, and its type where it has one. Holds finish and usage back.
+
+        Raises LLMServiceError for an error event or a broken one.
+        """
 
     def close(self, *, done: bool) -> tuple[Sequence[Event], Outcome]:
         """The stream has ended (``done``: by ``[DONE]``): the terminal events, and the outcome.

@@ -6,6 +6,8 @@ Standard: WHATWG HTML, section 9.2 (event stream interpretation). ``id`` and ``r
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import orjson
+
 from llm_service.domain import UpstreamInvalidResponse
 
 MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
@@ -52,11 +54,11 @@ class SseDecoder:
         return self._events(data)
 
     def close(self) -> Sequence[ServerEvent]:
-        """The stream has ended: the event whose closing blank line never came, if one is left."""
+        """The stream has ended: the event whose closing blank line never came, if one is left that is not cut."""
         rest = b"".join(self._parts)
         self._parts.clear()
         event = event_of(rest)
-        return () if event is None else (event,)
+        return () if event is None or _is_cut(event.data) else (event,)
 
     def _completes_an_event(self, data: bytes) -> bool:
         """Whether a blank line is in these bytes, or on the seam; else they are put by unread: time stays linear."""
@@ -103,6 +105,17 @@ class SseDecoder:
         if data:
             self._after_cr = data.endswith(b"\r")
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _is_cut(data: bytes) -> bool:
+    """Whether the data broke off in the middle: neither JSON nor the word of the end."""
+    if data == b"[DONE]":
+        return False
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return True
+    return False
 
 
 def event_of(block: bytes) -> ServerEvent | None:

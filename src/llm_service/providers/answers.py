@@ -1,0 +1,127 @@
+"""Whole answers: every upstream's JSON into the one form that strict clients accept, untouched where it is that."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from llm_service.domain import LLMServiceError, Outcome, UpstreamError, UpstreamInvalidResponse
+from llm_service.providers.base import Answer, UpstreamCall
+from llm_service.providers.catalog import Server
+from llm_service.providers.metering import cost_of, usage_of
+from llm_service.providers.tool_calls import whole_calls
+from llm_service.providers.wire import FAILED_FINISHES, decode, encode, finish_word, own_id, unblocked
+
+Fail = Callable[[object], LLMServiceError]
+
+
+def answer_of(raw: bytes, call: UpstreamCall, *, server: Server, fail: Fail) -> Answer:
+    """The answer in a body of status 200. ``fail`` maps an error inside it into our tree.
+
+    Raises UpstreamError for a body of blank lines (DeepSeek keeps a waiting connection open with them, and gives up
+    after ten minutes), the mapped error for an error in the body, UpstreamInvalidResponse for anything else that is
+    no answer. An error whose answer was billed carries the usage.
+    """
+    data = raw.strip()
+    if not data:
+        raise UpstreamError("The provider closed the connection before the answer began.")
+    body, data = decode(data)
+    if not isinstance(body, dict) or body.get("error") or body.get("object") == "error":
+        raise fail(body) if body and isinstance(body, list | dict) else _no_answer()
+    outcome = _outcome(body, data, server)
+    if call.request.operation == "embedding":
+        if not isinstance(body.get("data"), list):
+            raise _no_answer()
+        return Answer(raw=data, outcome=outcome)
+    choices = body.get("choices")
+    if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
+        raise _no_answer()
+    changed = _fix_envelope(body, call, own_ids=server.own_ids)
+    for position, choice in enumerate(choices):
+        if choice.get("error") or choice.get("finish_reason") in FAILED_FINISHES:
+            raise _billed(fail(choice if choice.get("error") else choice["finish_reason"]), outcome)
+        changed |= _fix_choice(choice, position, call)
+    outcome = replace(outcome, finish_reason=choices[0]["finish_reason"])
+    return Answer(raw=encode(body) if changed else data, outcome=outcome)
+
+
+def _no_answer() -> UpstreamInvalidResponse:
+    return UpstreamInvalidResponse("The provider's answer holds no completion.")
+
+
+def _billed(error: LLMServiceError, outcome: Outcome) -> LLMServiceError:
+    if isinstance(error, UpstreamError):
+        error.usage = outcome.usage
+        error.cost = outcome.cost
+    return error
+
+
+def _outcome(body: dict[str, Any], data: bytes, server: Server) -> Outcome:
+    told = body.get("usage")
+    return Outcome(
+        status="ok",
+        usage=usage_of(told) if isinstance(told, dict) else None,
+        cost=cost_of(data, server.cost),
+        upstream_id=str(body["id"]) if body.get("id") else None,
+        response_model=str(body["model"]) if body.get("model") else None,
+    )
+
+
+def _fix_envelope(body: dict[str, Any], call: UpstreamCall, *, own_ids: bool) -> bool:
+    chat = call.request.operation == "chat"
+    before = (body.get("id"), body.get("object"), body.get("created"), body.get("model"))
+    told_id, _, created, model = before
+    after = (
+        str(told_id) if told_id and not own_ids else own_id("chatcmpl-" if chat else "cmpl-", call.request_id),
+        "chat.completion" if chat else "text_completion",
+        int(created) if isinstance(created, int | float) else 0,
+        str(model or call.candidate.upstream_model),
+    )
+    if before == after:
+        return False
+    body.update(zip(("id", "object", "created", "model"), after, strict=True))
+    return True
+
+
+def _fix_choice(choice: dict[str, Any], position: int, call: UpstreamCall) -> bool:
+    changed = type(choice.get("index")) is not int
+    if changed:
+        choice["index"] = position
+    if call.request.operation == "completion":
+        if not isinstance(choice.get("text"), str):
+            choice["text"] = ""
+            changed = True
+        return _fix_finish(choice, called=False) or changed
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        raise _no_answer()
+    changed |= _fix_message(message, f"{call.request_id}/{choice['index']}")
+    return _fix_finish(choice, called=bool(message.get("tool_calls"))) or changed
+
+
+def _fix_message(message: dict[str, Any], seed: str) -> bool:
+    changed = unblocked(message)
+    if message.get("role") != "assistant" or "content" not in message:
+        message.update(role="assistant", content=message.get("content"))
+        changed = True
+    if "tool_calls" in message:
+        calls = whole_calls(message["tool_calls"], seed)
+        if not calls:  # some clients test for presence
+            del message["tool_calls"]
+            changed = True
+        elif calls != message["tool_calls"]:
+            message["tool_calls"] = calls
+            changed = True
+    return changed
+
+
+def _fix_finish(choice: dict[str, Any], *, called: bool) -> bool:
+    told = choice.get("finish_reason")
+    reason = finish_word(told) or "stop"
+    if reason != told and told and choice.get("native_finish_reason") is None:
+        choice["native_finish_reason"] = told
+    if reason == "stop" and called:
+        reason = "tool_calls"
+    if reason == told:
+        return False
+    choice["finish_reason"] = reason
+    return True

@@ -1,0 +1,79 @@
+"""Which dialect a provider speaks, where it is, and how its credential is shown to it: one table of kinds."""
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from llm_service.providers import deepseek, openrouter
+from llm_service.providers.base import Dialect
+from llm_service.providers.catalog import SERVERS, Server
+from llm_service.providers.deepseek import DeepSeek
+from llm_service.providers.openai_compatible import Now, OpenAICompatible
+from llm_service.providers.openrouter import OpenRouter
+from llm_service.providers.options import ProviderKind, ProviderOptions
+from llm_service.runtime import Clock
+
+
+class Kind(NamedTuple):
+    """A kind of provider: how its dialect is made, its server where there is but one, its retired models' names."""
+
+    dialect: Callable[[Server, ProviderOptions, Now], Dialect]
+    server: Server | None = None
+    retired: frozenset[str] = frozenset()
+
+
+KINDS: Final[Mapping[ProviderKind, Kind]] = MappingProxyType(
+    {
+        "openai_compatible": Kind(lambda server, options, now: OpenAICompatible(server, now=now)),
+        "openrouter": Kind(lambda server, options, now: OpenRouter(server, now=now), openrouter.SERVER),
+        "deepseek": Kind(
+            lambda server, options, now: DeepSeek(server, now=now), deepseek.SERVER, deepseek.RETIRED_NAMES
+        ),
+    }
+)
+
+
+def dialect_for(name: str, options: ProviderOptions, clock: Clock) -> Dialect:
+    """The dialect of a configured provider. Raises ValueError for a ``server`` that has no row."""
+    return KINDS[_kind_of(name, options)].dialect(server_for(name, options), options, clock.now)
+
+
+def base_url_for(name: str, options: ProviderOptions) -> str:
+    """Where a configured provider is. Raises ValueError when neither its options nor its row say so."""
+    base_url = options.base_url or server_for(name, options).base_url
+    if base_url is None:
+        raise ValueError(f"providers.{name} needs a base_url")
+    return base_url.rstrip("/")
+
+
+def credential_headers(name: str, options: ProviderOptions) -> Mapping[str, str]:
+    """The header that shows the operator's credential; none without a credential."""
+    if options.api_key is None:
+        return {}
+    if server_for(name, options).key_header == "api-key":
+        return {"api-key": options.api_key.reveal()}
+    return {"authorization": f"Bearer {options.api_key.reveal()}"}
+
+
+def retired_names(kind: ProviderKind) -> frozenset[str]:
+    """Names of models that the provider has given up and clients still send; its dialect translates them."""
+    return KINDS[kind].retired
+
+
+def server_for(name: str, options: ProviderOptions) -> Server:
+    """The row of a configured provider: that of its kind, the one it names, the one of its own name, or the generic."""
+    server = KINDS[_kind_of(name, options)].server
+    if server is not None:
+        return server
+    if options.server is None:
+        return SERVERS.get(name, SERVERS["generic"])
+    if options.server not in SERVERS:
+        near = get_close_matches(options.server, SERVERS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(SERVERS)}"
+        raise ValueError(f"providers.{name}.server: there is no row {options.server}{hint}")
+    return SERVERS[options.server]
+
+
+def _kind_of(name: str, options: ProviderOptions) -> ProviderKind:
+    return options.completed(name).kind or "openai_compatible"
