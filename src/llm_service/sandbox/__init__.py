@@ -1,4 +1,4 @@
-"""Simulated upstreams over real HTTP, for the sandbox mode, for applications that test themselves, and for our own tests."""
+"""Simulated upstreams over real HTTP: for the sandbox mode, and for applications that test themselves."""
 
 from llm_service.sandbox.server import Sandbox, serve_forever
 

@@ -1,8 +1,9 @@
-"""The answer to a request, before any provider's wire shape: thoughts, text, tool calls, finish reason, token counts."""
+"""The answer to a request before any wire shape: thoughts, text, tool calls, finish reason, token counts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import orjson
 
@@ -12,10 +13,11 @@ from llm_service.sandbox.content.calls import ToolCall, chosen_calls, forced_cal
 from llm_service.sandbox.content.dice import Dice
 from llm_service.sandbox.content.pieces import pieces
 from llm_service.sandbox.content.schema import value_for
-from llm_service.sandbox.content.text import answer_text, filler, thought_text, tool_result_text
+from llm_service.sandbox.content.text import answer_text, filler, filling, thought_text, tool_result_text
 from llm_service.sandbox.content.unicode import SEPARATORS, UNICODE
 
-DEFAULT_OUTPUT_CAP = 100_000
+DEFAULT_OUTPUT_CAP: Final = 100_000
+BULK_PIECE_BYTES: Final = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +85,41 @@ def compose(ask: Ask, *, seed: int, thinks: bool, behaviour: Behaviour, cached_u
 
 
 def _choice(ask: Ask, *, index: int, prompt: str, dice: Dice, thinks: bool, behaviour: Behaviour) -> Choice:
-    calls = _calls(ask, dice.fork("calls"), behaviour)
-    thought = tuple(pieces(thought_text(prompt, dice.fork("thought")))) if thinks else ()
-    text = "" if calls or behaviour.on("reasoning-only") else _text(ask, prompt, dice.fork("text"), behaviour)
-    text, stopped = _stopped(text, ask.stop)
-    content = tuple(pieces(text))
-    tokens = behaviour.count("tokens")
-    if tokens is not None and not calls:
-        content = tuple(filler(prompt, dice, tokens=tokens))
-    made = Choice(
-        index, thought, content, tuple(CallPieces(call.name, tuple(pieces(call.arguments))) for call in calls)
-    )
-    made = _capped(made, ask.output_cap or DEFAULT_OUTPUT_CAP)
-    if made.finish != "length" and calls and not stopped:
-        made = replace(made, finish="tool_calls")
-    forced = behaviour.word("finish")
-    return replace(made, finish=forced) if forced else made
+    calls = tuple(_call_pieces(call, behaviour) for call in _calls(ask, dice.fork("calls"), behaviour))
+    reasoning = tuple(pieces(thought_text(prompt, dice.fork("thought")))) if thinks else ()
+    content = () if calls else _content(ask, prompt, dice.fork("text"), behaviour)
+    if behaviour.word("reasoning-field") == "think-tags" and reasoning:
+        content, reasoning = ("<think>", *reasoning, "</think>", *content), ()
+    made = _capped(Choice(index, reasoning, content, calls), ask.output_cap or DEFAULT_OUTPUT_CAP)
+    return replace(made, finish=_finish(made, behaviour))
+
+
+def _finish(choice: Choice, behaviour: Behaviour) -> str:
+    if (forced := behaviour.word("finish")) is not None:
+        return forced
+    if choice.finish == "length" or behaviour.on("tools-finish-stop"):
+        return choice.finish
+    return "tool_calls" if choice.calls or behaviour.on("tools-missing") else "stop"
+
+
+def _content(ask: Ask, prompt: str, dice: Dice, behaviour: Behaviour) -> tuple[str, ...]:
+    if behaviour.on("reasoning-only") or behaviour.on("no-content"):
+        return ()
+    if (tokens := behaviour.count("tokens")) is not None:
+        return tuple(filler(prompt, dice, tokens=tokens))
+    if (size := behaviour.count("bulk")) is not None:
+        return (filling(BULK_PIECE_BYTES),) * max(1, size // BULK_PIECE_BYTES)
+    content = tuple(pieces(_stopped(_text(ask, prompt, dice, behaviour), ask.stop)))
+    if (size := behaviour.count("long-event")) is not None:
+        return (filling(size), *content)
+    return content
+
+
+def _call_pieces(call: ToolCall, behaviour: Behaviour) -> CallPieces:
+    if behaviour.on("tools-empty-arguments"):
+        return CallPieces(call.name, ())
+    arguments = tuple(pieces(call.arguments))
+    return CallPieces(call.name, (*arguments[:-1], ", oops") if behaviour.on("tools-bad-arguments") else arguments)
 
 
 def _calls(ask: Ask, dice: Dice, behaviour: Behaviour) -> tuple[ToolCall, ...]:
@@ -108,8 +129,6 @@ def _calls(ask: Ask, dice: Dice, behaviour: Behaviour) -> tuple[ToolCall, ...]:
 
 
 def _text(ask: Ask, prompt: str, dice: Dice, behaviour: Behaviour) -> str:
-    if behaviour.on("no-content"):
-        return ""
     if ask.response_format == "json_schema" and ask.schema is not None:
         return orjson.dumps(value_for(ask.schema, dice)).decode()
     if ask.response_format == "json_object":
@@ -120,9 +139,9 @@ def _text(ask: Ask, prompt: str, dice: Dice, behaviour: Behaviour) -> str:
     return extra + answer_text(prompt, dice)
 
 
-def _stopped(text: str, stop: tuple[str, ...]) -> tuple[str, bool]:
-    ends = [at for word in stop if (at := text.find(word)) >= 0]
-    return (text[: min(ends)], True) if ends else (text, False)
+def _stopped(text: str, stop: tuple[str, ...]) -> str:
+    """The text before the first stop sequence."""
+    return text[: min((at for word in stop if (at := text.find(word)) >= 0), default=len(text))]
 
 
 def _capped(choice: Choice, cap: int) -> Choice:

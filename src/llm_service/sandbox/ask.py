@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from llm_service.sandbox.content.pieces import INPUT_TOKENS_PER_MESSAGE, INPUT_TOKENS_PER_REQUEST, input_tokens
 from llm_service.sandbox.messages import Json
 
-_NOT_IN_DIGEST = ("stream", "stream_options", "max_tokens", "max_completion_tokens", "stop", "user", "usage", "sandbox")
+_NOT_IN_DIGEST: Final = (
+    "stream",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "stop",
+    "user",
+    "usage",
+    "sandbox",
+)
 """Fields that change how an answer is cut or sent, not what it says."""
 
-_MISSING = object()
+_MISSING: Final = object()
 
 
 class BadField(Exception):
@@ -51,6 +60,7 @@ class Ask:
     n: int
     tools: tuple[Tool, ...]
     tool_choice: str  # auto, none, required, or the name of a tool
+    logprobs: int | None  # how many alternatives beside each token; None: not asked for
     response_format: str  # text, json_object, json_schema
     schema: Json | None
     digest: bytes
@@ -73,15 +83,15 @@ class Ask:
         return any("json" in message_text(message).lower() for message in self.messages)
 
 
-def read_chat(body: Json) -> Ask:
-    """Read a chat body; raises BadField for what no provider would take."""
+def read_chat(body: Json, *, caps: Sequence[str] = ("max_completion_tokens", "max_tokens")) -> Ask:
+    """Read a chat body; raises BadField for what no provider would take. The first of the `caps` that is set holds."""
     messages = _field(body, "messages", list, required=True)
     if not messages:
         raise BadField("messages", "a list with at least one message")
     for index, message in enumerate(messages):
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
             raise BadField(f"messages[{index}].role", "a string")
-    return _ask(body, tuple(messages), prompts=(_last_user_text(messages),))
+    return _ask(body, tuple(messages), prompts=(_last_user_text(messages),), caps=caps)
 
 
 def read_completion(body: Json) -> Ask:
@@ -91,7 +101,9 @@ def read_completion(body: Json) -> Ask:
     if not isinstance(texts, list) or not texts:
         raise BadField("prompt", "a string or a list")
     prompts = tuple(_prompt_text(text) for text in texts)
-    return _ask(body, tuple({"role": "user", "content": text} for text in prompts), prompts=prompts)
+    return _ask(
+        body, tuple({"role": "user", "content": text} for text in prompts), prompts=prompts, caps=("max_tokens",)
+    )
 
 
 def message_text(message: Json) -> str:
@@ -114,10 +126,10 @@ def message_tokens(message: Json) -> int:
     return count
 
 
-def _ask(body: Json, messages: tuple[Json, ...], *, prompts: tuple[str, ...]) -> Ask:
+def _ask(body: Json, messages: tuple[Json, ...], *, prompts: tuple[str, ...], caps: Sequence[str]) -> Ask:
     model = _field(body, "model", str, required=True)
     options = _field(body, "stream_options", dict) or {}
-    choices, schema = _response_format(body)
+    kind, schema = _response_format(body)
     return Ask(
         body=body,
         model=model,
@@ -125,12 +137,13 @@ def _ask(body: Json, messages: tuple[Json, ...], *, prompts: tuple[str, ...]) ->
         prompts=prompts,
         stream=bool(_field(body, "stream", bool)),
         include_usage=bool(options.get("include_usage")),
-        output_cap=_output_cap(body),
+        output_cap=next((cap for name in caps if (cap := _count(body, name)) is not None), None),
         stop=_stop(body),
         n=_count(body, "n") or 1,
         tools=tuple(_tools(_field(body, "tools", list) or [])),
         tool_choice=_tool_choice(body),
-        response_format=choices,
+        logprobs=_logprobs(body),
+        response_format=kind,
         schema=schema,
         digest=digest(body),
     )
@@ -162,9 +175,11 @@ def _count(body: Json, name: str) -> int | None:
     return value
 
 
-def _output_cap(body: Json) -> int | None:
-    newer = _count(body, "max_completion_tokens")
-    return newer if newer is not None else _count(body, "max_tokens")
+def _logprobs(body: Json) -> int | None:
+    wanted = body.get("logprobs")
+    if wanted is None or wanted is False:
+        return None
+    return min(20, int(body.get("top_logprobs") or 0) if wanted is True else int(wanted))
 
 
 def _stop(body: Json) -> tuple[str, ...]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import difflib
 import enum
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-PREFIXES = ("sandbox/", "sandbox-")
+PREFIXES: Final = ("sandbox/", "sandbox-")
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)?")
-_SIZE = re.compile(r"(\d+)(b|kb|mb)?", re.IGNORECASE)
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
-_UNIT_BYTES = {"b": 1, "kb": 1024, "mb": 1024 * 1024}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)?")
+_SIZE: Final = re.compile(r"(\d+)(b|kb|mb)?", re.IGNORECASE)
+_UNIT_S: Final[Mapping[str | None, float]] = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
+_UNIT_BYTES: Final = {"b": 1, "kb": 1024, "mb": 1024 * 1024}
 
 
 class Kind(enum.Enum):
@@ -74,10 +74,16 @@ class Behaviour:
 
     def over(self, below: Behaviour) -> Behaviour:
         """Both together; where both speak, this one holds."""
-        return Behaviour({**below.values, **self.values}) if self.values and below.values else (self if self else below)
+        if not self.values or not below.values:
+            return self or below
+        return Behaviour({**below.values, **self.values})
+
+    def text(self) -> str:
+        """For the journal: `form+form-argument`."""
+        return "+".join(name if value is True else f"{name}-{value}" for name, value in self.values.items())
 
 
-NORMAL = Behaviour()
+NORMAL: Final = Behaviour()
 
 
 class Grammar:
@@ -166,4 +172,9 @@ def _size_bytes(text: str) -> int:
     return int(match[1]) * _UNIT_BYTES[(match[2] or "b").lower()]
 
 
-_PARSERS = {Kind.COUNT: int, Kind.SECONDS: _duration_s, Kind.BYTES: _size_bytes, Kind.WORD: str}
+_PARSERS: Final[Mapping[Kind, Callable[[str], Value]]] = {
+    Kind.COUNT: int,
+    Kind.SECONDS: _duration_s,
+    Kind.BYTES: _size_bytes,
+    Kind.WORD: str,
+}

@@ -6,45 +6,37 @@ import asyncio
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import httptools
 
-from llm_service.sandbox.messages import (
-    JSON_TYPE,
-    Data,
-    Ending,
-    Head,
-    Partial,
-    Raw,
-    Reply,
-    Request,
-    Stop,
-    Transfer,
-    Wait,
-    complete,
-)
+from llm_service.runtime import Clock
+from llm_service.sandbox.messages import Ending, Reply, Request, Stop, Transfer, Wait, complete
+from llm_service.sandbox.wire import Wire
 
-MAX_BODY_BYTES = 64 * 1024 * 1024
-MAX_HEAD_BYTES = 256 * 1024
-MAX_PIPELINED = 64
-WRITES_PER_TURN = 64
-"""Writes without a pause after which the event loop gets a turn for other connections."""
+MAX_BODY_BYTES: Final = 64 * 1024 * 1024
+MAX_HEAD_BYTES: Final = 256 * 1024
+MAX_PIPELINED: Final = 64
+WRITES_PER_TURN: Final = 64  # without a pause; then the event loop gets a turn for other connections
 
-_LINGER_OFF = struct.pack("ii", 1, 0)
-_BAD_REQUEST = complete(400, b'{"error":{"message":"This is not HTTP/1.1","code":400}}').whole
-_TOO_LARGE = complete(413, b'{"error":{"message":"Request Entity Too Large","code":413}}').whole
+_LINGER_OFF: Final = struct.pack("ii", 1, 0)
+_BAD_REQUEST: Final = complete(400, b'{"error":{"message":"This is not HTTP/1.1","code":400}}').whole
+_TOO_LARGE: Final = complete(413, b'{"error":{"message":"Request Entity Too Large","code":413}}').whole
 
 
 class Owner(Protocol):
     """What a connection needs from the server that it belongs to."""
 
-    def answer(self, request: Request) -> Reply: ...
+    clock: Clock
 
-    def opened(self, connection: Connection) -> None: ...
+    def answer(self, request: Request) -> Reply:
+        """The reply to one request."""
 
-    def closed(self, connection: Connection) -> None: ...
+    def opened(self, connection: Connection) -> None:
+        """A client has connected."""
+
+    def closed(self, connection: Connection) -> None:
+        """The connection has ended."""
 
 
 class Connection(asyncio.Protocol):
@@ -54,20 +46,17 @@ class Connection(asyncio.Protocol):
         self._owner = owner
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
-        self._waiting: deque[tuple[Request, bool]] = deque()
+        self._waiting: deque[tuple[Request, bool]] = deque()  # with: may the connection be kept
         self._running: asyncio.Task[None] | None = None
-        self._ended: Callable[[Ending], None] | None = None
         self._writable = asyncio.Event()
         self._writable.set()
-        self._reset_message()
+        self._begin_message()
 
-    # -- asyncio.Protocol
+    # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        sock = transport.get_extra_info("socket")
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._transport = transport  # type: ignore[assignment]  # a stream protocol is given a stream transport
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._owner.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -75,15 +64,12 @@ class Connection(asyncio.Protocol):
         self._waiting.clear()
         if self._running is not None:
             self._running.cancel()
-        self._report(Ending.CANCELLED)
         self._owner.closed(self)
 
     def data_received(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(_BAD_REQUEST)
-        except httptools.HttpParserError:
+        except (httptools.HttpParserUpgrade, httptools.HttpParserError):
             self._refuse(_BAD_REQUEST)
 
     def pause_writing(self) -> None:
@@ -92,7 +78,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._writable.set()
 
-    # -- httptools
+    # What the parser calls.
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -119,22 +105,19 @@ class Connection(asyncio.Protocol):
             headers=self._headers,
             body=self._body[0] if len(self._body) == 1 else b"".join(self._body),
         )
-        keep_alive = self._parser.should_keep_alive()
-        self._reset_message()
-        self._waiting.append((request, keep_alive))
+        self._waiting.append((request, self._parser.should_keep_alive()))
+        self._begin_message()
         if len(self._waiting) > MAX_PIPELINED:
             self._refuse(_TOO_LARGE)
         if self._running is None:
             self._answer_waiting()
-
-    # -- the way out
 
     def close(self) -> None:
         """End the connection at once; what runs on it counts as cancelled."""
         if self._transport is not None:
             self._transport.abort()
 
-    def _reset_message(self) -> None:
+    def _begin_message(self) -> None:
         self._url = b""
         self._headers: dict[str, str] = {}
         self._head_bytes = 0
@@ -148,94 +131,89 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, answer: bytes | None) -> None:
         if self._transport is not None and not self._transport.is_closing():
-            if self._running is None:
-                self._transport.write(answer or b"")
+            if self._running is None and answer is not None:
+                self._transport.write(answer)
             self._transport.close()
+
+    # The way out.
 
     def _answer_waiting(self) -> None:
         while self._waiting and self._transport is not None and not self._transport.is_closing():
-            request, keep_alive = self._waiting.popleft()
+            request, kept = self._waiting.popleft()
             reply = self._owner.answer(request)
             if reply.whole is None:
-                self._ended = reply.ended
-                self._running = asyncio.get_running_loop().create_task(self._play_and_go_on(reply, keep_alive))
+                self._run(reply, kept=kept)
                 return
             self._transport.write(reply.whole)
-            if reply.ended is not None:
-                reply.ended(Ending.COMPLETED)
-            if not keep_alive:
+            _report(reply, Ending.COMPLETED)
+            if not kept:
                 self._transport.close()
 
-    async def _play_and_go_on(self, reply: Reply, keep_alive: bool) -> None:
-        stop = await self._play(reply)
-        self._running = None
-        self._report(Ending.COMPLETED if stop is None else Ending.BROKEN)
-        if self._transport is None:
-            return
-        if stop is Stop.RESET:
-            await self._flushed()
-            self._reset()
-        elif stop is not None or not keep_alive:
-            self._transport.close()
-        else:
-            self._answer_waiting()
+    def _run(self, reply: Reply, *, kept: bool) -> None:
+        self._running = asyncio.get_running_loop().create_task(self._play(reply, kept=kept))
+        self._running.add_done_callback(lambda task: self._played(task, reply))
 
-    async def _play(self, reply: Reply) -> Stop | None:
-        """Play the steps; returns the stop that a proper end of the connection cannot express."""
-        transfer = Transfer.LENGTH
+    async def _play(self, reply: Reply, *, kept: bool) -> None:
+        stop = await self._write_all(reply)
+        _report(reply, Ending.COMPLETED if stop in (None, Stop.HANG_UP) else Ending.BROKEN)
+        if stop is Stop.RESET:
+            await self._reset()
+        elif self._transport is not None and (stop in (Stop.HANG_UP, Stop.CLOSE) or not kept):
+            self._transport.close()
+
+    def _played(self, task: asyncio.Task[None], reply: Reply) -> None:
+        self._running = None
+        _report(reply, Ending.CANCELLED)  # unless it has ended already
+        if not task.cancelled() and (error := task.exception()) is not None:
+            context = {"message": "a sandbox reply failed", "exception": error, "task": task}
+            asyncio.get_running_loop().call_exception_handler(context)
+            self.close()
+        self._answer_waiting()
+
+    async def _write_all(self, reply: Reply) -> Stop | None:
+        """Play the steps; returns what has to happen to the connection afterwards."""
+        wire = Wire()
         writes = 0
         for step in reply.steps:
-            if isinstance(step, Data):
-                self._write(_chunk(step.data) if transfer is Transfer.CHUNKED else step.data)
-            elif isinstance(step, Wait):
-                await _silence(step.seconds)
-                continue
-            elif isinstance(step, Head):
-                transfer = step.transfer
-                self._write(step.encode())
-            elif isinstance(step, Raw):
-                self._write(step.data)
-            elif isinstance(step, Partial):
-                self._write(b"%x\r\n%b" % (len(step.data) + 1, step.data))
-            else:
-                if step is Stop.SILENT and transfer is Transfer.CHUNKED:
-                    self._write(b"0\r\n\r\n")
+            if isinstance(step, Wait):
+                await self._silence(step.seconds)
+            elif isinstance(step, Stop):
+                if step in (Stop.END, Stop.HANG_UP):
+                    self._write(wire.end())
                 return step
-            writes += 1
-            if not self._writable.is_set():
-                await self._writable.wait()
-            elif writes % WRITES_PER_TURN == 0:
-                await asyncio.sleep(0)
-        if transfer is Transfer.CHUNKED:
-            self._write(b"0\r\n\r\n")
-        return Stop.CLOSE if transfer is Transfer.CLOSE else None
+            else:
+                self._write(wire.encode(step))
+                writes += 1
+                if not self._writable.is_set():
+                    await self._writable.wait()
+                elif writes % WRITES_PER_TURN == 0:
+                    await asyncio.sleep(0)
+        self._write(wire.end())
+        return Stop.HANG_UP if wire.transfer is Transfer.CLOSE else None
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None:
             self._transport.write(data)
 
-    async def _flushed(self) -> None:
-        while self._transport is not None and self._transport.get_write_buffer_size():
-            await asyncio.sleep(0.001)
+    async def _silence(self, seconds: float | None) -> None:
+        if seconds is None:
+            await asyncio.get_running_loop().create_future()
+        elif seconds > 0:
+            await self._owner.clock.sleep(seconds)
+        else:
+            await asyncio.sleep(0)
 
-    def _reset(self) -> None:
+    async def _reset(self) -> None:
+        """RST once everything before it is on its way: with lingering off, what waits would be thrown away."""
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits(high=0)
+            await self._writable.wait()
         if self._transport is not None:
             sock = self._transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OFF)
             self._transport.abort()
 
-    def _report(self, ending: Ending) -> None:
-        ended, self._ended = self._ended, None
-        if ended is not None:
-            ended(ending)
 
-
-def _chunk(data: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-
-
-async def _silence(seconds: float | None) -> None:
-    if seconds is None:
-        await asyncio.get_running_loop().create_future()
-    else:
-        await asyncio.sleep(seconds)
+def _report(reply: Reply, ending: Ending) -> None:
+    if reply.ended is not None:
+        reply.ended(ending)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from llm_service.sandbox.behaviour import NORMAL, BadBehaviour, Behaviour, Grammar
 from llm_service.sandbox.messages import Json
 
-MATCHED = ("provider", "model", "path", "key")
+MATCHED: Final = ("provider", "model", "path", "key")
 
 
 @dataclass(slots=True)

@@ -1,12 +1,14 @@
-"""Every behaviour that a request can ask for: the table behind the grammar, the control endpoint and the documentation."""
+"""Every behaviour that a request can ask for: the table behind the grammar, the control endpoint and the docs."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from llm_service.sandbox.behaviour import Form, Grammar, Kind
 
 _FLAG, _COUNT, _SECONDS, _BYTES, _WORD = Kind.FLAG, Kind.COUNT, Kind.SECONDS, Kind.BYTES, Kind.WORD
 
-TIME = (
+TIME: Final = (
     Form("slow-head", _SECONDS, "nothing at all for so long, then the answer", "1s"),
     Form("slow-first-byte", _SECONDS, "status and headers at once, the first byte of the body after so long", "1s"),
     Form("keep-alive", _SECONDS, "comments (blank lines in whole answers) for so long before the answer", "1s"),
@@ -17,7 +19,7 @@ TIME = (
     Form("stall-head", _FLAG, "no answer at all, the connection stays open"),
 )
 
-BREAKS = (
+BREAKS: Final = (
     Form("end-after", _COUNT, "the body ends properly after so many chunks, without finish reason and [DONE]", "3"),
     Form("cut-after", _COUNT, "the connection closes after so many chunks, between two events", "3"),
     Form("cut-inside", _COUNT, "the connection closes inside the event after so many chunks", "3"),
@@ -29,7 +31,7 @@ BREAKS = (
     Form("bad-chunking", _COUNT, "a chunk size that is not hexadecimal, after so many chunks", "3"),
 )
 
-MALFORMED = (
+MALFORMED: Final = (
     Form("truncated-json", _FLAG, "JSON that stops in the middle (stream: the fourth chunk, then it goes on)"),
     Form("not-json", _FLAG, "text instead of JSON (stream: the fourth chunk, then it goes on)"),
     Form("html", _FLAG, "status 200 and an HTML page"),
@@ -39,7 +41,7 @@ MALFORMED = (
     Form("content-type", _WORD, "another content type: octet-stream, text, html, none", "octet-stream"),
 )
 
-ERRORS = (
+ERRORS: Final = (
     Form("error", _WORD, "an error before the answer: a status or an id of the error table"),
     Form("error-in-200", _WORD, "the same body under status 200, as application/json", "502"),
     Form("error-first", _WORD, "a stream that holds comments and then only this error", "429"),
@@ -47,11 +49,12 @@ ERRORS = (
          "in-choice", "documented"),
     Form("at", _COUNT, "the place of a mid-stream error, in content chunks", "3"),
     Form("retry-after", _WORD, "the Retry-After header of an error: seconds or an HTTP date", "1"),
+    Form("strict", _FLAG, "plain dialect: fields that OpenAI does not know are refused with 400"),
     Form("first", _COUNT, "the behaviour holds for the first so many requests of this model and key", "1"),
     Form("share", _COUNT, "the behaviour holds for so many percent of the requests", "50"),
 )  # fmt: skip
 
-FRAMINGS = (
+FRAMINGS: Final = (
     Form("crlf", _FLAG, "CRLF line ends"),
     Form("cr", _FLAG, "CR line ends"),
     Form("split", _COUNT, "the stream in pieces of so many bytes, inside characters too", "7"),
@@ -67,7 +70,7 @@ FRAMINGS = (
     Form("until-close", _FLAG, "no chunked encoding: the body ends with the connection"),
 )
 
-USAGE = (
+USAGE: Final = (
     Form("usage-none", _FLAG, "no usage at all"),
     Form("usage-null", _FLAG, "usage is null"),
     Form("usage-every", _FLAG, "running totals on every chunk"),
@@ -82,7 +85,7 @@ USAGE = (
     Form("generation-after", _SECONDS, "OpenRouter: the generation record is 404 for so long", "1s"),
 )
 
-TOOLS = (
+TOOLS: Final = (
     Form("tool-call", _FLAG, "the first tool is called, whatever the prompt says"),
     Form("tools-no-index", _FLAG, "tool call deltas without index"),
     Form("tools-repeat-id", _FLAG, "id, type and name on every tool call delta"),
@@ -95,7 +98,7 @@ TOOLS = (
     Form("tools-missing", _FLAG, "finish reason tool_calls although none was called"),
 )
 
-CONTENT = (
+CONTENT: Final = (
     Form("tokens", _COUNT, "an answer of exactly so many tokens", "100"),
     Form("finish", _WORD, "this finish reason, e.g. content_filter or insufficient_system_resource"),
     Form("thinking", _FLAG, "the model thinks, whatever the request says"),
@@ -111,11 +114,12 @@ CONTENT = (
     Form("azure-start", _FLAG, "a first event without choices, with an empty id"),
 )  # fmt: skip
 
-HTTP = (
+HTTP: Final = (
     Form("gzip", _FLAG, "a body compressed with gzip"),
     Form("bad-gzip", _FLAG, "content-encoding gzip over bytes that are none"),
     Form("gzip-bomb", _BYTES, "a small body that inflates to so many bytes", "256mb"),
     Form("redirect", _WORD, "307 to another host (or another status: redirect-302)", "307"),
+    Form("redirect-to", _WORD, "the target of the redirect", "http://redirected.invalid/"),
     Form("big-headers", _BYTES, "headers of so many bytes", "128kb"),
     Form("endless-head", _FLAG, "headers without an end"),
     Form("endless-body", _FLAG, "blanks without an end before the body"),
@@ -125,7 +129,7 @@ HTTP = (
     Form("silent-close", _FLAG, "the connection closes after the answer although keep-alive was promised"),
 )
 
-GROUPS = {
+GROUPS: Final = {
     "Time": TIME,
     "Broken connections": BREAKS,
     "Malformed bodies": MALFORMED,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 import orjson
 
 from llm_service.sandbox.messages import Ending, Json, Request
+from llm_service.sandbox.money import Price
 
-MAX_ENTRIES = 2000
-MAX_BODY_BYTES = 256 * 1024
+MAX_ENTRIES: Final = 2000
+MAX_BODY_BYTES: Final = 256 * 1024
 
-OPEN = "open"
+OPEN: Final = "open"
 
 
 @dataclass(slots=True)
@@ -36,9 +38,17 @@ class Entry:
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
-    cost_usd: Decimal | None = None
+    reasoning_tokens: int = 0
+    price: Price | None = None
     ended_at: float | None = None
-    listeners: list[Callable[[Ending], None]] = field(default_factory=list)
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """What has been generated, at the model's price; an answer that never began costs nothing."""
+        if self.price is None or not self.output_tokens:
+            return Decimal(0)
+        prompt = self.price.prompt_usd(self.input_tokens, self.cached_tokens)
+        return prompt + self.price.completion_usd(self.output_tokens)
 
     def describe(self) -> Json:
         """As `GET /_requests` shows it."""
@@ -64,7 +74,7 @@ class Entry:
                 "cached_tokens": self.cached_tokens,
                 "output_tokens": self.output_tokens,
             },
-            "cost_usd": None if self.cost_usd is None else format(self.cost_usd, "f"),
+            "cost_usd": format(self.cost_usd.normalize(), "f"),
         }
 
 
@@ -104,9 +114,7 @@ class Journal:
         self._by_provider.setdefault(entry.provider, Counter())[entry.state] += 1
         self._statuses[str(entry.status)] += 1
         self._tokens.update(input=entry.input_tokens, cached=entry.cached_tokens, output=entry.output_tokens)
-        self._cost_usd += entry.cost_usd or 0
-        for listener in entry.listeners:
-            listener(ending)
+        self._cost_usd += entry.cost_usd
 
     def entries(self) -> Iterable[Entry]:
         """Oldest first."""
@@ -122,7 +130,7 @@ class Journal:
             "statuses": dict(self._statuses),
             "providers": {name: dict(states) for name, states in self._by_provider.items()},
             "tokens": dict(self._tokens),
-            "cost_usd": format(self._cost_usd, "f"),
+            "cost_usd": format(self._cost_usd.normalize(), "f"),
         }
 
 

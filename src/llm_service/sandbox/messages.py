@@ -91,11 +91,12 @@ class Wait:
 
 
 class Stop(enum.Enum):
-    """An end of the connection that is not the proper one."""
+    """An end before the end, or another end than the usual one."""
 
+    END = "end"  # the body ends properly, though the answer is not complete
+    HANG_UP = "hang up"  # the body ends properly, then FIN
     CLOSE = "close"  # FIN, whatever the framing still owes
     RESET = "reset"  # RST
-    SILENT = "silent"  # the body ends properly, then FIN although keep-alive was promised
 
 
 Step = Head | Data | Raw | Partial | Wait | Stop
@@ -111,7 +112,10 @@ class Ending(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Either `whole`, a complete answer for one write, or `steps`, played one by one. `ended` hears of the end once."""
+    """Either `whole`, a complete answer for one write, or `steps`, played one by one.
+
+    `ended` hears of the end; only its first word counts.
+    """
 
     whole: bytes | None = None
     steps: Iterable[Step] = ()

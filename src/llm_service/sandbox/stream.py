@@ -26,7 +26,7 @@ class Part(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """One increment of one choice: `text`, or for tool calls the place of the call, its name and a piece of arguments."""
+    """One increment of one choice; of a tool call it has the place, the name, and a piece of the arguments as text."""
 
     choice: int
     part: Part
@@ -48,7 +48,7 @@ class Mark(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One event of a stream: its data, without framing. A comment's data is its text; `event` is its name if it has one."""
+    """One event of a stream without its framing. The data of a comment is its text; `event` is its name."""
 
     mark: Mark
     data: bytes
@@ -88,8 +88,10 @@ class Shape(Protocol):
     def finish_delta(self, choice: Choice) -> Json:
         """The delta beside a finish reason."""
 
-    def chunk(self, *, choice: int | None, delta: Json, finish: str | None, usage: Json | Usage) -> bytes:
-        """A whole chunk; no choice means an empty list of choices."""
+    def chunk(
+        self, *, choice: int | None, delta: Json, finish: str | None, usage: Json | Usage, text: str | None = None
+    ) -> bytes:
+        """A whole chunk; no choice means an empty list of choices, `text` is what logprobs are about."""
 
     def usage(self, output_tokens: int) -> Json | Usage:
         """The figures, as far as the answer has come."""
@@ -102,31 +104,39 @@ def items(answer: Answer, shape: Shape, behaviour: Behaviour) -> Iterator[Item]:
     for choice in answer.choices:
         for opening in shape.openings(choice):
             yield Item(Mark.OTHER, shape.chunk(choice=choice.index, delta=opening, finish=None, usage=before))
-    sent = 0
+    sent = held = 0
     for delta in _interleaved([_deltas(choice, behaviour) for choice in answer.choices]):
+        held += delta.tokens
         written = shape.delta(delta)
         if written is None:
-            continue
-        sent += delta.tokens
+            continue  # a hidden thought: its tokens count with what comes next
+        sent += held
+        text = delta.text if delta.part is Part.CONTENT else None
         usage = shape.usage(sent) if running else before
-        data = shape.chunk(choice=delta.choice, delta=written, finish=None, usage=usage)
-        yield Item(Mark.CONTENT, data, delta.tokens)
-    yield from _endings(answer, shape, before)
+        data = shape.chunk(choice=delta.choice, delta=written, finish=None, usage=usage, text=text)
+        yield Item(Mark.CONTENT, data, held)
+        held = 0
+    placement = _placement(shape, behaviour)
+    yield from _endings(answer, shape, placement=placement, before=before, unsent=answer.counts.output - sent)
     yield Item(Mark.DONE, DONE)
 
 
-def _endings(answer: Answer, shape: Shape, before: Usage) -> Iterator[Item]:
+def _placement(shape: Shape, behaviour: Behaviour) -> Placement:
+    return next((placement for placement in Placement if behaviour.on(placement.value)), shape.placement)
+
+
+def _endings(answer: Answer, shape: Shape, *, placement: Placement, before: Usage, unsent: int) -> Iterator[Item]:
     last = answer.choices[-1]
     usage = shape.usage(answer.counts.output)
     for choice in answer.choices:
-        on_this = usage if shape.placement is Placement.ON_FINISH and choice is last else before
-        yield Item(Mark.FINISH, _finish(shape, choice, on_this))
-    if shape.placement is Placement.REPEATED_FINISH:
+        on_this = usage if placement is Placement.ON_FINISH and choice is last else before
+        yield Item(Mark.FINISH, _finish(shape, choice, on_this), unsent if choice is last else 0)
+    if placement is Placement.REPEATED_FINISH:
         yield Item(Mark.OTHER, _finish(shape, last, usage))
-    elif shape.placement is Placement.AFTER_FINISH:
+    elif placement is Placement.AFTER_FINISH:
         delta = shape.finish_delta(last)
         yield Item(Mark.OTHER, shape.chunk(choice=last.index, delta=delta, finish=None, usage=usage))
-    elif shape.placement is Placement.EMPTY_CHOICES:
+    elif placement is Placement.EMPTY_CHOICES:
         yield Item(Mark.OTHER, shape.chunk(choice=None, delta={}, finish=None, usage=usage))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
 import orjson
 
@@ -11,12 +12,12 @@ from llm_service.sandbox.ask import Ask, Tool, message_text
 from llm_service.sandbox.content.dice import Dice
 from llm_service.sandbox.content.schema import value_for
 
-MAX_CALLS = 8
+MAX_CALLS: Final = 8
 
-_WORD = re.compile(r"[a-z]{3,}")
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_NAME = re.compile(r"(?<=\s)[A-Z][a-z]{2,}(?:\s[A-Z][a-z]+)*")
-_TOO_COMMON = frozenset(
+_WORD: Final = re.compile(r"[a-z]{3,}")
+_CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_NAME: Final = re.compile(r"(?<=\s)[A-Z][a-z]{2,}(?:\s[A-Z][a-z]+)*")
+_TOO_COMMON: Final = frozenset(
     {"get", "set", "the", "and", "for", "with", "from", "all", "new", "list", "make", "find", "tool"}
 )
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from llm_service.sandbox.content.dice import Dice
 
-_CLASSES = {
+_CLASSES: Final = {
     "d": "0123456789",
     "w": "abcdefghijklmnopqrstuvwxyz",
     "s": " ",
@@ -14,8 +15,8 @@ _CLASSES = {
     "W": "-",
     "S": "abcxyz",
 }
-_ANY = "abcdefghijklmnopqrstuvwxyz"
-_UNBOUNDED = 3
+_ANY: Final = "abcdefghijklmnopqrstuvwxyz"
+_UNBOUNDED: Final = 3
 
 
 def matching(pattern: str, dice: Dice) -> str:
@@ -50,7 +51,6 @@ class _Reader:
                 continue
             start = self._at
             atom = self._atom()
-            end = self._at
             low, high = self._repeats()
             after = self._at
             count = self._dice.between(low, high)
@@ -58,7 +58,6 @@ class _Reader:
             for _ in range(count - 1):
                 self._at = start
                 made.append(self._atom())
-                assert self._at == end
             self._at = after
         return "".join(made)
 

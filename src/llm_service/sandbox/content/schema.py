@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from llm_service.sandbox.content.dice import Dice
 from llm_service.sandbox.content.strings import string_for
 from llm_service.sandbox.messages import Json
 
-MAX_DEPTH = 12
+MAX_DEPTH: Final = 12
+_SPAN: Final = 100
 
 
 def value_for(schema: Json, dice: Dice, words: Sequence[str] = ()) -> Any:
@@ -129,21 +130,18 @@ class _Maker:
 
 def _bounds(schema: Json, *, whole: bool) -> tuple[float, float]:
     margin = 1 if whole else 1e-3
-    low, high = schema.get("minimum"), schema.get("maximum")
-    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    if _is_number(above):
-        low = above + margin
-    if _is_number(below):
-        high = below - margin
-    if not _is_number(low) and not _is_number(high):
-        return 0, 100
-    if not _is_number(low):
-        return high - 100, high
-    return (low, high) if _is_number(high) else (low, low + 100)
+    lows = [_number_in(schema, "minimum"), _number_in(schema, "exclusiveMinimum", margin)]
+    highs = [_number_in(schema, "maximum"), _number_in(schema, "exclusiveMaximum", -margin)]
+    low = max((value for value in lows if value is not None), default=None)
+    high = min((value for value in highs if value is not None), default=None)
+    if low is None:
+        return (0, _SPAN) if high is None else (min(0, high - _SPAN) if high < _SPAN else 0, high)
+    return low, low + _SPAN if high is None else high
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number_in(schema: Json, name: str, margin: float = 0) -> float | None:
+    value = schema.get(name)
+    return value + margin if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _as_number(value: float, *, whole: bool) -> int | float:

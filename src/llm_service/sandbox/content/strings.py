@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from llm_service.sandbox.content.dice import Dice
 from llm_service.sandbox.content.pattern import matching
 from llm_service.sandbox.messages import Json
 
-_WORDS = (
+_WORDS: Final = (
     "amber",
     "birch",
     "cedar",

@@ -3,36 +3,45 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from llm_service.sandbox.content.dice import Dice
 from llm_service.sandbox.content.pieces import pieces
 
-_ECHO = re.compile(r"^\s*(?:echo|repeat after me|repeat exactly|say exactly)\s*:\s?(.*)$", re.IGNORECASE | re.DOTALL)
-_COUNT = re.compile(r"\bcount (?:from (\d{1,6}) )?to (\d{1,6})\b", re.IGNORECASE)
-_SUM = re.compile(r"(-?\d{1,15})\s*([+*x×/-])\s*(-?\d{1,15})")
-_WORDS = re.compile(r"\b(\d{1,6})[ -]words?\b", re.IGNORECASE)
-_CODE = re.compile(r"\b(code|function|script|program|python)\b", re.IGNORECASE)
-_LIST = re.compile(r"\b(list|steps|ideas|reasons|ways)\b", re.IGNORECASE)
-_GREETING = re.compile(r"^\s*(hi|hello|hey|good (morning|evening|day))\b", re.IGNORECASE)
-_WORD = re.compile(r"[^\W\d_]{4,}")
+_ECHO: Final = re.compile(
+    r"^\s*(?:echo|repeat after me|repeat exactly|say exactly)\s*:\s?(.*)$", re.IGNORECASE | re.DOTALL
+)
+_COUNT: Final = re.compile(r"\bcount (?:from (\d{1,6}) )?to (\d{1,6})\b", re.IGNORECASE)
+_SUM: Final = re.compile(r"(-?\d{1,15})\s*([+*x/-])\s*(-?\d{1,15})")
+_WORDS: Final = re.compile(r"\b(\d{1,6})[ -]words?\b", re.IGNORECASE)
+_CODE: Final = re.compile(r"\b(code|function|script|program|python)\b", re.IGNORECASE)
+_LIST: Final = re.compile(r"\b(list|steps|ideas|reasons|ways)\b", re.IGNORECASE)
+_GREETING: Final = re.compile(r"^\s*(hi|hello|hey|good (morning|evening|day))\b", re.IGNORECASE)
+_WORD: Final = re.compile(r"[^\W\d_]{4,}")
 
-_MAX_COUNTED = 2000
-_QUOTE_CHARACTERS = 80
-_TOPIC_CHARACTERS = 1000
+_MAX_COUNTED: Final = 2000
+_QUOTE_CHARACTERS: Final = 80
+_TOPIC_CHARACTERS: Final = 1000
 
-_GREETINGS = (
+_SMALL_WORDS: Final = frozenset(
+    """about answer because could does every from have here into just know like make more much only over please should
+    some tell than that their them then there these they this very want were what when where which with word words
+    would write your""".split()
+)
+
+_GREETINGS: Final = (
     "Hello! This is the sandbox speaking: no model, no bill, but very good manners. What shall we talk about?",
     "Good to see you. I am simulated from head to toe, so ask me anything and I shall answer the same way twice.",
     "Hi there! Nobody pays for these words, so let us use as many of them as we like.",
 )
-_OPENINGS = (
+_OPENINGS: Final = (
     "You ask: “{quote}”. A good question for a sandbox.",
     "Let me think aloud about “{quote}”.",
     "“{quote}”, you say. Here is what a simulated mind makes of it.",
     "So this is about “{quote}”. I have no weights, yet I have an opinion.",
     "On “{quote}” the sandbox is of two minds, and here are both.",
 )
-_MIDDLES = (
+_MIDDLES: Final = (
     "Most people stop at {a}, but the interesting part begins with {b}.",
     "If you take {a} seriously, {b} follows almost by itself.",
     "Start small: write {a} down on paper, then cross out everything that is not {b}.",
@@ -42,13 +51,13 @@ _MIDDLES = (
     "Think of {a} as a bridge and of {b} as the river under it.",
     "Every story about {a} has a second chapter, and it is called {b}.",
 )
-_CLOSINGS = (
+_CLOSINGS: Final = (
     "That is all from the sandbox; a real model would charge you for it.",
     "Ask me again and I shall say exactly the same.",
     "Change one word of your question and watch this answer change.",
     "I hope that helps, as far as a deterministic text can.",
 )
-_THOUGHTS = (
+_THOUGHTS: Final = (
     "The user writes about {a}.",
     "I should mention {a} before {b}.",
     "Is {b} really meant? Probably.",
@@ -87,7 +96,8 @@ def thought_text(prompt: str, dice: Dice) -> str:
 def topics(prompt: str) -> list[str]:
     """Words worth talking about, longest first; never empty."""
     found = dict.fromkeys(_WORD.findall(prompt[:_TOPIC_CHARACTERS]))
-    return sorted(found, key=lambda word: (-len(word), word))[:8] or ["silence", "patience"]
+    telling = [word for word in found if word.lower() not in _SMALL_WORDS]
+    return sorted(telling, key=lambda word: (-len(word), word))[:8] or ["silence", "patience"]
 
 
 def _essay(prompt: str, dice: Dice) -> str:
@@ -152,3 +162,8 @@ def filler(prompt: str, dice: Dice, *, tokens: int) -> list[str]:
     while len(found) < tokens:
         found.extend(pieces(" " + _middle(subject, dice)))
     return found[:tokens]
+
+
+def filling(size: int) -> str:
+    """So many bytes of one letter after another."""
+    return ("abcdefghijklmnopqrstuvwxyz" * (size // 26 + 1))[:size]

@@ -3,170 +3,161 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-
-import orjson
+from dataclasses import replace
+from typing import ClassVar, Final
 
 from llm_service.sandbox.answer import Answer, Choice, Counts
-from llm_service.sandbox.ask import Ask, BadField, read_chat, read_completion
-from llm_service.sandbox.dialects.base import Call, Dialect, ErrorCase, Refusal, bearer, tool_calls
+from llm_service.sandbox.ask import Ask, BadField, message_text, read_chat, read_completion
+from llm_service.sandbox.dialects.base import Call, Dialect, bearer, is_ours
 from llm_service.sandbox.dialects.deepseek_errors import ERRORS
+from llm_service.sandbox.dialects.deepseek_models import ACCEPTED, FLASH, LISTED
+from llm_service.sandbox.dialects.deepseek_rules import check
+from llm_service.sandbox.dialects.errors import Refusal
+from llm_service.sandbox.dialects.shape import CALLS, ChunkShape
+from llm_service.sandbox.dialects.text import TextMixin
 from llm_service.sandbox.messages import Json, Reply
-from llm_service.sandbox.stream import Delta, Part, Placement, Usage
+from llm_service.sandbox.stream import Placement
 
-MODELS = ("deepseek-flash", "deepseek-v4-pro")
-ALIASES = {
-    "deepseek-v4-flash": "deepseek-flash",
-    "deepseek-v4-flash-vision-exp": "deepseek-flash",
-}
-MAX_OUTPUT_TOKENS = 393_216
+MAX_FIM_TOKENS: Final = 4096
+_FINGERPRINT: Final = "fp_sandbox_deepseek"
+_BROKE: Final = "sk-broke"
 
 
 class DeepSeek(Dialect):
     """The mount `/deepseek`, with and without `/v1`, and `/beta`."""
 
     name = "deepseek"
-    errors: Mapping[str, ErrorCase] = ERRORS
-    stream_type = ("content-type", "text/event-stream; charset=utf-8")
+    errors = ERRORS
+    event_stream = "text/event-stream; charset=utf-8"
+    bad_keys: ClassVar[Mapping[str, str]] = {"sk-bad": "401", "sk-gone": "401-no-user"}
+    spent_keys: ClassVar[Mapping[str, str]] = {_BROKE: "402"}
 
     def __init__(self) -> None:
         super().__init__()
-        for prefix in ("", "/v1", "/beta"):
+        for prefix in ("", "/v1", "/beta", "/beta/v1"):
             self.routes["POST", prefix + "/chat/completions"] = self.chat
             self.routes["GET", prefix + "/models"] = self.models
-        self.routes["POST", "/beta/completions"] = self.fim
+        for prefix in ("/beta", "/beta/v1"):
+            self.routes["POST", prefix + "/completions"] = self.fim
         self.routes["GET", "/user/balance"] = self.balance
+
+    def knows(self, model: str) -> bool:
+        return model in ACCEPTED or is_ours(model)
 
     def check_key(self, call: Call) -> None:
         key = bearer(call.request.headers)
         if not key:
             raise Refusal("401-format")
-        if not key.startswith("sk-") or key.startswith("sk-bad"):
-            raise Refusal("401", tail=key[-4:])
+        self.refuse_scripted_key(key, spends=call.request.method == "POST")
 
     def bad_field(self, bad: BadField) -> Refusal:
-        return Refusal("400", message=f"Failed to deserialize the JSON body into the target type: {bad}")
+        return Refusal("400-json", detail=str(bad))
 
     def chat(self, call: Call) -> Reply:
         body = self.body(call)
-        ask = read_chat(body)
-        self._check_model(call, ask.model)
-        if ask.output_cap is not None and ask.output_cap > MAX_OUTPUT_TOKENS:
-            raise Refusal("422")
-        if ask.response_format == "json_schema":
-            raise Refusal("400", message="This response_format type is unavailable now")
-        thinking = body.get("thinking")
-        thinks = not (isinstance(thinking, dict) and thinking.get("type") == "disabled")
-        answer = self.composed(call, ask, thinks=thinks)
-        shape = _Shape(call, ask, answer, thinks=thinks)
-        if ask.stream:
-            return self.stream(call, answer, shape)
-        return self.whole(call, shape.whole(answer))
+        ask = replace(read_chat(body, caps=("max_tokens",)), n=1)
+        self.meet(call, body, ask.model)
+        model = ACCEPTED.get(ask.model, FLASH)
+        call.entry.price = model.price(call.at)
+        thinks, beta = _thinks(body), call.route.startswith("/beta")
+        check(ask, thinks=thinks, vision=model.vision, beta=beta)
+        answer = self.composed(call, _continued(ask), thinks=thinks)
+        return self.deliver(call, answer, _Shape(call, ask, answer, thinks=thinks))
 
     def fim(self, call: Call) -> Reply:
-        ask = read_completion(self.body(call))
-        self._check_model(call, ask.model)
+        body = self.body(call)
+        ask = replace(read_completion(body), n=1)
+        self.meet(call, body, ask.model)
+        if ask.output_cap is not None and ask.output_cap > MAX_FIM_TOKENS:
+            raise Refusal(
+                "400", message=f"Invalid max_tokens value, the valid range of max_tokens is [1, {MAX_FIM_TOKENS}]"
+            )
+        call.entry.price = ACCEPTED.get(ask.model, FLASH).price(call.at)
         answer = self.composed(call, ask, thinks=False)
-        shape = _Shape(call, ask, answer, thinks=False)
-        return self.whole(call, shape.whole(answer))
+        return self.deliver(call, answer, _TextShape(call, ask, answer, thinks=False))
 
     def models(self, call: Call) -> Reply:
-        listed = [{"id": model, "object": "model", "owned_by": "deepseek"} for model in MODELS]
+        listed = [{"id": model.id, "object": "model", "owned_by": "deepseek"} for model in LISTED]
         return self.whole(call, {"object": "list", "data": listed})
 
     def balance(self, call: Call) -> Reply:
-        info = {"currency": "USD", "total_balance": "110.00", "granted_balance": "10.00", "topped_up_balance": "100.00"}
-        return self.whole(call, {"is_available": True, "balance_infos": [info]})
-
-    def _check_model(self, call: Call, model: str) -> None:
-        call.entry.model = model
-        call.behaviour = call.judge(call, model)
-        if model not in MODELS and model not in ALIASES and not model.startswith(("sandbox/", "sandbox-")):
-            raise Refusal("400-model")
+        broke = (bearer(call.request.headers) or "").startswith(_BROKE)
+        total, granted, paid = ("0.00", "0.00", "0.00") if broke else ("110.00", "10.00", "100.00")
+        info = {"currency": "USD", "total_balance": total, "granted_balance": granted, "topped_up_balance": paid}
+        return self.whole(call, {"is_available": not broke, "balance_infos": [info]})
 
 
-class _Shape:
-    """DeepSeek's chunks: both text fields on every delta, usage on the finish chunk."""
+class _Shape(ChunkShape):
+    """DeepSeek's chunks: both text fields on every delta while thinking is on, usage on the finish chunk."""
 
     placement = Placement.ON_FINISH
 
     def __init__(self, call: Call, ask: Ask, answer: Answer, *, thinks: bool) -> None:
         dice = call.dice("id")
-        self._thinks = thinks
-        self._counts = answer.counts
-        self._call_ids = [f"call_{place:02}_{dice.word(24)}" for place in range(8)]
-        self._base: Json = {
-            "id": dice.uuid(),
-            "object": "chat.completion.chunk",
+        call.entry.upstream_id = dice.uuid()
+        base = {
+            "id": call.entry.upstream_id,
+            "object": "",
             "created": call.created,
             "model": ask.model,
-            "system_fingerprint": "fp_sandbox",
+            "system_fingerprint": _FINGERPRINT,
         }
+        call_ids = [f"call_{place:02}_{dice.word(24)}" for place in CALLS]
+        super().__init__(ask=ask, answer=answer, behaviour=call.behaviour, base=base, call_ids=call_ids)
         self.null_before = ask.include_usage
+        self._thinks = (thinks or call.behaviour.on("thinking")) and not call.behaviour.on("no-thinking")
 
     def openings(self, choice: Choice) -> Iterable[Json]:
-        if self._thinks:
-            return [{"role": "assistant", "content": None, "reasoning_content": ""}]
-        return [{"role": "assistant", "content": ""}]
+        return [{"role": "assistant", "content": None, "reasoning_content": ""} if self._thinks else
+                {"role": "assistant", "content": ""}]  # fmt: skip
 
-    def delta(self, delta: Delta) -> Json | None:
-        if delta.part is Part.REASONING:
-            return {"content": None, "reasoning_content": delta.text}
-        if delta.part is Part.CONTENT:
-            return {"content": delta.text, "reasoning_content": None} if self._thinks else {"content": delta.text}
-        if delta.part is Part.CALL:
-            function = {"name": delta.name, "arguments": delta.text}
-            opener = {"index": delta.call, "id": self._call_ids[delta.call], "type": "function", "function": function}
-            return {"tool_calls": [opener]}
-        if delta.part is Part.ARGUMENTS:
-            return {"tool_calls": [{"index": delta.call, "function": {"arguments": delta.text}}]}
-        return None
+    def reasoning_delta(self, text: str) -> Json | None:
+        return {"content": None, "reasoning_content": text}
+
+    def content_delta(self, text: str) -> Json:
+        return {"content": text, "reasoning_content": None} if self._thinks else {"content": text}
 
     def finish_delta(self, choice: Choice) -> Json:
-        return {"content": "", "reasoning_content": None} if self._thinks else {"content": ""}
+        return self.content_delta("")
 
-    def chunk(self, *, choice: int | None, delta: Json, finish: str | None, usage: Json | Usage) -> bytes:
-        choices = (
-            [] if choice is None else [{"index": choice, "delta": delta, "logprobs": None, "finish_reason": finish}]
-        )
-        chunk = {**self._base, "choices": choices}
-        if usage is not Usage.ABSENT:
-            chunk["usage"] = None if usage is Usage.NULL else usage
-        return orjson.dumps(chunk)
-
-    def usage(self, output_tokens: int) -> Json | Usage:
-        counts = self._counts
-        return _usage(
-            Counts(counts.input, counts.cached, output_tokens, min(counts.reasoning, output_tokens)), self._thinks
-        )
-
-    def whole(self, answer: Answer) -> Json:
-        choices = [
-            {"index": choice.index, "message": self._message(choice), "logprobs": None, "finish_reason": choice.finish}
-            for choice in answer.choices
-        ]
-        return {
-            **self._base,
-            "object": "chat.completion",
-            "choices": choices,
-            "usage": _usage(answer.counts, self._thinks),
+    def figures(self, counts: Counts) -> Json:
+        usage: Json = {
+            "prompt_tokens": counts.input,
+            "completion_tokens": counts.output,
+            "total_tokens": counts.total,
+            "prompt_tokens_details": {"cached_tokens": counts.cached},
         }
+        if self._thinks:
+            usage["completion_tokens_details"] = {"reasoning_tokens": counts.reasoning}
+        usage["prompt_cache_hit_tokens"] = counts.cached
+        usage["prompt_cache_miss_tokens"] = counts.input - counts.cached
+        return usage
 
-    def _message(self, choice: Choice) -> Json:
+    def message(self, choice: Choice) -> Json:
         message: Json = {"role": "assistant", "content": "".join(choice.content)}
         if self._thinks:
             message["reasoning_content"] = "".join(choice.reasoning)
         if choice.calls:
-            message["tool_calls"] = tool_calls(choice.calls, self._call_ids[: len(choice.calls)], indexed=True)
+            message["tool_calls"] = self.tool_calls(choice.calls)
         return message
 
 
-def _usage(counts: Counts, thinks: bool) -> Json:
-    usage: Json = {
-        "prompt_tokens": counts.input,
-        "completion_tokens": counts.output,
-        "total_tokens": counts.total,
-        "prompt_tokens_details": {"cached_tokens": counts.cached},
-    }
-    if thinks:
-        usage["completion_tokens_details"] = {"reasoning_tokens": counts.reasoning}
-    return {**usage, "prompt_cache_hit_tokens": counts.cached, "prompt_cache_miss_tokens": counts.input - counts.cached}
+class _TextShape(TextMixin, _Shape):
+    """FIM completions."""
+
+
+def _thinks(body: Json) -> bool:
+    """On unless switched off."""
+    thinking = body.get("thinking")
+    if thinking is None:
+        return True
+    kind = thinking.get("type") if isinstance(thinking, dict) else None
+    if kind not in ("enabled", "disabled"):
+        raise BadField("thinking", "unknown variant, expected `enabled` or `disabled`")
+    return bool(kind == "enabled")
+
+
+def _continued(ask: Ask) -> Ask:
+    """With a prefix at the end, the model goes on from there."""
+    last = ask.messages[-1]
+    return replace(ask, prompts=(message_text(last),)) if last.get("prefix") else ask
