@@ -23,7 +23,7 @@ NOTHING: Final = _Nothing()
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """Where in the tree: as messages show it, and part by part with `*` for what the operator named."""
+    """Where in the tree: as messages show it, and part by part as `shape.walk` gives it."""
 
     path: str = ""
     parts: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class At:
         return At(f"{self.path}.{name}", (*self.parts, "*"))
 
     def index(self, number: int) -> "At":
-        return At(f"{self.path}[{number}]", (*self.parts, "*"))
+        return At(f"{self.path}[{number}]", (*self.parts[:-1], f"{self.parts[-1]}[]"))
 
 
 @dataclass(slots=True)

@@ -71,7 +71,7 @@ def is_ignored(name: str, value: str) -> bool:
 
 def variable(path: str) -> str:
     """The variable of a setting's path, as docs and messages name it; `*` becomes `<NAME>`."""
-    return PREFIX + path.replace("*", "<NAME>").replace(".", "__").upper()
+    return PREFIX + path.replace("*", "<name>").replace(".", "__").upper()
 
 
 def _take(result: Environment, text: str, *, keys: tuple[str, ...], shape: Shape, source: Source) -> None:

@@ -12,7 +12,7 @@ LATER = frozenset(
         "idempotency",
         "ledger",
         "limits",
-        "models.*.deployments.*.weight",
+        "models.*.deployments[].weight",
         "models.*.fallbacks",
         "models.*.strategy",
         "observability.metrics_key_label",

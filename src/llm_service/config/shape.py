@@ -77,13 +77,13 @@ def describe(options: type) -> Group:
 
 
 def walk(group: Group, path: str = "") -> Iterator[tuple[str, Setting]]:
-    """Every setting below the group with its path; `*` stands for a name of the operator's or a place in a list."""
+    """Every setting below, with its path; `*` stands for a name of the operator's, `[]` for the items of a list."""
     for setting in group.settings.values():
         below = f"{path}.{setting.name}" if path else setting.name
         yield below, setting
         shape: Shape = setting.shape
         while isinstance(shape, (ListOf, MapOf)):
-            below, shape = f"{below}.*", shape.item if isinstance(shape, ListOf) else shape.value
+            below, shape = (f"{below}[]", shape.item) if isinstance(shape, ListOf) else (f"{below}.*", shape.value)
         if isinstance(shape, Group):
             yield from walk(shape, below)
 

@@ -1,0 +1,71 @@
+"""docs/configuration.md has the row of every setting, as the code has it."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from llm_service.config import Settings, load_settings
+from llm_service.config.environment import USUAL_NAMES, variable
+from llm_service.config.shape import Group, Leaf, ListOf, MapOf, Setting, Shape, describe, walk
+from llm_service.domain import Secret
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "configuration.md"
+TYPES = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", Path: "path", Secret: "secret"}
+
+
+def type_of(shape: Shape) -> str:
+    match shape:
+        case Leaf():
+            return " or ".join(f"`{word}`" for word in shape.choices) or TYPES[shape.type]
+        case ListOf():
+            return f"list of {'maps' if isinstance(shape.item, Group) else type_of(shape.item)}"
+        case MapOf():
+            return f"map of {'maps' if isinstance(shape.value, Group) else type_of(shape.value)}"
+        case Group():
+            return "map"
+
+
+def default_of(setting: Setting) -> str:
+    match setting.default:
+        case None:
+            return "required" if setting.required else "unset"
+        case bool() | tuple() | dict() as default:
+            return f"`{json.dumps(default)}`"
+        case float() as default:
+            return f"`{default:g}`"
+        case default:
+            return f"`{default}`"
+
+
+def rows() -> Iterator[str]:
+    for path, setting in walk(describe(Settings)):
+        if not isinstance(setting.shape, Group):
+            name = path.replace("*", "<name>")
+            own = f"`{variable(path)}`" if "[]" not in path else "-"
+            cells = (f"`{name}`", type_of(setting.shape), setting.unit or "-", default_of(setting), setting.doc, own)
+            yield f"| {' | '.join(cells)} |"
+
+
+def test_every_setting_has_its_row_and_every_row_its_setting() -> None:
+    documented = re.findall(r"^\| `[a-z].*\|$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
+    assert "\n".join(documented) == "\n".join(rows())
+
+
+def test_usual_names_are_documented() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert [name for name in USUAL_NAMES if f"`{name}`" not in text] == []
+
+
+def test_examples_can_be_loaded(tmp_path: Path) -> None:
+    examples = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    assert examples
+    (tmp_path / "openrouter-key").write_text("sk-test-1\n")
+    for number, example in enumerate(examples):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(example.replace("/run/secrets", str(tmp_path)), encoding="utf-8")
+        load_settings(path=path, environ={"LLM_ADMIN_KEY": "sk-test-2", "AZURE_KEY": "sk-test-3"}, cwd=tmp_path)
+
+
+if __name__ == "__main__":  # prints the rows, for whoever adds a setting
+    print("\n".join(rows()))
