@@ -118,7 +118,10 @@ class Dialect(Protocol):
 
     @property
     def account_paths(self) -> Sequence[str]:
-        """The free addresses, below the base URL, that tell of the operator's account."""
+        """The free addresses, below the base URL, that tell of the operator's account.
+
+        Those after the first tell more, and only some credentials may see them.
+        """
 
     def account(self, bodies: Sequence[bytes]) -> Account:
-        """The account, from the bodies of those addresses in their order."""
+        """The account, from the bodies of those addresses in their order; empty ones where access was refused."""

@@ -58,9 +58,11 @@ def _seconds_or_date(value: Any, now_s: float) -> float | None:
 
 
 def _reset(value: Any, now_s: float) -> float | None:
-    """OpenRouter's reset, an instant in milliseconds; others' numbers are left alone."""
+    """OpenRouter's reset, an instant in milliseconds; others' numbers, and instants gone by, are left alone."""
     instant = _number(value)
-    return instant / 1000 - now_s if instant is not None and instant > _EPOCH_MS else None
+    if instant is None or instant <= max(_EPOCH_MS, now_s * 1000):
+        return None
+    return instant / 1000 - now_s
 
 
 def _number(value: Any) -> float | None:

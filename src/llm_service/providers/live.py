@@ -282,8 +282,11 @@ class LiveReply(Reply):
                 self._flow.abort()
 
     def _outcome(self, status: Literal["error", "aborted"], error: LLMServiceError | None) -> Outcome:
-        so_far = Outcome(status=status) if self._stream is None else self._stream[1].outcome_so_far()
-        return replace(so_far, status=status, error=error)
+        if self._stream is not None:
+            return replace(self._stream[1].outcome_so_far(), status=status, error=error)
+        if isinstance(error, UpstreamError):
+            return Outcome(status=status, error=error, usage=error.usage, cost=error.cost)
+        return Outcome(status=status, error=error)
 
 
 def upstream_failure(error: TransportError) -> UpstreamError:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from llm_service.domain import LLMServiceError, ModelInfo, Operation
 from llm_service.providers.answers import answer_of
@@ -18,6 +18,8 @@ from llm_service.providers.listing import entries_of, model_info
 PATHS: Final[Mapping[Operation, str]] = MappingProxyType(
     {"chat": "/chat/completions", "completion": "/completions", "embedding": "/embeddings"}
 )
+LONGEST_WAIT_S: Final = 3600.0
+"""Who is told to come back later than this is told not to come back: a daily limit, say."""
 Now = Callable[[], datetime]
 
 
@@ -27,7 +29,7 @@ class OpenAICompatible:
     ``now``: the wall clock, for errors that name the instant from which on to try again.
     """
 
-    rules: Rules = PLAIN
+    rules: ClassVar[Rules] = PLAIN
     account_paths: Sequence[str] = ()
 
     def __init__(self, server: Server, *, now: Now) -> None:
@@ -78,7 +80,10 @@ class OpenAICompatible:
 
     def _error(self, told: Complaint, headers: Mapping[str, str]) -> LLMServiceError:
         wait_s = retry_after_s(told, headers, self._now().timestamp())
-        return error_of(told, self._verdict(told), retry_after_s=wait_s)
+        error = error_of(told, self._verdict(told), retry_after_s=wait_s)
+        if wait_s is not None and wait_s > LONGEST_WAIT_S:
+            error.retryable = False
+        return error
 
     def _verdict(self, told: Complaint) -> Verdict:
         return verdict(told, self.rules)

@@ -1,16 +1,126 @@
 """OpenRouter's dialect: routing fields, attribution, costs, prices. Facts and sources: docs/providers.md."""
 
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final
 
-from llm_service.providers.base import UpstreamCall
+from llm_service.domain import LLMServiceError, ModelInfo, Price, UpstreamInvalidResponse
+from llm_service.providers.base import Account, UpstreamCall, UpstreamRequest
 from llm_service.providers.catalog import Server
-from llm_service.providers.openai_compatible import OpenAICompatible
+from llm_service.providers.complaints import Complaint
+from llm_service.providers.failures import Verdict
+from llm_service.providers.listing import count, entries_of, model_info
+from llm_service.providers.openai_compatible import Now, OpenAICompatible
+from llm_service.providers.openrouter_errors import RULES, openrouter_verdict, with_inner_message
 
 SERVER: Final = Server(name="openrouter", base_url="https://openrouter.ai/api/v1", cost="usd")
+OWN_MODELS: Final = frozenset({"auto", "free"})
+"""Models of OpenRouter itself, whose ids begin as our names of its models do: ``openrouter/auto``."""
 
 
 class OpenRouter(OpenAICompatible):
-    """OpenRouter takes everything that OpenAI takes, and more; all of it passes."""
+    """OpenRouter takes everything that OpenAI takes and more; all of it passes, its own fallback list included.
+
+    ``app_title``, ``app_url``: the operator's application in OpenRouter's rankings.
+    """
+
+    rules = RULES
+    account_paths = ("/key", "/credits")
+
+    def __init__(self, *, app_title: str | None, app_url: str | None, now: Now) -> None:
+        super().__init__(SERVER, now=now)
+        told = {"http-referer": app_url, "x-openrouter-title": app_title}
+        self._headers: Mapping[str, str] = MappingProxyType({name: text for name, text in told.items() if text})
+
+    def request(self, call: UpstreamCall) -> UpstreamRequest:
+        """The body as it came, with the names of models as OpenRouter knows them."""
+        return replace(super().request(call), headers=self._headers)
+
+    def models(self, raw: bytes) -> Sequence[ModelInfo]:
+        """The catalogue with its prices. Raises UpstreamInvalidResponse."""
+        return tuple(_model(entry) for entry in entries_of(raw))
+
+    def account(self, bodies: Sequence[bytes]) -> Account:
+        """What the key may still spend, and the account's balance where the key may see it (only management keys may).
+
+        Raises UpstreamInvalidResponse.
+        """
+        try:
+            key = json.loads(bodies[0], parse_float=Decimal)["data"]
+            credit = json.loads(bodies[1], parse_float=Decimal)["data"] if len(bodies) > 1 and bodies[1] else None
+            balance = None if credit is None else Decimal(credit["total_credits"]) - Decimal(credit["total_usage"])
+            remaining = None if key.get("limit_remaining") is None else Decimal(key["limit_remaining"])
+        except (ValueError, ArithmeticError, KeyError, TypeError, AttributeError):
+            raise UpstreamInvalidResponse("The provider's answer tells of no key.") from None
+        return Account(
+            usable=(remaining is None or remaining > 0) and (balance is None or balance > 0),
+            balance=balance,
+            currency=None if balance is None else "USD",
+            limit_remaining_usd=remaining,
+            detail={name: key[name] for name in _DETAILS if name in key},
+        )
 
     def _body(self, call: UpstreamCall) -> dict[str, Any]:
-        return super()._body(call)
+        body = super()._body(call)
+        body["model"] = openrouter_name(call.candidate.upstream_model)
+        if call.request.models:
+            body["models"] = [openrouter_name(name) for name in call.request.models]
+        return body
+
+    def _error(self, told: Complaint, headers: Mapping[str, str]) -> LLMServiceError:
+        return super()._error(with_inner_message(told), headers)
+
+    def _verdict(self, told: Complaint) -> Verdict:
+        return openrouter_verdict(told) or super()._verdict(told)
+
+
+_DETAILS: Final = (
+    *("limit", "limit_remaining", "limit_reset", "usage", "usage_daily", "usage_weekly", "usage_monthly"),
+    *("byok_usage", "is_free_tier", "is_management_key", "expires_at"),
+)
+
+
+def openrouter_name(model: str) -> str:
+    """A model's id there: without our name for the provider, except where that is the author's name."""
+    bare = model.removeprefix("openrouter/")
+    return f"openrouter/{bare}" if bare.partition(":")[0] in OWN_MODELS else bare
+
+
+def _model(entry: Mapping[str, Any]) -> ModelInfo:
+    top = entry.get("top_provider")
+    architecture = entry.get("architecture")
+    info = model_info(entry, owner=entry["id"].partition("/")[0])
+    return replace(
+        info,
+        max_output_tokens=count(top.get("max_completion_tokens")) if isinstance(top, Mapping) else None,
+        price=_price(entry.get("pricing")),
+        parameters=_names(entry.get("supported_parameters")),
+        input_modalities=_names(architecture.get("input_modalities")) if isinstance(architecture, Mapping) else (),
+    )
+
+
+def _price(told: object) -> Price | None:
+    """Strings in USD per token, as our USD per million; ``-1`` stands for a price that routing decides."""
+    if not isinstance(told, Mapping):
+        return None
+    price = Price(
+        input_usd=_per_million(told.get("prompt")),
+        output_usd=_per_million(told.get("completion")),
+        cached_input_usd=_per_million(told.get("input_cache_read")),
+    )
+    return None if price == Price() else price
+
+
+def _per_million(told: object) -> Decimal | None:
+    try:
+        usd = Decimal(str(told)) * 1_000_000
+    except ArithmeticError:
+        return None
+    return usd if usd.is_finite() and usd >= 0 else None
+
+
+def _names(told: object) -> tuple[str, ...]:
+    return tuple(name for name in told if isinstance(name, str)) if isinstance(told, list) else ()

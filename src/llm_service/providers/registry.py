@@ -18,25 +18,35 @@ from llm_service.runtime import Clock
 class Kind(NamedTuple):
     """A kind of provider: how its dialect is made, its server where there is but one, its retired models' names."""
 
-    dialect: Callable[[Server, ProviderOptions, Now], Dialect]
+    dialect: Callable[[str, ProviderOptions, Now], Dialect]
     server: Server | None = None
     retired: frozenset[str] = frozenset()
 
 
+def _plain(name: str, options: ProviderOptions, now: Now) -> Dialect:
+    return OpenAICompatible(server_for(name, options), now=now)
+
+
+def _openrouter(name: str, options: ProviderOptions, now: Now) -> Dialect:
+    return OpenRouter(app_title=options.app_title, app_url=options.app_url, now=now)
+
+
+def _deepseek(name: str, options: ProviderOptions, now: Now) -> Dialect:
+    return DeepSeek(base_url=base_url_for(name, options), now=now)
+
+
 KINDS: Final[Mapping[ProviderKind, Kind]] = MappingProxyType(
     {
-        "openai_compatible": Kind(lambda server, options, now: OpenAICompatible(server, now=now)),
-        "openrouter": Kind(lambda server, options, now: OpenRouter(server, now=now), openrouter.SERVER),
-        "deepseek": Kind(
-            lambda server, options, now: DeepSeek(server, now=now), deepseek.SERVER, deepseek.RETIRED_NAMES
-        ),
+        "openai_compatible": Kind(_plain),
+        "openrouter": Kind(_openrouter, openrouter.SERVER),
+        "deepseek": Kind(_deepseek, deepseek.SERVER, frozenset(deepseek.RETIRED)),
     }
 )
 
 
 def dialect_for(name: str, options: ProviderOptions, clock: Clock) -> Dialect:
     """The dialect of a configured provider. Raises ValueError for a ``server`` that has no row."""
-    return KINDS[_kind_of(name, options)].dialect(server_for(name, options), options, clock.now)
+    return KINDS[_kind_of(name, options)].dialect(name, options, clock.now)
 
 
 def base_url_for(name: str, options: ProviderOptions) -> str:

@@ -13,6 +13,7 @@ from llm_service.domain import (
     ModelInfo,
     Reply,
     Secret,
+    UpstreamAuthFailed,
     UpstreamInvalidResponse,
     UpstreamTimeout,
 )
@@ -76,7 +77,14 @@ class HttpProvider:
 
     async def account(self) -> Account:
         """The state of the operator's account, from free endpoints. Raises LLMServiceError."""
-        bodies = [await self._get(path) for path in self._dialect.account_paths]
+        bodies: list[bytes] = []
+        for path in self._dialect.account_paths:
+            try:
+                bodies.append(await self._get(path))
+            except UpstreamAuthFailed:
+                if not bodies:
+                    raise
+                bodies.append(b"")
         return self._dialect.account(bodies)
 
     async def _get(self, path: str) -> bytes:

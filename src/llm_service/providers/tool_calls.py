@@ -41,6 +41,8 @@ class ToolCalls:
         """The fragments of one delta as strict clients want them."""
         if not isinstance(fragments, list):
             return []
+        if len(fragments) == 1 and self._goes_on(fragments[0]):
+            return fragments
         return [self._fragment(fragment) for fragment in fragments if isinstance(fragment, dict)]
 
     def complete(self) -> list[dict[str, Any]]:
@@ -49,6 +51,18 @@ class ToolCalls:
         for call in bare:
             call.has_arguments = True
         return [{"index": call.index, "function": {"arguments": "{}"}} for call in bare]
+
+    def _goes_on(self, fragment: Any) -> bool:
+        """Whether it is what most fragments are, and as it should be: more arguments of a known call."""
+        try:
+            call = self._by_upstream_index[fragment["index"]]
+            function = fragment["function"]
+            if len(fragment) != 2 or len(function) != 1 or call.index != fragment["index"] or not call.named:
+                return False
+            call.has_arguments = call.has_arguments or bool(function["arguments"].strip())
+        except (KeyError, TypeError, AttributeError):
+            return False
+        return True
 
     def _fragment(self, fragment: dict[str, Any]) -> dict[str, Any]:
         call = self._continued(fragment)
