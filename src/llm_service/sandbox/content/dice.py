@@ -8,20 +8,22 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-_ALPHANUMERIC: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_ALPHANUMERIC: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_TO_ALPHANUMERIC: Final = (_ALPHANUMERIC * 5)[:256]
 _BLOCK_BYTES: Final = 64
 
 
 class Dice:
     """A stream of choices derived from a key by BLAKE2b."""
 
-    __slots__ = ("_block", "_blocks", "_key", "_used")
+    __slots__ = ("_block", "_blocks", "_key", "_used", "_words")
 
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._block = hashlib.blake2b(key).digest()
         self._blocks = 1
         self._used = 0
+        self._words = 0
 
     def below(self, limit: int) -> int:
         """A whole number from 0 up to, not including, `limit`."""
@@ -51,8 +53,10 @@ class Dice:
         return hashlib.blake2b(self._key + b"/hex", digest_size=min(64, (length + 1) // 2)).hexdigest()[:length]
 
     def word(self, length: int) -> str:
-        """Letters and digits, as in ids."""
-        return "".join(_ALPHANUMERIC[self.below(62)] for _ in range(length))
+        """Up to 64 letters and digits, as in ids; every call gives others."""
+        self._words += 1
+        digest = hashlib.blake2b(self._key + b"/word%d" % self._words, digest_size=length).digest()
+        return digest.translate(_TO_ALPHANUMERIC).decode()
 
     def uuid(self) -> str:
         """A UUID in version 4's form."""

@@ -21,7 +21,8 @@ _WORD: Final = re.compile(r"[^\W\d_]{4,}")
 
 _MAX_COUNTED: Final = 2000
 _QUOTE_CHARACTERS: Final = 80
-_TOPIC_CHARACTERS: Final = 1000
+_TOPIC_CHARACTERS: Final = 500
+_INTENT_CHARACTERS: Final = 200
 
 _SMALL_WORDS: Final = frozenset(
     """about answer because could does every from have here into just know like make more much only over please should
@@ -71,11 +72,12 @@ def answer_text(prompt: str, dice: Dice) -> str:
     """What the simulated model says to the last user message."""
     if echo := _ECHO.match(prompt):
         return echo[1]
-    if count := _COUNT.search(prompt):
+    beginning = prompt[:_INTENT_CHARACTERS]
+    if count := _COUNT.search(beginning):
         return _counted(int(count[1] or 1), int(count[2]))
-    if words := _WORDS.search(prompt):
+    if words := _WORDS.search(beginning):
         return _of_length(prompt, dice, words=min(int(words[1]), 100_000))
-    if problem := _SUM.search(prompt):
+    if problem := _SUM.search(beginning):
         return _calculated(int(problem[1]), problem[2], int(problem[3]))
     if _GREETING.match(prompt):
         return dice.pick(_GREETINGS)
@@ -103,9 +105,9 @@ def topics(prompt: str) -> list[str]:
 def _essay(prompt: str, dice: Dice) -> str:
     words = topics(prompt)
     opening, closing = _opening(prompt, dice), dice.pick(_CLOSINGS)
-    if _CODE.search(prompt):
+    if _CODE.search(prompt[:_INTENT_CHARACTERS]):
         return f"{opening}\n\n{_program(words[0], dice)}\n\n{closing}"
-    if _LIST.search(prompt):
+    if _LIST.search(prompt[:_INTENT_CHARACTERS]):
         items = [f"{n}. {_middle(words, dice)}" for n in range(1, dice.between(3, 5) + 1)]
         return "\n".join([opening, "", *items, "", closing])
     return " ".join([opening, *(_middle(words, dice) for _ in range(dice.between(2, 4))), closing])

@@ -13,7 +13,7 @@ from llm_service.sandbox.dialects.deepseek_errors import ERRORS
 from llm_service.sandbox.dialects.deepseek_models import ACCEPTED, FLASH, LISTED
 from llm_service.sandbox.dialects.deepseek_rules import check
 from llm_service.sandbox.dialects.errors import Refusal
-from llm_service.sandbox.dialects.shape import CALLS, ChunkShape
+from llm_service.sandbox.dialects.shape import ChunkShape
 from llm_service.sandbox.dialects.text import TextMixin
 from llm_service.sandbox.messages import Json, Reply
 from llm_service.sandbox.stream import Placement
@@ -102,10 +102,13 @@ class _Shape(ChunkShape):
             "model": ask.model,
             "system_fingerprint": _FINGERPRINT,
         }
-        call_ids = [f"call_{place:02}_{dice.word(24)}" for place in CALLS]
-        super().__init__(ask=ask, answer=answer, behaviour=call.behaviour, base=base, call_ids=call_ids)
+        super().__init__(ask=ask, answer=answer, behaviour=call.behaviour, base=base)
+        self._dice = dice
         self.null_before = ask.include_usage
         self._thinks = (thinks or call.behaviour.on("thinking")) and not call.behaviour.on("no-thinking")
+
+    def call_id(self, place: int) -> str:
+        return f"call_{place:02}_{self._dice.fork(str(place)).word(24)}"
 
     def openings(self, choice: Choice) -> Iterable[Json]:
         return [{"role": "assistant", "content": None, "reasoning_content": ""} if self._thinks else

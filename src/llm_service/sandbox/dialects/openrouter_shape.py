@@ -10,7 +10,7 @@ from llm_service.sandbox.ask import Ask
 from llm_service.sandbox.dialects.base import Call
 from llm_service.sandbox.dialects.openrouter_models import Model
 from llm_service.sandbox.dialects.openrouter_routing import provider_name
-from llm_service.sandbox.dialects.shape import CALLS, ChunkShape
+from llm_service.sandbox.dialects.shape import ChunkShape
 from llm_service.sandbox.dialects.text import TextMixin
 from llm_service.sandbox.messages import Json
 from llm_service.sandbox.money import json_number
@@ -37,13 +37,15 @@ class OpenRouterShape(ChunkShape):
             "model": model.served_as or model.id,
             "provider": provider_name(provider),
         }
-        call_ids = [f"call_{dice.fork(str(place)).hex(24)}" for place in CALLS]
-        super().__init__(ask=ask, answer=answer, behaviour=call.behaviour, base=base, call_ids=call_ids)
+        super().__init__(ask=ask, answer=answer, behaviour=call.behaviour, base=base)
+        self._dice = dice
         self._model = model
         self._price = model.price(call.at)
-        self._proof = base64.b64encode(dice.fork("proof").hex(48).encode()).decode()
         self._hides_thoughts = _excluded(ask)
         self._metadata = _metadata(ask, model, provider) if _wants_metadata(call) else None
+
+    def call_id(self, place: int) -> str:
+        return f"call_{self._dice.fork(str(place)).hex(24)}"
 
     def reasoning_delta(self, text: str) -> Json | None:
         if self._hides_thoughts:
@@ -115,18 +117,21 @@ class OpenRouterShape(ChunkShape):
     def _details(self, thought: str) -> list[Json]:
         detail = self._detail(thought)
         if self._model.reasoning_format == _SIGNED:
-            return [{**detail, "signature": self._proof}]
+            return [{**detail, "signature": self._proof()}]
         return [detail, self._seal()] if self._model.reasoning_format == _ENCRYPTED else [detail]
 
     def _detail(self, text: str) -> Json:
         kind, field = ("summary", "summary") if self._model.reasoning_format == _ENCRYPTED else ("text", "text")
         return {"type": f"reasoning.{kind}", field: text, "format": self._model.reasoning_format, "index": 0}
 
+    def _proof(self) -> str:
+        return base64.b64encode(self._dice.fork("proof").hex(48).encode()).decode()
+
     def _seal(self) -> Json:
         """What closes the thoughts: a signature, or their encrypted form."""
         if self._model.reasoning_format == _SIGNED:
-            return {"type": "reasoning.text", "signature": self._proof, "format": _SIGNED, "index": 0}
-        sealed = {"type": "reasoning.encrypted", "data": self._proof, "id": f"rs_{self.id[-20:]}"}
+            return {"type": "reasoning.text", "signature": self._proof(), "format": _SIGNED, "index": 0}
+        sealed = {"type": "reasoning.encrypted", "data": self._proof(), "id": f"rs_{self.id[-20:]}"}
         return {**sealed, "format": _ENCRYPTED, "index": 1}
 
 

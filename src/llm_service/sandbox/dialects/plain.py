@@ -12,7 +12,7 @@ from llm_service.sandbox.dialects.embeddings import embeddings, read_embedding
 from llm_service.sandbox.dialects.errors import Refusal
 from llm_service.sandbox.dialects.plain_errors import ERRORS
 from llm_service.sandbox.dialects.plain_rules import check
-from llm_service.sandbox.dialects.shape import CALLS, ChunkShape
+from llm_service.sandbox.dialects.shape import ChunkShape
 from llm_service.sandbox.dialects.text import TextMixin
 from llm_service.sandbox.messages import Headers, Json, Reply
 from llm_service.sandbox.stream import Placement
@@ -114,12 +114,15 @@ class _ChatShape(ChunkShape):
             "service_tier": "default",
             "system_fingerprint": "fp_sandbox",
         }
-        call_ids = [f"call_{dice.word(24)}" for _ in CALLS]
-        super().__init__(ask=ask, answer=answer, behaviour=call.behaviour, base=base, call_ids=call_ids)
+        super().__init__(ask=ask, answer=answer, behaviour=call.behaviour, base=base)
+        self._dice = dice
         self.placement = Placement.EMPTY_CHOICES if ask.include_usage else Placement.NOWHERE
         self.null_before = ask.include_usage
         self._silent = ask.model.startswith(_THINK_IN_SILENCE)
         self._thoughts = call.behaviour.word("reasoning-field") or "reasoning_content"
+
+    def call_id(self, place: int) -> str:
+        return f"call_{self._dice.fork(str(place)).word(24)}"
 
     def openings(self, choice: Choice) -> Iterable[Json]:
         return [{"role": "assistant", "content": None if choice.calls and not choice.content else "", "refusal": None}]

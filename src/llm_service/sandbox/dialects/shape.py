@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
 from llm_service.sandbox.answer import Answer, CallPieces, Choice, Counts
 from llm_service.sandbox.ask import Ask
 from llm_service.sandbox.behaviour import Behaviour
-from llm_service.sandbox.content.calls import MAX_CALLS
 from llm_service.sandbox.content.logprobs import chat_logprobs
 from llm_service.sandbox.messages import Json
 from llm_service.sandbox.stream import Delta, Part, Placement, Usage
 from llm_service.sandbox.usage import bent_usage
-
-CALLS: Final = range(MAX_CALLS)
 
 
 class ChunkShape:
@@ -28,13 +25,16 @@ class ChunkShape:
     shows_logprobs = True  # the key is there even when nobody asked
     indexes_whole_calls = True  # tool calls carry an index in whole answers too
 
-    def __init__(self, *, ask: Ask, answer: Answer, behaviour: Behaviour, base: Json, call_ids: list[str]) -> None:
+    def __init__(self, *, ask: Ask, answer: Answer, behaviour: Behaviour, base: Json) -> None:
         self.ask = ask
         self.counts = answer.counts
         self.behaviour = behaviour
         self.base = {**base, "object": self.chunk_object}
         self.null_before = False
-        self._call_ids = [""] * MAX_CALLS if behaviour.on("tools-empty-id") else call_ids
+
+    def call_id(self, place: int) -> str:
+        """The id of a tool call."""
+        raise NotImplementedError
 
     # For the stream.
 
@@ -114,7 +114,7 @@ class ChunkShape:
         made = []
         for place, call in enumerate(calls):
             function = {"name": call.name, "arguments": "".join(call.arguments)}
-            one = {"id": self._call_ids[place], "type": "function", "function": function}
+            one = {"id": self._call_id(place), "type": "function", "function": function}
             made.append({"index": place, **one} if self.indexes_whole_calls else one)
         return made
 
@@ -146,11 +146,14 @@ class ChunkShape:
         choice.update(self.finish_words(finish))
         return choice
 
+    def _call_id(self, place: int) -> str:
+        return "" if self.behaviour.on("tools-empty-id") else self.call_id(place)
+
     def _call_fragment(self, delta: Delta) -> Json:
         behaviour = self.behaviour
         fragment: Json = {} if behaviour.on("tools-no-index") else {"index": delta.call}
         function = {"arguments": delta.text}
         if delta.part is Part.CALL or behaviour.on("tools-repeat-id"):
-            fragment |= {"id": self._call_ids[delta.call], "type": "function"}
+            fragment |= {"id": self._call_id(delta.call), "type": "function"}
             function = {"name": delta.name, "arguments": delta.text}
         return {**fragment, "function": function}
