@@ -1,10 +1,11 @@
-"""What the service says of itself: its name, its description for programs and a page for people, all from its own files."""
+"""What the service says of itself: name, description for programs, and a page for people that needs no network."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
@@ -42,7 +43,7 @@ class DocsRoutes:
 
     def __init__(self, version: str) -> None:
         self._version = version
-        self._document = openapi_document(version)
+        self._openapi = orjson.dumps(openapi_document(version, page_files=tuple(FILES)))
 
     async def index(self, _: Request) -> Response:
         """Who answers here, and where to go on."""
@@ -63,4 +64,4 @@ class DocsRoutes:
 
     async def openapi(self, _: Request) -> Response:
         """The OpenAPI 3.1 description of the REST surface."""
-        return json_response(self._document)
+        return Response(self._openapi, media_type="application/json")

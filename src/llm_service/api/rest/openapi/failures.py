@@ -1,0 +1,226 @@
+"""Every error code with its meaning and what to do, and the responses in which it comes."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from llm_service import domain
+from llm_service.api.errors import TABLE, Spoken
+from llm_service.api.rest.openapi.headers import ON_ERRORS, ON_EVERY_RESPONSE, described
+from llm_service.domain import LLMServiceError
+
+Json = dict[str, Any]
+
+
+class Failure(NamedTuple):
+    """One code: ``meaning`` says what happened, ``advice`` what the caller or the operator can do."""
+
+    error: type[LLMServiceError]
+    meaning: str
+    advice: str
+
+    @property
+    def code(self) -> str:
+        return self.error.code
+
+    @property
+    def spoken(self) -> Spoken:
+        """Status and type: the row of the class, or of the nearest one above it."""
+        return next(TABLE[ancestor] for ancestor in self.error.__mro__ if ancestor in TABLE)
+
+
+FAILURES: Final = (
+    Failure(domain.InvalidJson, "The body is not one JSON object.", "Mend the body; the message names the place."),
+    Failure(
+        domain.InvalidValue,
+        "A field or a header has a wrong type, or a value that cannot be used.",
+        "Change what `param` names.",
+    ),
+    Failure(domain.MissingParameter, "A required field is absent.", "Send the field that `param` names."),
+    Failure(
+        domain.ContextLengthExceeded,
+        "Prompt and output cap do not fit the model's context window.",
+        "Shorten the prompt, lower `max_tokens`, or take a model with a larger window.",
+    ),
+    Failure(domain.ContentFiltered, "A content rule of the provider refused the prompt.", "Change the prompt."),
+    Failure(
+        domain.InvalidApiKey,
+        "The key is not known, or none was sent where one is required.",
+        "Send a valid key as `Authorization: Bearer` or `x-api-key`.",
+    ),
+    Failure(
+        domain.NotLocal,
+        "No key was sent, and the request does not come straight from this machine.",
+        "Do what the message says, or set `auth.admin_key` and send it.",
+    ),
+    Failure(domain.NotFound, "There is nothing at this address.", "Look at `/docs` for the addresses."),
+    Failure(domain.ModelNotFound, "No provider serves a model of this name.", "Take a name of `GET /v1/models`."),
+    Failure(domain.MethodNotAllowed, "The address exists, the method does not.", "Use a method of the `Allow` header."),
+    Failure(
+        domain.RequestTooLarge,
+        "The body is larger than the service accepts.",
+        "Send less, or raise `server.max_body_bytes`.",
+    ),
+    Failure(
+        domain.UpstreamRateLimited,
+        "The provider limits the service's account.",
+        "Try again after the time in `Retry-After`.",
+    ),
+    Failure(
+        domain.InternalError,
+        "A defect of the service.",
+        "Report it with the `request_id`; the log has the details under it.",
+    ),
+    Failure(
+        domain.UpstreamError, "The provider failed or could not be reached.", "Try again, or ask another provider."
+    ),
+    Failure(
+        domain.UpstreamAuthFailed,
+        "The provider refused the service's credential; it is not the caller's key that is wrong.",
+        "The operator mends `providers.<name>.api_key`.",
+    ),
+    Failure(
+        domain.UpstreamInvalidResponse,
+        "What the provider sent is not an answer.",
+        "Try again, or ask another provider.",
+    ),
+    Failure(
+        domain.NoDeploymentAvailable,
+        "The model is known, but nothing can serve it now.",
+        "Try again later, or ask for another model.",
+    ),
+    Failure(domain.Draining, "The process is shutting down.", "Send the request again: another process serves it."),
+    Failure(
+        domain.UpstreamNoBalance,
+        "The service's account at the provider has no money left.",
+        "The operator tops it up; until then ask another provider.",
+    ),
+    Failure(
+        domain.UpstreamTimeout,
+        "The provider was silent for longer than its time-outs allow.",
+        "Try again, or raise `providers.<name>.timeouts`.",
+    ),
+    Failure(
+        domain.DeadlineExceeded,
+        "The request's own deadline, `X-LLM-Timeout-S`, passed.",
+        "Give it more time, or ask for less.",
+    ),
+)
+"""What a response can say in place of an answer."""
+
+STREAM_FAILURES: Final = (
+    Failure(
+        domain.StreamInterrupted,
+        "The provider's stream broke off in the middle of the answer.",
+        "Ask again; what came so far is not the whole answer.",
+    ),
+    Failure(
+        domain.StreamCancelled,
+        "The stream was ended before its answer was complete, by its owner or by a hang-up.",
+        "Nothing, if that was wanted; else ask again.",
+    ),
+)
+"""What only the last event of a stream can say; every other code can come there too."""
+
+_REASONS: Final[Mapping[int, str]] = {
+    400: "The request cannot be served as it is.",
+    401: "A valid key is required.",
+    403: "A request without a key has to come from this machine.",
+    404: "There is no such model or address.",
+    405: "The address is asked by another method.",
+    413: "The body is too large.",
+    429: "Too many requests for the provider.",
+    500: "The service has a defect.",
+    502: "The provider failed.",
+    503: "The request cannot be served now.",
+    504: "It took too long.",
+}
+
+
+def error_responses() -> Json:
+    """One reusable response for each status: ``Error400``, ``Error401`` ..."""
+    return {response_name(status): _response(status, reason) for status, reason in _REASONS.items()}
+
+
+def response_name(status: int) -> str:
+    return f"Error{status}"
+
+
+def error_schemas() -> Json:
+    """The error body, and the same as the last event of a stream."""
+    codes = [failure.code for failure in FAILURES]
+    return {
+        "Error": _error_schema(codes, {}),
+        "StreamError": _error_schema(
+            [*codes, *(failure.code for failure in STREAM_FAILURES)],
+            {"stream_id": {"type": "string", "description": "The stream that ends here."}},
+        ),
+    }
+
+
+def error_table() -> str:
+    """All codes as a table in Markdown, for the description and for docs/errors.md."""
+    rows = [(str(failure.spoken.status), failure) for failure in FAILURES]
+    rows += [("in a stream", failure) for failure in STREAM_FAILURES]
+    lines = [
+        f"| {status} | `{failure.spoken.type}` | `{failure.code}` | {failure.meaning} | {failure.advice} |"
+        for status, failure in rows
+    ]
+    return "\n".join(["| status | type | code | meaning | what to do |", "|---|---|---|---|---|", *lines])
+
+
+def _response(status: int, reason: str) -> Json:
+    failures = [failure for failure in FAILURES if failure.spoken.status == status]
+    codes = [failure.code for failure in failures]
+    only_these = {"properties": {"error": {"properties": {"code": {"enum": codes}}}}}
+    schema = {"allOf": [{"$ref": "#/components/schemas/Error"}, only_these]}
+    examples = {failure.code: {"summary": failure.meaning, "value": _example(failure)} for failure in failures}
+    headers = [*ON_EVERY_RESPONSE, *ON_ERRORS.get(status, ())]
+    return {
+        "description": reason,
+        "headers": described(headers),
+        "content": {"application/json": {"schema": schema, "examples": examples}},
+    }
+
+
+def _example(failure: Failure) -> Json:
+    upstream = failure.error.fault == "upstream"
+    return {
+        "error": {
+            "message": failure.meaning,
+            "type": failure.spoken.type,
+            "param": None,
+            "code": failure.code,
+        },
+        "request_id": "req_0675fd8a4aa94acc3cd1e26eb8",
+        "provider": "deepseek" if upstream else None,
+        "retryable": failure.error.retryable,
+    }
+
+
+def _error_schema(codes: list[str], more: Json) -> Json:
+    types = sorted({row.type for row in TABLE.values()})
+    error = {
+        "type": "object",
+        "required": ["message", "type", "param", "code"],
+        "properties": {
+            "message": {"type": "string", "description": "For people. Holds no secret and no prompt."},
+            "type": {"type": "string", "enum": types},
+            "param": {
+                "type": ["string", "null"],
+                "description": "The field or header at fault, as a path.",
+                "examples": ["messages[0].role"],
+            },
+            "code": {"type": "string", "enum": codes, "description": "For programs: it is stable."},
+        },
+    }
+    return {
+        "type": "object",
+        "required": ["error", "request_id", "provider", "retryable", *more],
+        "properties": {
+            "error": error,
+            "request_id": {"type": "string", "description": "Names the request in the log."},
+            "provider": {"type": ["string", "null"], "description": "Whose failure it was."},
+            "retryable": {"type": "boolean", "description": "Whether the same request may succeed later."},
+            **more,
+        },
+    }

@@ -1,0 +1,98 @@
+"""The headers that requests may carry and responses do."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, get_args
+
+from llm_service.api.rest.wire import MAX_TIMEOUT_S
+from llm_service.domain import CostSource
+
+Json = dict[str, Any]
+
+RESPONSE_HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "x-request-id": {
+        "description": "Names the request in the log.",
+        "schema": {"type": "string", "examples": ["req_0675fd8a4aa94acc3cd1e26eb8"]},
+    },
+    "x-llm-sandbox": {
+        "description": "`true` in sandbox mode, where the providers are simulated; absent otherwise.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "x-llm-provider": {"description": "Who answered.", "schema": {"type": "string", "examples": ["deepseek"]}},
+    "x-llm-model": {
+        "description": "The name under which the provider was asked; percent-encoded where it is not plain ASCII.",
+        "schema": {"type": "string", "examples": ["deepseek-flash"]},
+    },
+    "x-llm-attempts": {
+        "description": "How many calls to providers it took.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "x-llm-cost-usd": {
+        "description": "What the answer cost, where it is known: a decimal number of US dollars. Whole answers only; "
+        "a stream tells it in its last chunk.",
+        "schema": {"type": "string", "examples": ["0.00000375"]},
+    },
+    "x-llm-cost-source": {
+        "description": "Where the cost comes from.",
+        "schema": {"type": "string", "enum": [*get_args(CostSource)]},
+    },
+    "x-llm-stream-id": {
+        "description": "Names the stream; its events are numbered under this name. Streams only.",
+        "schema": {"type": "string", "examples": ["str_0675fd8a4aa9d5a1f0c2b7e884"]},
+    },
+    "server-timing": {
+        "description": "Milliseconds of each stage (W3C Server Timing).",
+        "schema": {
+            "type": "string",
+            "examples": ["parse;dur=0.05, observe;dur=0.01, resolve;dur=0.02, provider;dur=412.80"],
+        },
+    },
+    "x-should-retry": {
+        "description": "Whether to try again; official clients obey it before the status.",
+        "schema": {"type": "string", "enum": ["true", "false"]},
+    },
+    "retry-after": {
+        "description": "Seconds to wait before another try, where they are known.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "retry-after-ms": {
+        "description": "The same in milliseconds.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "allow": {"description": "The methods of this address.", "schema": {"type": "string", "examples": ["POST"]}},
+}
+
+ON_EVERY_RESPONSE: Final = ("x-request-id", "x-llm-sandbox")
+ON_ANSWERS: Final = (
+    *ON_EVERY_RESPONSE,
+    "x-llm-provider",
+    "x-llm-model",
+    "x-llm-attempts",
+    "x-llm-cost-usd",
+    "x-llm-cost-source",
+    "x-llm-stream-id",
+    "server-timing",
+)
+_RETRY: Final = ("x-should-retry", "retry-after", "retry-after-ms")
+ON_ERRORS: Final[Mapping[int, tuple[str, ...]]] = {
+    405: ("allow",),
+    429: _RETRY,
+    500: _RETRY[:1],
+    502: _RETRY,
+    503: _RETRY,
+    504: _RETRY,
+}
+
+REQUEST_HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "Timeout": {
+        "name": "X-LLM-Timeout-S",
+        "in": "header",
+        "description": "The caller's own deadline in seconds, for the whole answer. When it passes the provider's call "
+        "is ended, and the code is `deadline_exceeded`.",
+        "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_TIMEOUT_S, "examples": [30]},
+    },
+}
+
+
+def described(names: Iterable[str]) -> Json:
+    """These response headers, by reference."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
