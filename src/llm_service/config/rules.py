@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Final
 
 from llm_service.config.build import Builder
 from llm_service.config.environment import USUAL_NAMES, variable
 from llm_service.config.later import suggestion
 from llm_service.config.mistake import Mistake, shown
 from llm_service.config.settings import Settings
-from llm_service.providers import DEFAULT_BASE_URLS, ProviderOptions
+from llm_service.providers import SERVERS, ProviderOptions, base_url_for, server_for
+
+KEY_VARIABLES: Final = MappingProxyType({keys[1]: name for name, keys in USUAL_NAMES.items() if keys[2] == "api_key"})
+"""The usual variable of a provider's key. These are the providers that the sandbox simulates, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,42 +27,61 @@ class Ruled:
 
 def apply_rules(settings: Settings, given: Builder) -> Ruled:
     """Completes the providers and checks across rooms. What follows from a reported mistake is not reported."""
-    named = {name: options.completed(name) for name, options in settings.providers.items()}
-    keyless = [name for name, options in named.items() if settings.sandbox != "on" and _lacks_key(options)]
+    completed = {name: options.completed(name) for name, options in settings.providers.items()}
+    lost = dict(_without_server(completed, given))
+    known = {
+        name: options if name in lost else replace(options, base_url=base_url_for(name, options))
+        for name, options in completed.items()
+    }
+    keyless = [name for name, options in known.items() if name not in lost and _lacks_key(name, options, settings)]
     left_out = [name for name in keyless if f"{_at(name)}.api_key" in given.emptied]
-    kept = {name: options for name, options in named.items() if name not in left_out}
-    completed = replace(settings, providers=MappingProxyType(kept))
+    kept = {name: options for name, options in known.items() if name not in left_out}
+    ruled = replace(settings, providers=MappingProxyType(kept))
     mistakes = (
+        *lost.values(),
         *_missing_keys([name for name in keyless if name in kept], given),
-        *_unknown_providers(completed, given),
-        *_open_doors(completed, given),
+        *_unknown_providers(ruled, given),
+        *_open_doors(ruled, given),
     )
     notes = tuple(f"{_at(name)} is left out: its api_key is empty" for name in left_out)
-    return Ruled(completed, mistakes, notes)
+    return Ruled(ruled, tuple(mistake for mistake in mistakes if mistake is not None), notes)
 
 
-def _lacks_key(options: ProviderOptions) -> bool:
-    """The public upstreams want a key; one at an address of the operator's own may do without."""
-    if options.api_key is not None or options.kind is None or not options.enabled:
-        return False
-    return options.kind in DEFAULT_BASE_URLS and options.base_url == DEFAULT_BASE_URLS[options.kind]
+def _without_server(providers: dict[str, ProviderOptions], given: Builder) -> Iterator[tuple[str, Mistake | None]]:
+    """Providers of which nobody knows where they are; None where that was reported already."""
+    for name, options in providers.items():
+        at = _at(name)
+        if not given.faulty.isdisjoint((f"{at}.kind", f"{at}.server", f"{at}.base_url")):
+            yield name, None
+        elif options.server is not None and options.server not in SERVERS:
+            hint = suggestion(options.server, SERVERS) or f"; there are {', '.join(SERVERS)}"
+            message = f"{at}.server is no row of the provider catalogue{hint}"
+            yield name, Mistake.at(given.places[f"{at}.server"], message)
+        elif options.base_url is None and server_for(name, options).base_url is None:
+            yield name, Mistake.at(given.places[at], f"{at} needs a base_url, or a server that has one")
+
+
+def _lacks_key(name: str, options: ProviderOptions, settings: Settings) -> bool:
+    """Public upstreams want a key; one at an address of the operator's own may do without, a simulated one does."""
+    server = server_for(name, options)
+    public = server.needs_key and options.base_url == server.base_url
+    simulated = settings.sandbox == "on" and name in KEY_VARIABLES
+    return public and options.api_key is None and options.enabled and not simulated
 
 
 def _missing_keys(names: list[str], given: Builder) -> Iterator[Mistake]:
     for name in names:
-        path = f"{_at(name)}.api_key"
-        if path not in given.faulty and f"{_at(name)}.base_url" not in given.faulty:
+        if f"{_at(name)}.api_key" not in given.faulty:
             message = f"{_at(name)} has no api_key: {_how_to_set(name)}, or set enabled to false"
             yield Mistake.at(given.places[_at(name)], message)
 
 
 def _how_to_set(name: str) -> str:
-    usual = {keys[1]: variable for variable, keys in USUAL_NAMES.items() if keys[2] == "api_key"}
-    return f"set {usual.get(name) or _at(name) + '.api_key'}"
+    return f"set {KEY_VARIABLES.get(name) or _at(name) + '.api_key'}"
 
 
 def _unknown_providers(settings: Settings, given: Builder) -> Iterator[Mistake]:
-    known = set(settings.providers) | (set(DEFAULT_BASE_URLS) if settings.sandbox == "on" else set())
+    known = {*settings.providers, *(KEY_VARIABLES if settings.sandbox == "on" else ())}
     for name, model in settings.models.items():
         at = f"models.{shown(name)}.deployments"
         if any(path.startswith(at) for path in given.faulty):
@@ -70,7 +93,7 @@ def _unknown_providers(settings: Settings, given: Builder) -> Iterator[Mistake]:
 
 
 def _not_configured(provider: str, known: set[str]) -> str:
-    if provider in DEFAULT_BASE_URLS:
+    if provider in KEY_VARIABLES:
         return f"is {provider}, which is not configured: {_how_to_set(provider)}"
     return f"is not the name of a configured provider{suggestion(provider, known)}"
 

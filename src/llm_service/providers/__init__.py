@@ -1,12 +1,15 @@
 """Whom we buy from: one adapter per dialect."""
 
 from llm_service.providers.base import Account, Provider, UpstreamCall
-from llm_service.providers.options import DEFAULT_BASE_URLS, ProviderKind, ProviderOptions, TimeoutOptions
-from llm_service.providers.registry import base_url_for, credential_headers, dialect_for, retired_names
+from llm_service.providers.catalog import SERVERS
+from llm_service.providers.options import ProviderKind, ProviderOptions, TimeoutOptions
+from llm_service.providers.registry import base_url_for, credential_headers, dialect_for, retired_names, server_for
+from llm_service.providers.sender import HttpProvider
 
 __all__ = [
-    "DEFAULT_BASE_URLS",
+    "SERVERS",
     "Account",
+    "HttpProvider",
     "Provider",
     "ProviderKind",
     "ProviderOptions",
@@ -16,4 +19,5 @@ __all__ = [
     "credential_headers",
     "dialect_for",
     "retired_names",
+    "server_for",
 ]

@@ -139,16 +139,8 @@ class ProviderOptions:
     enabled: Annotated[bool, Doc("Off, the provider is kept in the configuration and gets no request.")] = True
 
     def completed(self, name: str) -> "ProviderOptions":
-        """The same with what the provider's name and kind imply: `kind` is always set, `base_url` where it is known."""
-        kind = self.kind or _kind_of(name)
-        base_url = self.base_url or DEFAULT_BASE_URLS.get(kind)
-        return replace(self, kind=kind, base_url=base_url.rstrip("/") if base_url else None)
-
-
-DEFAULT_BASE_URLS: Mapping[ProviderKind, str] = {
-    "openrouter": "https://openrouter.ai/api/v1",
-    "deepseek": "https://api.deepseek.com",
-}
+        """The same with the kind that its name implies, so that `kind` is always set."""
+        return replace(self, kind=self.kind or _kind_of(name))
 
 
 def _kind_of(name: str) -> ProviderKind:

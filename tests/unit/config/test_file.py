@@ -189,7 +189,7 @@ def test_the_error_prints_as_a_list(configured: Configured) -> None:
         ("auth: {required: alway}", "1:18: auth.required must be auto or always; did you mean always?"),
         ("providers: [x]", "1:12: providers must be a map"),
         ("providers: {x: y}", "1:16: providers.x must be a map"),
-        ("providers: {x: {timeouts: {idle_s: 0}}}", "1:36: providers.x.timeouts.idle_s must be above 0"),
+        ("providers: {ollama: {timeouts: {idle_s: 0}}}", "1:41: providers.ollama.timeouts.idle_s must be above 0"),
         ("models: {x: {}}", "1:13: models.x needs deployments"),
         ("models: {x: {deployments: []}}", "1:27: models.x.deployments must have at least one item"),
         ("models: {x: {deployments: [{provider: p}]}}", "1:28: models.x.deployments[0] needs model"),

@@ -14,11 +14,13 @@ OLLAMA = "providers: {ollama: {base_url: 'http://127.0.0.1:11434/v1'}}\n"
         ("deepseek: {api_key: sk-test-1}", ("deepseek", "https://api.deepseek.com")),
         ("mine: {kind: deepseek, api_key: sk-test-1}", ("deepseek", "https://api.deepseek.com")),
         ("openrouter: {kind: openai_compatible, base_url: 'http://h/v1//'}", ("openai_compatible", "http://h/v1")),
-        ("openai: {api_key: sk-test-1}", ("openai_compatible", None)),
+        ("openai: {api_key: sk-test-1}", ("openai_compatible", "https://api.openai.com/v1")),
+        ("mine: {server: groq, api_key: sk-test-1}", ("openai_compatible", "https://api.groq.com/openai/v1")),
+        ("ollama:", ("openai_compatible", "http://127.0.0.1:11434/v1")),
     ],
 )
 def test_name_and_kind_complete_a_provider(configured: Configured, text: str, expected: tuple[str, str | None]) -> None:
-    (options,) = configured.settings(f"providers: {{{text}}}").providers.values()
+    (options,) = configured.settings(f"providers:\n  {text}").providers.values()
     assert (options.kind, options.base_url) == expected
 
 
@@ -27,6 +29,7 @@ def test_name_and_kind_complete_a_provider(configured: Configured, text: str, ex
     [
         ("openrouter: {app_title: x}", "providers.openrouter has no api_key: set OPENROUTER_API_KEY"),
         ("deepseek:", "providers.deepseek has no api_key: set DEEPSEEK_API_KEY"),
+        ("openai: {enabled: true}", "providers.openai has no api_key: set providers.openai.api_key"),
         ("mine: {kind: deepseek}", "providers.mine has no api_key: set providers.mine.api_key"),
     ],
 )
@@ -135,12 +138,22 @@ def test_a_key_that_is_always_required_must_exist(configured: Configured) -> Non
         ('headers: {a: "b\\r\\nc: d"}', "headers.a must be visible ASCII characters, without a line end"),
         ("query: {'a&b': c}", "query.a&b: the name must be a query parameter's name"),
         ("server: 'V LLM'", "server must be the name of a row of the provider catalogue, such as vllm"),
+        ("server: vlm", "server is no row of the provider catalogue; did you mean vllm?"),
+        ("server: zzz", "server is no row of the provider catalogue; there are generic, openai, azure, "),
         ("max_connections: 0", "max_connections must be at least 1"),
     ],
 )  # fmt: skip
 def test_a_provider_is_checked(configured: Configured, settings: str, problem: str) -> None:
-    (mistake,) = configured.mistakes(f"providers: {{x: {{{settings}}}}}")
+    where = "" if "base_url" in settings else "base_url: 'http://h', "
+    (mistake,) = configured.mistakes(f"providers: {{x: {{{where}{settings}}}}}")
     assert f": providers.x.{problem}" in mistake
+
+
+@pytest.mark.parametrize("settings", ["app_title: x", "server: azure", "server: generic"])
+def test_a_provider_must_be_somewhere(configured: Configured, settings: str) -> None:
+    assert configured.mistakes(f"providers: {{x: {{{settings}}}}}") == [
+        "llm-service.yaml:1:16: providers.x needs a base_url, or a server that has one"
+    ]
 
 
 @pytest.mark.parametrize("name", ["a/b", "-a", "", "a b", "ä", "a" * 65])
