@@ -1,0 +1,75 @@
+"""TLS towards upstreams is verified: by a given authority, for the right name, or not at all accepted."""
+
+import asyncio
+import shutil
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from llm_service.runtime import Tasks
+from llm_service.transport import AiohttpTransport
+from tests.unit.transport.test_aiohttp_client import OK, Noted, a_request, saying
+
+pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an authority (ca.pem) and a server's certificate for localhost (server.pem, server.key)."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    made_by = ["openssl", "req", "-x509", *key, "-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.pem"]
+    subprocess.run(made_by, cwd=folder, check=True, capture_output=True)
+    signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "subjectAltName=DNS:localhost"]
+    server = ["openssl", "req", "-x509", *key, "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.pem"]
+    subprocess.run([*server, *signed], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+async def port(authority: Path) -> AsyncIterator[int]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority / "server.pem", authority / "server.key")
+    answer = saying(OK + b"Content-Length: 2\r\n\r\nok")
+    handlers = set()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handlers.add(asyncio.current_task())
+        await answer(reader, writer)
+        writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+
+
+async def asked(address: str, tls: ssl.SSLContext | None) -> Noted:
+    tasks = Tasks(lambda name, failure: pytest.fail(f"{name}: {failure!r}"))
+    transport = AiohttpTransport(max_connections=2, tasks=tasks, tls=tls)
+    noted = Noted()
+    transport.send(a_request(address), noted)
+    await noted.over.wait()
+    await transport.aclose()
+    await tasks.aclose()
+    return noted
+
+
+async def test_a_certificate_of_a_given_authority_is_accepted(authority: Path, port: int) -> None:
+    tls = ssl.create_default_context(cafile=str(authority / "ca.pem"))
+    assert (await asked(f"https://localhost:{port}", tls)).data == b"ok"
+
+
+async def test_an_unknown_authority_is_refused(port: int) -> None:
+    noted = await asked(f"https://localhost:{port}", None)
+    assert noted.failure is not None
+    assert (noted.failure.kind, noted.failure.sent) == ("tls", False)
+
+
+async def test_a_certificate_for_another_name_is_refused(authority: Path, port: int) -> None:
+    tls = ssl.create_default_context(cafile=str(authority / "ca.pem"))
+    noted = await asked(f"https://127.0.0.1:{port}", tls)
+    assert noted.failure is not None
+    assert noted.failure.kind == "tls"
