@@ -28,7 +28,7 @@ FILES: Final[Mapping[str, tuple[Path, str]]] = MappingProxyType(
 HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "content-security-policy": (
-            "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
             "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         ),
         "x-content-type-options": "nosniff",

@@ -158,14 +158,15 @@ def error_schemas() -> Json:
 
 
 def error_table() -> str:
-    """All codes as a table in Markdown, for the description and for docs/errors.md."""
-    rows = [(str(failure.spoken.status), failure) for failure in FAILURES]
-    rows += [("in a stream", failure) for failure in STREAM_FAILURES]
-    lines = [
-        f"| {status} | `{failure.spoken.type}` | `{failure.code}` | {failure.meaning} | {failure.advice} |"
-        for status, failure in rows
-    ]
-    return "\n".join(["| status | type | code | meaning | what to do |", "|---|---|---|---|---|", *lines])
+    """The codes of each status as a table in Markdown."""
+    types = {failure.spoken: None for failure in FAILURES}
+    lines = [f"| {row.status} | `{row.type}` | {_codes(row)} |" for row in types]
+    ends = ", ".join(f"`{failure.code}`" for failure in STREAM_FAILURES)
+    return "\n".join(["| status | type | codes |", "|---|---|---|", *lines, f"| in streams also | | {ends} |"])
+
+
+def _codes(row: Spoken) -> str:
+    return ", ".join(f"`{failure.code}`" for failure in FAILURES if failure.spoken == row)
 
 
 def _response(status: int, reason: str) -> Json:

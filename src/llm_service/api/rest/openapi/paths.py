@@ -54,7 +54,7 @@ def _generate() -> Json:
 
 def _models() -> Json:
     paths: Json = {}
-    for prefix, suffix, note in (("/v1", "", ""), ("", "Unversioned", " (without `/v1`)")):
+    for prefix, suffix, note in (("/v1", "", ""), ("", "Unversioned", " (without /v1)")):
         every = _get(f"listModels{suffix}", f"All models{note}", tag="Models", gives=_json("ModelList"))
         one = _get(
             f"getModel{suffix}", f"One model{note}", tag="Models", gives=_json("Model"), fails=(*_KEYED_FAILS, 404)
