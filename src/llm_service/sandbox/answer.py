@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,6 +17,9 @@ from llm_service.sandbox.content.schema import value_for
 from llm_service.sandbox.content.text import answer_text, filler, filling, thought_text, tool_result_text
 from llm_service.sandbox.content.unicode import SEPARATORS, UNICODE
 
+_THINKING: Final = ("thinking", "reasoning-only", "reasoning-field")
+
+CACHE_UNIT_TOKENS: Final = 128
 DEFAULT_OUTPUT_CAP: Final = 100_000
 BULK_PIECE_BYTES: Final = 16 * 1024
 
@@ -69,19 +73,24 @@ class Answer:
     counts: Counts
 
 
-def compose(ask: Ask, *, seed: int, thinks: bool, behaviour: Behaviour, cached_unit: int = 128) -> Answer:
+def compose(ask: Ask, *, seed: int, thinks: bool, behaviour: Behaviour) -> Answer:
     """The answer to a request: the same for the same seed, request and behaviour."""
     key = b"%d/" % seed + ask.digest
-    thinks = (thinks or behaviour.on("thinking") or behaviour.on("reasoning-only")) and not behaviour.on("no-thinking")
+    thinks = thinking(behaviour, asked=thinks)
     choices = tuple(
         _choice(ask, index=index, prompt=prompt, dice=Dice(key + b"/%d" % index), thinks=thinks, behaviour=behaviour)
         for index, prompt in enumerate(prompt for prompt in ask.prompts for _ in range(ask.n))
     )
     total = ask.input_tokens
     forced = behaviour.count("cached")
-    cached = _cached_tokens(ask, cached_unit) if forced is None else min(forced, total)
+    cached = _cached_tokens(ask) if forced is None else min(forced, total)
     output = sum(choice.tokens for choice in choices)
     return Answer(choices, Counts(total, cached, output, sum(len(choice.reasoning) for choice in choices)))
+
+
+def thinking(behaviour: Behaviour, *, asked: bool) -> bool:
+    """Whether the model thinks: as the request asks, unless the behaviour says otherwise."""
+    return (asked or any(behaviour.on(form) for form in _THINKING)) and not behaviour.on("no-thinking")
 
 
 def _choice(ask: Ask, *, index: int, prompt: str, dice: Dice, thinks: bool, behaviour: Behaviour) -> Choice:
@@ -90,16 +99,25 @@ def _choice(ask: Ask, *, index: int, prompt: str, dice: Dice, thinks: bool, beha
     content = () if calls else _content(ask, prompt, dice.fork("text"), behaviour)
     if behaviour.word("reasoning-field") == "think-tags" and reasoning:
         content, reasoning = ("<think>", *reasoning, "</think>", *content), ()
-    made = _capped(Choice(index, reasoning, content, calls), ask.output_cap or DEFAULT_OUTPUT_CAP)
+    made = _capped(Choice(index, reasoning, content, calls), _output_cap(ask, behaviour))
     return replace(made, finish=_finish(made, behaviour))
 
 
 def _finish(choice: Choice, behaviour: Behaviour) -> str:
     if (forced := behaviour.word("finish")) is not None:
         return forced
+    if behaviour.on("tools-missing"):
+        return "tool_calls"
     if choice.finish == "length" or behaviour.on("tools-finish-stop"):
         return choice.finish
-    return "tool_calls" if choice.calls or behaviour.on("tools-missing") else "stop"
+    return "tool_calls" if choice.calls else "stop"
+
+
+def _output_cap(ask: Ask, behaviour: Behaviour) -> int:
+    """What the request allows; a size that the behaviour names is kept to, whatever was asked for."""
+    if behaviour.on("tokens") or behaviour.on("bulk"):
+        return sys.maxsize
+    return ask.output_cap or DEFAULT_OUTPUT_CAP
 
 
 def _content(ask: Ask, prompt: str, dice: Dice, behaviour: Behaviour) -> tuple[str, ...]:
@@ -160,10 +178,10 @@ def _capped(choice: Choice, cap: int) -> Choice:
     return replace(choice, reasoning=reasoning, content=content, calls=tuple(calls), finish="length")
 
 
-def _cached_tokens(ask: Ask, unit: int) -> int:
+def _cached_tokens(ask: Ask) -> int:
     """Later turns of a conversation hit the prompt cache: all before the last assistant message, in whole units."""
     answered = [at for at, message in enumerate(ask.messages) if message.get("role") == "assistant"]
     if not answered:
         return 0
     before = replace(ask, messages=ask.messages[: answered[-1]]).input_tokens
-    return before // unit * unit
+    return before // CACHE_UNIT_TOKENS * CACHE_UNIT_TOKENS

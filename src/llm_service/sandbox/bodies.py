@@ -20,7 +20,7 @@ def broken_body(head: Head, body: bytes, behaviour: Behaviour) -> tuple[Head, by
         head, body = replace(head, status=200, headers=_typed(head, "text/html; charset=utf-8")), HTML
     elif behaviour.on("not-json"):
         body = PROSE
-    elif behaviour.on("truncated-json"):
+    elif behaviour.on("truncated-json") or behaviour.on("end-after"):
         body = body[: len(body) // 2]
     elif behaviour.on("bad-utf8"):
         body = invalid_utf8(body)
@@ -71,7 +71,7 @@ def _transfer(behaviour: Behaviour) -> Transfer:
 def _stop(behaviour: Behaviour) -> Stop | None:
     if behaviour.on("reset-after"):
         return Stop.RESET
-    cuts = ("cut-after", "cut-inside", "cut-utf8", "end-after", "bad-chunking")
+    cuts = ("cut-after", "cut-inside", "cut-utf8", "bad-chunking")
     return Stop.CLOSE if any(behaviour.on(name) for name in cuts) else None
 
 

@@ -138,15 +138,15 @@ class Connection(asyncio.Protocol):
     # The way out.
 
     def _answer_waiting(self) -> None:
-        while self._waiting and self._transport is not None and not self._transport.is_closing():
+        while self._waiting and not self._is_closing():
             request, kept = self._waiting.popleft()
             reply = self._owner.answer(request)
             if reply.whole is None:
                 self._run(reply, kept=kept)
                 return
-            self._transport.write(reply.whole)
+            self._write(reply.whole)
             _report(reply, Ending.COMPLETED)
-            if not kept:
+            if not kept and self._transport is not None:
                 self._transport.close()
 
     def _run(self, reply: Reply, *, kept: bool) -> None:
@@ -184,15 +184,24 @@ class Connection(asyncio.Protocol):
             else:
                 self._write(wire.encode(step))
                 writes += 1
-                if not self._writable.is_set():
-                    await self._writable.wait()
-                elif writes % WRITES_PER_TURN == 0:
-                    await asyncio.sleep(0)
+                await self._breathe(writes)
         self._write(wire.end())
         return Stop.HANG_UP if wire.transfer is Transfer.CLOSE else None
 
+    async def _breathe(self, writes: int) -> None:
+        """Wait for a slow reader, and let others have their turn."""
+        if self._is_closing():
+            await self._silence(None)  # the end of the connection cancels us
+        elif not self._writable.is_set():
+            await self._writable.wait()
+        elif writes % WRITES_PER_TURN == 0:
+            await asyncio.sleep(0)
+
+    def _is_closing(self) -> bool:
+        return self._transport is None or self._transport.is_closing()
+
     def _write(self, data: bytes) -> None:
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
     async def _silence(self, seconds: float | None) -> None:

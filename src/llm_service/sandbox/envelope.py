@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Final
 
 from llm_service.sandbox.behaviour import Behaviour
@@ -43,7 +44,8 @@ def shown_status(behaviour: Behaviour, status: int) -> int:
     """The status that goes out in the end; 0 when none does."""
     if any(behaviour.on(name) for name in ("drop", "drop-reset", "stall-head", "cut-head", "endless-head")):
         return 0
-    return int(behaviour.word("redirect") or status)
+    redirected = behaviour.on("redirect") or behaviour.on("redirect-to")
+    return _redirect_status(behaviour) if redirected else status
 
 
 def _instead(behaviour: Behaviour) -> Iterable[Step] | None:
@@ -56,10 +58,14 @@ def _instead(behaviour: Behaviour) -> Iterable[Step] | None:
         return [Raw(b"HTTP/1.1 200 OK\r\ncontent-type: applica"), Stop.CLOSE]
     if behaviour.on("endless-head"):
         return _endless_head()
-    if (status := behaviour.word("redirect")) is not None:
+    if behaviour.on("redirect") or behaviour.on("redirect-to"):
         location = behaviour.word("redirect-to") or REDIRECT_TO
-        return [Head(int(status), (("location", location),), Transfer.LENGTH)]
+        return [Head(_redirect_status(behaviour), (("location", location),), Transfer.LENGTH)]
     return None
+
+
+def _redirect_status(behaviour: Behaviour) -> int:
+    return behaviour.count("redirect") or int(HTTPStatus.TEMPORARY_REDIRECT)
 
 
 def _endless_head() -> Iterator[Step]:

@@ -43,7 +43,7 @@ MALFORMED: Final = (
 
 ERRORS: Final = (
     Form("error", _WORD, "an error before the answer: a status or an id of the error table"),
-    Form("error-in-200", _WORD, "the same body under status 200, as application/json", "502"),
+    Form("error-in-200", _WORD, "the body of that error under status 200", "usual"),
     Form("error-first", _WORD, "a stream that holds comments and then only this error", "429"),
     Form("error-mid", _WORD, "an error in mid-stream: documented, string-code, after-finish, bare-finish, groq, vllm, "
          "in-choice", "documented"),
@@ -99,7 +99,7 @@ TOOLS: Final = (
 )
 
 CONTENT: Final = (
-    Form("tokens", _COUNT, "an answer of exactly so many tokens", "100"),
+    Form("tokens", _COUNT, "an answer of exactly so many tokens, whatever max_tokens says", "100"),
     Form("finish", _WORD, "this finish reason, e.g. content_filter or insufficient_system_resource"),
     Form("thinking", _FLAG, "the model thinks, whatever the request says"),
     Form("no-thinking", _FLAG, "the model does not think"),
@@ -118,7 +118,7 @@ HTTP: Final = (
     Form("gzip", _FLAG, "a body compressed with gzip"),
     Form("bad-gzip", _FLAG, "content-encoding gzip over bytes that are none"),
     Form("gzip-bomb", _BYTES, "a small body that inflates to so many bytes", "256mb"),
-    Form("redirect", _WORD, "307 to another host (or another status: redirect-302)", "307"),
+    Form("redirect", _COUNT, "307 to another host, or another status: redirect-302", "307"),
     Form("redirect-to", _WORD, "the target of the redirect", "http://redirected.invalid/"),
     Form("big-headers", _BYTES, "headers of so many bytes", "128kb"),
     Form("endless-head", _FLAG, "headers without an end"),

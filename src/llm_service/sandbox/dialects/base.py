@@ -209,7 +209,7 @@ class Dialect:
         if word in self.errors:
             return str(word)
         if word in STYLES:
-            return "mid"
+            return "usual"
         raise BadBehaviour(f"no error and no style {word!r}; styles are {', '.join(STYLES)}")
 
     def _values(self, call: Call, refusal: Refusal) -> dict[str, object]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import ClassVar, Final
 
-from llm_service.sandbox.answer import Answer, Choice, Counts
+from llm_service.sandbox.answer import Answer, Choice, Counts, thinking
 from llm_service.sandbox.ask import Ask, BadField, message_text, read_chat, read_completion
 from llm_service.sandbox.dialects.base import Call, Dialect, bearer, is_ours
 from llm_service.sandbox.dialects.deepseek_errors import ERRORS
@@ -59,7 +59,7 @@ class DeepSeek(Dialect):
         self.meet(call, body, ask.model)
         model = ACCEPTED.get(ask.model, FLASH)
         call.entry.price = model.price(call.at)
-        thinks, beta = _thinks(body), call.route.startswith("/beta")
+        thinks, beta = thinking(call.behaviour, asked=_thinks(body)), call.route.startswith("/beta")
         check(ask, thinks=thinks, vision=model.vision, beta=beta)
         answer = self.composed(call, _continued(ask), thinks=thinks)
         return self.deliver(call, answer, _Shape(call, ask, answer, thinks=thinks))
@@ -105,7 +105,7 @@ class _Shape(ChunkShape):
         super().__init__(ask=ask, answer=answer, behaviour=call.behaviour, base=base)
         self._dice = dice
         self.null_before = ask.include_usage
-        self._thinks = (thinks or call.behaviour.on("thinking")) and not call.behaviour.on("no-thinking")
+        self._thinks = thinks
 
     def call_id(self, place: int) -> str:
         return f"call_{place:02}_{self._dice.fork(str(place)).word(24)}"

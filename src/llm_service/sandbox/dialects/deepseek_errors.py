@@ -60,7 +60,7 @@ ERRORS: Final[Errors] = {
     "429-tpm": ErrorCase(429, _body("Rate limit reached for TPM", _RATE)),
     "429-rpm": ErrorCase(429, _body("Rate limit reached: too many requests per minute", _RATE)),
     "500": ErrorCase(500, _body("Internal Server Error", "internal_error", "internal_error")),
-    "mid": ErrorCase(500, _body("Internal Server Error", "internal_error", "internal_error")),
+    "usual": ErrorCase(500, _body("Internal Server Error", "internal_error", "internal_error")),
     "502": ErrorCase(502, _PAGE, content_type="text/html"),
     "503": ErrorCase(
         503,

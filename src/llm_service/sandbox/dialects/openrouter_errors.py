@@ -200,7 +200,7 @@ _FAULTS: Final[Errors] = {
         },
     ),
     "502-html": ErrorCase(502, _PAGE, content_type="text/html"),
-    "mid": ErrorCase(502, _DISCONNECTED),
+    "usual": ErrorCase(502, _DISCONNECTED),
     "503": _unavailable(
         503,
         "temporarily_unavailable",

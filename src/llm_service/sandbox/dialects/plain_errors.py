@@ -74,7 +74,7 @@ _OPENAI: Final[Errors] = {
     ),
     "429-slow-down": ErrorCase(429, _body("Your traffic grew too fast.", "requests", "slow_down")),
     "500": ErrorCase(500, _SERVER),
-    "mid": ErrorCase(500, _SERVER),
+    "usual": ErrorCase(500, _SERVER),
     "502": ErrorCase(502, _PAGE, content_type="text/html"),
     "503": ErrorCase(503, _OVERLOADED, (("retry-after", "2"),)),
     "504": ErrorCase(504, _PAGE.replace("502 Bad Gateway", "504 Gateway Time-out"), content_type="text/html"),
