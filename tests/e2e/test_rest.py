@@ -9,8 +9,9 @@ import psutil
 import pytest
 
 from llm_service.sandbox import Sandbox
-from tests.support.rest import Answer, ask, chat_body, connected, events_of, until
+from tests.support.rest import Answer, ask, chat_body, connected, events_of
 from tests.support.service import Running
+from tests.support.waiting import until, until_answered
 
 PATH = "/v1/chat/completions"
 SSE_BLOCK = re.compile(rb"(: keep-alive\n)*id: (str_[0-9a-f]{26})\.(\d+)\ndata: [^\n]+\n\n")
@@ -144,7 +145,7 @@ async def test_a_client_that_leaves_ends_the_upstream_within_a_second(
         async def asked() -> bool:
             return (await stats(sandbox))["open"] == 1
 
-        await until(asked)
+        await until_answered(asked)
         if model.endswith("after-3"):
             await connection.head()
     left_at = time.monotonic()
@@ -152,14 +153,10 @@ async def test_a_client_that_leaves_ends_the_upstream_within_a_second(
     async def cancelled() -> bool:
         return (await stats(sandbox))["open"] == 0
 
-    await until(cancelled)
+    await until_answered(cancelled)
     assert time.monotonic() - left_at < 1.0
-    await until(lambda: told(gateway))
+    await until(lambda: gateway.log.of("request"))
     assert [line["status"] for line in gateway.log.of("request")] == ["aborted"]
-
-
-async def told(gateway: Running) -> bool:
-    return bool(gateway.log.of("request"))
 
 
 async def test_a_reader_that_stalls_costs_little_memory(gateway: Running, sandbox: Sandbox) -> None:

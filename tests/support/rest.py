@@ -83,11 +83,3 @@ def events_of(stream: bytes) -> list[Any]:
     """The data of a stream's events, decoded; ``[DONE]`` stays text."""
     data = [line[6:] for line in stream.split(b"\n") if line.startswith(b"data: ")]
     return ["[DONE]" if one == b"[DONE]" else orjson.loads(one) for one in data]
-
-
-async def until(state: Any, *, within_s: float = 5.0) -> Any:
-    """Wait until an asynchronous check gives something true."""
-    async with asyncio.timeout(within_s):
-        while not (found := await state()):
-            await asyncio.sleep(0.005)
-    return found

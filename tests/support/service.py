@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from llm_service.api import HttpServer, listen
 from llm_service.bootstrap import Service, build_service
 from llm_service.config import Settings
-from llm_service.providers import ProviderOptions, TimeoutOptions
 from llm_service.domain import Secret
+from llm_service.providers import ProviderOptions, TimeoutOptions
 
 
 class LogLines:

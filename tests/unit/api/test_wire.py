@@ -50,7 +50,19 @@ async def test_a_client_that_leaves_in_mid_body_gets_no_answer() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"  ", b"{", b"[1]", b'"a"', b"null", b'{"a":NaN}', b'{"a":"\xff"}', b"[" * 5000, b'{"a":"\\ud800"}', b"{'a':1}"],
+    [
+        b"",
+        b" ",
+        b"{",
+        b"[1]",
+        b'"a"',
+        b"null",
+        b'{"a":NaN}',
+        b'{"a":"\xff"}',
+        b"[" * 5000,
+        b'{"a":"\\ud800"}',
+        b"{'': 1}",
+    ],
 )
 def test_what_is_no_json_object_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidJson):

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Sequence
 from llm_service.domain import Caller, Event, Head, Outcome, Reply, Sink, Subscription, chat_request
 from llm_service.pipeline import Exchange, WatchedReply, Watcher
 from llm_service.runtime import Tasks
+from tests.support.waiting import until
 
 TASKS = Tasks(lambda name, failure: None)
 OK = Outcome(status="ok")
@@ -112,8 +113,7 @@ async def test_terminal_events_wait_until_the_watchers_have_settled() -> None:
     await asyncio.sleep(0)
     assert (kept.seqs, kept.outcome, slow.outcomes) == ([1, 2], None, ["ok"])
     slow.gate.set()
-    while kept.outcome is None:
-        await asyncio.sleep(0)
+    await until(lambda: kept.outcome is not None)
     assert (kept.seqs, kept.outcome) == ([1, 2, 3, 4], OK)
 
 

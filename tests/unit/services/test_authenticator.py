@@ -18,7 +18,9 @@ def credentials(**changed: object) -> Credentials:
     return Credentials(**{**local, **changed})  # type: ignore[arg-type]
 
 
-def authenticator(*, admin_key: str | None = ADMIN_KEY, keyless: bool = True, origins: tuple[str, ...] = ()) -> Authenticator:
+def authenticator(
+    *, admin_key: str | None = ADMIN_KEY, keyless: bool = True, origins: tuple[str, ...] = ()
+) -> Authenticator:
     secret = None if admin_key is None else Secret(admin_key)
     return Authenticator(admin_key=secret, keyless=keyless, allowed_origins=origins)
 
@@ -48,7 +50,7 @@ def test_every_name_of_this_machine_is_local(host: str) -> None:
     ids=str,
 )
 def test_without_a_key_a_request_that_is_not_plainly_local_is_refused(foreign: dict[str, object]) -> None:
-    with pytest.raises(NotLocal, match="set auth.admin_key|name yours|Content-Type"):
+    with pytest.raises(NotLocal, match=r"set auth\.admin_key|name yours|Content-Type"):
         authenticator().authenticate(credentials(**foreign))
 
 

@@ -10,6 +10,7 @@ import pytest
 from llm_service.runtime import Tasks
 from llm_service.transport import AiohttpTransport, Flow, HttpHead, HttpRequest, TransportError
 from tests.support.raw_server import Handle, read_request, serving
+from tests.support.waiting import until
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -95,7 +96,8 @@ async def test_the_request_carries_our_headers_and_none_of_the_library(transport
 
 
 async def test_a_redirect_is_not_followed(transport: AiohttpTransport) -> None:
-    noted = await asked(transport, saying(b"HTTP/1.1 307 Moved\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n"))
+    moved = b"HTTP/1.1 307 Moved\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n"
+    noted = await asked(transport, saying(moved))
     assert noted.head is not None
     assert noted.head.status == 307
 
@@ -118,7 +120,9 @@ async def test_a_connection_closed_without_an_answer_is_an_error(transport: Aioh
     assert (noted.failure.kind, noted.head) == ("disconnected", None)
 
 
-@pytest.mark.parametrize("head", [b"nonsense\r\n\r\n", b"HTTP/1.1 abc OK\r\n\r\n", OK + b"X: " + b"a" * 70_000 + b"\r\n\r\n"])
+@pytest.mark.parametrize(
+    "head", [b"nonsense\r\n\r\n", b"HTTP/1.1 abc OK\r\n\r\n", OK + b"X: " + b"a" * 70_000 + b"\r\n\r\n"]
+)
 async def test_what_is_no_http_is_a_protocol_error(transport: AiohttpTransport, head: bytes) -> None:
     noted = await asked(transport, saying(head))
     assert noted.failure is not None
@@ -139,7 +143,8 @@ async def test_a_refused_connection_was_not_sent(transport: AiohttpTransport) ->
 async def test_a_compressed_body_is_decoded(transport: AiohttpTransport, encode: object) -> None:
     body = encode(b"hello " * 1000)  # type: ignore[operator]
     name = b"gzip" if encode is gzip.compress else b"deflate"
-    noted = await asked(transport, saying(OK + b"Content-Encoding: %b\r\nContent-Length: %d\r\n\r\n%b" % (name, len(body), body)))
+    head = OK + b"Content-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (name, len(body))
+    noted = await asked(transport, saying(head + body))
     assert noted.data == b"hello " * 1000
 
 
@@ -231,8 +236,7 @@ async def test_a_paused_flow_bounds_what_is_read(transport: AiohttpTransport) ->
         assert written < 20_000_000  # the rest is in the sockets' own buffers
         before = noted.pieces
         flows[0].resume()
-        while noted.pieces == before:
-            await asyncio.sleep(0)
+        await until(lambda: noted.pieces > before)
         flows[0].abort()
 
 
