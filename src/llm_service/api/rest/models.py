@@ -23,8 +23,9 @@ class ModelRoutes:
         return json_response({"object": "list", "data": [model_object(entry) for entry in entries]})
 
     async def get(self, request: Request) -> Response:
-        """One model; its id may hold slashes, percent-encoded or not."""
-        return json_response(model_object(await self._models.get(unquote(request.path_params["id"]))))
+        """One model; its id may hold slashes, percent-encoded or not, and one after it does not count."""
+        name = unquote(request.path_params["id"]).removesuffix("/")
+        return json_response(model_object(await self._models.get(name)))
 
 
 def model_object(entry: ModelEntry) -> dict[str, Any]:

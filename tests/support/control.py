@@ -1,0 +1,83 @@
+"""The REST routes beside the hot ones, called in the process, in front of providers that answer by script."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+import httpx2
+
+from llm_service.api import DocsRoutes, HealthRoutes, ModelRoutes, control_routes
+from llm_service.api.rest.app import Control
+from llm_service.api.rest.routes import Route
+from llm_service.domain import LLMServiceError, ModelInfo, Secret
+from llm_service.pipeline import ModelOptions
+from llm_service.services import Authenticator, Health, Models
+from tests.support.clock import ManualClock
+from tests.support.service import LogLines
+
+ADMIN_KEY = "sk-test-admin-key-0123456789"
+
+
+@dataclass
+class Catalogue:
+    """A provider that has nothing but a catalogue, or fails to tell it."""
+
+    says: Sequence[ModelInfo] | LLMServiceError
+    asked: int = 0
+
+    async def list_models(self) -> Sequence[ModelInfo]:
+        self.asked += 1
+        if isinstance(self.says, LLMServiceError):
+            raise self.says
+        return self.says
+
+
+class CountedIds:
+    def __init__(self) -> None:
+        self._numbers = count(1)
+
+    def new(self, prefix: str) -> str:
+        return f"{prefix}_{next(self._numbers):026x}"
+
+
+@dataclass
+class Parts:
+    models: ModelRoutes
+    health: HealthRoutes
+    docs: DocsRoutes
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        return control_routes(self.models, self.health, self.docs)
+
+
+def health_of(clock: ManualClock, *, sandbox: bool = False) -> Health:
+    return Health(version="1.2.3", sandbox=sandbox, providers={"deepseek": "deepseek"}, clock=clock)
+
+
+def models_of(
+    providers: Mapping[str, Catalogue], clock: ManualClock, *, named: Mapping[str, ModelOptions] | None = None
+) -> Models:
+    return Models(providers=providers, named=named or {}, clock=clock, log=LogLines())  # type: ignore[arg-type]
+
+
+def parts_of(*, models: Models | None = None, health: Health | None = None) -> Parts:
+    clock = ManualClock()
+    return Parts(
+        models=ModelRoutes(models or models_of({}, clock)),
+        health=HealthRoutes(health or health_of(clock)),
+        docs=DocsRoutes("1.2.3"),
+    )
+
+
+def client_of(parts: Parts, *, keyless: bool = True) -> httpx2.AsyncClient:
+    """A client on this machine."""
+    app = Control(
+        parts.routes,
+        authenticator=Authenticator(admin_key=Secret(ADMIN_KEY), keyless=keyless, allowed_origins=()),
+        ids=CountedIds(),
+        log=LogLines(),
+        fixed_headers=(),
+    )
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+    return httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080")

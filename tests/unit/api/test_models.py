@@ -1,0 +1,130 @@
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from llm_service.domain import ModelInfo, Price, UpstreamError
+from llm_service.pipeline import DeploymentOptions, ModelOptions
+from tests.support.clock import ManualClock
+from tests.support.control import ADMIN_KEY, Catalogue, client_of, models_of, parts_of
+
+SONNET = ModelInfo(
+    id="anthropic/claude-sonnet-4.5",
+    owned_by="anthropic",
+    created=1_759_000_000,
+    name="Claude Sonnet 4.5",
+    context_tokens=1_000_000,
+    max_output_tokens=64_000,
+    price=Price(input_usd=Decimal("3.00"), output_usd=Decimal(15), cached_input_usd=Decimal("0.3")),
+    parameters=("temperature", "tools"),
+    input_modalities=("text", "image"),
+)
+LLAMA = ModelInfo(id="llama3.2", owned_by="library")
+
+
+async def listed(path: str = "/v1/models", **catalogues: Catalogue) -> Any:
+    response = await client_of(parts_of(models=models_of(catalogues, ManualClock()))).get(path)
+    assert response.status_code == 200
+    return response.json()
+
+
+async def test_a_model_tells_all_that_the_catalogue_knows() -> None:
+    assert (await listed(openrouter=Catalogue([SONNET])))["data"] == [
+        {
+            "id": "openrouter/anthropic/claude-sonnet-4.5",
+            "object": "model",
+            "created": 1_759_000_000,
+            "owned_by": "anthropic",
+            "name": "Claude Sonnet 4.5",
+            "provider": "openrouter",
+            "context_length": 1_000_000,
+            "max_output_tokens": 64_000,
+            "pricing_usd_per_million": {"input": "3", "output": "15", "cached_input": "0.3"},
+            "supported_parameters": ["temperature", "tools"],
+            "input_modalities": ["text", "image"],
+        }
+    ]
+
+
+async def test_what_the_catalogue_does_not_know_is_left_out() -> None:
+    assert await listed(ollama=Catalogue([LLAMA])) == {
+        "object": "list",
+        "data": [
+            {"id": "ollama/llama3.2", "object": "model", "created": 0, "owned_by": "library", "provider": "ollama"}
+        ],
+    }
+
+
+async def test_small_prices_are_plain_decimals() -> None:
+    cheap = ModelInfo(id="m", owned_by="o", price=Price(input_usd=Decimal("1E-7"), output_usd=Decimal("1E+2")))
+    (model,) = (await listed(p=Catalogue([cheap])))["data"]
+    assert model["pricing_usd_per_million"] == {"input": "0.0000001", "output": "100"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/models/a/b%2Fc", "/v1/models/a%2Fb%2Fc", "/v1/models/a/b/c", "/models/a/b/c", "/v1/models/a/b/c/"]
+)
+async def test_one_model_is_found_with_its_slashes_in_any_spelling(path: str) -> None:
+    model = await listed(path, a=Catalogue([ModelInfo(id="b/c", owned_by="o")]))
+    assert model["id"] == "a/b/c"
+
+
+async def test_an_unknown_model_is_a_404_that_names_it() -> None:
+    response = await client_of(parts_of()).get("/v1/models/nobody/knows")
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
+    assert "nobody/knows" in error["message"]
+
+
+async def test_a_provider_that_fails_hides_nobody_else() -> None:
+    body = await listed(broken=Catalogue(UpstreamError("no")), ollama=Catalogue([LLAMA]))
+    assert [model["id"] for model in body["data"]] == ["ollama/llama3.2"]
+
+
+async def test_names_of_the_operator_come_first_and_tell_what_they_stand_for() -> None:
+    clock = ManualClock()
+    fast = ModelOptions(deployments=(DeploymentOptions(provider="openrouter", model=SONNET.id),))
+    models = models_of({"openrouter": Catalogue([SONNET])}, clock, named={"fast": fast})
+    data = (await client_of(parts_of(models=models)).get("/v1/models")).json()["data"]
+    assert [(model["id"], model.get("provider"), model["context_length"]) for model in data] == [
+        ("fast", None, 1_000_000),
+        ("openrouter/anthropic/claude-sonnet-4.5", "openrouter", 1_000_000),
+    ]
+
+
+async def test_a_catalogue_is_asked_for_once_an_hour() -> None:
+    clock = ManualClock()
+    catalogue = Catalogue([LLAMA])
+    client = client_of(parts_of(models=models_of({"ollama": catalogue}, clock)))
+    for seconds in (0, 3599, 1):
+        clock.advance(seconds)
+        await client.get("/v1/models")
+    assert catalogue.asked == 2
+
+
+async def test_a_catalogue_that_fails_later_is_shown_as_it_was() -> None:
+    clock = ManualClock()
+    catalogue = Catalogue([LLAMA])
+    client = client_of(parts_of(models=models_of({"ollama": catalogue}, clock)))
+    before = (await client.get("/v1/models")).json()
+    catalogue.says = UpstreamError("no")
+    clock.advance(3600)
+    assert (await client.get("/v1/models")).json() == before
+
+
+async def test_models_are_shown_to_known_callers_only() -> None:
+    client = client_of(parts_of(), keyless=False)
+    refused = await client.get("/v1/models")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (401, "invalid_api_key")
+    assert (await client.get("/v1/models", headers={"Authorization": f"Bearer {ADMIN_KEY}"})).status_code == 200
+
+
+async def test_every_response_names_its_request() -> None:
+    client = client_of(parts_of())
+    ids = [(await client.get(path)).headers["x-request-id"] for path in ("/v1/models", "/v1/models/x", "/nowhere")]
+    assert len(set(ids)) == 3
+
+
+async def test_an_error_names_the_request_in_head_and_body_alike() -> None:
+    response = await client_of(parts_of()).get("/v1/models/x")
+    assert response.json()["request_id"] == response.headers["x-request-id"]
