@@ -12,8 +12,8 @@ from llm_service.runtime import SystemClock, Tasks
 
 STAGES = 10
 LIMIT_US = 3.0
-EXCHANGES = 500
-REPEATS = 60
+EXCHANGES = 100
+REPEATS = 400
 TRIES = 20
 
 
