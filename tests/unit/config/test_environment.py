@@ -179,9 +179,14 @@ def test_strange_names_cannot_forge_a_line(configured: Configured) -> None:
 
 
 def test_bytes_that_are_no_text_are_refused_and_not_shown(configured: Configured) -> None:
-    environ = {"LLM_SERVICE_AUTH__ADMIN_KEY": "sk-canary-\udcff", "LLM_SERVICE_SERVER__HOST": "\udcff"}
+    environ = {
+        "LLM_SERVICE_AUTH__ADMIN_KEY": "sk-canary-\udcff",
+        "LLM_SERVICE_SERVER__HOST": "\udcff",
+        "LLM_SERVICE_SERVER__DATA_DIR": "\ud800",
+    }
     assert configured.mistakes(environ=environ) == [
         "LLM_SERVICE_AUTH__ADMIN_KEY: auth.admin_key must be visible ASCII characters without blanks or line ends "
         "(was it copied with some?)",
+        "LLM_SERVICE_SERVER__DATA_DIR: server.data_dir must be a path",
         "LLM_SERVICE_SERVER__HOST: server.host must be a host name or an IP address",
     ]

@@ -259,6 +259,24 @@ def test_a_strange_name_cannot_forge_a_line(configured: Configured) -> None:
     assert mistake == r"llm-service.yaml:1:1: 'a\nsecond line' is unknown"
 
 
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        ("auth: {sk-canary-0123: x}", "1:8: auth.a name that is not shown is unknown"),
+        ("sk-canary-0123: 1", "1:1: a name that is not shown is unknown"),
+        ("{sk-canary-0123: 1, sk-canary-0123: 1}", "1:21: a name that is not shown is given twice, first at "),
+        (
+            "providers: {x: {base_url: 'http://h', headers: {a: b, 'sk canary-0123': x}}}",
+            "1:55: providers.x.headers.a name that is not shown: the name must be a header name",
+        ),
+    ],
+)
+def test_a_secret_in_the_place_of_a_name_is_not_shown(configured: Configured, text: str, mistake: str) -> None:
+    found = configured.mistakes(text)
+    assert any(line.startswith(f"llm-service.yaml:{mistake}") for line in found)
+    assert "canary" not in str(found)
+
+
 def test_a_very_long_name_is_cut(configured: Configured) -> None:
     (mistake,) = configured.mistakes(f"{'x' * 500}: 1")
     assert len(mistake) < 250
