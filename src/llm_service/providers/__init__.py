@@ -1,6 +1,6 @@
 """Whom we buy from: one adapter per dialect."""
 
-from llm_service.providers.base import Account, Provider, UpstreamCall
+from llm_service.providers.base import Account, Dialect, Provider, UpstreamCall
 from llm_service.providers.catalog import SERVERS
 from llm_service.providers.options import ProviderKind, ProviderOptions, TimeoutOptions
 from llm_service.providers.registry import base_url_for, credential_headers, dialect_for, retired_names, server_for
@@ -9,6 +9,7 @@ from llm_service.providers.sender import HttpProvider
 __all__ = [
     "SERVERS",
     "Account",
+    "Dialect",
     "HttpProvider",
     "Provider",
     "ProviderKind",
