@@ -37,7 +37,7 @@ _SAMPLING: Final[Mapping[str, Json]] = {
     "max_tokens": maybe("integer", said="Output cap in tokens; the older name.", minimum=1),
     "max_completion_tokens": maybe("integer", said="Output cap in tokens, reasoning included.", minimum=1),
     "seed": maybe("integer", said="Asks for the same answer to the same request, as far as the provider can."),
-    "stop": maybe("string", "array", said="Where the answer ends.", items={"type": "string"}),
+    "stop": maybe("string", "array", said="A text, or several, at which the answer ends."),
     "logit_bias": maybe("object", said="Bias by token id."),
 }
 _CHAT: Final[Mapping[str, Json]] = {
