@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 PREFIXES: Final = ("sandbox/", "sandbox-")
+ORDINARY: Final = "chat"
+"""The form that asks for nothing."""
 
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)?")
 _SIZE: Final = re.compile(r"(\d+)(b|kb|mb)?", re.IGNORECASE)
@@ -111,8 +113,9 @@ class Grammar:
             if found is None:
                 raise BadBehaviour(self._unknown(part))
             name, argument = found
-            values[name] = self._value(name, argument)
-        return Behaviour(values)
+            if name != ORDINARY:
+                values[name] = self._value(name, argument)
+        return Behaviour(values) if values else NORMAL
 
     def of_object(self, values: Mapping[str, Any]) -> Behaviour:
         """The behaviour in a JSON object: form names (with - or _) to arguments, true for none; numbers are seconds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,7 +37,7 @@ class Delivery:
         if not self.behaviour:
             return complete(status, body, self.headers)
         head, body = broken_body(Head(status, self.headers, Transfer.LENGTH, len(body)), body, self.behaviour)
-        steps = body_steps(head, body, self.behaviour, keep_alive=self._keep_alive(b"\n"))
+        steps = body_steps(head, body, self.behaviour, keep_alive=self._keep_alive(lambda: b"\n"))
         return self._enveloped(steps, head.status)
 
     def stream(self, items: Iterable[Item]) -> Reply:
@@ -72,7 +72,7 @@ class Delivery:
         yield head
         if (delay_s := behaviour.seconds("slow-first-byte")) is not None:
             yield Wait(delay_s)
-        yield from self._keep_alive(framer.frame(Item(Mark.COMMENT, self.comment)))
+        yield from self._keep_alive(lambda: framer.frame(Item(Mark.COMMENT, self.comment)))
         for item in self._until_broken(items):
             if isinstance(item, Item):
                 yield from packer.add(framer.frame(item))
@@ -115,11 +115,11 @@ class Delivery:
         at = self.behaviour.count("stall-after")
         return None if at is None else (at, Wait(self.behaviour.seconds("stall-for")))
 
-    def _keep_alive(self, line: bytes) -> Iterator[Step]:
+    def _keep_alive(self, line: Callable[[], bytes]) -> Iterator[Step]:
         left_s = self.behaviour.seconds("keep-alive") or 0.0
         every_s = self.behaviour.seconds("keep-alive-every") or KEEP_ALIVE_EVERY_S
         while left_s > 0:
-            yield Data(line)
+            yield Data(line())
             yield Wait(min(every_s, left_s))
             left_s -= every_s
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from llm_service.sandbox.behaviour import Form, Grammar, Kind
+from llm_service.sandbox.behaviour import ORDINARY, Form, Grammar, Kind
 
 _FLAG, _COUNT, _SECONDS, _BYTES, _WORD = Kind.FLAG, Kind.COUNT, Kind.SECONDS, Kind.BYTES, Kind.WORD
 
@@ -99,6 +99,7 @@ TOOLS: Final = (
 )
 
 CONTENT: Final = (
+    Form(ORDINARY, _FLAG, "nothing special: an ordinary answer"),
     Form("tokens", _COUNT, "an answer of exactly so many tokens, whatever max_tokens says", "100"),
     Form("finish", _WORD, "this finish reason, e.g. content_filter or insufficient_system_resource"),
     Form("thinking", _FLAG, "the model thinks, whatever the request says"),

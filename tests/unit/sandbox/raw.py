@@ -83,7 +83,12 @@ def get(path: str, *, key: str | None = "sk-test-1234") -> bytes:
 
 
 def request(
-    method: str, path: str, *, data: bytes = b"", key: str | None = "sk-test-1234", headers: Mapping[str, str] | None = None
+    method: str,
+    path: str,
+    *,
+    data: bytes = b"",
+    key: str | None = "sk-test-1234",
+    headers: Mapping[str, str] | None = None,
 ) -> bytes:
     lines = [f"{method} {path} HTTP/1.1", "host: sandbox", f"content-length: {len(data)}"]
     if key is not None:

@@ -129,7 +129,9 @@ async def test_script_in_the_same_process(sandbox: Sandbox, ask: Ask) -> None:
 
 async def test_forms_are_listed(ask: Ask) -> None:
     forms = (await ask(get("/_control"))).json()["forms"]
-    assert {"name": "crlf", "takes": "nothing", "default": None, "does": "CRLF line ends"} in forms["Framing of streams"]
+    assert {"name": "crlf", "takes": "nothing", "default": None, "does": "CRLF line ends"} in forms[
+        "Framing of streams"
+    ]
 
 
 async def test_front_page_names_the_mounts(ask: Ask) -> None:

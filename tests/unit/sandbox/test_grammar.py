@@ -11,7 +11,9 @@ def test_names_without_a_form_are_normal(model: str) -> None:
     assert grammar().of_model(model) is NORMAL
 
 
-@pytest.mark.parametrize("model", ["sandbox/slow-head-1500ms+cut-after-3+crlf", "sandbox-slow-head-1.5s+cut-after+crlf"])
+@pytest.mark.parametrize(
+    "model", ["sandbox/slow-head-1500ms+cut-after-3+crlf", "sandbox-slow-head-1.5s+cut-after+crlf"]
+)
 def test_forms_are_joined_by_plus(model: str) -> None:
     assert dict(grammar().of_model(model).values) == {"slow-head": 1.5, "cut-after": 3, "crlf": True}
 

@@ -14,9 +14,10 @@ from llm_service.sandbox.content.schema import value_for
 
 MAX_CALLS: Final = 8
 
+_NAME_CHARACTERS: Final = 1000
 _WORD: Final = re.compile(r"[a-z]{3,}")
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_NAME: Final = re.compile(r"(?<=\s)[A-Z][a-z]{2,}(?:\s[A-Z][a-z]+)*")
+_NAME: Final = re.compile(r"(?<=[a-z,;:] )[A-Z][a-z]{2,}(?:\s[A-Z][a-z]+)*")  # not at the beginning of a sentence
 _TOO_COMMON: Final = frozenset(
     {"get", "set", "the", "and", "for", "with", "from", "all", "new", "list", "make", "find", "tool"}
 )
@@ -49,13 +50,13 @@ def forced_calls(ask: Ask, dice: Dice) -> tuple[ToolCall, ...]:
 
 
 def _calls(tools: list[Tool], ask: Ask, dice: Dice) -> tuple[ToolCall, ...]:
-    if ask.body.get("parallel_tool_calls") is False:
-        tools = tools[:1]
-    names = _NAME.findall(" " + ask.prompt[:1000])
+    """One call for each tool, with the names in the prompt as arguments; a single tool is called once for each name."""
+    parallel = ask.body.get("parallel_tool_calls") is not False
+    names = _NAME.findall(ask.prompt[:_NAME_CHARACTERS])
+    each_name = parallel and len(tools) == 1 and len(names) > 1 and bool(tools[0].schema.get("properties"))
     made: list[ToolCall] = []
-    for tool in tools:
-        several = len(tools) == 1 and len(names) > 1 and ask.body.get("parallel_tool_calls") is not False
-        for words in [[name] for name in names] if several else [names]:
+    for tool in tools if parallel else tools[:1]:
+        for words in [[name] for name in names] if each_name else [names]:
             arguments = value_for(tool.schema or {"type": "object"}, dice.fork(f"{tool.name}{len(made)}"), words)
             made.append(ToolCall(tool.name, orjson.dumps(arguments).decode()))
     return tuple(made[:MAX_CALLS])
@@ -66,10 +67,9 @@ def _answered(ask: Ask) -> bool:
 
 
 def _is_asked_for(tool: Tool, prompt: str) -> bool:
-    """Whether the prompt shares a telling word with the tool's name."""
-    words = set(_WORD.findall(_CAMEL.sub(" ", tool.name).lower())) - _TOO_COMMON
-    said = prompt.lower()
-    return any(word in said for word in words)
+    """Whether a word of the prompt begins like a telling word of the tool's name."""
+    words = tuple(set(_WORD.findall(_CAMEL.sub(" ", tool.name).lower())) - _TOO_COMMON)
+    return any(said.startswith(words) for said in _WORD.findall(prompt.lower()))
 
 
 def last_tool_result(ask: Ask) -> tuple[str, str] | None:
