@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from llm_service.api.errors import TABLE, error_headers, error_object, spoken
-from llm_service.api.rest.openapi.failures import FAILURES, STREAM_FAILURES
+from llm_service.api.rest.openapi.codes import FAILURES, STREAM_FAILURES
 from llm_service.domain import CallerError, LLMServiceError, UpstreamError, UpstreamRateLimited
 from tests.unit.api.error_tree import classes, coded_errors, error_of
 

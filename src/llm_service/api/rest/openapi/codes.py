@@ -1,0 +1,118 @@
+"""Every error code with its meaning and what to do; docs/errors.md shows the same table."""
+
+from typing import Final, NamedTuple
+
+from llm_service import domain
+from llm_service.api.errors import TABLE, Spoken
+from llm_service.domain import LLMServiceError
+
+
+class Failure(NamedTuple):
+    """One code: ``meaning`` says what happened, ``advice`` what the caller or the operator can do."""
+
+    error: type[LLMServiceError]
+    meaning: str
+    advice: str
+
+    @property
+    def code(self) -> str:
+        return self.error.code
+
+    @property
+    def spoken(self) -> Spoken:
+        """Status and type: the row of the class, or of the nearest one above it."""
+        return next(TABLE[ancestor] for ancestor in self.error.__mro__ if ancestor in TABLE)
+
+
+FAILURES: Final = (
+    Failure(domain.InvalidJson, "The body is not one JSON object.", "Mend the body; the message names the place."),
+    Failure(
+        domain.InvalidValue,
+        "A field or a header has a wrong type, or a value that cannot be used.",
+        "Change what `param` names.",
+    ),
+    Failure(domain.MissingParameter, "A required field is absent.", "Send the field that `param` names."),
+    Failure(
+        domain.ContextLengthExceeded,
+        "Prompt and output cap do not fit the model's context window.",
+        "Shorten the prompt, lower `max_tokens`, or take a model with a larger window.",
+    ),
+    Failure(domain.ContentFiltered, "A content rule of the provider refused the prompt.", "Change the prompt."),
+    Failure(
+        domain.InvalidApiKey,
+        "The key is not known, or none was sent where one is required.",
+        "Send a valid key as `Authorization: Bearer` or `x-api-key`.",
+    ),
+    Failure(
+        domain.NotLocal,
+        "No key was sent, and the request does not come straight from this machine.",
+        "Do what the message says, or set `auth.admin_key` and send it.",
+    ),
+    Failure(domain.NotFound, "There is nothing at this address.", "Look at `/docs` for the addresses."),
+    Failure(domain.ModelNotFound, "No provider serves a model of this name.", "Take a name of `GET /v1/models`."),
+    Failure(domain.MethodNotAllowed, "The address exists, the method does not.", "Use a method of the `Allow` header."),
+    Failure(
+        domain.RequestTooLarge,
+        "The body is larger than the service accepts.",
+        "Send less, or raise `server.max_body_bytes`.",
+    ),
+    Failure(
+        domain.UpstreamRateLimited,
+        "The provider limits the service's account.",
+        "Try again after the time in `Retry-After`.",
+    ),
+    Failure(
+        domain.InternalError,
+        "A defect of the service.",
+        "Report it with the `request_id`; the log has the details under it.",
+    ),
+    Failure(
+        domain.UpstreamError, "The provider failed or could not be reached.", "Try again, or ask another provider."
+    ),
+    Failure(
+        domain.UpstreamAuthFailed,
+        "The provider refused the service's credential; it is not the caller's key that is wrong.",
+        "The operator mends `providers.<name>.api_key`.",
+    ),
+    Failure(
+        domain.UpstreamInvalidResponse,
+        "What the provider sent is not an answer.",
+        "Try again, or ask another provider.",
+    ),
+    Failure(
+        domain.NoDeploymentAvailable,
+        "The model is known, but nothing can serve it now.",
+        "Try again later, or ask for another model.",
+    ),
+    Failure(domain.Draining, "The process is shutting down.", "Send the request again: another process serves it."),
+    Failure(
+        domain.UpstreamNoBalance,
+        "The service's account at the provider has no money left.",
+        "The operator tops it up; until then ask another provider.",
+    ),
+    Failure(
+        domain.UpstreamTimeout,
+        "The provider was silent for longer than its time-outs allow.",
+        "Try again, or raise `providers.<name>.timeouts`.",
+    ),
+    Failure(
+        domain.DeadlineExceeded,
+        "The request's own deadline, `X-LLM-Timeout-S`, passed.",
+        "Give it more time, or ask for less.",
+    ),
+)
+"""What a response can say in place of an answer."""
+
+STREAM_FAILURES: Final = (
+    Failure(
+        domain.StreamInterrupted,
+        "The provider's stream broke off in the middle of the answer.",
+        "Ask again; what came so far is not the whole answer.",
+    ),
+    Failure(
+        domain.StreamCancelled,
+        "The stream was ended before its answer was complete, by its owner or by a hang-up.",
+        "Nothing, if that was wanted; else ask again.",
+    ),
+)
+"""What only the last event of a stream can say; every other code can come there too."""
