@@ -2,128 +2,193 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
 
 from llm_service.cli.configuration import print_json
 
+CONNECT_S: Final = 5
+LONGEST_LINE_BYTES: Final = 16 * 1024 * 1024
+CONTROLS: Final = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))
+"""What an answer must not do to a terminal: everything but text, tabs and line ends."""
+
+
+class Unanswered(Exception):
+    """No answer came; ``body`` says so in the form of the service's own errors."""
+
+    def __init__(self, code: str, message: str, *, request_id: str | None = None) -> None:
+        super().__init__(f"{code}: {message}" + (f" (request {request_id})" if request_id else ""))
+        self.body = {"error": {"message": message, "code": code}, "request_id": request_id}
+
 
 def show_models(url: str, *, key: str | None, as_json: bool) -> int:
-    """List the models."""
-    return asyncio.run(_with_client(url, key, _Client.show_models, as_json))
+    """List the models; the exit code."""
+    try:
+        models = asyncio.run(Server.at(url, key).models())
+    except Unanswered as unanswered:
+        return complain(unanswered, as_json=as_json)
+    if as_json:
+        print_json(models)
+    else:
+        print("\n".join(model["id"] for model in models))
+    return 0
 
 
 def converse(url: str, *, key: str | None, model: str | None, system: str | None, prompt: str, as_json: bool) -> int:
-    """One question, or a conversation until the input ends."""
-    return asyncio.run(_with_client(url, key, _Client.converse, model, system, prompt, as_json))
+    """One question, or a conversation until the input ends; the exit code.
 
-
-async def _with_client(url: str, key: str | None, act: Any, *arguments: Any) -> int:
-    headers = {"authorization": f"Bearer {key}"} if key else {}
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
-    async with aiohttp.ClientSession(url.rstrip("/"), headers=headers, timeout=timeout) as session:
+    Nothing runs between two questions, so that Ctrl-C at the prompt needs nobody's help.
+    """
+    messages = [{"role": "system", "content": system}] if system else []
+    try:
+        server = Server.at(url, key)
+        model = model or asyncio.run(server.first_model())
+    except Unanswered as unanswered:
+        return complain(unanswered, as_json=as_json)
+    for question in [prompt] if prompt else questions():
+        messages.append({"role": "user", "content": question})
         try:
-            code: int = await act(_Client(session), *arguments)
-        except aiohttp.ClientConnectorError:
-            said = f"No service answers at {url}: start one with `llm-service serve`, or name it with --url."
-            print(said, file=sys.stderr)
-            return 1
-        except _Refused as refused:
-            print(refused, file=sys.stderr)
-            return 1
-        return code
-
-
-class _Refused(Exception):
-    """The service answered with an error."""
-
-    def __init__(self, body: Any) -> None:
-        error = body.get("error") if isinstance(body, dict) else None
-        if isinstance(error, dict):
-            super().__init__(f"{error.get('code')}: {error.get('message')} (request {body.get('request_id')})")
+            answer = asyncio.run(server.answer({"model": model, "messages": messages}, as_json=as_json))
+        except Unanswered as unanswered:
+            code = complain(unanswered, as_json=as_json)
+            if prompt or not sys.stdin.isatty():
+                return code
+            messages.pop()  # who sits there may ask again
         else:
-            super().__init__("The service's answer cannot be understood; is this an llm-service?")
-
-
-class _Client:
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
-
-    async def show_models(self, as_json: bool) -> int:
-        models = await self._models()
-        if as_json:
-            print_json(models)
-        else:
-            for model in models:
-                print(model["id"])
-        return 0
-
-    async def converse(self, model: str | None, system: str | None, prompt: str, as_json: bool) -> int:
-        if model is None:
-            models = await self._models()
-            if not models:
-                print("The service lists no model; name one with --model.", file=sys.stderr)
-                return 1
-            model = models[0]["id"]
-        messages = [{"role": "system", "content": system}] if system else []
-        while True:
-            asked = prompt or await asyncio.to_thread(_ask)
-            if not asked:
-                return 0
-            messages.append({"role": "user", "content": asked})
-            answer = await self._answer({"model": model, "messages": messages}, as_json=as_json)
-            if prompt:
-                return 0
             messages.append({"role": "assistant", "content": answer})
+    return 0
 
-    async def _models(self) -> list[dict[str, Any]]:
-        async with self._session.get("/v1/models") as response:
-            body = await _decoded(response)
-        models: list[dict[str, Any]] = body["data"]
+
+def questions() -> Iterator[str]:
+    """A line each, from a terminal or a pipe; empty ones ask nothing."""
+    prompt = "> " if sys.stdin.isatty() else ""
+    while True:
+        try:
+            question = input(prompt).strip()
+        except EOFError:
+            return
+        if question:
+            yield question
+
+
+def complain(unanswered: Unanswered, *, as_json: bool) -> int:
+    """Say why there is no answer; the exit code."""
+    if as_json:
+        print_json(unanswered.body)
+    else:
+        print(unanswered, file=sys.stderr)
+    return 1
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A service somewhere, and the key that it wants."""
+
+    url: str
+    key: str | None
+
+    @classmethod
+    def at(cls, url: str, key: str | None) -> "Server":
+        """The service at an address, with or without the ``/v1`` that client libraries want. Raises Unanswered."""
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise Unanswered("invalid_url", f"{url} is no address of a service; one is http://127.0.0.1:8080.")
+        key = key.strip() if key else None
+        if key and not key.isprintable():
+            raise Unanswered("invalid_api_key", "The key holds characters that no header can carry.")
+        return cls(url.rstrip("/").removesuffix("/v1"), key)
+
+    async def models(self) -> list[dict[str, Any]]:
+        """What the service lists."""
+        async with self._response("GET", "/v1/models") as response:
+            models = decoded(await response.read()).get("data")
+        if not isinstance(models, list):
+            raise not_understood()
         return models
 
-    async def _answer(self, request: dict[str, Any], *, as_json: bool) -> str:
+    async def first_model(self) -> str:
+        """The first that it lists."""
+        models = await self.models()
+        if not models:
+            raise Unanswered("model_not_found", "The service lists no model; name one with --model.")
+        return str(models[0]["id"])
+
+    async def answer(self, request: dict[str, Any], *, as_json: bool) -> str:
+        """Print the answer, as it comes or whole as JSON; its text."""
         if as_json:
-            async with self._session.post("/v1/chat/completions", json=request) as response:
-                body = await _decoded(response)
+            async with self._response("POST", "/v1/chat/completions", request) as response:
+                body = decoded(await response.read())
             print_json(body)
             return str(body["choices"][0]["message"]["content"] or "")
-        said = []
-        async for text in self._stream({**request, "stream": True}):
-            said.append(text)
-            print(text, end="", flush=True)
-        print()
+        said: list[str] = []
+        try:
+            async for text in self._stream({**request, "stream": True}):
+                said.append(text)
+                print(text.translate(CONTROLS) if sys.stdout.isatty() else text, end="", flush=True)
+        finally:
+            if said:
+                print()
         return "".join(said)
 
     async def _stream(self, request: dict[str, Any]) -> AsyncIterator[str]:
-        async with self._session.post("/v1/chat/completions", json=request) as response:
-            if response.status != 200:
-                await _decoded(response)
+        async with self._response("POST", "/v1/chat/completions", request) as response:
             async for line in response.content:
                 if not line.startswith(b"data: ") or line.startswith(b"data: [DONE]"):
                     continue
-                chunk = orjson.loads(line[6:])
+                chunk = decoded(line[6:])
                 if chunk.get("error"):
-                    raise _Refused(chunk)
+                    raise refusal(chunk)
                 for choice in chunk["choices"]:
                     yield choice["delta"].get("content") or ""
 
+    @asynccontextmanager
+    async def _response(self, method: str, path: str, body: Any = None) -> AsyncIterator[aiohttp.ClientResponse]:
+        headers = {"authorization": f"Bearer {self.key}"} if self.key else {}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
+        try:
+            async with (
+                aiohttp.ClientSession(headers=headers, timeout=timeout, read_bufsize=LONGEST_LINE_BYTES) as session,
+                session.request(method, self.url + path, json=body, allow_redirects=False) as response,
+            ):
+                if response.status != 200:
+                    raise refusal(decoded(await response.read()))
+                yield response
+        except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError):
+            said = f"No service answers at {self.url}: start one with `llm-service serve`, or name it with --url."
+            raise Unanswered("not_reachable", said) from None
+        except aiohttp.ClientError as error:
+            raise Unanswered("connection_lost", f"{self.url} broke off its answer ({error}).") from None
 
-async def _decoded(response: aiohttp.ClientResponse) -> Any:
+
+def decoded(body: bytes) -> dict[str, Any]:
+    """The body as an object. Raises Unanswered when something else answers at this address."""
     try:
-        body = orjson.loads(await response.read())
+        found = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise _Refused(None) from None
-    if response.status != 200:
-        raise _Refused(body)
-    return body
+        found = None
+    if not isinstance(found, dict):
+        raise not_understood()
+    return found
 
 
-def _ask() -> str:
-    try:
-        return input("> ").strip() if sys.stdin.isatty() else sys.stdin.readline().strip()
-    except (EOFError, KeyboardInterrupt):
-        return ""
+def refusal(body: dict[str, Any]) -> Unanswered:
+    """The service's own error."""
+    error = body.get("error")
+    if not isinstance(error, dict):
+        return not_understood()
+    return Unanswered(str(error.get("code")), str(error.get("message")), request_id=body.get("request_id"))
+
+
+def not_understood() -> Unanswered:
+    """Something else than this service has answered."""
+    return Unanswered("not_understood", "The answer cannot be understood; is this an llm-service?")
