@@ -34,6 +34,23 @@ async def test_each_file_of_the_page_comes_with_its_type(name: str) -> None:
     assert response.headers["content-type"] == f"{media_type}; charset=utf-8"
 
 
+async def test_a_copy_that_is_still_good_is_not_sent_again() -> None:
+    client = client_of(parts_of())
+    first = await client.get("/docs/docs.js")
+    again = await client.get("/docs/docs.js", headers={"If-None-Match": first.headers["etag"]})
+    other = await client.get("/docs/docs.js", headers={"If-None-Match": '"other"'})
+    assert [(answer.status_code, len(answer.content)) for answer in (again, other)] == [
+        (304, 0),
+        (200, len(first.content)),
+    ]
+
+
+@pytest.mark.parametrize("wanted", ["bytes=0-3", "bytes=9999999-", "bytes=x", "lines=1"])
+async def test_a_file_comes_whole_whatever_part_is_wanted(wanted: str) -> None:
+    answer = await client_of(parts_of()).get("/docs/docs.js", headers={"Range": wanted})
+    assert (answer.status_code, answer.content) == (200, FILES["docs.js"][0].read_bytes())
+
+
 @pytest.mark.parametrize("path", ["/docs", "/docs/docs.js", "/docs/swagger-ui-bundle.js"])
 async def test_nothing_of_the_page_may_come_from_elsewhere_or_be_guessed(path: str) -> None:
     headers = (await client_of(parts_of()).get(path)).headers

@@ -1,13 +1,15 @@
 """What the service says of itself: name, description for programs, and a page for people that needs no network."""
 
+import asyncio
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from llm_service.api.rest.openapi import openapi_document
 from llm_service.api.rest.responses import json_response
@@ -50,18 +52,26 @@ class DocsRoutes:
         links = {"docs": "/docs", "openapi": "/openapi.json", "models": "/v1/models", "health": "/health"}
         return json_response({"name": "llm-service", "version": self._version, "links": links})
 
-    async def page(self, _: Request) -> Response:
+    async def page(self, request: Request) -> Response:
         """The page for people; it needs no network but this service."""
-        return FileResponse(PAGE, media_type="text/html", headers=HEADERS)
+        return await _sent(PAGE, "text/html", request)
 
     async def file(self, request: Request) -> Response:
         """One of the page's own files. Raises NotFound for any other name."""
         known = FILES.get(request.path_params["name"])
         if known is None:
             raise NotFound("The docs page has no such file.")
-        path, media_type = known
-        return FileResponse(path, media_type=media_type, headers=HEADERS)
+        return await _sent(*known, request)
 
     async def openapi(self, _: Request) -> Response:
         """The OpenAPI 3.1 description of the REST surface."""
         return Response(self._openapi, media_type="application/json")
+
+
+async def _sent(path: Path, media_type: str, request: Request) -> Response:
+    """A file as a whole, or the word that the browser's copy is still good."""
+    content = await asyncio.to_thread(path.read_bytes)
+    headers = {**HEADERS, "etag": f'"{sha256(content).hexdigest()[:32]}"'}
+    if request.headers.get("if-none-match") == headers["etag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=media_type, headers=headers)
