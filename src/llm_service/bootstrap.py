@@ -1,7 +1,7 @@
 """Builds the whole object graph, once, in order. The list of stages stands here and nowhere else."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from llm_service import __version__
 from llm_service.api import DocsRoutes, DoorParts, GenerateDoor, HealthRoutes, ModelRoutes, RestApp, control_routes
 from llm_service.config import Settings
-from llm_service.observability import AccessLog, Listeners, Log
+from llm_service.observability import AccessLog, Listener, Listeners, Log
 from llm_service.pipeline import CallProvider, Observe, Resolve, Resolver, Row, compose
 from llm_service.providers import (
     HttpProvider,
@@ -21,11 +21,28 @@ from llm_service.providers import (
     dialect_for,
     retired_names,
 )
-from llm_service.runtime import Clock, IdSource, RandomIds, SystemClock, Tasks, system_random
+from llm_service.runtime import Clock, IdSource, OnFailure, RandomIds, SystemClock, Tasks, system_random
 from llm_service.services import Authenticator, Gateway, Health, Models
 from llm_service.transport import AiohttpTransport
 
-CORS_HEADERS = ("authorization", "content-type", "x-api-key", "x-llm-timeout-s", "last-event-id", "traceparent")
+STAINLESS = tuple(
+    f"x-stainless-{name}"
+    for name in "arch async helper-method lang os package-version read-timeout retry-count runtime runtime-version".split()
+)
+"""What OpenAI's clients send about themselves, also from browsers."""
+EXPOSED_HEADERS = (
+    "x-request-id", "retry-after", "retry-after-ms", "x-should-retry", "server-timing", "x-llm-provider", "x-llm-model",
+    "x-llm-attempts", "x-llm-stream-id", "x-llm-cost-usd", "x-llm-cost-source", "x-llm-sandbox",
+)  # fmt: skip
+CORS_HEADERS = (
+    "authorization",
+    "content-type",
+    "x-api-key",
+    "x-llm-timeout-s",
+    "last-event-id",
+    "traceparent",
+    *STAINLESS,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +64,30 @@ class Service:
 
 
 def build_service(
-    settings: Settings, *, log: Log, sandbox: bool = False, clock: Clock | None = None, ids: IdSource | None = None
+    settings: Settings,
+    *,
+    log: Log,
+    listening: Sequence[Listener] = (),
+    sandbox: bool = False,
+    clock: Clock | None = None,
+    ids: IdSource | None = None,
 ) -> Service:
-    """The service for these settings; call it on the running event loop."""
+    """The service for these settings; call it on the running event loop.
+
+    ``listening`` are told of every request; without any, the log gets a line for each.
+    """
     clock = clock or SystemClock()
     ids = ids or RandomIds(clock, system_random())
-    tasks = Tasks(lambda name, failure: log.error("background work failed", work=name, exc_info=failure))
+
+    def on_failure(work: str, failure: BaseException) -> None:
+        log.error("background work failed", work=work, exc_info=failure)
+
+    tasks = Tasks(on_failure)
     enabled = {name: options for name, options in settings.providers.items() if options.enabled}
-    providers = {name: build_provider(name, options, clock=clock, tasks=tasks) for name, options in enabled.items()}
-    listeners = Listeners([AccessLog(log)])
+    providers = {
+        name: build_provider(name, options, clock=clock, on_failure=on_failure) for name, options in enabled.items()
+    }
+    listeners = Listeners(listening or [AccessLog(log)])
     gateway = Gateway(row=build_row(settings, providers, listeners=listeners, clock=clock), tasks=tasks, log=log)
     models = Models(providers=providers, named=settings.models, clock=clock, log=log)
     kinds = {name: options.kind or "openai_compatible" for name, options in enabled.items()}
@@ -120,13 +152,13 @@ def build_resolver(settings: Settings) -> Resolver:
     )
 
 
-def build_provider(name: str, options: ProviderOptions, *, clock: Clock, tasks: Tasks) -> Provider:
+def build_provider(name: str, options: ProviderOptions, *, clock: Clock, on_failure: OnFailure) -> Provider:
     """One provider with a pool of connections of its own."""
     tls = None if options.ca_file is None else ssl.create_default_context(cafile=str(options.ca_file))
     return HttpProvider(
         name=name,
         dialect=dialect_for(name, options, clock),
-        transport=AiohttpTransport(max_connections=options.max_connections, tasks=tasks, tls=tls),
+        transport=AiohttpTransport(max_connections=options.max_connections, on_failure=on_failure, tls=tls),
         base_url=base_url_for(name, options),
         headers={**credential_headers(name, options), **options.headers},
         query=options.query,
@@ -145,6 +177,6 @@ def with_cors(app: RestApp, origins: tuple[str, ...]) -> Any:
         allow_origins=origins,
         allow_methods=("GET", "POST", "DELETE"),
         allow_headers=CORS_HEADERS,
-        expose_headers=("x-request-id", "retry-after"),
+        expose_headers=EXPOSED_HEADERS,
         allow_origin_regex=None,
     )

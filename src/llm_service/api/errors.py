@@ -1,6 +1,7 @@
 """Errors on their way out: one table from the error tree to what each surface says."""
 
 from collections.abc import Mapping
+from math import ceil
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -67,7 +68,7 @@ def error_headers(error: LLMServiceError) -> list[tuple[bytes, bytes]]:
     if spoken(error).status in (429, 500, 502, 503, 504):
         headers.append((b"x-should-retry", b"true" if error.retryable else b"false"))
     if error.retry_after_s is not None and error.retryable:
-        headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after_s + 0.5))))
+        headers.append((b"retry-after", b"%d" % max(1, ceil(error.retry_after_s))))
         headers.append((b"retry-after-ms", b"%d" % max(1, round(error.retry_after_s * 1000))))
     if isinstance(error, domain.MethodNotAllowed):
         headers.append((b"allow", ", ".join(error.allowed).encode()))

@@ -11,7 +11,7 @@ from llm_service.cli.configuration import complain, load, print_json
 from llm_service.config import Settings, SettingsError
 from llm_service.domain import LLMServiceError
 from llm_service.providers import Provider, ProviderOptions, base_url_for
-from llm_service.runtime import SystemClock, Tasks
+from llm_service.runtime import SystemClock
 
 
 def show_providers(config: Path | None, *, as_json: bool) -> int:
@@ -58,16 +58,18 @@ def test_providers(config: Path | None, *, name: str | None, as_json: bool) -> i
 
 
 async def _ask_all(settings: Settings, names: list[str]) -> list[dict[str, Any]]:
-    tasks = Tasks(lambda work, failure: print(f"{work}: {failure}", file=sys.stderr))
     results = []
     for name in names:
-        provider = build_provider(name, settings.providers[name], clock=SystemClock(), tasks=tasks)
+        provider = build_provider(name, settings.providers[name], clock=SystemClock(), on_failure=_report)
         try:
             results.append(await _ask(provider))
         finally:
             await provider.aclose()
-    await tasks.aclose()
     return results
+
+
+def _report(work: str, failure: BaseException) -> None:
+    print(f"{work}: {failure!r}", file=sys.stderr)
 
 
 async def _ask(provider: Provider) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from llm_service.bootstrap import Service, build_service
 from llm_service.cli.configuration import complain, load, print_json
 from llm_service.config import Loaded, Settings, SettingsError
 from llm_service.domain import Secret
-from llm_service.observability import Log, build_log
+from llm_service.observability import Log, build_access_log, build_log
 from llm_service.providers import ProviderOptions
-from llm_service.runtime import DataDirError, SystemClock, default_data_dir, open_data_dir
+from llm_service.runtime import DataDirError, SystemClock, default_data_dir, open_data_dir, settle_memory
 from llm_service.sandbox import Sandbox
 
 
@@ -75,15 +75,18 @@ def cannot_listen(server: ServerOptions, error: OSError) -> str:
 async def serve(loaded: Loaded, listening: socket.socket, *, sandboxed: bool, as_json: bool) -> int:
     """Build, serve, drain, close."""
     settings = loaded.settings
-    log = build_log(settings.observability, clock=SystemClock())
+    clock = SystemClock()
+    log = build_log(settings.observability, clock=clock)
     sandbox = Sandbox() if sandboxed else None
     try:
         if sandbox is not None:
             settings = replace(settings, providers=simulated_providers(await sandbox.start()))
-        service = build_service(settings, log=log, sandbox=sandboxed)
+        access_log = build_access_log(settings.observability, log=log, clock=clock)
+        service = build_service(settings, log=log, listening=[access_log], sandbox=sandboxed, clock=clock)
         announce(settings, listening, sandboxed=sandboxed, as_json=as_json)
         for note in loaded.notes:
             log.warning("configuration", note=note)
+        settle_memory()
         await serve_until_signal(service, settings.server, listening, log)
     finally:
         if sandbox is not None:

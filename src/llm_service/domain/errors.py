@@ -175,7 +175,7 @@ class StreamCancelled(GatewayError):
 
 
 class UpstreamError(LLMServiceError):
-    """The provider failed, or could not be reached. ``usage``, ``cost``: what it bills all the same, as far as it said so."""
+    """The provider failed, or could not be reached. ``usage``, ``cost``: what it bills all the same, where it says."""
 
     code = "upstream_error"
     fault = "upstream"

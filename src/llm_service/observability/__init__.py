@@ -1,7 +1,17 @@
 """What the service tells about itself: facts, and the listeners that make logs of them."""
 
 from llm_service.observability.facts import Listener, Listeners, RequestFinished
-from llm_service.observability.logging import AccessLog, Log, build_log
+from llm_service.observability.logging import AccessLog, JsonAccessLog, Log, build_access_log, build_log
 from llm_service.observability.options import ObservabilityOptions
 
-__all__ = ["AccessLog", "Listener", "Listeners", "Log", "ObservabilityOptions", "RequestFinished", "build_log"]
+__all__ = [
+    "AccessLog",
+    "JsonAccessLog",
+    "Listener",
+    "Listeners",
+    "Log",
+    "ObservabilityOptions",
+    "RequestFinished",
+    "build_access_log",
+    "build_log",
+]

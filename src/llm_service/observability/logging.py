@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, TextIO
 import orjson
 import structlog
 
-from llm_service.observability.facts import RequestFinished
+from llm_service.observability.facts import Listener, RequestFinished
 from llm_service.observability.options import ObservabilityOptions
 from llm_service.runtime import Clock
 
@@ -35,13 +35,12 @@ class Log(Protocol):
 
 def build_log(options: ObservabilityOptions, *, clock: Clock, stream: TextIO = sys.stderr) -> Log:
     """The process's log on a stream: JSON lines, or readable ones on a terminal."""
-    text = options.log_format == "text" or (options.log_format == "auto" and stream.isatty())
 
     def stamp(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        return {"at": clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"), **event}
+        return {"at": _stamp(clock), **event}
 
     processors: list[Any] = [structlog.processors.add_log_level, stamp]
-    if text:
+    if _as_text(options, stream):
         processors.append(structlog.dev.ConsoleRenderer(colors=stream.isatty(), timestamp_key="at"))
         factory: Any = structlog.PrintLoggerFactory(stream)
     else:
@@ -69,9 +68,47 @@ class AccessLog:
 
     def request_finished(self, fact: RequestFinished) -> None:
         """Write the line: ``info``, or ``warning`` where we or a provider failed."""
-        error = fact.outcome.error
-        say = self._log.info if error is None or error.fault == "caller" else self._log.warning
+        say = self._log.warning if _failed(fact) else self._log.info
         say("request", **line_of(fact))
+
+
+class JsonAccessLog:
+    """The same lines as JSON, without the general log's machinery: every request pays for its line."""
+
+    __slots__ = ("_clock", "_infos", "_out", "_warnings")
+
+    def __init__(self, options: ObservabilityOptions, *, clock: Clock, stream: TextIO) -> None:
+        self._clock = clock
+        self._out = stream.buffer
+        self._infos = options.log_level in ("debug", "info")
+        self._warnings = options.log_level != "error"
+
+    def request_finished(self, fact: RequestFinished) -> None:
+        """Write the line, if its level is wanted."""
+        failed = _failed(fact)
+        if self._warnings if failed else self._infos:
+            at = _stamp(self._clock)
+            line = {"at": at, "level": "warning" if failed else "info", "event": "request", **line_of(fact)}
+            self._out.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            self._out.flush()
+
+
+def build_access_log(options: ObservabilityOptions, *, log: Log, clock: Clock, stream: TextIO = sys.stderr) -> Listener:
+    """The listener that writes the line of each request, in the log's format and to its stream."""
+    return AccessLog(log) if _as_text(options, stream) else JsonAccessLog(options, clock=clock, stream=stream)
+
+
+def _failed(fact: RequestFinished) -> bool:
+    error = fact.outcome.error
+    return error is not None and error.fault != "caller"
+
+
+def _as_text(options: ObservabilityOptions, stream: TextIO) -> bool:
+    return options.log_format == "text" or (options.log_format == "auto" and stream.isatty())
+
+
+def _stamp(clock: Clock) -> str:
+    return clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def line_of(fact: RequestFinished) -> Mapping[str, Any]:

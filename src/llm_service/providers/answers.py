@@ -1,7 +1,6 @@
 """Whole answers: every upstream's JSON into the one form that strict clients accept, untouched where it is that."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from llm_service.domain import LLMServiceError, Outcome, UpstreamError, UpstreamInvalidResponse
@@ -27,20 +26,22 @@ def answer_of(raw: bytes, call: UpstreamCall, *, server: Server, fail: Fail) -> 
     body, data = decode(data)
     if not isinstance(body, dict) or body.get("error") or body.get("object") == "error":
         raise fail(body) if body and isinstance(body, list | dict) else _no_answer()
-    outcome = _outcome(body, data, server)
     if call.request.operation == "embedding":
         if not isinstance(body.get("data"), list):
             raise _no_answer()
-        return Answer(raw=data, outcome=outcome)
+        told = body.get("id"), body.get("model")
+        return Answer(raw=data, outcome=_outcome(body, data, server, told=told))
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
         raise _no_answer()
+    told = body.get("id"), body.get("model")
     changed = _fix_envelope(body, call, own_ids=server.own_ids)
     for position, choice in enumerate(choices):
         if choice.get("error") or choice.get("finish_reason") in FAILED_FINISHES:
-            raise _billed(fail(choice if choice.get("error") else choice["finish_reason"]), outcome)
+            error = fail(choice if choice.get("error") else choice["finish_reason"])
+            raise _billed(error, _outcome(body, data, server, told=told))
         changed |= _fix_choice(choice, position, call)
-    outcome = replace(outcome, finish_reason=choices[0]["finish_reason"])
+    outcome = _outcome(body, data, server, told=told, finish_reason=choices[0]["finish_reason"])
     return Answer(raw=encode(body) if changed else data, outcome=outcome)
 
 
@@ -55,14 +56,19 @@ def _billed(error: LLMServiceError, outcome: Outcome) -> LLMServiceError:
     return error
 
 
-def _outcome(body: dict[str, Any], data: bytes, server: Server) -> Outcome:
-    told = body.get("usage")
+def _outcome(
+    body: dict[str, Any], data: bytes, server: Server, *, told: tuple[Any, Any], finish_reason: str | None = None
+) -> Outcome:
+    """The outcome; ``told`` are the id and the model as the provider told them."""
+    counts = body.get("usage")
+    upstream_id, response_model = told
     return Outcome(
         status="ok",
-        usage=usage_of(told) if isinstance(told, dict) else None,
+        usage=usage_of(counts) if isinstance(counts, dict) else None,
         cost=cost_of(data, server.cost),
-        upstream_id=str(body["id"]) if body.get("id") else None,
-        response_model=str(body["model"]) if body.get("model") else None,
+        finish_reason=finish_reason,
+        upstream_id=str(upstream_id) if upstream_id else None,
+        response_model=str(response_model) if response_model else None,
     )
 
 

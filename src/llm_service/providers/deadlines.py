@@ -1,7 +1,6 @@
 """The time-outs of one upstream call: connect is the transport's; first chunk, silence and total are minded here."""
 
 from collections.abc import Callable
-from functools import partial
 
 from llm_service.domain import DeadlineExceeded, LLMServiceError, UpstreamTimeout
 from llm_service.providers.options import TimeoutOptions
@@ -32,16 +31,20 @@ class Deadlines:
         """The request is on its way."""
         options = self._options
         if deadline_s is not None and deadline_s < options.total_s:
-            passed = DeadlineExceeded("The request's own deadline passed before its answer was complete.")
-            self._timers.append(self._clock.call_later(max(deadline_s, 0.0), partial(self._expire, passed)))
+            self._timers.append(self._clock.call_later(max(deadline_s, 0.0), self._deadline_passed))
         else:
-            self._limit("total_s", options.total_s)
+            self._timers.append(self._clock.call_later(options.total_s, self._total_passed))
         if stream:
-            self._limit("first_chunk_s", options.first_chunk_s)
+            self._timers.append(self._clock.call_later(options.first_chunk_s, self._first_chunk_passed))
 
-    def _limit(self, name: str, seconds: float) -> None:
-        late = UpstreamTimeout(f"The provider did not answer in time ({name}: {seconds:g} s).")
-        self._timers.append(self._clock.call_later(seconds, partial(self._expire, late)))
+    def _deadline_passed(self) -> None:
+        self._expire(DeadlineExceeded("The request's own deadline passed before its answer was complete."))
+
+    def _total_passed(self) -> None:
+        self._expire(_late("total_s", self._options.total_s))
+
+    def _first_chunk_passed(self) -> None:
+        self._expire(_late("first_chunk_s", self._options.first_chunk_s))
 
     def content_began(self) -> None:
         """The first content is there: from now on silence counts."""
@@ -74,3 +77,7 @@ class Deadlines:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
+
+
+def _late(name: str, seconds: float) -> UpstreamTimeout:
+    return UpstreamTimeout(f"The provider did not answer in time ({name}: {seconds:g} s).")

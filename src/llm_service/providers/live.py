@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final, Literal
 
 from llm_service.domain import (
@@ -31,6 +32,7 @@ MAX_UNREAD_EVENTS: Final = 256
 MAX_START_PIECES: Final = 64
 CLOSING_S: Final = 1.0
 _WHOLE_STARTS: Final = (b"{", b"[", b"<", b'"')
+_NO_HEAD: Final = HttpHead(0, MappingProxyType({}))
 _STREAM_STARTS: Final = (b"data:", b":", b"event:", b"id:", b"retry:", b"\xef\xbb\xbf")
 
 
@@ -60,7 +62,7 @@ class LiveReply(Reply):
         self._flow: Flow | None = None
         self._sink: Sink | None = None
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._http = HttpHead(0)
+        self._http = _NO_HEAD
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._stream: tuple[SseDecoder, ChunkReader] | None = None

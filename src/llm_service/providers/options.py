@@ -24,6 +24,7 @@ _QUERY_NAME = Pattern(r"[A-Za-z0-9._~-]+", "a query parameter's name")
 # Titles, names and models stay in ASCII: they travel in headers, addresses and metric labels.
 _QUERY_VALUE = Pattern(r"[ -~]*", "printable ASCII characters")
 _TITLE = Pattern(r"[!-~](?:[ -~]*[!-~])?", "one line of ASCII characters")
+_NO_ADDRESS = "must be an http:// or https:// address"
 _SERVER = Pattern(r"[a-z0-9][a-z0-9._-]*", "the name of a row of the provider catalogue, such as vllm")
 
 
@@ -53,9 +54,9 @@ class HttpUrl:
             parts = urlsplit(value)
             reachable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
         except ValueError:
-            reachable = False
+            return _NO_ADDRESS
         if not reachable:
-            return "must be an http:// or https:// address"
+            return _NO_ADDRESS
         if "@" in parts.netloc:
             return "must not carry credentials: a key belongs into api_key"
         if "?" in value or "#" in value:

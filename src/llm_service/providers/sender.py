@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import orjson
 
+from llm_service import __version__
 from llm_service.domain import (
     Head,
     LLMServiceError,
@@ -23,6 +24,7 @@ from llm_service.providers.options import TimeoutOptions
 from llm_service.runtime import Clock
 from llm_service.transport import HttpHead, HttpRequest, Transport, TransportError
 
+USER_AGENT: Final = f"llm-service/{__version__}"
 FETCH_S: Final = 15.0
 MAX_FETCH_BYTES: Final = 32 * 1024 * 1024
 
@@ -47,7 +49,7 @@ class HttpProvider:
         self._dialect = dialect
         self._transport = transport
         self._base_url = base_url.rstrip("/")
-        self._headers = {"accept": "*/*", "accept-encoding": "identity", **headers}
+        self._headers = {"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity", **headers}
         self._post_headers = {"content-type": "application/json", **self._headers}
         self._query = f"?{urlencode(query)}" if query else ""
         self._timeouts = timeouts

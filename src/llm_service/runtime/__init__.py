@@ -3,13 +3,15 @@
 from llm_service.runtime.clock import Clock, SystemClock, TimerHandle
 from llm_service.runtime.data_dir import DataDir, DataDirError, default_data_dir, open_data_dir
 from llm_service.runtime.ids import IdSource, RandomIds, system_random
-from llm_service.runtime.tasks import Rest, Tasks, begin
+from llm_service.runtime.memory import settle_memory
+from llm_service.runtime.tasks import OnFailure, Rest, Tasks, begin
 
 __all__ = [
     "Clock",
     "DataDir",
     "DataDirError",
     "IdSource",
+    "OnFailure",
     "RandomIds",
     "Rest",
     "SystemClock",
@@ -18,5 +20,6 @@ __all__ = [
     "begin",
     "default_data_dir",
     "open_data_dir",
+    "settle_memory",
     "system_random",
 ]

@@ -20,6 +20,9 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """The wall clock: aware, UTC."""
 
+    def time(self) -> float:
+        """The wall clock in Unix seconds."""
+
     def monotonic(self) -> float:
         """Seconds that never go back, from an arbitrary start."""
 
@@ -33,10 +36,11 @@ class Clock(Protocol):
 class SystemClock:
     """The clock of this machine."""
 
-    __slots__ = ("monotonic",)
+    __slots__ = ("monotonic", "time")
 
     def __init__(self) -> None:
         self.monotonic = time.monotonic
+        self.time = time.time
 
     def now(self) -> datetime:
         """The wall clock: aware, UTC."""

@@ -9,7 +9,7 @@ import aiohttp
 from aiohttp import hdrs
 from yarl import URL
 
-from llm_service.runtime import Tasks
+from llm_service.runtime import OnFailure
 from llm_service.transport.base import Flow, HttpHead, HttpRequest, Receiver, TransportError
 
 DECODED_PIECE_BYTES: Final = 256 * 1024
@@ -24,8 +24,9 @@ class AiohttpTransport:
     their caller lets them. Construct it on the running event loop.
     """
 
-    def __init__(self, *, max_connections: int, tasks: Tasks, tls: ssl.SSLContext | None = None) -> None:
-        self._tasks = tasks
+    def __init__(self, *, max_connections: int, on_failure: OnFailure, tls: ssl.SSLContext | None = None) -> None:
+        self.on_failure = on_failure
+        self._loop = asyncio.get_running_loop()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=max_connections, keepalive_timeout=IDLE_CONNECTION_S, ssl=tls if tls is not None else True
@@ -34,7 +35,6 @@ class AiohttpTransport:
             trust_env=False,
             auto_decompress=False,
             raise_for_status=False,
-            skip_auto_headers=(hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE),
             max_line_size=HEAD_LINE_BYTES,
             max_field_size=HEAD_LINE_BYTES,
         )
@@ -46,7 +46,7 @@ class AiohttpTransport:
         """Send the request now; see :class:`Transport`."""
         call = _Call(self, request, receiver)
         self._calls.add(call)
-        call.task = self._tasks.spawn(call.run(), name="upstream call")
+        call.task = self._loop.create_task(call.run())
         return call
 
     def open(self, request: HttpRequest) -> Any:
@@ -82,8 +82,10 @@ class AiohttpTransport:
 
     async def aclose(self) -> None:
         """Abort what runs and close all connections."""
-        for call in tuple(self._calls):
+        running = tuple(self._calls)
+        for call in running:
             call.abort()
+        await asyncio.gather(*(call.task for call in running if call.task is not None), return_exceptions=True)
         await self._session.close()
 
 
@@ -127,6 +129,9 @@ class _Call:
         except (aiohttp.ClientError, OSError, TimeoutError, zlib.error) as error:
             if not self._aborted:
                 self._receiver.on_error(failure_of(error, answered=self._response is not None))
+        except Exception as defect:  # noqa: BLE001 - a receiver's defect: reported, and its answer is not complete
+            self._transport.on_failure("upstream call", defect)
+            self._receiver.on_error(TransportError("disconnected", "the answer could not be handled", sent=True))
         finally:
             if self._response is not None:
                 self._response.close()  # gives a connection back that was read to its end, and ends any other
@@ -134,8 +139,8 @@ class _Call:
 
     async def _exchange(self) -> None:
         self._response = response = await self._transport.open(self._request)
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        self._decoder = decoder_of(headers.get("content-encoding"))
+        headers = response.headers
+        self._decoder = decoder_of(headers.get(hdrs.CONTENT_ENCODING))
         self._receiver.on_head(HttpHead(response.status, headers))
         receive = self._receiver.on_body if self._decoder is None else self._decode
         content = response.content

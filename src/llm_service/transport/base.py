@@ -1,8 +1,7 @@
 """The narrow port to the upstreams: send a request, be told of head, body, end or error; pause, resume, abort."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Method = Literal["GET", "POST"]
@@ -11,7 +10,7 @@ FailureKind = Literal["connect", "connect_timeout", "tls", "disconnected", "prot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """One request to an upstream. ``headers`` are complete but for Host and Content-Length."""
+    """One request to an upstream. ``headers`` are complete but for Host and Content-Length, User-Agent included."""
 
     method: Method
     url: str
@@ -22,10 +21,10 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpHead:
-    """The head of an upstream's answer; header names are lower case."""
+    """The head of an upstream's answer; headers are found by names in any case."""
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    headers: Mapping[str, str]
 
 
 class TransportError(Exception):

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from llm_service.runtime import Tasks
 from llm_service.transport import AiohttpTransport, Flow, HttpHead, HttpRequest, TransportError
 from tests.support.raw_server import Handle, read_request, serving
 from tests.support.waiting import until
@@ -44,17 +43,20 @@ class Noted:
         self.over.set()
 
 
+def failed(work: str, failure: BaseException) -> None:
+    pytest.fail(f"{work}: {failure!r}")
+
+
 @pytest.fixture
 async def transport() -> AsyncIterator[AiohttpTransport]:
-    tasks = Tasks(lambda name, failure: pytest.fail(f"{name}: {failure!r}"))
-    transport = AiohttpTransport(max_connections=4, tasks=tasks)
+    transport = AiohttpTransport(max_connections=4, on_failure=failed)
     yield transport
     await transport.aclose()
-    await tasks.aclose()
 
 
 def a_request(address: str, **other: object) -> HttpRequest:
-    fields: dict[str, object] = {"method": "POST", "headers": {"x-own": "1"}, "body": b"{}", **other}
+    headers = {"user-agent": "test", "accept": "*/*", "accept-encoding": "identity", "content-type": "application/json"}
+    fields: dict[str, object] = {"method": "POST", "headers": headers, "body": b"{}", **other}
     return HttpRequest(url=f"{address}/chat", **fields)  # type: ignore[arg-type]
 
 
@@ -92,7 +94,7 @@ async def test_the_request_carries_our_headers_and_none_of_the_library(transport
 
     await asked(transport, handle)
     names = {line.split(b":")[0].lower() for line in heads[0].split(b"\r\n\r\n")[0].split(b"\r\n")[1:]}
-    assert names == {b"host", b"x-own", b"content-length"}
+    assert names == {b"host", b"content-length", b"user-agent", b"accept", b"accept-encoding", b"content-type"}
 
 
 async def test_a_redirect_is_not_followed(transport: AiohttpTransport) -> None:
@@ -262,8 +264,7 @@ async def test_connections_are_used_again_and_bounded(transport: AiohttpTranspor
 
 
 async def test_closing_aborts_what_runs() -> None:
-    tasks = Tasks(lambda name, failure: None)
-    transport = AiohttpTransport(max_connections=4, tasks=tasks)
+    transport = AiohttpTransport(max_connections=4, on_failure=failed)
     gone = asyncio.Event()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -276,4 +277,3 @@ async def test_closing_aborts_what_runs() -> None:
         await asyncio.sleep(0.01)
         await transport.aclose()
         await asyncio.wait_for(gone.wait(), 1)
-    await tasks.aclose()

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from llm_service.runtime import Tasks
 from llm_service.transport import AiohttpTransport
-from tests.unit.transport.test_aiohttp_client import OK, Noted, a_request, saying
+from tests.unit.transport.test_aiohttp_client import OK, Noted, a_request, failed, saying
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 
@@ -47,13 +46,11 @@ async def port(authority: Path) -> AsyncIterator[int]:
 
 
 async def asked(address: str, tls: ssl.SSLContext | None) -> Noted:
-    tasks = Tasks(lambda name, failure: pytest.fail(f"{name}: {failure!r}"))
-    transport = AiohttpTransport(max_connections=2, tasks=tasks, tls=tls)
+    transport = AiohttpTransport(max_connections=2, on_failure=failed, tls=tls)
     noted = Noted()
     transport.send(a_request(address), noted)
     await noted.over.wait()
     await transport.aclose()
-    await tasks.aclose()
     return noted
 
 

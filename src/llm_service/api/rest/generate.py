@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final, cast
 
 from llm_service.api.errors import error_body, error_headers, spoken
@@ -60,18 +59,19 @@ class GenerateDoor:
         self._clock = parts.clock
         self._serving: dict[asyncio.Task[None], SseSink | None] = {}
         self._draining: Draining | None = None
+        self._timing_form = b", ".join(b"%b;dur=%%.2f" % n.encode() for n in ("parse", *parts.gateway.stage_names))
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, *, parse: Parse) -> None:
         """One request from its first byte to the last of its response."""
-        task = this_task()
+        task = cast("asyncio.Task[None]", asyncio.current_task())
         self._serving[task] = None
         request_id = self._parts.ids.new("req")
         try:
             exchange = await self._exchange(scope, receive, request_id=request_id, parse=parse)
             if exchange.request.stream:
-                await self._stream(exchange, receive, send)
+                await self._stream(exchange, receive, send, task)
             else:
-                await self._whole(exchange, receive, send)
+                await self._whole(exchange, receive, send, task)
         except HungUp:
             return  # nobody is left to be told
         except LLMServiceError as error:
@@ -113,7 +113,7 @@ class GenerateDoor:
             raise
         return Exchange(
             id=request_id,
-            stream_id=parts.ids.new("str"),
+            stream_id=f"str_{request_id[4:]}",
             surface="rest",
             request=request,
             caller=caller,
@@ -139,15 +139,15 @@ class GenerateDoor:
         )
         self._parts.listeners.request_finished(fact)
 
-    async def _ask(self, exchange: Exchange, receive: Receive) -> Reply:
+    async def _ask(self, exchange: Exchange, receive: Receive, task: "asyncio.Task[None]") -> Reply:
         """The gateway's reply, unless the client leaves first."""
-        hang_up = HangUp(receive, clock=self._clock, tasks=self._parts.tasks)
+        hang_up = HangUp(receive, serving=task, clock=self._clock, tasks=self._parts.tasks)
         try:
             return await self._parts.gateway.chat(exchange)
         except asyncio.CancelledError:
             if not hang_up.happened and self._draining is None:
                 raise
-            this_task().uncancel()
+            task.uncancel()
             if hang_up.happened or self._draining is None:
                 raise HungUp from None
             raise self._draining from None
@@ -156,8 +156,8 @@ class GenerateDoor:
 
     # -- out
 
-    async def _whole(self, exchange: Exchange, receive: Receive, send: Send) -> None:
-        reply = await self._ask(exchange, receive)
+    async def _whole(self, exchange: Exchange, receive: Receive, send: Send, task: "asyncio.Task[None]") -> None:
+        reply = await self._ask(exchange, receive, task)
         body = reply.whole or b""
         headers = [_JSON, (b"content-length", b"%d" % len(body)), *self._answer_headers(exchange, reply.head)]
         cost = reply.outcome.cost if reply.outcome else None
@@ -167,7 +167,7 @@ class GenerateDoor:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _stream(self, exchange: Exchange, receive: Receive, send: Send) -> None:
+    async def _stream(self, exchange: Exchange, receive: Receive, send: Send, task: "asyncio.Task[None]") -> None:
         sink = SseSink(
             exchange=exchange,
             send=send,
@@ -176,9 +176,9 @@ class GenerateDoor:
             clock=self._clock,
             tasks=self._parts.tasks,
         )
-        self._serving[this_task()] = sink
+        self._serving[task] = sink
         try:
-            reply = await self._ask(exchange, receive)
+            reply = await self._ask(exchange, receive, task)
         except LLMServiceError as error:
             if not sink.opened:
                 sink.stop()
@@ -208,7 +208,7 @@ class GenerateDoor:
             headers.append((b"x-llm-provider", head.provider.encode()))
             headers.append((b"x-llm-model", header_value(head.upstream_model)))
             headers.append((b"x-llm-attempts", b"%d" % head.attempts))
-            headers.append((b"server-timing", server_timing(exchange, self._parts.gateway.stage_names)))
+            headers.append((b"server-timing", server_timing(self._timing_form, exchange)))
         return headers
 
     async def _refuse(self, send: Send, error: LLMServiceError, request_id: str) -> None:
@@ -226,13 +226,12 @@ class GenerateDoor:
         await send({"type": "http.response.body", "body": body})
 
 
-def server_timing(exchange: Exchange, names: tuple[str, ...]) -> bytes:
+def server_timing(form: bytes, exchange: Exchange) -> bytes:
     """Milliseconds of each stage on the way in; the provider's end with the reply's head (W3C Server Timing)."""
-    moments = [exchange.received_at, *exchange.marks, exchange.head_at or exchange.marks[-1]]
-    spans = zip(("parse", *names), pairwise(moments), strict=False)
-    return ", ".join([f"{name};dur={(end - begin) * 1000:.2f}" for name, (begin, end) in spans]).encode()
-
-
-def this_task() -> "asyncio.Task[None]":
-    """The task that serves the request: the server makes one for each."""
-    return cast("asyncio.Task[None]", asyncio.current_task())
+    marks = exchange.marks
+    begun = exchange.received_at
+    spans = []
+    for moment in (*marks, exchange.head_at or marks[-1]):
+        spans.append((moment - begun) * 1000)
+        begun = moment
+    return form % tuple(spans)

