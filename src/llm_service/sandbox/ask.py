@@ -12,6 +12,8 @@ import orjson
 from llm_service.sandbox.content.pieces import INPUT_TOKENS_PER_MESSAGE, INPUT_TOKENS_PER_REQUEST, input_tokens
 from llm_service.sandbox.messages import Json
 
+MAX_CHOICES: Final = 128
+
 _NOT_IN_DIGEST: Final = (
     "stream",
     "stream_options",
@@ -139,7 +141,7 @@ def _ask(body: Json, messages: tuple[Json, ...], *, prompts: tuple[str, ...], ca
         include_usage=bool(options.get("include_usage")),
         output_cap=next((cap for name in caps if (cap := _count(body, name)) is not None), None),
         stop=_stop(body),
-        n=_count(body, "n") or 1,
+        n=_choices(body),
         tools=tuple(_tools(_field(body, "tools", list) or [])),
         tool_choice=_tool_choice(body),
         logprobs=_logprobs(body),
@@ -173,6 +175,13 @@ def _count(body: Json, name: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise BadField(name, "must be an integer of at least 1")
     return value
+
+
+def _choices(body: Json) -> int:
+    n = _count(body, "n") or 1
+    if n > MAX_CHOICES:
+        raise BadField("n", f"must be at most {MAX_CHOICES}")
+    return n
 
 
 def _logprobs(body: Json) -> int | None:

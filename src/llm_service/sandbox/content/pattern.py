@@ -17,15 +17,17 @@ _CLASSES: Final = {
 }
 _ANY: Final = "abcdefghijklmnopqrstuvwxyz"
 _UNBOUNDED: Final = 3
+_MAX_ATOMS: Final = 512
+_GIVEN_UP: Final = "sandbox"
 
 
 def matching(pattern: str, dice: Dice) -> str:
     """A text that the pattern finds a match in; a plain word where the pattern is beyond this generator."""
     try:
         text = _Reader(pattern, dice).alternatives()
-        return text if re.search(pattern, text) else "sandbox"
-    except (IndexError, ValueError, re.error):
-        return "sandbox"
+        return text if re.search(pattern, text) else _GIVEN_UP
+    except (IndexError, ValueError, RecursionError, re.error):
+        return _GIVEN_UP
 
 
 class _Reader:
@@ -35,6 +37,7 @@ class _Reader:
         self._pattern = pattern
         self._at = 0
         self._dice = dice
+        self._atoms_left = _MAX_ATOMS
 
     def alternatives(self) -> str:
         options = [self._sequence()]
@@ -62,6 +65,9 @@ class _Reader:
         return "".join(made)
 
     def _atom(self) -> str:
+        self._atoms_left -= 1
+        if self._atoms_left < 0:
+            raise ValueError("the pattern wants too long a text")
         sign = self._next()
         if sign == "(":
             if self._pattern.startswith("?:", self._at):

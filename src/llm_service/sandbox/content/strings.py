@@ -8,6 +8,8 @@ from llm_service.sandbox.content.dice import Dice
 from llm_service.sandbox.content.pattern import matching
 from llm_service.sandbox.messages import Json
 
+MAX_CHARACTERS: Final = 4096
+
 _WORDS: Final = (
     "amber",
     "birch",
@@ -31,11 +33,11 @@ def string_for(schema: Json, dice: Dice, words: list[str]) -> str:
         return matching(pattern, dice)
     if isinstance(kind, str) and (text := _formatted(kind, dice)) is not None:
         return text
-    lowest, highest = int(schema.get("minLength", 0)), schema.get("maxLength")
     text = words.pop(0) if words else dice.pick(_WORDS)
-    while len(text) < lowest:
+    lowest, highest = schema.get("minLength"), schema.get("maxLength")
+    while isinstance(lowest, int) and len(text) < min(lowest, MAX_CHARACTERS):
         text += " " + dice.pick(_WORDS)
-    return text[: int(highest)] if isinstance(highest, int) else text
+    return text[: max(0, highest)] if isinstance(highest, int) else text
 
 
 def _formatted(kind: str, dice: Dice) -> str | None:

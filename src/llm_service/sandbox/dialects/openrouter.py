@@ -123,7 +123,7 @@ class OpenRouter(Dialect):
             if query.get("q", "").lower() in f"{model.id} {model.name}".lower()
             and all(name in model.parameters.split() for name in wanted)
         ]
-        offset, limit = int(query.get("offset", 0)), int(query.get("limit", len(found)))
+        offset, limit = _number(query, "offset", 0), _number(query, "limit", len(found))
         page = found[offset : offset + limit]
         more = f"/api/v1/models?offset={offset + limit}&limit={limit}" if offset + limit < len(found) else None
         data = [model.listed() for model in page]
@@ -188,6 +188,15 @@ class OpenRouter(Dialect):
             ("x-provider-name", provider_name(provider)),
             ("cf-ray", f"{call.dice('ray').hex(16)}-FRA"),
         )
+
+
+def _number(query: Mapping[str, str], name: str, default: int) -> int:
+    value = query.get(name)
+    if value is None:
+        return default
+    if not value.isdecimal():
+        raise BadField(name, "must be a whole number")
+    return int(value)
 
 
 def _key(call: Call) -> str:
