@@ -1,0 +1,189 @@
+"""Writing to a client at the client's pace."""
+
+import asyncio
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from llm_service.api.rest.sse_sink import SseSink
+from llm_service.domain import Caller, Cost, Draining, Event, Head, Outcome, Reply, Sink, Subscription, chat_request
+from llm_service.pipeline import Exchange
+from llm_service.runtime import Tasks
+from tests.support.clock import ManualClock
+from tests.support.waiting import until
+
+OK = Outcome(status="ok")
+CHUNKS = [Event(1, b'{"a":1}'), Event(2, b'{"b":2}')]
+ENDING = [Event(3, b'{"f":3}', "finish"), Event(4, b'{"u":4}', "usage")]
+
+
+class Client:
+    """An ASGI ``send`` whose reader can stop reading."""
+
+    def __init__(self) -> None:
+        self.reads = asyncio.Event()
+        self.reads.set()
+        self.messages: list[Any] = []
+
+    async def send(self, message: Any) -> None:
+        await self.reads.wait()
+        self.messages.append(message)
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message.get("body", b"") for message in self.messages)
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.messages) and self.messages[-1].get("more_body") is False
+
+
+class Source(Reply):
+    """A reply that is told to say nothing by itself."""
+
+    def __init__(self) -> None:
+        self.head = Head(provider="p", model="p/m", upstream_model="m", attempts=1)
+        self.whole = None
+        self.outcome = None
+        self.done: list[str] = []
+
+    def attach(self, sink: Sink, after: int = 0) -> Subscription:
+        return self
+
+    def pause(self) -> None:
+        self.done.append("pause")
+
+    def resume(self) -> None:
+        self.done.append("resume")
+
+    def detach(self) -> None:
+        self.done.append("detach")
+
+    async def aclose(self) -> None:
+        self.detach()
+
+
+def a_sink(client: Client, *, include_usage: bool = False) -> tuple[SseSink, ManualClock, Source]:
+    clock, source = ManualClock(), Source()
+    tasks = Tasks(lambda name, failure: None)
+    body = {"model": "p/m", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
+    exchange = Exchange(
+        id="req_1",
+        stream_id="str_1",
+        surface="rest",
+        request=chat_request({**body, "stream_options": {"include_usage": include_usage}}),
+        caller=Caller(key_id="local", scopes=frozenset()),
+        tasks=tasks,
+        received_at=0.0,
+    )
+    sink = SseSink(
+        exchange=exchange, send=client.send, headers=lambda head: [], keep_alive_s=10, clock=clock, tasks=tasks
+    )
+    return sink, clock, source
+
+
+def data_of(body: bytes) -> Sequence[Any]:
+    lines = [line[6:] for line in body.split(b"\n") if line.startswith(b"data: ")]
+    return [line if line == b"[DONE]" else orjson.loads(line) for line in lines]
+
+
+async def test_a_batch_is_one_write() -> None:
+    client = Client()
+    sink, _, source = a_sink(client)
+    sink.subscribe(source)
+    sink.write(CHUNKS)
+    bodies = [message["body"] for message in client.messages[1:]]
+    assert bodies == [b'id: str_1.1\ndata: {"a":1}\n\nid: str_1.2\ndata: {"b":2}\n\n']
+
+
+async def test_usage_is_shown_to_those_who_asked() -> None:
+    shown = []
+    for include_usage in (True, False):
+        client = Client()
+        sink, _, source = a_sink(client, include_usage=include_usage)
+        sink.subscribe(source)
+        sink.write(ENDING)
+        sink.end(OK)
+        shown.append(["u" in event for event in data_of(client.body)[:-1]])
+    assert shown == [[False, True], [False]]
+
+
+async def test_the_last_chunk_carries_the_cost_as_a_decimal() -> None:
+    client = Client()
+    sink, _, source = a_sink(client)
+    sink.subscribe(source)
+    sink.write(ENDING)
+    sink.end(Outcome(status="ok", cost=Cost(usd=Decimal("1.6e-07"), source="provider")))
+    *_, last, done = data_of(client.body)
+    assert (last["llm"]["cost_usd"], last["llm"]["cost_source"], done) == ("0.00000016", "provider", b"[DONE]")
+    assert client.ended
+
+
+async def test_a_client_that_does_not_read_pauses_the_source_and_misses_nothing() -> None:
+    client = Client()
+    sink, _, source = a_sink(client)
+    sink.subscribe(source)
+    client.reads.clear()
+    sink.write(CHUNKS[:1])
+    sink.write(CHUNKS[1:])
+    assert source.done == ["pause"]
+    client.reads.set()
+    await until(lambda: source.done == ["pause", "resume"])
+    assert data_of(client.body) == [{"a": 1}, {"b": 2}]
+
+
+async def test_an_end_waits_for_a_client_that_does_not_read() -> None:
+    client = Client()
+    sink, _, source = a_sink(client)
+    sink.subscribe(source)
+    client.reads.clear()
+    sink.write([*CHUNKS])
+    sink.write(ENDING)
+    sink.end(OK)
+    client.reads.set()
+    await sink.written()
+    assert data_of(client.body)[-1] == b"[DONE]"
+    assert client.ended
+
+
+async def test_silence_opens_the_response_and_makes_comments() -> None:
+    client = Client()
+    sink, clock, _ = a_sink(client)
+    clock.advance(25)
+    assert client.messages[0]["type"] == "http.response.start"
+    assert client.body == b": keep-alive\n" * 2
+    sink.stop()
+
+
+async def test_no_comment_is_made_while_chunks_come() -> None:
+    client = Client()
+    sink, clock, source = a_sink(client)
+    sink.subscribe(source)
+    for number in range(1, 6):
+        clock.advance(9)
+        sink.write([Event(number, b"{}")])
+    assert b"keep-alive" not in client.body
+    sink.stop()
+
+
+async def test_a_stream_that_is_cut_ends_with_the_error_and_its_stream_id() -> None:
+    client = Client()
+    sink, _, source = a_sink(client)
+    sink.subscribe(source)
+    sink.write(CHUNKS)
+    sink.cut(Draining("The service is shutting down."))
+    last = data_of(client.body)[-1]
+    assert (last["error"]["code"], last["stream_id"], source.done) == ("draining", "str_1", ["detach"])
+    assert b"id: str_1.3\n" in client.body
+    assert client.ended
+
+
+async def test_a_client_that_leaves_detaches_the_source() -> None:
+    client = Client()
+    sink, _, source = a_sink(client)
+    sink.subscribe(source)
+    sink.leave()
+    assert source.done == ["detach"]
+    assert sink.ended
