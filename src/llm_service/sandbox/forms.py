@@ -90,6 +90,7 @@ TOOLS: Final = (
     Form("tools-no-index", _FLAG, "tool call deltas without index"),
     Form("tools-repeat-id", _FLAG, "id, type and name on every tool call delta"),
     Form("tools-empty-id", _FLAG, "empty ids"),
+    Form("tools-signature", _FLAG, "Gemini's thought signature on the opening delta of a tool call"),
     Form("tools-whole", _FLAG, "each tool call in one delta"),
     Form("tools-interleaved", _FLAG, "the fragments of parallel calls interleave"),
     Form("tools-empty-arguments", _FLAG, "arguments stay the empty string"),
@@ -112,6 +113,7 @@ CONTENT: Final = (
     Form("no-content", _FLAG, "an empty answer"),
     Form("long-event", _BYTES, "one event of so many bytes", "1mb"),
     Form("bulk", _BYTES, "a stream of so many bytes, as fast as it can be read", "64mb"),
+    Form("obfuscation", _FLAG, "OpenAI's random padding on every chunk"),
     Form("azure-start", _FLAG, "a first event without choices, with an empty id"),
 )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -158,6 +158,17 @@ async def exchange(address: str, data: bytes, *, at_most: int = 1 << 62) -> Rece
     """One answer on a connection of its own."""
     async with connected(address) as client:
         return await client.exchange(data, at_most=at_most)
+
+
+async def eventually(is_true: Callable[[], bool]) -> None:
+    """Give the event loop its turns until something has come true."""
+    async with asyncio.timeout(LIMIT_S):
+        while not is_true():
+            await _turn()
+
+
+async def _turn() -> None:
+    await asyncio.sleep(0)
 
 
 def _is_whole(got: bytes) -> bool:

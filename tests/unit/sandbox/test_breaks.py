@@ -7,7 +7,18 @@ import pytest
 from llm_service.sandbox import Sandbox
 from tests.support.clock import ManualClock
 from tests.unit.sandbox.conftest import Ask
-from tests.unit.sandbox.raw import CHATS, DEEPSEEK, OPENROUTER, PLAIN, Client, Received, chat, connected, post
+from tests.unit.sandbox.raw import (
+    CHATS,
+    DEEPSEEK,
+    OPENROUTER,
+    PLAIN,
+    Client,
+    Received,
+    chat,
+    connected,
+    eventually,
+    post,
+)
 
 
 async def broken(ask: Ask, form: str, *, path: str = PLAIN, stream: bool = True) -> Received:
@@ -112,9 +123,7 @@ class Waiting:
 
     async def pass_time(self, seconds: float) -> None:
         """Turn the clock, once the sandbox has gone to sleep and everything sent has arrived."""
-        async with asyncio.timeout(5):
-            while not self._clock._timers:
-                await asyncio.sleep(0)
+        await eventually(lambda: bool(self._clock._timers))
         self.got += await self._arrived()
         self._clock.advance(seconds)
 
@@ -182,12 +191,8 @@ async def test_stall_after_falls_silent_and_stays_open(slow_sandbox: Sandbox, cl
 async def test_stall_without_an_end_ends_with_the_client(slow_sandbox: Sandbox) -> None:
     async with connected(slow_sandbox.address) as client:
         client.writer.write(post(PLAIN, chat("sandbox/stall-head")))
-        async with asyncio.timeout(5):
-            while not slow_sandbox.stats()["open"]:
-                await asyncio.sleep(0)
-    async with asyncio.timeout(5):
-        while slow_sandbox.stats()["open"]:
-            await asyncio.sleep(0)
+        await eventually(lambda: slow_sandbox.stats()["open"] == 1)
+    await eventually(lambda: slow_sandbox.stats()["open"] == 0)
     assert slow_sandbox.stats()["states"] == {"cancelled": 1}
 
 

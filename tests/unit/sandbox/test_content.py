@@ -116,7 +116,8 @@ SCHEMAS: list[dict[str, Any]] = [
                {"type": "object", "properties": {"kind": {"const": "b"}}, "required": ["kind"]}]},
     {"allOf": [{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]},
                {"type": "object", "properties": {"b": {"type": "string"}}, "required": ["b"]}]},
-    {"$ref": "#/$defs/point", "$defs": {"point": {"type": "object", "properties": {"x": {"type": "number"}}, "required": ["x"]}}},
+    {"$ref": "#/$defs/point",
+     "$defs": {"point": {"type": "object", "properties": {"x": {"type": "number"}}, "required": ["x"]}}},
     {"type": "object", "properties": {"tree": {"$ref": "#/$defs/node"}}, "required": ["tree"],
      "$defs": {"node": {"type": "object", "required": ["name"], "properties": {
          "name": {"type": "string"}, "children": {"type": "array", "items": {"$ref": "#/$defs/node"}}}}}},
@@ -138,8 +139,8 @@ def test_words_of_the_prompt_are_used() -> None:
 
 @pytest.mark.parametrize(
     "pattern",
-    [r"^\d{3}-\d{4}$", r"[a-c]+", r"(foo|bar)\.txt", r"^#[0-9a-fA-F]{6}$", r"\w+@\w+\.com", r"a?b*c{2,3}", r"[^0-9]x", r".\sz",
-     r"^(?:ab){2}$", r"[\w-]{4}", r"x{2,}"],
+    [r"^\d{3}-\d{4}$", r"[a-c]+", r"(foo|bar)\.txt", r"^#[0-9a-fA-F]{6}$", r"\w+@\w+\.com", r"a?b*c{2,3}", r"[^0-9]x",
+     r".\sz", r"^(?:ab){2}$", r"[\w-]{4}", r"x{2,}"],
 )  # fmt: skip
 def test_patterns_are_matched(pattern: str) -> None:
     for number in range(10):

@@ -15,8 +15,8 @@ from tests.unit.sandbox.raw import CHATS, OPENROUTER
 EMBEDDINGS = "/openai/v1/embeddings"
 PATHS = (*CHATS, "/openrouter/api/v1/completions", "/deepseek/beta/completions", "/openai/v1/completions", EMBEDDINGS)
 FIELDS = (
-    "max_tokens max_completion_tokens stop n stream stream_options tools tool_choice parallel_tool_calls response_format "
-    "logprobs top_logprobs temperature thinking reasoning reasoning_effort provider models user_id input prompt echo "
+    "max_tokens max_completion_tokens stop n stream stream_options tools tool_choice parallel_tool_calls "
+    "response_format logprobs top_logprobs temperature thinking reasoning reasoning_effort provider models user_id input prompt echo "
     "dimensions encoding_format sandbox include_reasoning"
 ).split()
 
@@ -31,8 +31,9 @@ JSON = st.recursive(
     SCALARS | st.sampled_from(["text", "function", "json_schema", "auto", "enabled"]),
     lambda inner: st.lists(inner, max_size=3)
     | st.dictionaries(
-        st.sampled_from(["type", "function", "name", "parameters", "schema", "json_schema", "id", "text", "enum", "items",
-                         "properties", "required", "anyOf", "allOf", "$ref", "minItems", "minimum", "pattern", "order"]),
+        st.sampled_from(["type", "function", "name", "parameters", "schema", "json_schema", "id", "text", "enum",
+                         "items", "properties", "required", "anyOf", "allOf", "$ref", "minItems", "minimum", "pattern",
+                         "order"]),
         inner,
         max_size=4,
     ),
@@ -50,7 +51,7 @@ MESSAGE = st.fixed_dictionaries(
 )
 BODIES = st.fixed_dictionaries(
     {"model": st.just("sandbox/chat") | SCALARS, "messages": st.lists(MESSAGE, min_size=1, max_size=4) | JSON},
-    optional={field: JSON for field in FIELDS},
+    optional=dict.fromkeys(FIELDS, JSON),
 )
 
 

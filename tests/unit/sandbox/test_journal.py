@@ -1,11 +1,20 @@
 """What reached the upstream and how it ended can be looked up."""
 
-import asyncio
-
 from llm_service.sandbox import Sandbox
 from tests.support.clock import ManualClock
 from tests.unit.sandbox.conftest import Ask
-from tests.unit.sandbox.raw import DEEPSEEK, OPENROUTER, PLAIN, chat, connected, exchange, get, post, request
+from tests.unit.sandbox.raw import (
+    DEEPSEEK,
+    OPENROUTER,
+    PLAIN,
+    chat,
+    connected,
+    eventually,
+    exchange,
+    get,
+    post,
+    request,
+)
 
 
 async def test_request_is_kept_as_received(ask: Ask) -> None:
@@ -57,7 +66,7 @@ async def test_departure_cancels_the_generation(slow_sandbox: Sandbox) -> None:
         received = await client.exchange(post(PLAIN, body), at_most=200)
         assert received.ending == "enough"
         assert slow_sandbox.stats()["open"] == 1
-    await _until_none_is_open(slow_sandbox)
+    await eventually(lambda: slow_sandbox.stats()["open"] == 0)
     (entry,) = slow_sandbox.requests()
     assert (entry["state"], entry["chunks"], entry["usage"]["output_tokens"]) == ("cancelled", 1, 1)
 
@@ -65,8 +74,8 @@ async def test_departure_cancels_the_generation(slow_sandbox: Sandbox) -> None:
 async def test_departure_from_a_whole_answer_cancels_it(slow_sandbox: Sandbox) -> None:
     async with connected(slow_sandbox.address) as client:
         client.writer.write(post(PLAIN, chat("sandbox/slow-head-60s")))
-        await _until_one_is_open(slow_sandbox)
-    await _until_none_is_open(slow_sandbox)
+        await eventually(lambda: slow_sandbox.stats()["open"] == 1)
+    await eventually(lambda: slow_sandbox.stats()["open"] == 0)
     assert slow_sandbox.stats()["states"] == {"cancelled": 1}
 
 
@@ -100,15 +109,3 @@ async def test_large_and_odd_bodies_are_described(sandbox: Sandbox, ask: Ask) ->
     await ask(post(PLAIN, b"x" * 300_000))
     await ask(post(PLAIN, b"not json"))
     assert [entry["body"] for entry in sandbox.requests()] == ["(300000 bytes)", "not json"]
-
-
-async def _until_none_is_open(sandbox: Sandbox) -> None:
-    async with asyncio.timeout(5):
-        while sandbox.stats()["open"]:
-            await asyncio.sleep(0)
-
-
-async def _until_one_is_open(sandbox: Sandbox) -> None:
-    async with asyncio.timeout(5):
-        while not sandbox.stats()["open"]:
-            await asyncio.sleep(0)

@@ -77,6 +77,11 @@ async def test_azure_begins_with_an_event_without_choices(ask: Ask) -> None:
     assert second["choices"][0]["delta"]["role"] == "assistant"
 
 
+async def test_padding_against_traffic_analysis(ask: Ask) -> None:
+    chunks = (await sent(ask, "sandbox/obfuscation", stream=True)).objects
+    assert all(isinstance(chunk["obfuscation"], str) for chunk in chunks)
+
+
 async def test_empty_answer(ask: Ask) -> None:
     assert (await sent(ask, "sandbox/no-content")).json()["choices"][0]["message"]["content"] == ""
 
@@ -178,8 +183,8 @@ async def test_base64_holds_the_same_floats(ask: Ask) -> None:
 
 
 async def test_texts_with_common_words_are_close(ask: Ask) -> None:
-    near, same, far = (item["embedding"] for item in (await embedded(
-        ask, ["the red house on the hill", "the red house by the hill", "quarterly tax statements"]))["data"])  # fmt: skip
+    texts = ["the red house on the hill", "the red house by the hill", "quarterly tax statements"]
+    near, same, far = (item["embedding"] for item in (await embedded(ask, texts))["data"])
     assert _cosine(near, same) > 0.6 > 0.4 > _cosine(near, far)
 
 

@@ -1,11 +1,12 @@
 """The server as an HTTP/1.1 server: connections that are kept, pipelining, bad requests, start and end."""
 
 import asyncio
+import contextlib
 
 import pytest
 
 from llm_service.sandbox import Sandbox, serve_forever
-from tests.unit.sandbox.raw import PLAIN, chat, connected, exchange, get, post
+from tests.unit.sandbox.raw import PLAIN, chat, connected, eventually, exchange, get, post
 
 HEALTH = "/openai/v1/health"
 
@@ -88,9 +89,7 @@ async def test_end_drops_what_runs() -> None:
     await sandbox.start()
     async with connected(sandbox.address) as client:
         client.writer.write(post(PLAIN, chat("sandbox/stall-head")))
-        async with asyncio.timeout(5):
-            while not sandbox.stats()["open"]:
-                await asyncio.sleep(0)
+        await eventually(lambda: sandbox.stats()["open"] == 1)
         await sandbox.aclose()
         assert await client.ended() in ("closed", "reset")
     await sandbox.aclose()
@@ -109,17 +108,14 @@ async def test_address_is_known_after_the_start_only() -> None:
 
 async def test_serve_forever_serves_until_cancelled(unused_tcp_port: int) -> None:
     serving = asyncio.create_task(serve_forever("127.0.0.1", unused_tcp_port, 3))
-    address = f"http://127.0.0.1:{unused_tcp_port}"
     async with asyncio.timeout(5):
-        while (await _status(address)) != 200:
-            await asyncio.sleep(0)
+        assert await _status(f"http://127.0.0.1:{unused_tcp_port}") == 200
     serving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await serving
 
 
 async def _status(address: str) -> int:
-    try:
-        return (await exchange(address, get(HEALTH))).status
-    except OSError:
-        return 0
+    while True:
+        with contextlib.suppress(ConnectionRefusedError):
+            return (await exchange(address, get(HEALTH))).status

@@ -129,6 +129,13 @@ async def test_whole_calls_in_one_delta(ask: Ask) -> None:
     assert [fragment["function"]["arguments"] for fragment in fragments] == ['{"city":"Oslo"}', '{"city":"Bergen"}']
 
 
+async def test_signatures_on_the_openers(ask: Ask) -> None:
+    fragments = await fragments_of(ask, "sandbox/tools-signature")
+    signed = [fragment for fragment in fragments if "extra_content" in fragment]
+    assert [fragment["function"]["name"] for fragment in signed] == ["get_weather", "get_weather"]
+    assert all(fragment["extra_content"]["google"]["thought_signature"] for fragment in signed)
+
+
 async def test_interleaved_fragments(ask: Ask) -> None:
     fragments = await fragments_of(ask, "sandbox/tools-interleaved")
     assert [fragment["index"] for fragment in fragments[:4]] == [0, 1, 0, 1]

@@ -32,6 +32,7 @@ class Generations:
         if kept is None or kept[0].state == OPEN or at < kept[3]:
             return None
         entry, model, provider, _ = kept
+        headers = entry.request.headers
         finish = "stop" if entry.state == Ending.COMPLETED.value else None
         return {
             "id": generation_id,
@@ -59,6 +60,14 @@ class Generations:
             "cache_discount": None,
             "service_tier": "default",
             "router": None,
+            "provider_responses": None,
+            "session_id": headers.get("x-session-id"),
+            "http_referer": headers.get("http-referer"),
+            "user_agent": headers.get("user-agent"),
+            "num_fetches": 0,
+            "num_media_prompt": 0,
+            "num_media_completion": 0,
+            "num_search_results": 0,
             "upstream_id": f"chatcmpl-{generation_id[-20:]}",
         }
 

@@ -50,7 +50,9 @@ def _unavailable(
     error: Json = {"message": message, "availability": availability}
     error |= {"code": status} if old_code else {"error_type": "rate_limit_exceeded", "http_status": status}
     if retry_after_s is not None:
-        error["metadata"] = {"previous_errors": [{"provider": "sandbox-one", "code": code, "status": status}]}
+        kind = "rate_limit_exceeded" if status == 429 else "provider_overloaded"
+        previous = [{"provider": "sandbox-one", "code": code, "status": status}]
+        error["metadata"] = {"error_type": kind, "previous_errors": previous}
     headers = () if retry_after_s is None else (("retry-after", str(retry_after_s)),)
     return ErrorCase(status, {"error": error}, headers)
 

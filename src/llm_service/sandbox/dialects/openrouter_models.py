@@ -79,7 +79,6 @@ class Model:
 
     def listed(self) -> Json:
         """As in `GET /models`."""
-        inputs = self.inputs.split()
         return {
             "id": self.id,
             "canonical_slug": self.served_as or self.id,
@@ -100,7 +99,6 @@ class Model:
             "default_parameters": {"temperature": None, "top_p": None},
             "expiration_date": None,
             "links": {"details": f"/api/v1/models/{self.id}/endpoints"},
-            "input_modalities": inputs,
         }
 
     def architecture(self) -> Json:
@@ -116,7 +114,8 @@ class Model:
 
     def pricing(self) -> Json:
         """Strings, USD per token."""
-        pricing: Json = {"prompt": self.prompt, "completion": self.completion, "request": "0", "image": "0"}
+        pricing: Json = {"prompt": self.prompt, "completion": self.completion}
+        pricing |= dict.fromkeys(("request", "image", "web_search", "internal_reasoning"), "0")
         if self.cache_read is not None:
             pricing["input_cache_read"] = self.cache_read
         if self.peak:

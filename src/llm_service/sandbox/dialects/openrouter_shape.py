@@ -104,6 +104,9 @@ class OpenRouterShape(ChunkShape):
     def whole(self, answer: Answer) -> Json:
         return {**super().whole(answer), "system_fingerprint": None}
 
+    def whole_choice(self, choice: Choice) -> Json:
+        return {"logprobs": None, **super().whole_choice(choice)}
+
     def message(self, choice: Choice) -> Json:
         thought = "" if self._hides_thoughts else "".join(choice.reasoning)
         message: Json = {"role": "assistant", "content": "".join(choice.content), "refusal": None}
