@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# Sourced by ./serve, ./test and scripts/*: their Python environments, made on first use and remade when a lock file changes.
+# Sourced by ./serve, ./test and scripts/*: their Python environments, made on first use, remade when a lock changes.
 # When nothing has changed this costs a few milliseconds: no Python is started to find that out.
 
 say() { printf '%s\n' "$*" >&2; }
 
-# is_current ENVIRONMENT CHECKOUT LAYER...: made for this checkout, finished, and each layer installed from the lock file as it is now.
+# is_current ENVIRONMENT CHECKOUT LAYER...: made for this checkout, finished, each layer as its lock file is now.
 is_current() {
   local environment=$1 checkout=$2 made_for layer
   shift 2
@@ -12,7 +12,8 @@ is_current() {
   read -r made_for <"$environment/locks/checkout" || return 1
   [[ $made_for == "$checkout" ]] || return 1
   for layer in "$@"; do
-    [[ $(<"$checkout/requirements/$layer.lock") == "$(cat -- "$environment/locks/$layer.lock" 2>/dev/null)" ]] || return 1
+    [[ -f $environment/locks/$layer.lock ]] || return 1
+    [[ $(<"$checkout/requirements/$layer.lock") == "$(<"$environment/locks/$layer.lock")" ]] || return 1
   done
 }
 
@@ -37,7 +38,7 @@ find_python() {
   [[ -n $newer ]] && echo "$newer"
 }
 
-# use_environment CHECKOUT NAME LAYER...: sets $python. A layer is a file of requirements/; "LAYER?" may fail to install.
+# use_environment CHECKOUT NAME LAYER...: sets $python. A layer is a file of requirements/; "LAYER?" may fail.
 use_environment() {
   local checkout=$1 name=$2 maker
   shift 2
@@ -49,7 +50,8 @@ use_environment() {
   if ! is_current "$environment" "$checkout" "${@%\?}"; then
     maker=$(find_python) || {
       say "llm-service needs Python 3.11 or newer, and none was found."
-      say "Install it (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python), or name one: PYTHON=/path/to/python3 $0"
+      say "Install it (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python),"
+      say "or name one: PYTHON=/path/to/python3 $0"
       exit 1
     }
     "$maker" -I "$checkout/scripts/make_environment.py" "$environment" "$checkout" "$@" || exit
