@@ -1,6 +1,8 @@
 """The program as a child process: started in a clean environment, read while it runs, ended by its own id."""
 
+import errno
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -15,8 +17,6 @@ import orjson
 
 SOURCE = Path(__file__).parents[2] / "src"
 PROGRAM = (sys.executable, "-P", "-m", "llm_service")
-# Root may write everywhere, whatever the modes say, until it drops CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH (Linux).
-OBEYS_MODES = "import ctypes, os, sys; [ctypes.CDLL(None).prctl(24, n) for n in (1, 2)]; os.execv(sys.argv[1], sys.argv[1:])"
 STARTED_WITHIN_S = 30.0
 ENDED_WITHIN_S = 30.0
 
@@ -28,7 +28,7 @@ class Output:
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
-        self._text = ""
+        self._bytes = b""
         self._ended = False
         self._changed = threading.Condition()
         self._reading = threading.Thread(target=self._read, daemon=True)
@@ -36,29 +36,48 @@ class Output:
 
     def _read(self) -> None:
         with self._stream:
-            for line in self._stream:
+            while piece := self._piece():
                 with self._changed:
-                    self._text += line.decode()
+                    self._bytes += piece
                     self._changed.notify_all()
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
+    def _piece(self) -> bytes:
+        try:
+            return os.read(self._stream.fileno(), 65536)
+        except OSError as error:
+            if error.errno != errno.EIO:  # how a terminal says that nobody holds its other end any more
+                raise
+            return b""
+
     @property
     def text(self) -> str:
+        """So far."""
         with self._changed:
-            return self._text
+            return self._bytes.decode(errors="replace")
 
     def until(self, find: Callable[[str], Found | None], *, within_s: float = STARTED_WITHIN_S) -> Found:
-        """What ``find`` makes of the text as soon as it makes something of it."""
+        """What ``find`` makes of the text, as soon as it makes something of it."""
+        found: Found | None = None
+
+        def looked() -> bool:
+            nonlocal found
+            found = find(self._bytes.decode(errors="replace"))
+            return bool(found) or self._ended
+
         with self._changed:
-            self._changed.wait_for(lambda: self._ended or find(self._text), timeout=within_s)
-            found = find(self._text)
-            assert found, f"not found in:\n{self._text}"
-            return found
+            self._changed.wait_for(looked, timeout=within_s)
+        assert found, f"not found in:\n{self.text}"
+        return found
+
+    def until_said(self, words: str) -> str:
+        """The text, as soon as it holds these words."""
+        return self.until(lambda text: text if words in text else None)
 
     def all(self) -> str:
-        """The whole text, once the child has ended."""
+        """The whole text of a child that has ended."""
         self._reading.join(ENDED_WITHIN_S)
         return self.text
 
@@ -66,22 +85,11 @@ class Output:
 class Child:
     """One run of the program."""
 
-    def __init__(
-        self, *arguments: str, environ: Mapping[str, str], folder: Path, launcher: tuple[str, ...] = ()
-    ) -> None:
-        self._process = subprocess.Popen(
-            (*launcher, *PROGRAM, *arguments),
-            env=environ,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        self.pid = self._process.pid
-        self.out = Output(self._process.stdout)
-        self.err = Output(self._process.stderr)
+    def __init__(self, process: "subprocess.Popen[bytes]", *, out: IO[bytes], err: IO[bytes] | None = None) -> None:
+        self._process = process
+        self.pid = process.pid
+        self.out = Output(out)
+        self.err = self.out if err is None else Output(err)
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
@@ -109,6 +117,30 @@ class Child:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where children run: a folder, which is their home as well, and the variables that they get beside it."""
+
+    folder: Path
+    variables: Mapping[str, str]
+    seen_by_coverage: bool = True
+    launcher: tuple[str, ...] = ()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Nothing of the developer's own."""
+        kept = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+        own = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8", "PYTHONPATH": str(SOURCE)}
+        return {**(kept if self.seen_by_coverage else {}), **own, **self.variables}
+
+    def command(self, *arguments: str) -> tuple[str, ...]:
+        return (*self.launcher, *PROGRAM, *arguments)
+
+
+def place(folder: Path, **variables: str) -> Place:
+    return Place(folder, variables)
+
+
+@dataclass(frozen=True)
 class Serving:
     """A child that serves."""
 
@@ -118,6 +150,10 @@ class Serving:
     @property
     def address(self) -> str:
         return str(self.banner["address"])
+
+    @property
+    def pid(self) -> int:
+        return self.child.pid
 
     def log(self) -> list[dict[str, Any]]:
         """The lines of its log so far; each must be JSON."""
@@ -136,22 +172,20 @@ class Finished:
         return orjson.loads(self.out)
 
 
-def clean(home: Path, *, measured: bool = True, **variables: str) -> dict[str, str]:
-    """An environment without anything of the developer's; ``measured``: whether coverage may look on."""
-    kept = {name: value for name, value in os.environ.items() if measured and name.startswith("COVERAGE_")}
-    own = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(SOURCE)}
-    return {**kept, **own, **variables}
-
-
 @contextmanager
-def child(
-    *arguments: str,
-    folder: Path,
-    environ: Mapping[str, str] | None = None,
-    launcher: tuple[str, ...] = (),
-) -> Iterator[Child]:
-    """The program with these arguments, until the block ends; ``folder`` is where it runs and, unless told, its home."""
-    started = Child(*arguments, environ=environ or clean(folder), folder=folder, launcher=launcher)
+def child(where: Place, *arguments: str) -> Iterator[Child]:
+    """The program, its output on pipes, until the block ends."""
+    process = subprocess.Popen(
+        where.command(*arguments),
+        env=where.environment,
+        cwd=where.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    started = Child(process, out=process.stdout, err=process.stderr)
     try:
         yield started
     finally:
@@ -159,15 +193,30 @@ def child(
 
 
 @contextmanager
-def serving(
-    *arguments: str,
-    folder: Path,
-    environ: Mapping[str, str] | None = None,
-    launcher: tuple[str, ...] = (),
-    command: tuple[str, ...] = ("serve", "--port", "0"),
-) -> Iterator[Serving]:
+def on_terminal(where: Place, *arguments: str) -> Iterator[tuple[Child, Callable[[str], int]]]:
+    """The program on a terminal of its own, which shows all that it says, and how to type there."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        where.command(*arguments),
+        env=where.environment,
+        cwd=where.folder,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    started = Child(process, out=os.fdopen(ours, "rb", buffering=0))
+    try:
+        yield started, lambda text: os.write(ours, text.encode())
+    finally:
+        started.close()
+
+
+@contextmanager
+def serving(where: Place, *arguments: str, command: tuple[str, ...] = ("serve",)) -> Iterator[Serving]:
     """A service on a free port, once it has said where it is."""
-    with child(*command, "--json", *arguments, folder=folder, environ=environ, launcher=launcher) as started:
+    with child(where, *command, "--port", "0", "--json", *arguments) as started:
         yield Serving(started, started.out.until(banner))
 
 
@@ -176,18 +225,12 @@ def banner(text: str) -> Any:
     return orjson.loads(text) if text.endswith("\n}\n") else None
 
 
-def run(
-    *arguments: str,
-    folder: Path,
-    environ: Mapping[str, str] | None = None,
-    stdin: str = "",
-    launcher: tuple[str, ...] = (),
-) -> Finished:
+def run(where: Place, *arguments: str, stdin: str = "") -> Finished:
     """The program from its start to its end."""
     done = subprocess.run(
-        (*launcher, *PROGRAM, *arguments),
-        env=environ or clean(folder),
-        cwd=folder,
+        where.command(*arguments),
+        env=where.environment,
+        cwd=where.folder,
         input=stdin,
         capture_output=True,
         text=True,

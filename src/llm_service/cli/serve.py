@@ -1,25 +1,25 @@
 """``serve``: one process from its settings to its last response."""
 
 import asyncio
+import errno
+import logging
 import os
-import signal
 import socket
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
 import uvloop
 
 from llm_service.api import HttpServer, ServerOptions, listen
 from llm_service.bootstrap import Service, build_service
 from llm_service.cli.configuration import complain, load, print_json
+from llm_service.cli.sandbox_mode import simulated_providers, wants_sandbox
+from llm_service.cli.signals import Stop
 from llm_service.config import Loaded, Settings, SettingsError
-from llm_service.domain import Secret
-from llm_service.observability import Log, build_access_log, build_log
-from llm_service.providers import ProviderOptions
+from llm_service.observability import LibraryLog, Log, build_access_log, build_log
 from llm_service.runtime import DataDirError, SystemClock, default_data_dir, open_data_dir, settle_memory
 from llm_service.sandbox import Sandbox
 
@@ -48,14 +48,6 @@ def run_service(config: Path | None, overrides: Mapping[str, str], *, as_json: b
             return runner.run(serve(loaded, listening, sandboxed=sandboxed, as_json=as_json))
 
 
-def wants_sandbox(loaded: Loaded) -> bool:
-    """Never by itself beside a configured provider, a configuration file or another address."""
-    settings = loaded.settings
-    if settings.sandbox != "auto":
-        return settings.sandbox == "on"
-    return loaded.source_path is None and not settings.providers and settings.server.on_loopback
-
-
 def data_dir_of(server: ServerOptions, *, sandboxed: bool) -> Path:
     """Where the state lies; the sandbox's lies apart."""
     base = server.data_dir or default_data_dir(os.environ)
@@ -67,7 +59,7 @@ def cannot_listen(server: ServerOptions, error: OSError) -> str:
     where = f"{server.host}:{server.port}"
     if isinstance(error, PermissionError):
         return f"No permission to listen on {where}: choose a port above 1023 with --port."
-    if error.errno is not None and os.strerror(error.errno) == "Address already in use":
+    if error.errno == errno.EADDRINUSE:
         return f"{where} is in use: stop what listens there, or choose another port with --port."
     return f"Cannot listen on {where}: {error.strerror or error}."
 
@@ -76,61 +68,43 @@ async def serve(loaded: Loaded, listening: socket.socket, *, sandboxed: bool, as
     """Build, serve, drain, close."""
     settings = loaded.settings
     clock = SystemClock()
+    stop = Stop()
     log = build_log(settings.observability, clock=clock)
+    logging.basicConfig(level=logging.WARNING, handlers=[LibraryLog(log)], force=True)
     sandbox = Sandbox() if sandboxed else None
     try:
         if sandbox is not None:
-            settings = replace(settings, providers=simulated_providers(await sandbox.start()))
+            settings = replace(settings, providers=simulated_providers(await sandbox.start(), settings.providers))
         access_log = build_access_log(settings.observability, log=log, clock=clock)
         service = build_service(settings, log=log, listening=[access_log], sandbox=sandboxed, clock=clock)
         announce(settings, listening, sandboxed=sandboxed, as_json=as_json)
         for note in loaded.notes:
             log.warning("configuration", note=note)
         settle_memory()
-        await serve_until_signal(service, settings.server, listening, log)
+        await serve_until(stop, service, options=settings.server, listening=listening, log=log)
     finally:
         if sandbox is not None:
             await sandbox.aclose()
     return 0
 
 
-async def serve_until_signal(service: Service, options: ServerOptions, listening: socket.socket, log: Log) -> None:
-    """Serve; on SIGTERM or SIGINT take nothing new, let running requests finish, and end. A second one hurries."""
+async def serve_until(
+    stop: Stop, service: Service, *, options: ServerOptions, listening: socket.socket, log: Log
+) -> None:
+    """Serve; when asked to stop take nothing new, let running requests finish, and end."""
     server = HttpServer(service.app)
-    asked = asyncio.Event()
-    hurried = asyncio.Event()
     loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        (hurried if asked.is_set() else asked).set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
     serving = loop.create_task(server.serve(sockets=[listening]))
-    waiting = loop.create_task(asked.wait())
+    waiting = loop.create_task(stop.asked.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
     log.info("draining", grace_s=options.shutdown_grace_s)
     service.health.draining = True
-    await service.door.drain(options.shutdown_grace_s, hurried=hurried)
+    await service.door.drain(options.shutdown_grace_s, hurried=stop.hurried)
     server.should_exit = True
     await serving
     await service.aclose()
     log.info("stopped")
-
-
-def simulated_providers(address: str) -> Mapping[str, ProviderOptions]:
-    """The providers of sandbox mode: the known ones, at the sandbox's address."""
-    key = Secret("sk-sandbox")
-    return MappingProxyType(
-        {
-            "openrouter": ProviderOptions(kind="openrouter", api_key=key, base_url=f"{address}/openrouter/api/v1"),
-            "deepseek": ProviderOptions(kind="deepseek", api_key=key, base_url=f"{address}/deepseek"),
-            "openai": ProviderOptions(
-                kind="openai_compatible", server="openai", api_key=key, base_url=f"{address}/openai/v1"
-            ),
-        }
-    )
 
 
 def announce(settings: Settings, listening: socket.socket, *, sandboxed: bool, as_json: bool) -> None:

@@ -41,7 +41,10 @@ def build_log(options: ObservabilityOptions, *, clock: Clock, stream: TextIO = s
 
     processors: list[Any] = [structlog.processors.add_log_level, stamp]
     if _as_text(options, stream):
-        processors.append(structlog.dev.ConsoleRenderer(colors=stream.isatty(), timestamp_key="at"))
+        # The renderer's own choice of a traceback shows the values of variables: prompts and credentials.
+        plain = structlog.dev.plain_traceback
+        renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty(), timestamp_key="at", exception_formatter=plain)
+        processors.append(renderer)
         factory: Any = structlog.PrintLoggerFactory(stream)
     else:
         processors += [structlog.processors.format_exc_info, _as_json]

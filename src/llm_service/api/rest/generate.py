@@ -105,7 +105,7 @@ class GenerateDoor:
             headers: Headers = dict(scope["headers"])
             caller = parts.authenticator.authenticate(credentials_of(scope, headers))
             timeout_s = timeout_of(headers)
-            body = await read_body(receive, headers, parts.options.max_body_bytes)
+            body = await self._body(receive, headers)
             received_at = self._clock.monotonic()
             request = parse(json_object(body))
         except LLMServiceError as error:
@@ -121,6 +121,16 @@ class GenerateDoor:
             received_at=received_at,
             deadline=None if timeout_s is None else received_at + timeout_s,
         )
+
+    async def _body(self, receive: Receive, headers: Headers) -> bytes:
+        """The request's body, unless the grace of a shutdown ends before it."""
+        try:
+            return await read_body(receive, headers, self._parts.options.max_body_bytes)
+        except asyncio.CancelledError:
+            if self._draining is None:
+                raise
+            cast("asyncio.Task[None]", asyncio.current_task()).uncancel()
+            raise self._draining from None
 
     def _tell_refusal(self, error: LLMServiceError, *, request_id: str, begun_at: float) -> None:
         """A request that never became an exchange is told to the listeners all the same."""

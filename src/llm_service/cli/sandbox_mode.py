@@ -1,0 +1,48 @@
+"""Sandbox mode: when the service talks to simulated providers, and where it finds them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Final
+
+from llm_service.config import Loaded
+from llm_service.domain import Secret
+from llm_service.providers import ProviderOptions
+
+PATHS: Final[Mapping[str, str]] = MappingProxyType(
+    {"openrouter": "/openrouter/api/v1", "deepseek": "/deepseek", "openai_compatible": "/openai/v1"}
+)
+"""Where the sandbox has the provider of each kind."""
+
+ALWAYS_THERE: Final[Mapping[str, ProviderOptions]] = MappingProxyType(
+    {
+        "openrouter": ProviderOptions(kind="openrouter"),
+        "deepseek": ProviderOptions(kind="deepseek"),
+        "openai": ProviderOptions(kind="openai_compatible", server="openai"),
+    }
+)
+
+
+def wants_sandbox(loaded: Loaded) -> bool:
+    """Never by itself beside a configured provider, a configuration file or another address."""
+    settings = loaded.settings
+    if settings.sandbox != "auto":
+        return settings.sandbox == "on"
+    return loaded.source_path is None and not settings.providers and settings.server.on_loopback
+
+
+def simulated_providers(address: str, configured: Mapping[str, ProviderOptions]) -> Mapping[str, ProviderOptions]:
+    """The known providers, and every configured one by a simulated one of its kind; none learns a credential."""
+    nothing: Mapping[str, str] = MappingProxyType({})
+    simulated = {
+        name: replace(
+            options,
+            api_key=Secret("sk-sandbox"),
+            base_url=address + PATHS[options.kind or "openai_compatible"],
+            headers=nothing,
+            query=nothing,
+            ca_file=None,
+        )
+        for name, options in {**ALWAYS_THERE, **configured}.items()
+    }
+    return MappingProxyType(simulated)

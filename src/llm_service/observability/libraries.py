@@ -1,0 +1,19 @@
+"""What libraries say through the standard library's logging, in the form of our own log and on its stream."""
+
+import logging
+
+from llm_service.observability.logging import Log
+
+
+class LibraryLog(logging.Handler):
+    """Hands warnings and errors of libraries (the HTTP server, asyncio) to the log."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line for what was said, under the name of who said it."""
+        say = self._log.error if record.levelno >= logging.ERROR else self._log.warning
+        failure = {"exc_info": record.exc_info} if record.exc_info else {}
+        say("library", library=record.name, message=record.getMessage().strip(), **failure)
