@@ -59,6 +59,12 @@ def a_request(operation: str = "chat", *, stream: bool = False, **fields: Any) -
     return chat_request({"messages": [{"role": "user", "content": "Say it."}], **body})
 
 
+def a_call(operation: str = "chat", *, model: str = "asked/model", **fields: Any) -> UpstreamCall:
+    """A call with nothing special about it but what is given; ``model`` is the upstream's name of it."""
+    candidate = Candidate(provider="acme", upstream_model=model)
+    return UpstreamCall(request=a_request(operation, **fields), candidate=candidate, request_id="req_test")
+
+
 def transcripts(*forms: Form) -> list[Transcript]:
     """All transcripts of these forms."""
     found = [_own(about.parent) for about in sorted(FOLDER.glob("*/*/about.json"))]

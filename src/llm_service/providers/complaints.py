@@ -59,7 +59,7 @@ def complaint(told: object, status: int = 0) -> Complaint:
         told = {**told, "message": inner}
     message, param = _message(told)
     return Complaint(
-        status=status if status >= 300 else _status(told),
+        status=status or _status(told),
         message=clean(message),
         words=_words(told),
         param=param,
