@@ -39,8 +39,8 @@ async def test_error_of_the_table(ask: Ask, path: str, name: str, case: ErrorCas
     ("path", "names"),
     [
         (OPENROUTER, "400-model 400-context 401 401-missing 402-credits 402-max-tokens 403-key-limit 403-moderation "
-         "403-region 404 404-privacy 404-filtered 408 413 422 429 429-2026 429-raw-json 429-free-daily 429-free-minute 429-rpm "
-         "429-capacity 500 502 502-html 503 503-plain 524 529"),
+         "403-region 404 404-privacy 404-filtered 408 413 422 429 429-2026 429-raw-json 429-free-daily 429-free-minute "
+         "429-rpm 429-capacity 500 502 502-html 503 503-plain 524 529"),
         (DEEPSEEK, "400-model 400-reasoning-content 400-content-type 400-empty-assistant 400-octet-stream 401 "
          "401-format 401-no-user 402 422 429 429-tpm 429-rpm 500 503"),
         (PLAIN, "400 400-context 401 404 429 429-quota 500 503 400-vllm 400-gemini 400-mistral 422-mistral 400-groq "

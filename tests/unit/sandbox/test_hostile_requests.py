@@ -16,8 +16,8 @@ EMBEDDINGS = "/openai/v1/embeddings"
 PATHS = (*CHATS, "/openrouter/api/v1/completions", "/deepseek/beta/completions", "/openai/v1/completions", EMBEDDINGS)
 FIELDS = (
     "max_tokens max_completion_tokens stop n stream stream_options tools tool_choice parallel_tool_calls "
-    "response_format logprobs top_logprobs temperature thinking reasoning reasoning_effort provider models user_id input prompt echo "
-    "dimensions encoding_format sandbox include_reasoning"
+    "response_format logprobs top_logprobs temperature thinking reasoning reasoning_effort provider models user_id "
+    "input prompt echo dimensions encoding_format sandbox include_reasoning"
 ).split()
 
 SCALARS = (
