@@ -58,6 +58,8 @@ class StreamReader:
             chunk = orjson.loads(data)
         except orjson.JSONDecodeError:
             chunk, data = lenient(data)
+        if b"\n" in data:
+            data = data.replace(b"\n", b" ")  # it came over several lines, and leaves on one
         try:
             (choice,) = chunk["choices"]
             delta = choice["delta"]

@@ -38,6 +38,14 @@ def test_good_chunk_passes_byte_for_byte() -> None:
     assert [event.raw for one in data for event in reader.read(one)] == data
 
 
+def test_chunk_over_several_lines_leaves_on_one() -> None:
+    reader = a_reader()
+    data = [a_chunk({"role": "assistant", "content": "a\nb"}), a_chunk({"content": "b"})]
+    events = [event for one in data for event in reader.read(one.replace(b'"choices"', b'\n  "choices"'))]
+    assert [b"\n" in event.raw for event in events] == [False, False]
+    assert [json.loads(event.raw) for event in events] == [json.loads(one) for one in data]
+
+
 def test_event_brings_its_chunk_along_decoded() -> None:
     (event,) = a_reader().read(a_chunk({"content": "a"}))
     assert event.chunk == json.loads(event.raw)
