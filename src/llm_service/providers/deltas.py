@@ -49,7 +49,10 @@ class Choices:
         if not self._chat:
             return bool(choice["text"])
         delta = choice["delta"]
-        return any(delta.get(key) for key in _SHOWN) or any(map(_has_substance, delta.get("reasoning_details") or ()))
+        details = delta.get("reasoning_details")
+        return any(delta.get(key) for key in _SHOWN) or (
+            isinstance(details, list) and any(map(_has_substance, details))
+        )
 
     def finish(self, choice: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any], bool]:
         """Take the last part of a choice apart: its content if any, its bare finish, whether anything was changed."""

@@ -14,6 +14,7 @@ from llm_service.domain import (
     Head,
     LLMServiceError,
     Outcome,
+    Secret,
     StreamInterrupted,
     UpstreamError,
     UpstreamInvalidResponse,
@@ -25,6 +26,7 @@ from llm_service.providers.live import MAX_UNREAD_EVENTS, LiveReply
 from llm_service.transport import HttpHead, TransportError
 from tests.support.clock import ManualClock
 
+CREDENTIAL = "test-4f81d0c2b7a9e653"
 TIMEOUTS = TimeoutOptions(connect_s=1, first_chunk_s=10, idle_s=5, total_s=100)
 BROKEN = TransportError("disconnected", "the connection closed before the answer was complete", sent=True)
 
@@ -88,6 +90,7 @@ class Upstream:
             head=Head(provider="p", model="p/m", upstream_model="m"),
             clock=self.clock,
             timeouts=TIMEOUTS,
+            credential=Secret(CREDENTIAL),
         )
         self.started = asyncio.ensure_future(self.reply.started(self.flow))
 
@@ -362,6 +365,25 @@ async def test_a_status_that_is_not_200_is_the_dialects_error() -> None:
     upstream.reply.on_end()
     with pytest.raises(UpstreamError):
         await upstream.started
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("echoed", [CREDENTIAL, CREDENTIAL[-12:], CREDENTIAL[-8:]])
+async def test_no_error_repeats_the_credential(echoed: str, streamed: bool) -> None:
+    upstream = Upstream()
+    complaint = {"error": {"message": f"no such user: {echoed}", "code": 400}}
+    if streamed:
+        kept = await upstream.begin()
+        upstream.say(sse(complaint))
+        error = kept.error
+    else:
+        await upstream.head(400)
+        upstream.say(orjson.dumps(complaint))
+        upstream.reply.on_end()
+        with pytest.raises(LLMServiceError) as failed:
+            await upstream.started
+        error = failed.value
+    assert str(error) == "no such user: ***"
 
 
 async def test_an_error_body_without_end_is_cut_off() -> None:
