@@ -12,6 +12,7 @@ from llm_service.domain import (
     LLMServiceError,
     Outcome,
     Reply,
+    Secret,
     Sink,
     Subscription,
     UpstreamError,
@@ -22,6 +23,7 @@ from llm_service.providers.base import ChunkReader, Dialect, UpstreamCall
 from llm_service.providers.convert import collect, split
 from llm_service.providers.deadlines import Deadlines
 from llm_service.providers.options import TimeoutOptions
+from llm_service.providers.secrecy import hide
 from llm_service.providers.sse import ServerEvent, SseDecoder
 from llm_service.runtime import Clock, TimerHandle
 from llm_service.transport import Flow, HttpHead, TransportError
@@ -45,12 +47,19 @@ class LiveReply(Reply):
     """
 
     __slots__ = (
-        "_body", "_body_bytes", "_call", "_clock", "_closing", "_deadlines", "_dialect", "_flow", "_http", "_seq",
-        "_sink", "_started", "_stream", "_unread", "head", "outcome", "whole",
+        "_body", "_body_bytes", "_call", "_clock", "_closing", "_credential", "_deadlines", "_dialect", "_flow",
+        "_http", "_seq", "_sink", "_started", "_stream", "_unread", "head", "outcome", "whole",
     )  # fmt: skip
 
     def __init__(
-        self, *, call: UpstreamCall, dialect: Dialect, head: Head, clock: Clock, timeouts: TimeoutOptions
+        self,
+        *,
+        call: UpstreamCall,
+        dialect: Dialect,
+        head: Head,
+        clock: Clock,
+        timeouts: TimeoutOptions,
+        credential: Secret | None,
     ) -> None:
         self.head = head
         self.whole = None
@@ -58,6 +67,7 @@ class LiveReply(Reply):
         self._call = call
         self._dialect = dialect
         self._clock = clock
+        self._credential = credential
         self._deadlines = Deadlines(clock, timeouts, self._fail)
         self._flow: Flow | None = None
         self._sink: Sink | None = None
@@ -266,6 +276,7 @@ class LiveReply(Reply):
 
     def _fail(self, error: LLMServiceError) -> None:
         error.provider = error.provider or self.head.provider
+        hide(self._credential, error)
         if self._flow is not None:
             self._flow.abort()
         outcome = self._outcome("error", error)

@@ -21,6 +21,7 @@ from llm_service.domain import (
 from llm_service.providers.base import Account, Dialect, UpstreamCall
 from llm_service.providers.live import LiveReply, upstream_failure
 from llm_service.providers.options import TimeoutOptions
+from llm_service.providers.secrecy import hide
 from llm_service.runtime import Clock
 from llm_service.transport import HttpHead, HttpRequest, Transport, TransportError
 
@@ -60,7 +61,14 @@ class HttpProvider:
         """Send the call and return the reply at its first content; see :class:`Provider`."""
         upstream = self._dialect.request(call)
         head = Head(provider=self.name, model=call.request.model, upstream_model=call.candidate.upstream_model)
-        reply = LiveReply(call=call, dialect=self._dialect, head=head, clock=self._clock, timeouts=self._timeouts)
+        reply = LiveReply(
+            call=call,
+            dialect=self._dialect,
+            head=head,
+            clock=self._clock,
+            timeouts=self._timeouts,
+            credential=self._api_key,
+        )
         request = HttpRequest(
             method="POST",
             url=f"{upstream.base_url or self._base_url}{upstream.path}{self._query}",
@@ -68,10 +76,7 @@ class HttpProvider:
             body=orjson.dumps(upstream.body),
             connect_s=self._timeouts.connect_s,
         )
-        try:
-            return await reply.started(self._transport.send(request, reply))
-        except LLMServiceError as error:
-            raise self._scrubbed(error) from None
+        return await reply.started(self._transport.send(request, reply))
 
     async def list_models(self) -> Sequence[ModelInfo]:
         """The provider's catalogue. Raises LLMServiceError."""
@@ -105,19 +110,11 @@ class HttpProvider:
             timer.cancel()
             flow.abort()
         if fetch.status != 200:
-            raise self._scrubbed(self._dialect.error(fetch.status, fetch.headers, body))
+            error = self._dialect.error(fetch.status, fetch.headers, body)
+            error.provider = self.name
+            hide(self._api_key, error)
+            raise error
         return body
-
-    def _scrubbed(self, error: LLMServiceError) -> LLMServiceError:
-        """The error without our credential, should the provider have echoed it, or its end."""
-        error.provider = error.provider or self.name
-        if self._api_key is not None:
-            secret = self._api_key.reveal()
-            for part in (secret, secret[-12:], secret[-8:]):
-                if len(part) >= 8:
-                    error.message = error.message.replace(part, "***")
-            error.args = (error.message,)
-        return error
 
     async def aclose(self) -> None:
         """Abort what runs and close the connections."""
