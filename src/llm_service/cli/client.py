@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import orjson
 
-from llm_service.cli.configuration import print_json
+from llm_service.cli.output import print_json
 
 CONNECT_S: Final = 5
 LONGEST_LINE_BYTES: Final = 16 * 1024 * 1024

@@ -1,18 +1,38 @@
 """``check-config`` and ``config-schema``, and how every command gets its settings."""
 
 import os
+import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import orjson
 
-from llm_service.config import Loaded, SettingsError, json_schema, load_settings, rendered
+from llm_service.cli.output import print_json
+from llm_service.cli.sandbox_mode import NOTHING_TO_SERVE, wants_sandbox
+from llm_service.config import Loaded, Mistake, SettingsError, json_schema, load_settings, rendered
 
 
 def load(config: Path | None, overrides: Mapping[str, str] | None = None) -> Loaded:
     """The settings of this process's file, environment and command line. Raises SettingsError."""
-    return load_settings(path=config, environ=os.environ, cwd=Path.cwd(), overrides=overrides or {})
+    loaded = load_settings(path=config, environ=os.environ, cwd=_working_directory(), overrides=overrides or {})
+    if mistakes := tuple(unusable_authorities(loaded)):
+        raise SettingsError(mistakes)
+    return loaded
+
+
+def unusable_authorities(loaded: Loaded) -> Iterator[Mistake]:
+    """The files of certificate authorities that are named and cannot be used: better said now than as a traceback."""
+    for name, options in loaded.settings.providers.items():
+        if options.ca_file is None:
+            continue
+        try:
+            ssl.create_default_context(cafile=options.ca_file)
+        except OSError as error:
+            what = "holds no certificate in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
+            setting = f"providers.{name}.ca_file"
+            place = loaded.provenance.get(setting, setting)
+            yield Mistake(source=place, line=0, column=0, message=f"{setting} cannot be used: {what}")
 
 
 def complain(error: SettingsError, *, as_json: bool) -> int:
@@ -31,11 +51,17 @@ def check(config: Path | None, *, as_json: bool) -> int:
         loaded = load(config)
     except SettingsError as error:
         return complain(error, as_json=as_json)
+    source = None if loaded.source_path is None else str(loaded.source_path)
+    sandboxed, notes = wants_sandbox(loaded), [*loaded.notes]
+    if not sandboxed and not loaded.settings.providers:
+        notes.append(NOTHING_TO_SERVE)
+    settings = rendered(loaded.settings)
     if as_json:
-        print_json({"ok": True, "source": _source(loaded), "settings": rendered(loaded.settings)})
+        print_json({"ok": True, "source": source, "sandbox": sandboxed, "notes": notes, "settings": settings})
     else:
-        print(f"ok: {_source(loaded) or 'no file; defaults and environment'}")
-        print(orjson.dumps(rendered(loaded.settings), option=orjson.OPT_INDENT_2, default=str).decode())
+        print(f"ok: {source or 'no file; defaults and environment'}")
+        print(orjson.dumps(settings, option=orjson.OPT_INDENT_2, default=str).decode())
+        print("".join(f"note: {note}\n" for note in notes), end="")
     return 0
 
 
@@ -44,10 +70,10 @@ def print_schema() -> None:
     print_json(json_schema())
 
 
-def print_json(value: object) -> None:
-    """A value as indented JSON on standard output."""
-    print(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode())
-
-
-def _source(loaded: Loaded) -> str | None:
-    return None if loaded.source_path is None else str(loaded.source_path)
+def _working_directory() -> Path:
+    """Where relative paths begin. Raises SettingsError when somebody has removed it."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        message = "is gone: start from a folder that is there"
+        raise SettingsError((Mistake(source="working directory", line=0, column=0, message=message),)) from None

@@ -22,6 +22,11 @@ ALWAYS_THERE: Final[Mapping[str, ProviderOptions]] = MappingProxyType(
     }
 )
 
+NOTHING_TO_SERVE: Final = (
+    "No provider is configured. Set OPENROUTER_API_KEY or DEEPSEEK_API_KEY, or name providers in a configuration file; "
+    "or try the service with --sandbox on."
+)
+
 
 def wants_sandbox(loaded: Loaded) -> bool:
     """Never by itself beside a configured provider, a configuration file or another address."""
@@ -31,6 +36,11 @@ def wants_sandbox(loaded: Loaded) -> bool:
     return loaded.source_path is None and not settings.providers and settings.server.on_loopback
 
 
+def upstream_of(options: ProviderOptions, address: str) -> str:
+    """The base URL of the simulated provider that stands in for this one."""
+    return address + PATHS[options.kind or "openai_compatible"]
+
+
 def simulated_providers(address: str, configured: Mapping[str, ProviderOptions]) -> Mapping[str, ProviderOptions]:
     """The known providers, and every configured one by a simulated one of its kind; none learns a credential."""
     nothing: Mapping[str, str] = MappingProxyType({})
@@ -38,7 +48,7 @@ def simulated_providers(address: str, configured: Mapping[str, ProviderOptions])
         name: replace(
             options,
             api_key=Secret("sk-sandbox"),
-            base_url=address + PATHS[options.kind or "openai_compatible"],
+            base_url=upstream_of(options, address),
             headers=nothing,
             query=nothing,
             ca_file=None,

@@ -1,7 +1,6 @@
 """``serve``: one process from its settings to its last response."""
 
 import asyncio
-import errno
 import logging
 import os
 import socket
@@ -13,10 +12,12 @@ from pathlib import Path
 
 import uvloop
 
+from llm_service import __version__
 from llm_service.api import HttpServer, ServerOptions, listen
 from llm_service.bootstrap import Service, build_service
-from llm_service.cli.configuration import complain, load, print_json
-from llm_service.cli.sandbox_mode import simulated_providers, wants_sandbox
+from llm_service.cli.configuration import complain, load
+from llm_service.cli.output import cannot_listen, print_json, refuse
+from llm_service.cli.sandbox_mode import NOTHING_TO_SERVE, simulated_providers, wants_sandbox
 from llm_service.cli.signals import Stop
 from llm_service.config import Loaded, Settings, SettingsError
 from llm_service.observability import LibraryLog, Log, build_access_log, build_log
@@ -32,18 +33,15 @@ def run_service(config: Path | None, overrides: Mapping[str, str], *, as_json: b
         return complain(error, as_json=as_json)
     settings, sandboxed = loaded.settings, wants_sandbox(loaded)
     if not sandboxed and not settings.providers:
-        return _refuse(
-            "No provider is configured. Set OPENROUTER_API_KEY or DEEPSEEK_API_KEY, or name providers in a "
-            "configuration file; or try the service with --sandbox on."
-        )
+        return refuse(NOTHING_TO_SERVE, as_json=as_json)
     with ExitStack() as held:
         try:
             held.enter_context(open_data_dir(data_dir_of(settings.server, sandboxed=sandboxed)))
             listening = held.enter_context(listen(settings.server.host, settings.server.port))
         except DataDirError as error:
-            return _refuse(str(error))
+            return refuse(str(error), as_json=as_json)
         except OSError as error:
-            return _refuse(cannot_listen(settings.server, error))
+            return refuse(cannot_listen(settings.server.host, settings.server.port, error), as_json=as_json)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(serve(loaded, listening, sandboxed=sandboxed, as_json=as_json))
 
@@ -52,16 +50,6 @@ def data_dir_of(server: ServerOptions, *, sandboxed: bool) -> Path:
     """Where the state lies; the sandbox's lies apart."""
     base = server.data_dir or default_data_dir(os.environ)
     return base / "sandbox" if sandboxed else base
-
-
-def cannot_listen(server: ServerOptions, error: OSError) -> str:
-    """What to do when the address is not to be had."""
-    where = f"{server.host}:{server.port}"
-    if isinstance(error, PermissionError):
-        return f"No permission to listen on {where}: choose a port above 1023 with --port."
-    if error.errno == errno.EADDRINUSE:
-        return f"{where} is in use: stop what listens there, or choose another port with --port."
-    return f"Cannot listen on {where}: {error.strerror or error}."
 
 
 async def serve(loaded: Loaded, listening: socket.socket, *, sandboxed: bool, as_json: bool) -> int:
@@ -77,7 +65,11 @@ async def serve(loaded: Loaded, listening: socket.socket, *, sandboxed: bool, as
             settings = replace(settings, providers=simulated_providers(await sandbox.start(), settings.providers))
         access_log = build_access_log(settings.observability, log=log, clock=clock)
         service = build_service(settings, log=log, listening=[access_log], sandbox=sandboxed, clock=clock)
-        announce(settings, listening, sandboxed=sandboxed, as_json=as_json)
+        address = address_of(listening)
+        announce(address, settings, sandboxed=sandboxed, as_json=as_json)
+        log.info(
+            "serving", address=address, version=__version__, sandbox=sandboxed, providers=sorted(service.providers)
+        )
         for note in loaded.notes:
             log.warning("configuration", note=note)
         settle_memory()
@@ -107,10 +99,14 @@ async def serve_until(
     log.info("stopped")
 
 
-def announce(settings: Settings, listening: socket.socket, *, sandboxed: bool, as_json: bool) -> None:
-    """Say on standard output where the service is and what it talks to."""
+def address_of(listening: socket.socket) -> str:
+    """Where the service can be asked."""
     host, port = listening.getsockname()[:2]
-    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def announce(address: str, settings: Settings, *, sandboxed: bool, as_json: bool) -> None:
+    """Say on standard output where the service is and what it talks to."""
     if as_json:
         print_json({"address": address, "sandbox": sandboxed, "providers": sorted(settings.providers)})
     else:
@@ -127,8 +123,3 @@ def banner(address: str, settings: Settings, *, sandboxed: bool) -> str:
             "For real ones set OPENROUTER_API_KEY or DEEPSEEK_API_KEY, or write a configuration file.",
         ]
     return "\n".join(lines)
-
-
-def _refuse(message: str) -> int:
-    print(message, file=sys.stderr)
-    return 2

@@ -20,7 +20,7 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "DEEPSEEK_BASE_URL": ("providers", "deepseek", "base_url"),
 }
 
-_NOT_SETTINGS = re.compile(r"LLM_SERVICE_(?:CONFIG|VENV_DIR|TEST_.*)")
+_NOT_SETTINGS = re.compile(r"LLM_SERVICE_(?:CONFIG|KEY|VENV_DIR|TEST_.*)")  # KEY: what the client commands present
 # What Kubernetes sets in every pod beside a Service named llm-service: its own contract names ...
 _KUBERNETES = re.compile(r"LLM_SERVICE_(?:SERVICE_.*|PORT|PORT_.*)")
 # ... and, beside one named llm-service-<something>, that one's: told from a misspelt setting by form and value.
