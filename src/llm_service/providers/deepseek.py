@@ -13,7 +13,7 @@ from llm_service.providers.base import Account, UpstreamCall, UpstreamRequest
 from llm_service.providers.catalog import Server
 from llm_service.providers.deepseek_messages import translated
 from llm_service.providers.deepseek_policy import refuse_what_it_lacks
-from llm_service.providers.failures import FILTERED, NO_MODEL, Rules
+from llm_service.providers.failures import FILTERED, NO_MODEL, NO_MONEY, Rules
 from llm_service.providers.openai_compatible import PATHS, Now, OpenAICompatible
 
 SERVER: Final = Server(
@@ -43,6 +43,7 @@ class DeepSeek(OpenAICompatible):
         texts=(
             (re.compile(r"The supported API model names are"), NO_MODEL),
             (re.compile(r"Content Exists Risk"), FILTERED),
+            (re.compile(r"Insufficient Balance"), NO_MONEY),
         )
     )
     account_paths = ("/user/balance",)

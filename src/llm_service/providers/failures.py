@@ -123,7 +123,11 @@ STATUSES: Final[Mapping[int, Verdict]] = MappingProxyType(
 
 TEXTS: Final[tuple[tuple[re.Pattern[str], Verdict], ...]] = (
     (
-        re.compile(r"maximum context length|context (?:size|window)|context length|prompt is too long", re.IGNORECASE),
+        re.compile(
+            r"maximum context length|context (?:size|window)|context length|prompt is too long"
+            r"|max_new_tokens must not exceed",
+            re.IGNORECASE,
+        ),
         TOO_LONG,
     ),
 )
@@ -168,7 +172,9 @@ def verdict(complaint: Complaint, rules: Rules = PLAIN) -> Verdict:
 
 def _by_class(complaint: Complaint) -> Verdict:
     if not complaint.status:
-        return next((WORDS[word] for word in complaint.words if word in WORDS), FAILED)
+        meant = [WORDS[word] for word in complaint.words if word in WORDS]
+        exact = (one for one in meant if one is not REFUSED)  # DeepSeek has this one code for almost everything
+        return next(exact, REFUSED if meant else FAILED)
     if complaint.status >= 500:
         return FAILED
     if complaint.status >= 400:

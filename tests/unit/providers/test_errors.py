@@ -5,11 +5,13 @@ from typing import Any
 import orjson
 import pytest
 
-from llm_service.domain import LLMServiceError
+from llm_service.domain import LLMServiceError, UpstreamNoBalance
 from llm_service.providers import ProviderOptions, dialect_for
 from llm_service.providers.complaints import Complaint, clean, complaint, complaint_of, inner_message
+from llm_service.providers.failures import verdict
 from llm_service.providers.hints import MAX_WAIT_S, retry_after_s
 from tests.support.clock import ManualClock
+from tests.support.transcripts import a_call
 
 NOW_S = 1_795_393_000.0
 
@@ -153,6 +155,32 @@ def test_word_says_more_than_the_status() -> None:
     quota = error(429, {"error": {"message": "no", "type": "insufficient_quota"}})
     assert (quota.code, quota.retryable) == ("upstream_no_balance", False)
     assert error(400, {"error": {"code": "context_length_exceeded"}}).code == "context_length_exceeded"
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("authentication_error", "upstream_auth_failed"),
+        ("rate_limit_error", "upstream_rate_limited"),
+        ("invalid_request_error", "invalid_value"),
+        ("unheard_of", "invalid_value"),
+    ],
+)
+def test_exact_word_goes_before_the_common_one_where_no_status_tells(kind: str, code: str) -> None:
+    told = complaint({"error": {"message": "no", "type": kind, "code": "invalid_request_error"}})
+    assert verdict(told).error.code == code
+
+
+def test_prompt_too_long_for_together_is_a_403_with_a_text() -> None:
+    told = {"error": {"message": "Input and max_new_tokens must not exceed 8193 tokens."}}
+    assert error(403, told).code == "context_length_exceeded"
+
+
+def test_deepseeks_empty_account_is_known_by_its_text_where_no_status_tells() -> None:
+    told = b'{"error": {"message": "Insufficient Balance", "code": "invalid_request_error"}}'
+    dialect = dialect_for("deepseek", ProviderOptions(kind="deepseek"), ManualClock())
+    with pytest.raises(UpstreamNoBalance):
+        dialect.answer(told, a_call())
 
 
 @pytest.mark.parametrize("text", ["The model `x` does not exist", "model 'x' not found", "No endpoints found for x"])
