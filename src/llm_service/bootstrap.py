@@ -27,7 +27,9 @@ from llm_service.transport import AiohttpTransport
 
 STAINLESS = tuple(
     f"x-stainless-{name}"
-    for name in "arch async helper-method lang os package-version read-timeout retry-count runtime runtime-version".split()
+    for name in (
+        "arch async helper-method lang os package-version read-timeout retry-count runtime runtime-version".split()
+    )
 )
 """What OpenAI's clients send about themselves, also from browsers."""
 EXPOSED_HEADERS = (

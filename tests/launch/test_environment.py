@@ -117,12 +117,12 @@ def test_serve_works_from_another_directory_by_a_link(ready: Copy, tmp_path: Pat
     link.symlink_to(ready.path / "serve")
     said = ready.run("./gateway", cwd=tmp_path).said
     assert said["cwd"] == str(tmp_path)
-    assert said["env"]["LLM_SERVICE_SERVER__DATA_DIR"] == str(ready.path / "data")
+    assert said["env"]["STATE_DIRECTORY"] == str(ready.path / "data")
 
 
 def test_a_data_dir_that_the_user_names_stays(ready: Copy) -> None:
-    said = ready.run("./serve", LLM_SERVICE_SERVER__DATA_DIR="/elsewhere").said
-    assert said["env"]["LLM_SERVICE_SERVER__DATA_DIR"] == "/elsewhere"
+    said = ready.run("./serve", STATE_DIRECTORY="/elsewhere").said
+    assert said["env"]["STATE_DIRECTORY"] == "/elsewhere"
 
 
 def test_modules_of_the_callers_directory_and_path_are_not_imported(ready: Copy, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_two_first_starts_at_once_make_one_environment(fresh: Copy) -> None:
 def test_a_moved_checkout_makes_its_environment_again(fresh: Copy, tmp_path: Path) -> None:
     fresh.run("./serve")
     moved = Copy(fresh.path.rename(tmp_path / "moved"), fresh.home)
-    assert moved.run("./serve").said["env"]["LLM_SERVICE_SERVER__DATA_DIR"] == str(tmp_path / "moved" / "data")
+    assert moved.run("./serve").said["env"]["STATE_DIRECTORY"] == str(tmp_path / "moved" / "data")
 
 
 def test_a_checkout_that_cannot_be_written_says_what_to_do(fresh: Copy) -> None:

@@ -25,7 +25,10 @@ class ServerOptions:
     port: Annotated[int, Bounds(at_least=0, at_most=65535), Doc("Port to listen on; 0 takes a free one.")] = 8080
     data_dir: Annotated[
         Path | None,
-        Doc("Folder for what the service keeps. Unset: `$XDG_STATE_HOME/llm-service` or `~/.local/state/llm-service`."),
+        Doc(
+            "Folder for what the service keeps. Unset: `$STATE_DIRECTORY`, `$XDG_STATE_HOME/llm-service` or "
+            "`~/.local/state/llm-service`."
+        ),
     ] = None
     max_body_bytes: Annotated[
         int,

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from llm_service import __version__
+
 app = typer.Typer(
     name="llm-service",
     help="A self-hosted gateway for large language models.",
@@ -26,7 +28,20 @@ DEFAULT_ADDRESS = "http://127.0.0.1:8080"
 
 def main() -> None:
     """Run the command that the arguments name."""
-    app()
+    app(prog_name="llm-service")
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"llm-service {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say it.")] = False,
+) -> None:
+    """A self-hosted gateway for large language models."""
 
 
 @app.command()

@@ -51,10 +51,14 @@ class DataDir:
 
 
 def default_data_dir(environ: Mapping[str, str]) -> Path:
-    """`$XDG_STATE_HOME/llm-service`, else `~/.local/state/llm-service` (XDG Base Directory Specification 0.8).
+    """`$STATE_DIRECTORY` (which systemd and `./serve` set), else `$XDG_STATE_HOME/llm-service`, else
+    `~/.local/state/llm-service` (systemd.exec; XDG Base Directory Specification 0.8).
 
     Raises DataDirError when there is no home directory.
     """
+    given = environ.get("STATE_DIRECTORY", "").partition(":")[0]  # systemd joins several by colons
+    if given.startswith("/"):
+        return Path(given)
     state = environ.get("XDG_STATE_HOME", "")
     if state.startswith("/"):  # a relative one is to be ignored, the specification says
         return Path(state, "llm-service")

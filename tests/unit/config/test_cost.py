@@ -3,7 +3,10 @@
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+from ruamel.yaml import YAML
 
 from tests.unit.config.conftest import Configured
 from tests.unit.config.test_file import WHOLE
@@ -26,11 +29,17 @@ def test_the_yaml_reader_is_not_imported_without_a_file(tmp_path: Path) -> None:
     assert done.stdout == "False\n"
 
 
-def test_a_small_file_is_loaded_within_20_ms(configured: Configured) -> None:
-    configured.load(WHOLE)  # imports the reader
-    durations_s = []
-    for _ in range(10):
-        started = time.perf_counter()
-        configured.load(WHOLE)
-        durations_s.append(time.perf_counter() - started)
-    assert min(durations_s) < 0.020
+def test_loading_a_file_costs_little_beside_parsing_it(configured: Configured) -> None:
+    """Some 4 ms on an idle machine, most of it the parser's; on a busy one only the ratio says something."""
+    parser = YAML(typ="safe", pure=True)
+    parsing_s, loading_s = [], []
+    for _ in range(15):
+        parsing_s.append(seconds(lambda: list(parser.parse(WHOLE))))
+        loading_s.append(seconds(lambda: configured.load(WHOLE)))
+    assert min(loading_s) < 4 * min(parsing_s)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began

@@ -251,6 +251,9 @@ def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
+        ({"STATE_DIRECTORY": "/srv/state", "XDG_STATE_HOME": "/var/state", "HOME": "/home/ada"}, "/srv/state"),
+        ({"STATE_DIRECTORY": "/srv/one:/srv/two", "HOME": "/home/ada"}, "/srv/one"),
+        ({"STATE_DIRECTORY": "", "XDG_STATE_HOME": "/var/state"}, "/var/state/llm-service"),
         ({"XDG_STATE_HOME": "/var/state", "HOME": "/home/ada"}, "/var/state/llm-service"),
         ({"HOME": "/home/ada"}, "/home/ada/.local/state/llm-service"),
         ({"XDG_STATE_HOME": "", "HOME": "/home/ada"}, "/home/ada/.local/state/llm-service"),

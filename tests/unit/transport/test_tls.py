@@ -20,7 +20,20 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an authority (ca.pem) and a server's certificate for localhost (server.pem, server.key)."""
     folder = tmp_path_factory.mktemp("tls")
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-    made_by = ["openssl", "req", "-x509", *key, "-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.pem"]
+    made_by = [
+        "openssl",
+        "req",
+        "-x509",
+        *key,
+        "-subj",
+        "/CN=test authority",
+        "-addext",
+        "keyUsage=critical,keyCertSign",
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.pem",
+    ]
     subprocess.run(made_by, cwd=folder, check=True, capture_output=True)
     signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "subjectAltName=DNS:localhost"]
     server = ["openssl", "req", "-x509", *key, "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.pem"]
