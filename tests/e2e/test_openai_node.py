@@ -14,7 +14,7 @@ import pytest
 
 from llm_service.sandbox import Sandbox
 from tests.support.rest import ask, chat_body
-from tests.support.service import Running
+from tests.support.service import CREDENTIAL, Running
 from tests.support.waiting import until_answered
 
 SCRIPTS = Path(__file__).parents[1] / "clients" / "node"
@@ -60,8 +60,8 @@ async def direct(sandbox: Sandbox, model: str, **other: Any) -> Any:
     """The provider's own whole answer, without the gateway."""
     provider, _, upstream_model = model.partition("/")
     body = chat_body(upstream_model, **other)
-    key = "Bearer sk-test-provider-credential"
-    return (await ask(sandbox.address, "POST", f"{PATHS[provider]}/chat/completions", body, Authorization=key)).json()
+    path = f"{PATHS[provider]}/chat/completions"
+    return (await ask(sandbox.address, "POST", path, body, Authorization=f"Bearer {CREDENTIAL}")).json()
 
 
 async def test_whole_and_streamed_answers_are_the_providers(gateway: Running, sandbox: Sandbox) -> None:
@@ -94,8 +94,8 @@ def called(functions: list[dict[str, str]]) -> list[tuple[str, str]]:
 async def test_embeddings_and_models_work(gateway: Running, sandbox: Sandbox) -> None:
     told = await told_by("others.mjs", gateway.address, "plain/text-embedding-3-small")
     body = orjson.dumps({"model": "text-embedding-3-small", "input": ["a", "b"], "encoding_format": "float"})
-    path, key = f"{PATHS['plain']}/embeddings", "Bearer sk-test-provider-credential"
-    original = (await ask(sandbox.address, "POST", path, body, Authorization=key)).json()["data"]
+    path = f"{PATHS['plain']}/embeddings"
+    original = (await ask(sandbox.address, "POST", path, body, Authorization=f"Bearer {CREDENTIAL}")).json()["data"]
     assert [row["index"] for row in told["embeddings"]] == [0, 1]
     for row, own in zip(told["embeddings"], original, strict=True):
         assert row["embedding"] == pytest.approx(own["embedding"], abs=1e-6)

@@ -10,7 +10,7 @@ import pytest
 
 from llm_service.sandbox import Sandbox
 from tests.support.rest import Answer, ask, chat_body, connected, events_of
-from tests.support.service import Running
+from tests.support.service import CREDENTIAL, Running
 from tests.support.waiting import until, until_answered
 
 PATH = "/v1/chat/completions"
@@ -251,4 +251,4 @@ async def test_the_log_has_one_line_for_each_request_and_no_content(gateway: Run
     assert [line["status"] for line in lines] == ["ok", "ok", "error"]
     assert len({line["request_id"] for line in lines}) == 3
     assert "France" not in repr(gateway.log.lines)
-    assert "sk-test-provider-credential" not in repr(gateway.log.lines)
+    assert CREDENTIAL not in repr(gateway.log.lines)

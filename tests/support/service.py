@@ -12,6 +12,10 @@ from llm_service.domain import Secret
 from llm_service.providers import ProviderOptions, TimeoutOptions
 
 
+CREDENTIAL = "sk-test-4b7e20d9f1c86a35"
+"""The gateway's own key at the simulated providers: it may be seen nowhere."""
+
+
 class LogLines:
     """A log that keeps its lines."""
 
@@ -64,7 +68,7 @@ async def running(settings: Settings, *, sandbox: bool = False) -> AsyncIterator
 
 def simulated(address: str, **timeouts: float) -> Mapping[str, ProviderOptions]:
     """Providers that talk to a sandbox."""
-    shared = {"api_key": Secret("sk-test-provider-credential"), "timeouts": TimeoutOptions(**timeouts)}
+    shared = {"api_key": Secret(CREDENTIAL), "timeouts": TimeoutOptions(**timeouts)}
     return {
         "openrouter": ProviderOptions(kind="openrouter", base_url=f"{address}/openrouter/api/v1", **shared),
         "deepseek": ProviderOptions(kind="deepseek", base_url=f"{address}/deepseek", **shared),
