@@ -1,5 +1,6 @@
 """Every error of the tables goes out with its status and body, in every place where an error can stand."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,8 +32,7 @@ async def test_error_of_the_table(ask: Ask, path: str, name: str, case: ErrorCas
         assert received.headers[header]
     if not isinstance(case.body, str):
         assert received.json() is not None
-        assert b"{model}" not in received.body
-        assert b"_ms}" not in received.body
+        assert not re.search(rb"\{\w+\}", received.body)
 
 
 @pytest.mark.parametrize(

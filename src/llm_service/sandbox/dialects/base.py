@@ -223,10 +223,18 @@ class Dialect:
             "hint": "sk-test***test",
             "path": call.request.path,
             "method": call.request.method,
+            "index": 0,
+            "call_id": "call-a",
+            "id": "gen-0",
+            **_CONTEXT,
             "minute_ms": str(now_ms - now_ms % _MINUTE_MS + _MINUTE_MS),
             "day_ms": str(now_ms - now_ms % (24 * 60 * _MINUTE_MS) + 24 * 60 * _MINUTE_MS),
             **refusal.values,
         }
+
+
+_CONTEXT: Final = {"context": 8192, "asked": 9000, "input": 8000, "output": 1000}
+"""Figures of an error that is only scripted."""
 
 
 def _hint(key: str) -> str:
