@@ -3,7 +3,6 @@
 import re
 import signal
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +15,7 @@ import pytest
 
 from llm_service.sandbox import Sandbox
 from tests.support.evidence import Evidence
-from tests.support.process import Place, Serving, child, place, run, serving
+from tests.support.process import Place, Serving, after, child, place, run, serving
 from tests.support.rest import Answer, ask, chat_body
 
 CHAT = "/v1/chat/completions"
@@ -180,9 +179,7 @@ FROM_ELSEWHERE = {
 async def test_without_a_key_only_this_machine_may_ask(simulated: Serving, headers: dict[str, str]) -> None:
     answer = await ask_chat(simulated, **headers)
     assert (answer.status, answer.json()["error"]["code"]) == (403, "not_local")
-    assert any(
-        named in answer.json()["error"]["message"] for named in ("auth.admin_key", "allowed_origins", "Content-")
-    )
+    assert re.search(r"auth\.admin_key|server\.allowed_origins|Content-Type", answer.json()["error"]["message"])
 
 
 async def test_a_wrong_key_is_refused_even_where_none_is_needed(simulated: Serving) -> None:
@@ -226,11 +223,6 @@ def test_an_idle_process_is_small(tmp_path: Path, mode: str, evidence: Evidence)
     print(f"idle, {mode}: {memory_mb:.1f} MB")
     evidence.record(f"idle-memory-{mode}", title="Idle memory", figures={"resident_mb": round(memory_mb, 1)})
     assert memory_mb < 80
-
-
-def after(code: str) -> tuple[str, ...]:
-    """A launcher that does something to its own process, and becomes the program."""
-    return (sys.executable, "-c", f"import os, sys; {code}; os.execv(sys.argv[1], sys.argv[1:])")
 
 
 def started(where: Place) -> float:

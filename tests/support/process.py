@@ -17,6 +17,7 @@ import orjson
 
 SOURCE = Path(__file__).parents[2] / "src"
 PROGRAM = (sys.executable, "-P", "-m", "llm_service")
+OWNING_ITS_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)"  # so that Ctrl-C is a signal
 STARTED_WITHIN_S = 30.0
 ENDED_WITHIN_S = 30.0
 
@@ -136,6 +137,11 @@ class Place:
         return (*self.launcher, *PROGRAM, *arguments)
 
 
+def after(code: str) -> tuple[str, ...]:
+    """A launcher that does something to its own process, and becomes the program."""
+    return (sys.executable, "-c", f"import os, sys; {code}; os.execv(sys.argv[1], sys.argv[1:])")
+
+
 def place(folder: Path, **variables: str) -> Place:
     return Place(folder, variables)
 
@@ -197,7 +203,7 @@ def on_terminal(where: Place, *arguments: str) -> Iterator[tuple[Child, Callable
     """The program on a terminal of its own, which shows all that it says, and how to type there."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        where.command(*arguments),
+        (*after(OWNING_ITS_TERMINAL), *where.command(*arguments)),
         env=where.environment,
         cwd=where.folder,
         stdin=theirs,
