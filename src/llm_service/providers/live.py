@@ -205,7 +205,8 @@ class LiveReply(Reply):
         try:
             for data, kind in server_events:
                 if data == b"[DONE]":
-                    self._deliver(reader, batch)
+                    complete, batch = batch, []
+                    self._deliver(reader, complete)
                     self._finish(reader, done=True)
                     return
                 batch += reader.read(data, kind)

@@ -272,6 +272,15 @@ async def test_a_break_after_the_finish_reason_is_an_end() -> None:
     assert kept.outcome.status == "ok"
 
 
+async def test_done_without_a_finish_reason_doubles_nothing_that_came_in_the_same_read() -> None:
+    upstream = Upstream()
+    kept = await upstream.begin()
+    upstream.say(chunk("lo") + DONE)
+    assert kept.text == "Hello"
+    assert isinstance(kept.error, StreamInterrupted)
+    assert [event.seq for event in kept.events] == [1, 2, 3]
+
+
 @pytest.mark.parametrize("broken", [b"data: {\n\n", b"data: nonsense\n\n", b"data: 7\n\n"])
 async def test_what_is_no_chunk_ends_the_stream_with_an_error(broken: bytes) -> None:
     upstream = Upstream()
