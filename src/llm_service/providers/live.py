@@ -202,18 +202,17 @@ class LiveReply(Reply):
 
     def _read(self, reader: ChunkReader, server_events: Sequence[ServerEvent]) -> None:
         batch: list[Event] = []
+        done = False
         try:
             for data, kind in server_events:
                 if data == b"[DONE]":
-                    complete, batch = batch, []
-                    self._deliver(reader, complete)
-                    self._finish(reader, done=True)
-                    return
+                    done = True
+                    break
                 batch += reader.read(data, kind)
-        except LLMServiceError:
+        finally:
             self._deliver(reader, batch)
-            raise
-        self._deliver(reader, batch)
+        if done:
+            self._finish(reader, done=True)
 
     def _deliver(self, reader: ChunkReader, batch: list[Event]) -> None:
         if not batch:
