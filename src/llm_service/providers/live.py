@@ -42,13 +42,14 @@ class LiveReply(Reply):
     """Receiver of one upstream call and the reply that becomes of it.
 
     ``started`` returns when the first content (or the whole answer) is there, and raises what went wrong before
-    that. Events that come before a sink is attached are kept; beyond a few hundred the upstream is paused. Whether
-    the body is a stream is seen from its first bytes, whatever its content type says.
+    that. Events that come before a sink is attached are kept; beyond a few hundred the upstream is paused, and the
+    answer counts as begun though no content came. Whether the body is a stream is seen from its first bytes, whatever
+    its content type says.
     """
 
     __slots__ = (
         "_body", "_body_bytes", "_call", "_clock", "_closing", "_credential", "_deadlines", "_dialect", "_flow",
-        "_http", "_seq", "_sink", "_started", "_stream", "_unread", "head", "outcome", "whole",
+        "_has_content", "_http", "_seq", "_sink", "_started", "_stream", "_unread", "head", "outcome", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -78,6 +79,7 @@ class LiveReply(Reply):
         self._stream: tuple[SseDecoder, ChunkReader] | None = None
         self._unread: list[Event] = []
         self._seq = 0
+        self._has_content = False
         self._closing: TimerHandle | None = None
 
     # -- the reader's side
@@ -218,14 +220,17 @@ class LiveReply(Reply):
         if not batch:
             return
         self._seq = batch[-1].seq
+        if not self._has_content and reader.has_content:
+            self._has_content = True
+            self._deadlines.content_began()
         if self._sink is not None:
             self._sink.write(batch)
             return
         self._unread += batch
-        if len(self._unread) > MAX_UNREAD_EVENTS:
+        crowded = len(self._unread) > MAX_UNREAD_EVENTS
+        if crowded:
             self.pause()
-        if reader.has_content and not self._started.done():
-            self._deadlines.content_began()
+        if (self._has_content or crowded) and not self._started.done():
             self._started.set_result(None)
 
     def _finish(self, reader: ChunkReader, *, done: bool) -> None:

@@ -330,6 +330,31 @@ async def test_what_nobody_reads_is_bounded() -> None:
     assert (len(kept.events), upstream.flow.done) == (MAX_UNREAD_EVENTS + 1, ["pause", "resume"])
 
 
+async def test_hundreds_of_chunks_without_content_begin_a_stream_that_goes_on() -> None:
+    upstream = Upstream()
+    await upstream.head()
+    upstream.say(*[chunk("")] * (MAX_UNREAD_EVENTS + 1))
+    await upstream.started
+    kept = Kept()
+    upstream.reply.attach(kept)
+    upstream.clock.advance(9)
+    upstream.say(chunk("Hel"))
+    upstream.clock.advance(4)
+    assert (kept.text, kept.outcome, upstream.flow.done) == ("Hel", None, ["pause", "resume"])
+
+
+async def test_a_begun_stream_still_owes_its_first_content_in_time() -> None:
+    upstream = Upstream()
+    await upstream.head()
+    upstream.say(*[chunk("")] * (MAX_UNREAD_EVENTS + 1))
+    await upstream.started
+    kept = Kept()
+    upstream.reply.attach(kept)
+    upstream.clock.advance(10.1)
+    assert isinstance(kept.error, UpstreamTimeout)
+    assert "first_chunk_s" in kept.error.message
+
+
 async def test_a_whole_answer_is_kept_verbatim() -> None:
     upstream = Upstream(stream=False)
     await upstream.head()
