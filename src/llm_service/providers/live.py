@@ -196,9 +196,11 @@ class LiveReply(Reply):
     def _look_for_a_stream(self) -> None:
         body = b"".join(self._body)
         start = body.lstrip()
-        if not start or start.startswith(_WHOLE_STARTS):
+        if start.startswith(_WHOLE_STARTS):
             return
         self._body.clear()
+        if not start:  # blank lines while the provider thinks; however many, they say nothing of the form
+            return
         decoder, reader = self._stream = SseDecoder(), self._dialect.reader(self._call)
         self._read(reader, decoder.feed(body))
 

@@ -330,6 +330,14 @@ async def test_what_nobody_reads_is_bounded() -> None:
     assert (len(kept.events), upstream.flow.done) == (MAX_UNREAD_EVENTS + 1, ["pause", "resume"])
 
 
+async def test_a_stream_is_known_as_one_however_many_blank_lines_come_first() -> None:
+    upstream = Upstream()
+    await upstream.head()
+    upstream.say(*[b"\n"] * 1000)
+    kept = await upstream.begin()
+    assert kept.text == "Hel"
+
+
 async def test_hundreds_of_chunks_without_content_begin_a_stream_that_goes_on() -> None:
     upstream = Upstream()
     await upstream.head()
