@@ -11,7 +11,6 @@ from llm_service.config import Settings
 from llm_service.domain import Secret
 from llm_service.providers import ProviderOptions, TimeoutOptions
 
-
 CREDENTIAL = "sk-test-4b7e20d9f1c86a35"
 """The gateway's own key at the simulated providers: it may be seen nowhere."""
 
