@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import orjson
@@ -10,6 +10,7 @@ import orjson
 from llm_service import __version__
 from llm_service.domain import (
     Head,
+    InvalidValue,
     LLMServiceError,
     ModelInfo,
     Reply,
@@ -73,7 +74,7 @@ class HttpProvider:
             method="POST",
             url=f"{upstream.base_url or self._base_url}{upstream.path}{self._query}",
             headers={**self._post_headers, **upstream.headers} if upstream.headers else self._post_headers,
-            body=orjson.dumps(upstream.body),
+            body=_encoded(upstream.body),
             connect_s=self._timeouts.connect_s,
         )
         return await reply.started(self._transport.send(request, reply))
@@ -119,6 +120,14 @@ class HttpProvider:
     async def aclose(self) -> None:
         """Abort what runs and close the connections."""
         await self._transport.aclose()
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    """The body as JSON. Raises InvalidValue for one that could be read and is nested too deeply to be written."""
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        raise InvalidValue("The body is nested too deeply: 250 levels are passed on.") from None
 
 
 class _Fetch:
