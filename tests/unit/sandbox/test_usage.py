@@ -113,6 +113,12 @@ async def test_openrouter_cost_is_exact(ask: Ask) -> None:
     assert b'"upstream_inference_completions_cost":0.0000042}' in received.body
 
 
+async def test_cached_tokens_have_their_own_price(ask: Ask) -> None:
+    usage = (await ask(post(OPENROUTER, chat("sandbox/cached-1000", "x" * 8000, max_tokens=10)))).json()["usage"]
+    assert usage["prompt_tokens"] == 2007
+    assert usage["cost"] == 0.001127  # 1007 x 1 + 1000 x 0.1 + 10 x 2 USD per million
+
+
 async def test_tiny_costs_have_an_exponent(ask: Ask) -> None:
     received = await ask(post(OPENROUTER, chat("meta-llama/llama-3.3-70b-instruct", "x", max_tokens=1)))
     assert b'"upstream_inference_completions_cost":3.2e-7}' in received.body
