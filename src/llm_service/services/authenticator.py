@@ -1,15 +1,16 @@
 """Who may come in: the admin key, or a request from this machine that needs none."""
 
 import hmac
+import re
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
 
 from llm_service.domain import Caller, Credentials, InvalidApiKey, NotLocal, Secret
 
 LOCAL_KEY: Final = "local"
 LOCAL: Final = Caller(key_id="local", scopes=frozenset({"inference", "read", "admin"}))
 ADMIN: Final = Caller(key_id="admin", scopes=frozenset({"inference", "read", "admin"}))
+_HOST: Final = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+))(?::[0-9]{0,5})?", re.ASCII)
 
 
 class Authenticator:
@@ -61,8 +62,8 @@ class Authenticator:
             raise NotLocal("Without a key a POST must have 'Content-Type: application/json'.")
 
     def _own_origin(self, credentials: Credentials) -> bool:
-        origin = credentials.origin or ""
-        return origin in self._allowed_origins or urlsplit(origin).netloc == credentials.host
+        own = (f"http://{credentials.host}", f"https://{credentials.host}")
+        return credentials.origin in self._allowed_origins or credentials.origin in own
 
 
 def _encoded(key: str) -> bytes:
@@ -70,10 +71,9 @@ def _encoded(key: str) -> bytes:
 
 
 def _host_of(host: str) -> str:
-    """The Host header without its port and brackets."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.rpartition(":")[0] if ":" in host else host
+    """The Host header without its port and brackets; empty where it is none."""
+    read = _HOST.fullmatch(host)
+    return "" if read is None else read[1] or read[2]
 
 
 def _is_loopback(address: str | None) -> bool:
