@@ -57,7 +57,7 @@ class ToolCalls:
         try:
             call = self._by_upstream_index[fragment["index"]]
             function = fragment["function"]
-            if len(fragment) != 2 or len(function) != 1 or call.index != fragment["index"] or not call.named:
+            if len(fragment) != 2 or len(function) != 1 or call.index != fragment["index"]:
                 return False
             call.has_arguments = call.has_arguments or bool(function["arguments"].strip())
         except (KeyError, TypeError, AttributeError):

@@ -118,10 +118,12 @@ def test_content_on_the_finish_chunk_goes_out_at_once() -> None:
     assert finish.chunk["choices"] == [{"index": 0, "delta": {}, "finish_reason": "length"}]
 
 
-def test_finish_stands_though_a_later_chunk_says_null_again() -> None:
+@pytest.mark.parametrize("later", [None, "stop", "length"])
+def test_first_finish_stands_whatever_a_later_chunk_says(later: str | None) -> None:
     reader = a_reader()
-    reader.read(a_chunk({"content": "a"}, "stop"))
-    assert list(reader.read(a_chunk({"content": ""}))) == []
+    for data in (a_chunk({"content": "a"}), a_chunk({"content": "b"}), a_chunk({}, "stop")):
+        reader.read(data)
+    assert list(reader.read(a_chunk({"content": ""}, later))) == []
     assert reader.close(done=True)[1].finish_reason == "stop"
 
 
@@ -153,6 +155,17 @@ def test_usage_chunk_in_good_form_keeps_its_bytes() -> None:
     assert reader.close(done=True)[0][1].raw == data
 
 
+def test_last_usage_holds_wherever_the_earlier_one_was() -> None:
+    reader = a_reader()
+    first = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    reader.read(json.dumps({**ENVELOPE, "choices": [], "usage": first}).encode())
+    reader.read(a_chunk({}, "stop", usage={**first, "prompt_tokens": 5, "total_tokens": 7}))
+    (_, usage), outcome = reader.close(done=True)
+    assert json.loads(usage.raw)["usage"]["prompt_tokens"] == 5
+    assert outcome.usage is not None
+    assert outcome.usage.input_tokens == 5
+
+
 @pytest.mark.parametrize(
     ("word", "reason"),
     [
@@ -166,7 +179,7 @@ def test_finish_word_becomes_one_that_clients_know_and_is_kept_beside(word: str,
     reader.read(a_chunk({}, word))
     (finish,), outcome = reader.close(done=True)
     assert outcome.finish_reason == finish.chunk["choices"][0]["finish_reason"] == reason
-    assert finish.chunk["choices"][0].get("native_finish_reason", word) == word
+    assert finish.chunk["choices"][0].get("native_finish_reason") == (None if word == reason else word)
 
 
 @pytest.mark.parametrize(("word", "reason"), [("stop", "tool_calls"), ("length", "length"), ("content_filter",) * 2])
@@ -198,6 +211,13 @@ def test_error_before_the_finish_is_raised_and_after_it_is_kept_for_the_log() ->
     assert list(reader.read(error)) == []
     assert reader.late_error is not None
     assert reader.close(done=False)[1].status == "ok"
+
+
+def test_error_on_an_otherwise_good_chunk_is_an_error() -> None:
+    reader = a_reader()
+    reader.read(a_chunk({"content": "a"}))
+    with pytest.raises(UpstreamError):
+        reader.read(a_chunk({"content": ""}, error={"message": "no", "code": 502}))
 
 
 def test_error_after_the_finish_of_one_of_two_choices_is_raised() -> None:
@@ -241,11 +261,12 @@ def test_choice_without_finish_is_forgiven_after_done_alone() -> None:
     assert [choice["finish_reason"] for choice in finish.chunk["choices"]] == ["length", "stop"]
 
 
-def test_id_date_and_model_are_those_of_the_first_chunk_throughout() -> None:
+@pytest.mark.parametrize("other", [{"id": ""}, {"id": "c2"}, {"created": 1790000009}, {"model": ""}, {"object": "x"}])
+def test_id_object_date_and_model_are_those_of_the_first_chunk_throughout(other: dict[str, Any]) -> None:
     reader = a_reader()
     reader.read(a_chunk({"content": "a"}))
-    (event,) = reader.read(a_chunk({"content": "b"}, id="", created=1790000009, model="other"))
-    assert event.chunk == {**json.loads(a_chunk({"content": "b"})), **ENVELOPE}
+    (event,) = reader.read(a_chunk({"content": "b"}, **other))
+    assert json.loads(event.raw) == {**json.loads(a_chunk({"content": "b"})), **ENVELOPE}
 
 
 def test_missing_id_date_and_model_are_made_up_the_same_way_throughout() -> None:
