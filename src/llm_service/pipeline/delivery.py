@@ -23,7 +23,9 @@ class WatchedReply(Reply):
     def attach(self, sink: Sink, after: int = 0) -> Subscription:
         """Send the events after number ``after`` to the sink, from now on."""
         delivery = Delivery(self._reply, self._exchange, sink, self._tasks)
-        delivery.subscription = self._reply.attach(delivery, after)
+        subscription = self._reply.attach(delivery, after)
+        if not delivery.ended:
+            delivery.subscription = subscription
         return delivery
 
     async def aclose(self) -> None:
@@ -37,7 +39,7 @@ class WatchedReply(Reply):
 class Delivery:
     """Sink of the provider's reply, and the subscription that the door holds."""
 
-    __slots__ = ("_exchange", "_held", "_looking", "_reply", "_sink", "_tasks", "subscription")
+    __slots__ = ("_exchange", "_held", "_looking", "_reply", "_sink", "_tasks", "ended", "subscription")
 
     def __init__(self, reply: Reply, exchange: Exchange, sink: Sink, tasks: Tasks) -> None:
         self._reply = reply
@@ -47,6 +49,7 @@ class Delivery:
         self._looking = [watcher for watcher in reversed(exchange.watchers) if watcher.looks]
         self._held: Sequence[Event] = ()
         self.subscription: Subscription | None = None
+        self.ended = False
 
     def write(self, batch: Sequence[Event]) -> None:
         """Events from the provider; terminal ones come last and are held."""
@@ -60,6 +63,7 @@ class Delivery:
 
     def end(self, outcome: Outcome) -> None:
         """The provider has ended: settle, then send what was held."""
+        self.ended = True
         if self._looking:
             self._held = [*flushed(self._looking), *self._held]
         waiting = self._exchange.settle(outcome)
@@ -73,10 +77,12 @@ class Delivery:
         self._close(outcome)
 
     def _close(self, outcome: Outcome) -> None:
-        if self._sink is not None:
+        sink, self._sink = self._sink, None  # sink, delivery and reply do not keep each other alive
+        self.subscription = None
+        if sink is not None:
             if self._held:
-                self._sink.write(self._held)
-            self._sink.end(outcome)
+                sink.write(self._held)
+            sink.end(outcome)
 
     def pause(self) -> None:
         """The door's reader is slow."""
@@ -91,8 +97,9 @@ class Delivery:
     def detach(self) -> None:
         """The door's reader has left: the generation is cancelled and settled as aborted."""
         self._sink = None
-        if self.subscription is not None:
-            self.subscription.detach()
+        subscription, self.subscription = self.subscription, None
+        if subscription is not None:
+            subscription.detach()
         self._exchange.settle(self._reply.outcome or Outcome(status="aborted"))
 
 

@@ -21,7 +21,7 @@ class Deadlines:
     def __init__(self, clock: Clock, options: TimeoutOptions, on_expired: OnExpired) -> None:
         self._clock = clock
         self._options = options
-        self._on_expired = on_expired
+        self._on_expired: OnExpired | None = on_expired
         self._timers: list[TimerHandle] = []
         self._idle: TimerHandle | None = None
         self._heard_at = 0.0
@@ -66,11 +66,14 @@ class Deadlines:
             self._idle = self._clock.call_later(idle_s - silent_s, self._mind_silence)
 
     def _expire(self, error: LLMServiceError) -> None:
+        tell = self._on_expired
         self.stop()
-        self._on_expired(error)
+        if tell is not None:
+            tell(error)
 
     def stop(self) -> None:
-        """Mind nothing any more."""
+        """Mind nothing any more, and let go of who would be told."""
+        self._on_expired = None
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()

@@ -86,7 +86,10 @@ class LiveReply(Reply):
 
     async def started(self, flow: Flow) -> Reply:
         """Wait for the first content. Cancelling it aborts the upstream call."""
-        self._flow = flow
+        if self.outcome is None:
+            self._flow = flow
+        else:  # refused before the transport had returned
+            flow.abort()
         self._deadlines.start(deadline_s=self._call.deadline_s, stream=self._call.request.stream)
         try:
             await self._started
@@ -104,6 +107,7 @@ class LiveReply(Reply):
         if unread:
             sink.write(unread)
         if self.outcome is not None:
+            self._sink = None
             sink.end(self.outcome)
         elif self._deadlines.paused:
             self.resume()
@@ -153,6 +157,7 @@ class LiveReply(Reply):
 
     def on_end(self) -> None:
         """The body is complete."""
+        self._flow = None  # nothing is left to be aborted; and a reply and its call do not keep each other alive
         if self._closing is not None:
             self._closing.cancel()
         if self.outcome is not None:
@@ -170,6 +175,7 @@ class LiveReply(Reply):
 
     def on_error(self, error: TransportError) -> None:
         """The upstream call broke off. A stream whose finish reason has come is complete all the same."""
+        self._flow = None
         if self.outcome is not None:
             return
         if self._stream is None:
@@ -238,7 +244,7 @@ class LiveReply(Reply):
     def _finish(self, reader: ChunkReader, *, done: bool) -> None:
         events, outcome = reader.close(done=done)
         if done and self._flow is not None:  # a body that does not end after [DONE] keeps its connection from others
-            self._closing = self._clock.call_later(CLOSING_S, self._flow.abort)
+            self._closing = self._clock.call_later(CLOSING_S, self._abort)
         self._end(events, outcome)
 
     # -- a whole answer
@@ -272,10 +278,11 @@ class LiveReply(Reply):
     def _end(self, events: Sequence[Event], outcome: Outcome) -> None:
         self._deadlines.stop()
         self.outcome = outcome
-        if self._sink is not None:
+        sink, self._sink = self._sink, None
+        if sink is not None:
             if events:
-                self._sink.write(events)
-            self._sink.end(outcome)
+                sink.write(events)
+            sink.end(outcome)
             return
         self._unread += events
         if not self._started.done():
@@ -284,8 +291,7 @@ class LiveReply(Reply):
     def _fail(self, error: LLMServiceError) -> None:
         error.provider = error.provider or self.head.provider
         hide(self._credential, error)
-        if self._flow is not None:
-            self._flow.abort()
+        self._abort()
         outcome = self._outcome("error", error)
         if self._sink is None and not self._started.done():
             self._deadlines.stop()
@@ -298,8 +304,12 @@ class LiveReply(Reply):
         if self.outcome is None:
             self._deadlines.stop()
             self.outcome = self._outcome("aborted", None)
-            if self._flow is not None:
-                self._flow.abort()
+            self._abort()
+
+    def _abort(self) -> None:
+        flow, self._flow = self._flow, None
+        if flow is not None:
+            flow.abort()
 
     def _outcome(self, status: Literal["error", "aborted"], error: LLMServiceError | None) -> Outcome:
         if self._stream is not None:

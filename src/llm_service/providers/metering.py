@@ -24,6 +24,15 @@ def usage_of(counts: Mapping[str, Any] | None) -> Usage | None:
     """
     if not counts:
         return None
+    prompt, output = counts.get("prompt_tokens"), counts.get("completion_tokens")
+    if type(prompt) is int and type(output) is int and prompt >= 0 <= output:
+        total = counts.get("total_tokens")
+        if total == prompt + output < MOST_TOKENS:  # the plain form: nothing to make up for
+            return _with_parts(counts, prompt, output)
+    return _made_up(counts)
+
+
+def _made_up(counts: Mapping[str, Any]) -> Usage | None:
     told = _first(counts, "prompt_tokens", "input_tokens")
     completion = _first(counts, "completion_tokens", "output_tokens")
     total = _count(counts.get("total_tokens"))
@@ -31,6 +40,10 @@ def usage_of(counts: Mapping[str, Any] | None) -> Usage | None:
         return None
     prompt = told if told is not None else max((total or 0) - (completion or 0), 0)
     output = max(completion or 0, (total or 0) - prompt)
+    return _with_parts(counts, prompt, output)
+
+
+def _with_parts(counts: Mapping[str, Any], prompt: int, output: int) -> Usage:
     cached = _part(counts, "prompt_tokens_details", "cached_tokens") or _count(counts.get("prompt_cache_hit_tokens"))
     reasoning = _part(counts, "completion_tokens_details", "reasoning_tokens")
     return Usage(

@@ -86,22 +86,27 @@ class SseSink:
         self.head = reply.head
         if not self.opened:
             self._open(reply.head)
-        self.subscription = reply.attach(self)
-        if self._waiting and not self.ended:
-            self.subscription.pause()
+        subscription = reply.attach(self)
+        if not self.ended:
+            self.subscription = subscription
+            if self._waiting:
+                subscription.pause()
 
     def leave(self) -> None:
         """The client is gone."""
         self.stop()
-        if self.subscription is not None:
-            self.subscription.detach()
+        self._let_go()
 
     def cut(self, error: LLMServiceError) -> None:
         """End an open stream that nobody will continue."""
         if not self.ended:
-            if self.subscription is not None:
-                self.subscription.detach()
+            self._let_go()
             self.fail(error, seq=self._seq + 1)
+
+    def _let_go(self) -> None:
+        subscription, self.subscription = self.subscription, None
+        if subscription is not None:
+            subscription.detach()
 
     def stop(self) -> None:
         """Write nothing more by itself."""
@@ -159,6 +164,7 @@ class SseSink:
 
     def _close(self, data: bytes) -> None:
         self.stop()
+        self.subscription = None
         if self._waiting:
             self._backlog.append((data, False))
         else:

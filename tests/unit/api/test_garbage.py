@@ -1,0 +1,104 @@
+"""A request leaves nothing for the garbage collector: what it held is free as soon as it is answered."""
+
+import asyncio
+import gc
+from typing import Any
+
+import orjson
+import pytest
+
+from llm_service import bootstrap
+from llm_service.config import Settings
+from llm_service.providers import ProviderOptions
+from llm_service.transport import HttpHead, HttpRequest, Receiver
+from tests.support.rest import chat_body
+from tests.support.service import LogLines
+
+ENVELOPE = {"id": "c1", "created": 1, "model": "m"}
+WHOLE = {
+    **ENVELOPE,
+    "object": "chat.completion",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5},
+}
+
+
+def chunk(delta: dict[str, str], finish: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    body = {**ENVELOPE, "object": "chat.completion.chunk", "choices": [choice]}
+    return b"data: %b\n\n" % orjson.dumps(body)
+
+
+STREAM = [
+    chunk({"role": "assistant", "content": "Hel"}),
+    chunk({"content": "lo"}),
+    chunk({}, "stop"),
+    b"data: [DONE]\n\n",
+]
+
+
+class Transport:
+    """Answers from the event loop, as a socket would."""
+
+    def __init__(self, **_: object) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    def send(self, request: HttpRequest, receiver: Receiver) -> "Transport":
+        pieces = STREAM if b'"stream":true' in (request.body or b"") else [orjson.dumps(WHOLE)]
+        self._loop.call_soon(receiver.on_head, HttpHead(200, {}))
+        for piece in pieces:
+            self._loop.call_soon(receiver.on_body, piece)
+        self._loop.call_soon(receiver.on_end)
+        return self
+
+    def abort(self) -> None:
+        """Nothing to abort."""
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_request_leaves_no_reference_cycle(stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "AiohttpTransport", Transport)
+    provider = ProviderOptions(kind="openai_compatible", base_url="http://127.0.0.1:1/v1")
+    service = bootstrap.build_service(Settings(providers={"p": provider}), log=LogLines())
+    body = chat_body("p/m", stream=stream)
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/chat/completions",
+        "client": ("127.0.0.1", 1),
+        "headers": [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")],
+    }
+
+    async def ask() -> bytes:
+        sent: list[bytes] = []
+        answered = asyncio.Event()
+        inbox: list[Any] = [{"type": "http.request", "body": body}]
+
+        async def receive() -> Any:
+            if not inbox:
+                await answered.wait()
+            return inbox.pop() if inbox else {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message.get("body", b""))
+            if "body" in message and not message.get("more_body"):
+                answered.set()
+
+        await service.app(scope, receive, send)
+        return b"".join(sent)
+
+    assert (await ask()).endswith(b"data: [DONE]\n\n" if stream else b"}")
+    await asyncio.sleep(0)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            await ask()
+        await asyncio.sleep(0)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+        await service.aclose()
