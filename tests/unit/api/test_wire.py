@@ -8,11 +8,12 @@ from llm_service.api.rest.wire import (
     Receive,
     credentials_of,
     header_value,
+    headers_of,
     json_object,
     read_body,
     timeout_of,
 )
-from llm_service.domain import InvalidJson, InvalidValue, RequestTooLarge
+from llm_service.domain import InvalidJson, InvalidRequest, InvalidValue, RequestTooLarge
 
 
 def receiving(*messages: Message) -> Receive:
@@ -89,10 +90,22 @@ def test_a_deadline_is_read_in_seconds() -> None:
         ({b"authorization": b"Basic abc"}, "Basic abc"),
         ({b"x-api-key": b"abc"}, "abc"),
         ({b"x-api-key": b""}, None),
+        ({b"authorization": b"Bearer ", b"x-api-key": b"abc"}, "abc"),
+        ({b"authorization": b"", b"x-api-key": b"abc"}, "abc"),
     ],
 )
 def test_the_key_is_found_where_clients_put_it(headers: dict[bytes, bytes], key: str | None) -> None:
     assert credentials_of({"method": "POST", "client": None}, headers).key == key
+
+
+@pytest.mark.parametrize("name", [b"host", b"authorization", b"x-api-key", b"origin", b"content-type"])
+def test_a_header_that_decides_who_asks_comes_once(name: bytes) -> None:
+    with pytest.raises(InvalidRequest, match=name.decode()):
+        headers_of({"headers": [(name, b"one"), (b"accept", b"*/*"), (name, b"two")]})
+
+
+def test_other_headers_may_come_again() -> None:
+    assert headers_of({"headers": [(b"accept", b"a"), (b"accept", b"b")]}) == {b"accept": b"b"}
 
 
 @given(st.text())

@@ -12,7 +12,7 @@ from starlette.routing import Route as StarletteRoute
 from llm_service.api.rest.generate import GenerateDoor
 from llm_service.api.rest.responses import error_response
 from llm_service.api.rest.routes import HOT_ROUTES, RESERVED_PATHS, Route
-from llm_service.api.rest.wire import Receive, Scope, Send, credentials_of
+from llm_service.api.rest.wire import Receive, Scope, Send, credentials_of, headers_of
 from llm_service.domain import Body, InternalError, LLMServiceError, MethodNotAllowed, ModelRequest, NotFound
 from llm_service.observability import Log
 from llm_service.runtime import IdSource
@@ -99,7 +99,7 @@ class Control:
     async def _serve(self, route: Route, request: Request) -> Response:
         try:
             if route.access == "key":
-                self._authenticator.authenticate(credentials_of(request.scope, dict(request.scope["headers"])))
+                self._authenticator.authenticate(credentials_of(request.scope, headers_of(request.scope)))
             return await route.handler(request)
         except LLMServiceError as error:
             return error_response(error, request_id=request.state.request_id)

@@ -17,6 +17,7 @@ from llm_service.api.rest.wire import (
     Send,
     credentials_of,
     header_value,
+    headers_of,
     json_object,
     read_body,
     timeout_of,
@@ -102,7 +103,7 @@ class GenerateDoor:
         try:
             if self._draining is not None:
                 raise self._draining
-            headers: Headers = dict(scope["headers"])
+            headers = headers_of(scope)
             caller = parts.authenticator.authenticate(credentials_of(scope, headers))
             timeout_s = timeout_of(headers)
             body = await self._body(receive, headers)

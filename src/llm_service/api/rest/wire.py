@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import orjson
 
-from llm_service.domain import Body, Credentials, InvalidJson, InvalidValue, RequestTooLarge
+from llm_service.domain import Body, Credentials, InvalidJson, InvalidRequest, InvalidValue, RequestTooLarge
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -19,10 +19,23 @@ MAX_TIMEOUT_S: Final = 86400.0
 _FORWARDED: Final = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
 )
+_ONCE: Final = (b"host", b"authorization", b"x-api-key", b"origin", b"content-type", b"x-llm-timeout-s")
 
 
 class HungUp(Exception):
     """The client left before its request was complete; there is nobody to answer."""
+
+
+def headers_of(scope: Scope) -> Headers:
+    """The request's headers by name. Raises InvalidRequest where one that decides something comes twice."""
+    pairs = scope["headers"]
+    headers = dict(pairs)
+    if len(headers) < len(pairs):
+        names = [name for name, _ in pairs]
+        for name in _ONCE:
+            if names.count(name) > 1:
+                raise InvalidRequest(f"The header {name.decode()} may come only once.")
+    return headers
 
 
 def credentials_of(scope: Scope, headers: Headers) -> Credentials:
@@ -42,13 +55,10 @@ def credentials_of(scope: Scope, headers: Headers) -> Credentials:
 
 def _key_of(headers: Headers) -> str | None:
     """The presented key. An empty Bearer counts as none: clients send it when they were given no key."""
-    authorization = headers.get(b"authorization")
-    if authorization is not None:
-        scheme, _, key = authorization.strip().partition(b" ")
-        if scheme.lower() != b"bearer":
-            return authorization.decode("latin-1")  # some other scheme: a key that nobody has
-        return key.strip().decode("latin-1") or None
-    key = headers.get(b"x-api-key", b"").strip()
+    scheme, _, key = headers.get(b"authorization", b"").strip().partition(b" ")
+    if scheme and scheme.lower() != b"bearer":
+        return headers[b"authorization"].decode("latin-1")  # some other scheme: a key that nobody has
+    key = key.strip() or headers.get(b"x-api-key", b"").strip()
     return key.decode("latin-1") or None
 
 
