@@ -48,6 +48,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[tuple[Request, bool]] = deque()  # with: may the connection be kept
         self._running: asyncio.Task[None] | None = None
+        self._reply: Reply | None = None  # the one that runs
         self._writable = asyncio.Event()
         self._writable.set()
         self._begin_message()
@@ -64,6 +65,8 @@ class Connection(asyncio.Protocol):
         self._waiting.clear()
         if self._running is not None:
             self._running.cancel()
+        if self._reply is not None:
+            _report(self._reply, Ending.CANCELLED)
         self._owner.closed(self)
 
     def data_received(self, data: bytes) -> None:
@@ -150,8 +153,9 @@ class Connection(asyncio.Protocol):
                 self._transport.close()
 
     def _run(self, reply: Reply, *, kept: bool) -> None:
+        self._reply = reply
         self._running = asyncio.get_running_loop().create_task(self._play(reply, kept=kept))
-        self._running.add_done_callback(lambda task: self._played(task, reply))
+        self._running.add_done_callback(self._played)
 
     async def _play(self, reply: Reply, *, kept: bool) -> None:
         stop = await self._write_all(reply)
@@ -161,13 +165,15 @@ class Connection(asyncio.Protocol):
         elif self._transport is not None and (stop in (Stop.HANG_UP, Stop.CLOSE) or not kept):
             self._transport.close()
 
-    def _played(self, task: asyncio.Task[None], reply: Reply) -> None:
-        self._running = None
-        _report(reply, Ending.CANCELLED)  # unless it has ended already
+    def _played(self, task: asyncio.Task[None]) -> None:
+        reply, self._running, self._reply = self._reply, None, None
         if not task.cancelled() and (error := task.exception()) is not None:
             context = {"message": "a sandbox reply failed", "exception": error, "task": task}
             asyncio.get_running_loop().call_exception_handler(context)
+            if reply is not None:
+                _report(reply, Ending.BROKEN)
             self.close()
+            return
         self._answer_waiting()
 
     async def _write_all(self, reply: Reply) -> Stop | None:

@@ -89,6 +89,12 @@ async def test_whole_answers_are_cut_short_of_their_length(ask: Ask, form: str) 
     assert 0 < len(received.rest) < int(received.headers["content-length"])
 
 
+async def test_whole_answers_have_bad_chunks_too(ask: Ask) -> None:
+    received = await broken(ask, "bad-chunking", stream=False)
+    assert b"\r\nzz\r\n" in received.rest
+    assert received.ending == "closed"
+
+
 async def test_whole_answers_are_reset(ask: Ask) -> None:
     received = await broken(ask, "reset-after", stream=False)
     assert (received.ending, received.is_complete) == ("reset", False)
@@ -187,6 +193,18 @@ async def test_stall_after_falls_silent_and_stays_open(slow_sandbox: Sandbox, cl
         assert b'"content":" 3"' not in waiting.got
         await waiting.pass_time(2)
         await waiting.until(b"[DONE]")
+
+
+async def test_whole_answers_stall_in_their_middle(slow_sandbox: Sandbox, clock: ManualClock) -> None:
+    async with connected(slow_sandbox.address) as client:
+        waiting = Waiting(client, clock)
+        client.writer.write(post(PLAIN, chat("sandbox/stall-after+stall-for-30s+slow-first-byte-1s")))
+        await waiting.pass_time(1)
+        await waiting.pass_time(29)
+        assert b'"object":"chat.completion"' in waiting.got
+        assert b'"usage"' not in waiting.got
+        await waiting.pass_time(2)
+        await waiting.until(b'"usage"')
 
 
 async def test_stall_without_an_end_ends_with_the_client(slow_sandbox: Sandbox) -> None:

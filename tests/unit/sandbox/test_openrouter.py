@@ -154,8 +154,9 @@ async def test_who_thinks(ask: Ask, model: str, fields: Any, thinks: bool) -> No
     assert bool(body["usage"]["completion_tokens_details"]["reasoning_tokens"]) == thinks
 
 
-async def test_excluded_thoughts_are_counted_but_not_shown(ask: Ask, sandbox: Sandbox) -> None:
-    body = chat("deepseek/deepseek-v4-pro", reasoning={"exclude": True})
+@pytest.mark.parametrize("model", ["deepseek/deepseek-v4-pro", "openai/gpt-5-mini", "anthropic/claude-haiku-4.5"])
+async def test_excluded_thoughts_are_counted_but_not_shown(ask: Ask, sandbox: Sandbox, model: str) -> None:
+    body = chat(model, reasoning={"exclude": True})
     whole = (await ask(post(OPENROUTER, body))).json()
     streamed = await ask(post(OPENROUTER, {**body, "stream": True}))
     assert whole["choices"][0]["message"]["reasoning"] is None

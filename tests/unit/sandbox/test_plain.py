@@ -156,6 +156,12 @@ async def test_echo_and_logprobs(ask: Ask) -> None:
     assert choice["logprobs"]["text_offset"] == [0, 1]
 
 
+async def test_each_prompt_is_echoed_in_its_own_choices(ask: Ask) -> None:
+    body = {"model": "sandbox/no-content", "prompt": ["one", "two"], "echo": True, "n": 2}
+    choices = (await ask(post("/openai/v1/completions", body))).json()["choices"]
+    assert [choice["text"] for choice in choices] == ["one", "one", "two", "two"]
+
+
 @pytest.mark.parametrize("prompt", [None, [], [None], {"a": 1}])
 async def test_prompts_that_are_none(ask: Ask, prompt: Any) -> None:
     received = await ask(post("/openai/v1/completions", {"model": "sandbox/chat", "prompt": prompt}))

@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from llm_service.sandbox import Sandbox, serve_forever
+from llm_service.sandbox.messages import Ending, Head, Reply, Step
 from tests.unit.sandbox.raw import PLAIN, chat, connected, eventually, exchange, get, post
 
 HEALTH = "/openai/v1/health"
@@ -75,6 +78,27 @@ async def test_huge_heads_are_refused(sandbox: Sandbox) -> None:
     assert (await exchange(sandbox.address, data)).status == 413
 
 
+async def test_floods_of_pipelined_requests_are_refused(sandbox: Sandbox) -> None:
+    async with connected(sandbox.address) as client:
+        client.writer.write(post(PLAIN, chat("sandbox/stall-head")) + get(HEALTH) * 100)
+        assert await client.ended() == "closed"
+    assert sandbox.stats()["states"] == {"cancelled": 1}
+
+
+async def test_failure_of_a_reply_is_reported_and_ends_the_connection(sandbox: Sandbox) -> None:
+    def failing() -> Iterator[Step]:
+        yield Head(200)
+        raise ZeroDivisionError
+
+    endings, reported = list[Ending](), list[Any]()
+    sandbox.answer = lambda request: Reply(steps=failing(), ended=endings.append)  # type: ignore[method-assign]
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context["exception"]))
+    received = await exchange(sandbox.address, get("/"))
+    assert (received.status, received.ending) == (200, "closed")
+    assert [type(error) for error in reported] == [ZeroDivisionError]
+    assert endings == [Ending.BROKEN]
+
+
 async def test_many_clients_at_once_do_not_mix(sandbox: Sandbox) -> None:
     async def one(number: int) -> bool:
         body = chat("sandbox/split-11", f"echo: number {number}", stream=True)
@@ -91,9 +115,9 @@ async def test_end_drops_what_runs() -> None:
         client.writer.write(post(PLAIN, chat("sandbox/stall-head")))
         await eventually(lambda: sandbox.stats()["open"] == 1)
         await sandbox.aclose()
+        assert sandbox.stats()["states"] == {"cancelled": 1}
         assert await client.ended() in ("closed", "reset")
     await sandbox.aclose()
-    assert sandbox.stats()["open"] == 0
 
 
 async def test_address_is_known_after_the_start_only() -> None:
