@@ -131,9 +131,22 @@ def test_content_after_the_finish_is_not_lost() -> None:
     reader = a_reader()
     reader.read(a_chunk({"content": "a"}))
     reader.read(a_chunk({}, "stop"))
-    assert [event.chunk["choices"][0]["delta"] for event in reader.read(a_chunk({"content": "b"}))] == [
-        {"content": "b"}
-    ]
+    (event,) = reader.read(a_chunk({"content": "b"}))
+    assert event.chunk["choices"][0]["delta"] == {"content": "b"}
+    assert list(reader.read(a_chunk({"content": ""}))) == []
+
+
+def test_findings_after_the_finish_are_added_to_it() -> None:
+    reader = a_reader()
+    reader.read(a_chunk({"content": "a"}))
+    reader.read(a_chunk({}, "stop"))
+    findings = {"index": 0, "content_filter_results": {"hate": {"filtered": False}}, "finish_reason": None}
+    late = {**ENVELOPE, "choices": [findings], "openrouter_metadata": {"attempt": 1}}
+    assert list(reader.read(json.dumps(late).encode())) == []
+    (finish,), _ = reader.close(done=True)
+    told = json.loads(finish.raw)
+    assert told["openrouter_metadata"] == {"attempt": 1}
+    assert told["choices"] == [{**findings, "delta": {}, "finish_reason": "stop"}]
 
 
 def test_what_a_repeated_finish_says_more_is_kept() -> None:
@@ -238,6 +251,22 @@ def test_error_in_any_envelope_is_an_error(data: bytes) -> None:
 def test_event_named_error_is_an_error_whatever_it_holds() -> None:
     with pytest.raises(UpstreamError):
         a_reader().read(b'{"message": "gone"}', b"error")
+
+
+def test_event_named_error_is_an_error_even_in_the_form_of_a_good_chunk() -> None:
+    reader = a_reader()
+    reader.read(a_chunk({"content": "a"}))
+    with pytest.raises(UpstreamError):
+        reader.read(a_chunk({"content": "b"}), b"error")
+
+
+def test_choice_that_comes_late_has_to_finish_as_well() -> None:
+    reader = a_reader()
+    for data in (a_chunk({"content": "a"}), a_chunk({"content": "b"}).replace(b'"index":0', b'"index":1')):
+        reader.read(data)
+    reader.read(a_chunk({}, "stop"))
+    with pytest.raises(StreamInterrupted):
+        reader.close(done=False)
 
 
 def test_stream_without_finish_is_interrupted_after_content_and_invalid_before() -> None:
