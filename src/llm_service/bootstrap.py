@@ -105,6 +105,7 @@ def build_service(
             gateway=gateway,
             authenticator=authenticator,
             listeners=listeners,
+            log=log,
             options=settings.server,
             clock=clock,
             ids=ids,

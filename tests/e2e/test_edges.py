@@ -11,7 +11,9 @@ PATH = "/v1/chat/completions"
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_body_nested_beyond_what_can_be_passed_on_is_the_callers_mistake(gateway: Running, stream: bool) -> None:
+async def test_a_body_nested_beyond_what_can_be_passed_on_is_the_callers_mistake(
+    gateway: Running, stream: bool
+) -> None:
     deep: object = 1
     for _ in range(250):
         deep = [deep]

@@ -22,8 +22,18 @@ from llm_service.api.rest.wire import (
     read_body,
     timeout_of,
 )
-from llm_service.domain import Body, Draining, Head, LLMServiceError, ModelRequest, Outcome, Reply, RequestTooLarge
-from llm_service.observability import Listeners, RequestFinished
+from llm_service.domain import (
+    Body,
+    Draining,
+    Head,
+    InternalError,
+    LLMServiceError,
+    ModelRequest,
+    Outcome,
+    Reply,
+    RequestTooLarge,
+)
+from llm_service.observability import Listeners, Log, RequestFinished
 from llm_service.pipeline import Exchange
 from llm_service.runtime import Clock, IdSource, Tasks
 from llm_service.services import Authenticator, Gateway
@@ -45,6 +55,7 @@ class DoorParts:
     gateway: Gateway
     authenticator: Authenticator
     listeners: Listeners
+    log: Log
     options: ServerOptions
     clock: Clock
     ids: IdSource
@@ -77,8 +88,20 @@ class GenerateDoor:
             return  # nobody is left to be told
         except LLMServiceError as error:
             await self._refuse(send, error, request_id)
+        except Exception as defect:  # noqa: BLE001 - whatever it is, the client is told
+            self._parts.log.error("defect", request_id=request_id, exc_info=defect)
+            await self._give_up(send, self._serving[task], request_id)
         finally:
             del self._serving[task]
+
+    async def _give_up(self, send: Send, sink: SseSink | None, request_id: str) -> None:
+        """End a request on which we failed: as its stream's last event once that has begun, as a response before."""
+        error = InternalError("The service failed on this request; its log has the details under the request id.")
+        if sink is None or not sink.opened:
+            await self._refuse(send, error, request_id)
+        else:
+            sink.cut(error)
+            await sink.written()
 
     async def drain(self, grace_s: float, *, hurried: asyncio.Event) -> None:
         """Take nothing new; what still runs after ``grace_s``, or when hurried, ends with an error that says so."""
@@ -200,11 +223,18 @@ class GenerateDoor:
         except BaseException:
             sink.stop()
             raise
-        await self._follow(sink, reply, receive)
+        if sink.ended:  # a shutdown cut the stream in the moment in which its answer began
+            await reply.aclose()
+        else:
+            await self._follow(sink, reply, receive)
 
     async def _follow(self, sink: SseSink, reply: Reply, receive: Receive) -> None:
         """Send the reply until it ends or the client leaves."""
-        sink.subscribe(reply)
+        try:
+            sink.subscribe(reply)
+        except Exception:
+            await reply.aclose()
+            raise
         while not sink.ended and (await receive())["type"] != "http.disconnect":
             pass
         if not sink.ended:

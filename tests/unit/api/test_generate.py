@@ -1,0 +1,133 @@
+"""The door when something goes wrong that should not, driven without a server."""
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+
+from llm_service.api import DoorParts, GenerateDoor, ServerOptions
+from llm_service.domain import Head, Reply, Sink, Subscription, chat_request
+from llm_service.observability import Listeners
+from llm_service.pipeline import Exchange
+from llm_service.runtime import Tasks
+from llm_service.services import Authenticator
+from tests.support.clock import ManualClock
+from tests.support.rest import chat_body, events_of
+from tests.support.service import LogLines
+
+
+class Broken(Reply):
+    """A reply that fails when somebody wants its events."""
+
+    def __init__(self) -> None:
+        self.head = Head(provider="p", model="p/m", upstream_model="m")
+        self.whole = None
+        self.outcome = None
+        self.closed = False
+
+    def attach(self, sink: Sink, after: int = 0) -> Subscription:
+        raise RuntimeError("a defect")
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class Gateway:
+    """Answers every exchange as the test says."""
+
+    stage_names = ("provider",)
+
+    def __init__(self, reply: Reply | Exception) -> None:
+        self.reply = reply
+        self.asked = asyncio.Event()
+        self.answers = asyncio.Event()
+
+    async def chat(self, exchange: Exchange) -> Reply:
+        exchange.marks.append(exchange.received_at)
+        self.asked.set()
+        await self.answers.wait()
+        if isinstance(self.reply, Exception):
+            raise self.reply
+        return self.reply
+
+
+class Ids:
+    def new(self, prefix: str) -> str:
+        return f"{prefix}_1"
+
+
+class Asked:
+    """One request at the door, and what comes back."""
+
+    def __init__(self, reply: Reply | Exception, *, stream: bool) -> None:
+        self.clock = ManualClock()
+        self.log = LogLines()
+        self.gateway = Gateway(reply)
+        self.messages: list[Any] = []
+        self._body: bytes | None = chat_body("p/m", stream=stream)
+        self.door = GenerateDoor(
+            DoorParts(
+                gateway=self.gateway,  # type: ignore[arg-type]
+                authenticator=Authenticator(admin_key=None, keyless=True, allowed_origins=()),
+                listeners=Listeners([]),
+                log=self.log,
+                options=ServerOptions(keep_alive_s=10),
+                clock=self.clock,
+                ids=Ids(),
+                tasks=Tasks(on_failure=lambda work, failure: self.log.error(work, exc_info=failure)),
+            )
+        )
+        scope = {"method": "POST", "client": ("127.0.0.1", 1), "headers": HEADERS}
+        self.served = asyncio.ensure_future(self.door.serve(scope, self.receive, self.send, parse=chat_request))
+
+    async def receive(self) -> Any:
+        body, self._body = self._body, None
+        if body is None:
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(self, message: Any) -> None:
+        self.messages.append(message)
+        if message.get("more_body") is False:
+            self.gateway.answers.set()
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message.get("body", b"") for message in self.messages)
+
+
+HEADERS = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_defect_before_the_head_is_an_error_body_and_a_log_line(stream: bool) -> None:
+    asked = Asked(RuntimeError("a defect"), stream=stream)
+    asked.gateway.answers.set()
+    await asked.served
+    assert asked.messages[0]["status"] == 500
+    assert orjson.loads(asked.body)["error"]["code"] == "internal_error"
+    assert [line["request_id"] for line in asked.log.of("defect")] == ["req_1"]
+
+
+async def test_a_defect_after_the_head_is_the_last_event() -> None:
+    reply = Broken()
+    asked = Asked(reply, stream=True)
+    asked.gateway.answers.set()
+    await asked.served
+    assert reply.closed
+    assert [event["error"]["code"] for event in events_of(asked.body)] == ["internal_error"]
+    assert asked.messages[-1]["more_body"] is False
+    assert len(asked.log.of("defect")) == 1
+
+
+async def test_an_answer_that_begins_when_a_shutdown_has_cut_its_stream_is_given_up() -> None:
+    reply = Broken()
+    asked = Asked(reply, stream=True)
+    await asked.gateway.asked.wait()
+    asked.clock.advance(10)
+    await asked.door.drain(0, hurried=asyncio.Event())
+    await asked.served
+    assert reply.closed
+    assert [event["error"]["code"] for event in events_of(asked.body)] == ["draining"]
+    assert asked.log.lines == []
