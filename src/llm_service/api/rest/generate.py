@@ -69,6 +69,7 @@ class GenerateDoor:
     def __init__(self, parts: DoorParts) -> None:
         self._parts = parts
         self._clock = parts.clock
+        self._log = parts.log
         self._serving: dict[asyncio.Task[None], SseSink | None] = {}
         self._draining: Draining | None = None
         self._timing_form = b", ".join(b"%b;dur=%%.2f" % n.encode() for n in ("parse", *parts.gateway.stage_names))
@@ -88,8 +89,8 @@ class GenerateDoor:
             return  # nobody is left to be told
         except LLMServiceError as error:
             await self._refuse(send, error, request_id)
-        except Exception as defect:  # noqa: BLE001 - whatever it is, the client is told
-            self._parts.log.error("defect", request_id=request_id, exc_info=defect)
+        except Exception as defect:
+            self._log.error("defect", request_id=request_id, exc_info=defect)
             await self._give_up(send, self._serving[task], request_id)
         finally:
             del self._serving[task]
