@@ -1,0 +1,155 @@
+"""What our own code costs for one whole answer and one stream chunk: no server, no client, no socket. No limit is held.
+
+PYTHONPATH=src python scripts/bench_request.py
+"""
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from llm_service import bootstrap
+from llm_service.api import AuthOptions
+from llm_service.config import Settings
+from llm_service.domain import Secret
+from llm_service.observability import ObservabilityOptions, build_access_log, build_log
+from llm_service.providers import ProviderOptions
+from llm_service.runtime import SystemClock, settle_memory
+from llm_service.transport import HttpHead, HttpRequest, Receiver
+
+KEY: Final = "sk-test-bench"
+REQUESTS: Final = 300
+ROUNDS: Final = 30
+CHUNKS: Final = 200
+ENVELOPE: Final = {"id": "chatcmpl-1", "created": 1, "model": "mock-model"}
+USAGE: Final = {"prompt_tokens": 250, "completion_tokens": 200, "total_tokens": 450}
+WHOLE: Final = orjson.dumps(
+    {
+        **ENVELOPE,
+        "object": "chat.completion",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "x" * 700},
+                "finish_reason": "stop",
+                "logprobs": None,
+            }
+        ],
+        "usage": USAGE,
+    }
+)
+
+
+def chunk(delta: dict[str, str], finish: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+    return b"data: %b\n\n" % orjson.dumps({**ENVELOPE, "object": "chat.completion.chunk", "choices": [choice]})
+
+
+BODIES: Final = {
+    False: [WHOLE],
+    True: [
+        chunk({"role": "assistant", "content": ""}),
+        *[chunk({"content": " word"})] * CHUNKS,
+        chunk({}, "stop"),
+        b"data: [DONE]\n\n",
+    ],
+}
+
+
+class Transport:
+    """Answers at once, each piece as one read of a socket."""
+
+    def __init__(self, **_: object) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    def send(self, request: HttpRequest, receiver: Receiver) -> "Transport":
+        body = BODIES[b'"stream":true' in (request.body or b"")]
+        self._loop.call_soon(self._answer, receiver, body)
+        return self
+
+    def _answer(self, receiver: Receiver, body: list[bytes]) -> None:
+        receiver.on_head(HttpHead(200, {}))
+        for piece in body:
+            receiver.on_body(piece)
+        receiver.on_end()
+
+    def abort(self) -> None:
+        """Nothing to abort."""
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+async def main() -> None:
+    bootstrap.AiohttpTransport = Transport  # type: ignore[misc,assignment]
+    nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - it lives as long as the program
+    options, clock = ObservabilityOptions(log_format="json"), SystemClock()
+    log = build_log(options, clock=clock, stream=nowhere)
+    provider = ProviderOptions(kind="openai_compatible", base_url="http://127.0.0.1:1/v1", api_key=Secret("sk-test-up"))
+    settings = Settings(auth=AuthOptions(admin_key=Secret(KEY)), providers={"mock": provider})
+    listening = [build_access_log(options, log=log, clock=clock, stream=nowhere)]
+    service = bootstrap.build_service(settings, log=log, listening=listening, clock=clock)
+    settle_memory()
+    whole_us = await least_us(service.app, stream=False)
+    stream_us = await least_us(service.app, stream=True)
+    print(f"one whole answer: {whole_us:.1f} µs")
+    print(f"one stream chunk: {(stream_us - whole_us) / CHUNKS:.2f} µs")
+    await service.aclose()
+
+
+async def least_us(app: Any, *, stream: bool) -> float:
+    """The least mean of many rounds: neighbours on the machine only ever add."""
+    body = {"model": "mock/mock-model", "messages": [{"role": "user", "content": "y" * 1000}], "stream": stream}
+    message = {"type": "http.request", "body": orjson.dumps(body), "more_body": False}
+    headers = [
+        (b"host", b"127.0.0.1"),
+        (b"authorization", b"Bearer " + KEY.encode()),
+        (b"content-type", b"application/json"),
+    ]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/chat/completions",
+        "client": ("127.0.0.1", 1),
+        "headers": headers,
+    }
+    requests = REQUESTS // 10 if stream else REQUESTS
+    best_us = float("inf")
+    for _ in range(ROUNDS):
+        begun = time.perf_counter()
+        for _ in range(requests):
+            await one(app, scope, message)
+        best_us = min(best_us, (time.perf_counter() - begun) / requests * 1e6)
+    return best_us
+
+
+async def one(app: Any, scope: dict[str, Any], message: dict[str, Any]) -> None:
+    ended = asyncio.Event()
+    inbox = [message]
+
+    async def receive() -> dict[str, Any]:
+        if not inbox:
+            await ended.wait()
+            return {"type": "http.disconnect"}
+        return inbox.pop()
+
+    async def send(sent: dict[str, Any]) -> None:
+        if sent.get("status", 200) != 200:
+            raise SystemExit(f"the service answered {sent}")
+        if "body" in sent and not sent.get("more_body"):
+            ended.set()
+
+    await app(scope, receive, send)
+
+
+if __name__ == "__main__":
+    if sys.platform == "win32":
+        asyncio.run(main())
+    else:
+        import uvloop
+
+        asyncio.Runner(loop_factory=uvloop.new_event_loop).run(main())
