@@ -50,7 +50,7 @@ class Server:
 _OLD_OUTPUT_CAP: Final = MappingProxyType({"max_completion_tokens": "max_tokens"})
 
 ROWS: Final = (
-    Server(name="generic", needs_key=False, verified="by transcripts of the servers below (2026-11-23)"),
+    Server(name="generic", needs_key=False, verified="by transcript, as the others (2026-11-23)"),
     Server(name="openai", base_url="https://api.openai.com/v1"),
     Server(name="azure", key_header="api-key"),
     Server(name="ollama", base_url="http://127.0.0.1:11434/v1", needs_key=False, renamed=_OLD_OUTPUT_CAP, own_ids=True),

@@ -1,18 +1,28 @@
 """Every row of the catalogue: a request that its server takes, an answer in OpenAI's form, an address and a header."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llm_service.domain import Secret
-from llm_service.providers import ProviderOptions, base_url_for, credential_headers, dialect_for, retired_names
-from llm_service.providers.catalog import SERVERS
+from llm_service.providers import (
+    ProviderOptions,
+    base_url_for,
+    credential_headers,
+    deepseek,
+    dialect_for,
+    openrouter,
+    retired_names,
+)
+from llm_service.providers.catalog import SERVERS, Server
 from tests.support.clock import ManualClock
 from tests.support.transcripts import a_call
 
 OPTIONS = ProviderOptions(api_key=Secret("sk-test-1234567890"), base_url="https://upstream.test/v1/")
 EVERY = pytest.mark.parametrize("name", SERVERS)
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "providers.md").read_text(encoding="utf-8")
 CHUNK = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 
 
@@ -90,6 +100,18 @@ def test_credential_goes_into_the_header_that_the_server_reads(name: str) -> Non
     header = {"api-key": "sk-test-1234567890"} if name == "azure" else {"authorization": "Bearer sk-test-1234567890"}
     assert credential_headers(name, OPTIONS) == header
     assert credential_headers(name, ProviderOptions()) == {}
+
+
+@pytest.mark.parametrize("row", [*SERVERS.values(), openrouter.SERVER, deepseek.SERVER], ids=lambda row: row.name)
+def test_every_row_is_documented_with_how_it_was_verified(row: Server) -> None:
+    (line,) = (line for line in DOCUMENT.splitlines() if line.startswith(f"| `{row.name}` |"))
+    assert row.verified in line
+    assert f"`{row.base_url}`" in line or row.base_url is None
+
+
+@pytest.mark.parametrize("row", [SERVERS["mistral"], deepseek.SERVER], ids=lambda row: row.name)
+def test_dropped_fields_are_documented(row: Server) -> None:
+    assert [name for name in row.dropped if f"`{name}`" not in DOCUMENT] == []
 
 
 def test_server_without_an_address_asks_for_one() -> None:
