@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import psutil
 import pytest
 from jsonschema import Draft202012Validator
 
 from llm_service import __version__
 from tests.support.process import Finished, Place, Serving, child, on_terminal, place, run, serving
 from tests.support.rest import ask
+from tests.support.waiting import until
 
 MODEL = "openai/sandbox/chat"
 KEY = "canary2command3credential8rd57k"
@@ -94,18 +96,20 @@ def test_a_conversation_on_a_terminal_goes_on_after_an_error_and_ends_with_the_i
     here: Place, service: Serving
 ) -> None:
     with on_terminal(here, "chat", "--url", service.address, "-m", "openai/sandbox/error-429+first") as (chat, typed):
-        chat.out.until_said("> ")
+        chat.out.until(lambda screen: screen.endswith("> "))
         typed("Say exactly: yes\n")
-        chat.out.until_said("upstream_rate_limited")
+        said = chat.out.until(lambda screen: screen if screen.count("> ") == 2 else None)
         typed("Say exactly: surely\n")
-        chat.out.until_said("\r\nsurely")
+        chat.out.until(lambda screen: screen.endswith("\r\nsurely\r\n> "))
         typed("\x04")
         assert chat.ended() == 0
+    assert "upstream_rate_limited: " in said
 
 
-def test_ctrl_c_at_the_prompt_ends_a_conversation(here: Place, service: Serving) -> None:
+async def test_ctrl_c_at_the_prompt_ends_a_conversation(here: Place, service: Serving) -> None:
     with on_terminal(here, "chat", "--url", service.address, "-m", MODEL) as (chat, typed):
         chat.out.until_said("> ")
+        await until(lambda: psutil.Process(chat.pid).status() == psutil.STATUS_SLEEPING)  # it reads what is typed
         typed("\x03")
         assert chat.ended(within_s=5) == 130
     assert "Traceback" not in chat.out.all()
