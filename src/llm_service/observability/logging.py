@@ -12,6 +12,7 @@ import structlog
 
 from llm_service.observability.facts import Listener, RequestFinished
 from llm_service.observability.options import ObservabilityOptions
+from llm_service.observability.outlet import Outlet
 from llm_service.runtime import Clock
 
 LEVELS: Final = ("debug", "info", "warning", "error")
@@ -47,10 +48,10 @@ def build_log(options: ObservabilityOptions, *, clock: Clock, stream: TextIO = s
         plain = structlog.dev.plain_traceback
         renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty(), timestamp_key="at", exception_formatter=plain)
         processors.append(renderer)
-        factory: Any = structlog.PrintLoggerFactory(stream)
+        factory: Any = structlog.PrintLoggerFactory(Outlet(stream))  # type: ignore[arg-type]
     else:
         processors += [structlog.processors.format_exc_info, _as_json]
-        factory = structlog.BytesLoggerFactory(stream.buffer)
+        factory = structlog.BytesLoggerFactory(Outlet(stream.buffer))  # type: ignore[arg-type]
     level = getattr(logging, options.log_level.upper())
     wrapper = structlog.make_filtering_bound_logger(level)
     log: Log = structlog.wrap_logger(
@@ -84,7 +85,7 @@ class JsonAccessLog:
 
     def __init__(self, options: ObservabilityOptions, *, clock: Clock, stream: TextIO) -> None:
         self._stamps = _Stamps(clock)
-        self._out = stream.buffer
+        self._out = Outlet(stream.buffer)
         self._infos = options.log_level in ("debug", "info")
         self._warnings = options.log_level != "error"
 

@@ -89,7 +89,7 @@ class GenerateDoor:
             return  # nobody is left to be told
         except LLMServiceError as error:
             await self._refuse(send, error, request_id)
-        except Exception as defect:
+        except Exception as defect:  # noqa: BLE001 - whatever it is, the client is told
             self._log.error("defect", request_id=request_id, exc_info=defect)
             await self._give_up(send, self._serving[task], request_id)
         finally:
