@@ -19,7 +19,7 @@ from llm_service.sandbox.dialects.openrouter import OpenRouter
 from llm_service.sandbox.dialects.plain import Plain
 from llm_service.sandbox.forms import GROUPS, grammar
 from llm_service.sandbox.journal import Entry, Journal
-from llm_service.sandbox.messages import Json, Reply, Request, complete
+from llm_service.sandbox.messages import Json, Reply, Request, complete, without_body
 
 MOUNTS: Final = ("/openrouter/api/v1", "/deepseek", "/openai/v1", "/local/v1")
 
@@ -52,6 +52,8 @@ class World:
 
     def answer(self, request: Request) -> Reply:
         """The reply to any request."""
+        if request.method == "HEAD":
+            return without_body(self.answer(replace(request, method="GET")))
         for mount, dialect in self._mounts:
             if request.path.startswith(mount):
                 return self._ask(dialect, request, request.path[len(mount) :].rstrip("/"))
@@ -69,7 +71,7 @@ class World:
     def _ask(self, dialect: Dialect, request: Request, route: str) -> Reply:
         self._serial += 1
         now = self._now()
-        entry = Entry(self._serial, now, request, dialect.name, request.path)
+        entry = Entry.of(request, serial=self._serial, at=now, provider=dialect.name)
         self.journal.keep(entry)
         call = Call(request, route, entry, self._seed, now, self._pace_s, self._behaviour_of)
         try:

@@ -87,13 +87,13 @@ class Delivery:
 
     def _until_broken(self, items: Iterable[Item]) -> Iterator[Item | Wait | tuple[str, Item]]:
         """The items with their pauses, up to the place where the behaviour breaks off."""
-        entry, stall = self.entry, self._stall()
+        entry, stall = self.entry, self.behaviour.count("stall-after")
         pace_s = self.behaviour.seconds("pace")
         pause = Wait(self.pace_s if pace_s is None else pace_s)
         breaks = [(name, at) for name in _BREAKS if (at := self.behaviour.count(name)) is not None]
         for item in items:
-            if stall is not None and self._is_reached(stall[0], item):
-                yield stall[1]
+            if stall is not None and self._is_reached(stall, item):
+                yield from self._silence()
                 stall = None
             for name, at in breaks:
                 if self._is_reached(at, item):
@@ -111,9 +111,16 @@ class Delivery:
         due = item.mark in (Mark.CONTENT, Mark.FINISH, Mark.DONE) or at == 0
         return due and (self.entry.chunks >= at or item.mark is not Mark.CONTENT)
 
-    def _stall(self) -> tuple[int, Wait] | None:
-        at = self.behaviour.count("stall-after")
-        return None if at is None else (at, Wait(self.behaviour.seconds("stall-for")))
+    def _silence(self) -> Iterator[Item | Wait]:
+        """A stall; with `keep-alive-every` it is filled with comments."""
+        left_s, every_s = self.behaviour.seconds("stall-for"), self.behaviour.seconds("keep-alive-every")
+        if not every_s:
+            yield Wait(left_s)
+            return
+        while left_s is None or left_s > 0:
+            yield Item(Mark.COMMENT, self.comment)
+            yield Wait(every_s if left_s is None else min(every_s, left_s))
+            left_s = None if left_s is None else left_s - every_s
 
     def _keep_alive(self, line: Callable[[], bytes]) -> Iterator[Step]:
         left_s = self.behaviour.seconds("keep-alive") or 0.0

@@ -12,7 +12,7 @@ TIME: Final = (
     Form("slow-head", _SECONDS, "nothing at all for so long, then the answer", "1s"),
     Form("slow-first-byte", _SECONDS, "status and headers at once, the first byte of the body after so long", "1s"),
     Form("keep-alive", _SECONDS, "comments (blank lines in whole answers) for so long before the answer", "1s"),
-    Form("keep-alive-every", _SECONDS, "time between those comments", "100ms"),
+    Form("keep-alive-every", _SECONDS, "time between those comments; in a stall: comments come even then", "100ms"),
     Form("pace", _SECONDS, "time between the chunks of a stream", "10ms"),
     Form("stall-after", _COUNT, "silence after so many content chunks (whole: in the middle of the body)", "3"),
     Form("stall-for", _SECONDS, "the silence ends after so long, and the answer goes on", "1s"),

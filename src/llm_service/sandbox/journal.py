@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -21,13 +21,14 @@ OPEN: Final = "open"
 
 @dataclass(slots=True)
 class Entry:
-    """One exchange. Token counts grow while a stream runs: they are what the provider bills."""
+    """One exchange; large bodies are not kept. Token counts grow with a stream: they are what the provider bills."""
 
     serial: int
     at: float
     request: Request
     provider: str
     path: str
+    body_bytes: int
     model: str = ""
     stream: bool = False
     status: int = 0
@@ -50,6 +51,13 @@ class Entry:
         prompt = self.price.prompt_usd(self.input_tokens, self.cached_tokens)
         return prompt + self.price.completion_usd(self.output_tokens)
 
+    @classmethod
+    def of(cls, request: Request, *, serial: int, at: float, provider: str) -> Entry:
+        """A new exchange."""
+        size = len(request.body)
+        kept = request if size <= MAX_BODY_BYTES else replace(request, body=b"")
+        return cls(serial, at, kept, provider, request.path, size)
+
     def describe(self) -> Json:
         """As `GET /_requests` shows it."""
         return {
@@ -61,7 +69,7 @@ class Entry:
             "path": self.request.path,
             "query": dict(self.request.query),
             "headers": {name: masked(name, value) for name, value in self.request.headers.items()},
-            "body": _readable(self.request.body),
+            "body": self._readable_body(),
             "model": self.model,
             "stream": self.stream,
             "behaviour": self.behaviour,
@@ -76,6 +84,16 @@ class Entry:
             },
             "cost_usd": format(self.cost_usd.normalize(), "f"),
         }
+
+    def _readable_body(self) -> object:
+        if not self.body_bytes:
+            return None
+        if self.body_bytes > MAX_BODY_BYTES:
+            return f"({self.body_bytes} bytes)"
+        try:
+            return orjson.loads(self.request.body)
+        except orjson.JSONDecodeError:
+            return self.request.body.decode("utf-8", "replace")
 
 
 class Journal:
@@ -140,14 +158,3 @@ def masked(name: str, value: str) -> str:
         scheme, blank, secret = value.rpartition(" ")
         return f"{scheme}{blank}****{secret[-4:] if len(secret) > 8 else ''}"
     return value
-
-
-def _readable(body: bytes) -> object:
-    if not body:
-        return None
-    if len(body) > MAX_BODY_BYTES:
-        return f"({len(body)} bytes)"
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return body.decode("utf-8", "replace")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
@@ -125,6 +125,12 @@ class Reply:
 def complete(status: int, body: bytes, headers: Headers = (JSON_TYPE,)) -> Reply:
     """A whole answer with its length."""
     return Reply(whole=Head(status, headers, Transfer.LENGTH, len(body)).encode() + body)
+
+
+def without_body(reply: Reply) -> Reply:
+    """The same answer to a HEAD request."""
+    head, end, _ = (reply.whole or b"").partition(b"\r\n\r\n")
+    return replace(reply, whole=head + end) if end else reply
 
 
 def reason(status: int) -> str:

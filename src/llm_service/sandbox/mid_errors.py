@@ -35,7 +35,7 @@ class MidError:
         elif style == "bare-finish":
             yield from self._bare_finish()
         elif style == "string-code":
-            yield self._chunk({"code": "server_error", "message": self.error["message"]})
+            yield self._chunk({"code": "server_error", "message": self.error.get("message")})
         else:
             yield self._chunk(self.error)
 

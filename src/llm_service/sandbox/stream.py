@@ -5,13 +5,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from llm_service.sandbox.answer import Answer, Choice
 from llm_service.sandbox.behaviour import Behaviour
 from llm_service.sandbox.messages import Json
 
-DONE = b"[DONE]"
+DONE: Final = b"[DONE]"
 
 
 class Part(enum.Enum):
@@ -172,10 +172,12 @@ def _call_deltas(choice: Choice, behaviour: Behaviour) -> Iterator[Delta]:
 
 
 def _interleaved(rows: list[Iterator[Delta]]) -> Iterator[Delta]:
-    while rows:
+    while len(rows) > 1:
         for row in tuple(rows):
             delta = next(row, None)
             if delta is None:
                 rows.remove(row)
             else:
                 yield delta
+    for row in rows:
+        yield from row

@@ -195,6 +195,18 @@ async def test_stall_after_falls_silent_and_stays_open(slow_sandbox: Sandbox, cl
         await waiting.until(b"[DONE]")
 
 
+async def test_stall_may_be_filled_with_comments(slow_sandbox: Sandbox, clock: ManualClock) -> None:
+    async with connected(slow_sandbox.address) as client:
+        waiting = Waiting(client, clock)
+        model = "sandbox/stall-after-2+stall-for-3s+keep-alive-every-1s"
+        client.writer.write(post(PLAIN, chat(model, "count to 9", stream=True)))
+        for count in (1, 2, 3):
+            await waiting.pass_time(1)
+            assert waiting.got.count(b": keep-alive\n\n") == count
+            assert b'"content":" 2"' not in waiting.got
+        await waiting.until(b"[DONE]")
+
+
 async def test_whole_answers_stall_in_their_middle(slow_sandbox: Sandbox, clock: ManualClock) -> None:
     async with connected(slow_sandbox.address) as client:
         waiting = Waiting(client, clock)

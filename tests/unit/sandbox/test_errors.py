@@ -163,10 +163,14 @@ async def test_vllm_goes_on_to_done(ask: Ask) -> None:
     assert received.events[-1] == b"[DONE]"
 
 
-@pytest.mark.parametrize("path", CHATS)
-async def test_any_error_of_the_table_can_come_in_mid_stream(ask: Ask, path: str) -> None:
-    last = (await events(ask, "error-mid-429+at-1+no-thinking", path))[-1]
-    assert last["error"]["message"]
+@pytest.mark.parametrize(("path", "name", "case"), tuple(rows()))
+async def test_any_error_of_the_table_can_come_in_a_stream(ask: Ask, path: str, name: str, case: ErrorCase) -> None:
+    first, mid = [
+        (await ask(post(path, chat("sandbox/chat", "count to 9", stream=True, sandbox=form)))).objects[-1]["error"]
+        for form in (f"error-first-{name}", f"error-mid-{name}+at-1")
+    ]
+    assert first == mid
+    assert "message" in first or "detail" in first
 
 
 async def test_error_in_a_choice_of_a_whole_answer(ask: Ask) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from llm_service.sandbox import Sandbox, serve_forever
 from llm_service.sandbox.messages import Ending, Head, Reply, Step
-from tests.unit.sandbox.raw import PLAIN, chat, connected, eventually, exchange, get, post
+from tests.unit.sandbox.raw import PLAIN, chat, connected, eventually, exchange, get, post, request
 
 HEALTH = "/openai/v1/health"
 
@@ -29,6 +29,15 @@ async def test_pipelined_requests_are_answered_in_order(sandbox: Sandbox) -> Non
         async with asyncio.timeout(5):
             got = await client.reader.readuntil(b"two")
     assert got.index(b"[DONE]") < got.index(b"two")
+
+
+async def test_head_has_no_body(sandbox: Sandbox) -> None:
+    async with connected(sandbox.address) as client:
+        client.writer.write(request("HEAD", "/openai/v1/models") + get(HEALTH))
+        async with asyncio.timeout(5):
+            got = await client.reader.readuntil(b'"ok"}')
+    assert got.count(b"HTTP/1.1 200 OK") == 2
+    assert got.count(b"{") == 1
 
 
 async def test_connection_closes_when_the_client_says_so(sandbox: Sandbox) -> None:

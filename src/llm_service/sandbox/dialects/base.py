@@ -13,7 +13,7 @@ from llm_service.sandbox.ask import Ask, BadField
 from llm_service.sandbox.behaviour import NORMAL, PREFIXES, BadBehaviour, Behaviour
 from llm_service.sandbox.content.dice import Dice
 from llm_service.sandbox.delivery import Delivery
-from llm_service.sandbox.dialects.errors import Errors, Refusal, filled
+from llm_service.sandbox.dialects.errors import Errors, Refusal, error_in, filled
 from llm_service.sandbox.dialects.shape import ChunkShape
 from llm_service.sandbox.journal import Entry
 from llm_service.sandbox.messages import JSON_TYPE, Headers, Json, Reply, Request
@@ -200,9 +200,7 @@ class Dialect:
         )
 
     def _error_object(self, call: Call, case: str) -> Json:
-        body = filled(self.errors[case].body, self._values(call, Refusal(case)))
-        error = body["error"]
-        return dict(error)
+        return error_in(filled(self.errors[case].body, self._values(call, Refusal(case))))
 
     def _case_of(self, word: str | None) -> str:
         """The case behind a style of mid-stream error: the provider's usual one unless the word is a case."""

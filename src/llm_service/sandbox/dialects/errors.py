@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llm_service.sandbox.messages import Headers
+from llm_service.sandbox.messages import Headers, Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +48,11 @@ def _filled_text(text: str, values: Mapping[str, object]) -> object:
     for name, value in values.items():
         text = text.replace("{" + name + "}", str(value))
     return text
+
+
+def error_in(body: Any) -> Json:
+    """The error object of a body, whatever envelope it came in."""
+    inner = body[0] if isinstance(body, list) else body
+    if isinstance(inner, Mapping):
+        inner = inner.get("error", inner)
+    return dict(inner) if isinstance(inner, Mapping) else {"message": str(inner)}
