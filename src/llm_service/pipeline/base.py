@@ -76,19 +76,26 @@ class Exchange:
     def settle(self, outcome: Outcome) -> Awaitable[None] | None:
         """Let every watcher close its account, inside out, once, shielded from the caller's cancellation.
 
-        ``None`` when all is settled; otherwise something to await, by as many as like.
+        ``None`` when all is settled; otherwise something to await, by as many as like. Either raises what a watcher
+        raised, when the others have settled or are about to.
         """
         while self.watchers and self._settling is None:
-            waiting = self.watchers.pop().settle(outcome)
+            try:
+                waiting = self.watchers.pop().settle(outcome)
+            except Exception:
+                self.settle(outcome)  # the others close their accounts all the same
+                raise
             if waiting is not None:
                 self._settling = self._tasks.spawn(self._settle_rest(waiting, outcome), name="settle")
         return None if self._settling is None else asyncio.shield(self._settling)
 
     async def _settle_rest(self, waiting: Awaitable[None], outcome: Outcome) -> None:
-        await waiting
-        while self.watchers:
-            if (waits := self.watchers.pop().settle(outcome)) is not None:
-                await waits
+        try:
+            await waiting
+        finally:
+            while self.watchers:
+                if (waits := self.watchers.pop().settle(outcome)) is not None:
+                    await self._settle_rest(waits, outcome)
 
 
 Proceed = Callable[[Exchange], Awaitable[Reply]]

@@ -1,8 +1,9 @@
 """The way out: events pass the watchers, and the terminal ones wait until every watcher has settled."""
 
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 
-from llm_service.domain import TERMINAL, Event, Outcome, Reply, Sink, Subscription
+from llm_service.domain import TERMINAL, Event, InternalError, Outcome, Reply, Sink, Subscription
 from llm_service.pipeline.base import Exchange, Watcher
 from llm_service.runtime import Tasks
 
@@ -64,16 +65,35 @@ class Delivery:
     def end(self, outcome: Outcome) -> None:
         """The provider has ended: settle, then send what was held."""
         self.ended = True
-        if self._looking:
-            self._held = [*flushed(self._looking), *self._held]
-        waiting = self._exchange.settle(outcome)
+        try:
+            if self._looking:
+                self._held = [*flushed(self._looking), *self._held]
+            waiting = self._exchange.settle(outcome)
+        except Exception as defect:  # noqa: BLE001 - reported, and never an answer that just stops
+            self._tasks.report("settle", defect)
+            self._close_unsettled(outcome)
+            return
         if waiting is None:
             self._close(outcome)
         else:
             self._tasks.spawn(self._close_after(waiting, outcome), name="settle before the last event")
 
     async def _close_after(self, waiting: Awaitable[None], outcome: Outcome) -> None:
-        await waiting
+        try:
+            await waiting
+        except Exception:  # noqa: BLE001 - the task that settles has reported it
+            self._close_unsettled(outcome)
+        else:
+            self._close(outcome)
+
+    def _close_unsettled(self, outcome: Outcome) -> None:
+        """An answer whose account could not be closed is not given out as complete."""
+        if outcome.error is None:
+            error = InternalError("The service could not close its record of this answer.")
+            seq = self._held[0].seq if self._held else 1
+            self._held = [Event(seq, b"", "error", error=error)]
+            outcome = replace(outcome, status="error", error=error)
+        self._exchange.settle(outcome)  # whoever has not been asked yet
         self._close(outcome)
 
     def _close(self, outcome: Outcome) -> None:

@@ -26,6 +26,10 @@ class Tasks:
         if not task.cancelled() and (failure := task.exception()) is not None:
             self._on_failure(task.get_name(), failure)
 
+    def report(self, work: str, failure: BaseException) -> None:
+        """Report a failure that came before the work needed a task."""
+        self._on_failure(work, failure)
+
     def __len__(self) -> int:
         return len(self._running)
 

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Sequence
 
-from llm_service.domain import Caller, Event, Head, Outcome, Reply, Sink, Subscription, chat_request
+import pytest
+
+from llm_service.domain import Caller, Event, Head, InternalError, Outcome, Reply, Sink, Subscription, chat_request
 from llm_service.pipeline import Exchange, WatchedReply, Watcher
 from llm_service.runtime import Tasks
 from tests.support.waiting import until
@@ -75,6 +77,19 @@ class Slow(Watcher):
         await self.gate.wait()
 
 
+class Fails(Watcher):
+    def __init__(self, *, later: bool) -> None:
+        self.later = later
+
+    def settle(self, outcome: Outcome) -> Awaitable[None] | None:
+        if not self.later:
+            raise RuntimeError("the journal is gone")
+        return self._fail()
+
+    async def _fail(self) -> None:
+        raise RuntimeError("the journal is gone")
+
+
 class HoldsTheFirst(Watcher):
     looks = True
 
@@ -91,14 +106,14 @@ class HoldsTheFirst(Watcher):
         return self.held
 
 
-def an_exchange(*watchers: Watcher) -> Exchange:
+def an_exchange(*watchers: Watcher, tasks: Tasks = TASKS) -> Exchange:
     exchange = Exchange(
         id="req_1",
         stream_id="str_1",
         surface="rest",
         request=chat_request({"model": "m", "stream": True, "messages": [{"role": "user", "content": "hi"}]}),
         caller=Caller(key_id="local", scopes=frozenset()),
-        tasks=TASKS,
+        tasks=tasks,
         received_at=0.0,
     )
     exchange.watchers += watchers
@@ -122,6 +137,36 @@ async def test_without_anybody_to_wait_for_the_end_follows_at_once() -> None:
     WatchedReply(reply, an_exchange(), TASKS).attach(kept)
     reply.say([*CHUNKS, *FINISH], OK)
     assert (kept.seqs, kept.outcome) == ([1, 2, 3, 4], OK)
+
+
+@pytest.mark.parametrize("later", [False, True])
+async def test_an_answer_that_cannot_be_settled_ends_in_an_error_not_in_silence(later: bool) -> None:
+    reported: list[str] = []
+    tasks = Tasks(lambda work, failure: reported.append(f"{work}: {failure}"))
+    reply, kept, outer = Scripted(), Kept(), Slow()
+    WatchedReply(reply, an_exchange(outer, Fails(later=later), tasks=tasks), tasks).attach(kept)
+    reply.say(CHUNKS)
+    outer.gate.set()
+    reply.say(FINISH, OK)
+    await until(lambda: kept.outcome is not None)
+    assert kept.outcome is not None
+    assert kept.seqs == [1, 2, 3]
+    assert isinstance(kept.outcome.error, InternalError)
+    assert (reported, outer.outcomes) == (["settle: the journal is gone"], ["ok"])
+
+
+class FailsToFlush(HoldsTheFirst):
+    def flush(self) -> Sequence[Event]:
+        raise RuntimeError("a defect")
+
+
+async def test_what_cannot_be_flushed_ends_in_an_error_that_is_settled() -> None:
+    reply, kept, outer = Scripted(), Kept(), Slow()
+    WatchedReply(reply, an_exchange(outer, FailsToFlush()), TASKS).attach(kept)
+    reply.say([*CHUNKS, *FINISH], OK)
+    outer.gate.set()
+    assert kept.outcome is not None
+    assert (kept.seqs, kept.outcome.status, outer.outcomes) == ([2, 3], "error", ["error"])
 
 
 async def test_what_a_watcher_holds_back_comes_before_the_terminal_events() -> None:
