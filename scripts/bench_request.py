@@ -86,7 +86,7 @@ class Transport:
 
 async def main() -> None:
     bootstrap.AiohttpTransport = Transport  # type: ignore[misc,assignment]
-    nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - it lives as long as the program
+    nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: ASYNC230, SIM115 - once, and for good
     options, clock = ObservabilityOptions(log_format="json"), SystemClock()
     log = build_log(options, clock=clock, stream=nowhere)
     provider = ProviderOptions(kind="openai_compatible", base_url="http://127.0.0.1:1/v1", api_key=Secret("sk-test-up"))

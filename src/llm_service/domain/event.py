@@ -53,7 +53,10 @@ TERMINAL: Final[frozenset[EventKind]] = frozenset({"finish", "usage", "error"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a generation ended: what the record, the metrics and the log say of it."""
+    """How a generation ended: what the record, the metrics and the log say of it.
+
+    ``late_error``: what the provider complained of when its answer was complete; no failure, but worth a line.
+    """
 
     status: OutcomeStatus
     usage: Usage | None = None
@@ -62,3 +65,4 @@ class Outcome:
     finish_reason: str | None = None
     upstream_id: str | None = None
     response_model: str | None = None
+    late_error: LLMServiceError | None = None

@@ -161,4 +161,6 @@ def line_of(fact: RequestFinished) -> Mapping[str, Any]:
         fields["error_code"] = error.code
         if error.fault != "caller":
             fields["error"] = error.message
+    if outcome.late_error is not None:
+        fields["late_error"] = outcome.late_error.message
     return {name: value for name, value in fields.items() if value is not None}

@@ -104,6 +104,7 @@ class StreamReader:
             finish_reason=self._ending.finish_reason,
             upstream_id=self._envelope.upstream_id,
             response_model=self._envelope.told_model,
+            late_error=self.late_error,
         )
 
     # -- the long way

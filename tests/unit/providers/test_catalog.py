@@ -134,3 +134,8 @@ def test_row_that_does_not_exist_is_an_error_with_a_hint() -> None:
 def test_retired_names_are_those_of_the_kind() -> None:
     assert retired_names("deepseek") == {"deepseek-chat", "deepseek-reasoner"}
     assert retired_names("openai_compatible") == frozenset()
+
+
+@pytest.mark.parametrize("base_url", ["https://api.deepseek.com/v1/", "https://api.deepseek.com/v1"])
+def test_deepseek_is_asked_at_its_root_where_the_balance_is(base_url: str) -> None:
+    assert base_url_for("deepseek", ProviderOptions(base_url=base_url)) == "https://api.deepseek.com"

@@ -223,6 +223,7 @@ def test_error_before_the_finish_is_raised_and_after_it_is_kept_for_the_log() ->
     reader.read(a_chunk({}, "stop"))
     assert list(reader.read(error)) == []
     assert reader.late_error is not None
+    assert reader.outcome_so_far().late_error is reader.late_error
     assert reader.close(done=False)[1].status == "ok"
 
 
