@@ -27,7 +27,7 @@ class Holder:
         repr(Secret(KEY)),
         f"{Secret(KEY)}",
         f"{Secret(KEY)!r:>30}",
-        "{} {!r}".format(Secret(KEY), Secret(KEY)),
+        f"{Secret(KEY)} {Secret(KEY)!r}",
         str([Secret(KEY)]),
         str(Holder(Secret(KEY))),
         str(asdict(Holder(Secret(KEY)))),
