@@ -142,14 +142,19 @@ class Server:
 
     async def _stream(self, request: dict[str, Any]) -> AsyncIterator[str]:
         async with self._response("POST", "/v1/chat/completions", request) as response:
+            if response.content_type != "text/event-stream":
+                raise not_understood()
             async for line in response.content:
-                if not line.startswith(b"data: ") or line.startswith(b"data: [DONE]"):
+                if line.startswith(b"data: [DONE]"):
+                    return
+                if not line.startswith(b"data: "):
                     continue
                 chunk = decoded(line[6:])
                 if chunk.get("error"):
                     raise refusal(chunk)
                 for choice in chunk["choices"]:
                     yield choice["delta"].get("content") or ""
+            raise self._lost("no end")
 
     @asynccontextmanager
     async def _response(self, method: str, path: str, body: Any = None) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -167,7 +172,10 @@ class Server:
             said = f"No service answers at {self.url}: start one with `llm-service serve`, or name it with --url."
             raise Unanswered("not_reachable", said) from None
         except aiohttp.ClientError as error:
-            raise Unanswered("connection_lost", f"{self.url} broke off its answer ({error}).") from None
+            raise self._lost(error) from None
+
+    def _lost(self, why: object) -> Unanswered:
+        return Unanswered("connection_lost", f"{self.url} broke off its answer ({why}).")
 
 
 def decoded(body: bytes) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def show_providers(config: Path | None, *, as_json: bool) -> int:
     except SettingsError as error:
         return complain(error, as_json=as_json)
     rows = [row_of(name, options) for name, options in settings.providers.items()]
-    _show(rows, [listed(row) for row in rows], as_json=as_json)
+    _show(rows, [provider_line(row) for row in rows], as_json=as_json)
     return 0
 
 
@@ -39,7 +39,7 @@ def row_of(name: str, options: ProviderOptions) -> Row:
     }
 
 
-def listed(row: Row) -> str:
+def provider_line(row: Row) -> str:
     """A provider as a line."""
     key = "with a key" if row["key"] else "without a key"
     return f"{row['name']}: {row['kind']} at {row['base_url']}, {key}{'' if row['enabled'] else ', switched off'}"
@@ -55,11 +55,11 @@ def test_providers(config: Path | None, *, name: str | None, as_json: bool) -> i
         known = ", ".join(settings.providers) or "none"
         return refuse(f"No provider is named {name}; configured are: {known}.", as_json=as_json)
     rows = asyncio.run(ask_all(settings, [name] if name else [*settings.providers]))
-    _show(rows, [tested(row) for row in rows], as_json=as_json)
+    _show(rows, [result_line(row) for row in rows], as_json=as_json)
     return 0 if all(row["ok"] for row in rows) else 1
 
 
-def tested(row: Row) -> str:
+def result_line(row: Row) -> str:
     """What came of asking a provider, as a line."""
     if "code" in row:
         return f"{row['name']}: {row['code']}: {row['error']}"
