@@ -1,9 +1,11 @@
 """Requests at the edge of what HTTP and JSON allow, and what the service makes of them."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
+from llm_service.api import connection as connection_module
 from tests.support.rest import ask, chat_body, connected
 from tests.support.service import Running
 
@@ -42,3 +44,82 @@ async def test_of_two_hosts_neither_counts(gateway: Running, path: str) -> None:
     answer = await raw(gateway, head + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"The header host may come only once." in answer
+
+
+def posted(body: bytes, *fields: bytes, length: bool = True) -> bytes:
+    """A chat request as bytes, with these further header fields."""
+    head = [b"POST /v1/chat/completions HTTP/1.1", b"Host: 127.0.0.1", b"Content-Type: application/json", *fields]
+    if length:
+        head.append(b"Content-Length: %d" % len(body))
+    return b"\r\n".join([*head, b"", body])
+
+
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
+async def test_a_request_that_offers_an_upgrade_is_answered_without_one(gateway: Running, protocol: bytes) -> None:
+    body = chat_body("plain/sandbox/chat")
+    offer = (b"Connection: Upgrade, HTTP2-Settings, close", b"Upgrade: " + protocol, b"HTTP2-Settings: AAMAAABk")
+    answer = await raw(gateway, posted(body, *offer))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b'"chat.completion"' in answer
+
+
+async def test_offers_of_an_upgrade_may_be_split_and_follow_each_other(gateway: Running) -> None:
+    body = chat_body("plain/sandbox/chat")
+    first = posted(body, b"Connection: Upgrade", b"Upgrade: h2c")
+    second = posted(body, b"Connection: Upgrade, close", b"Upgrade: h2c")
+    async with connected(gateway.address) as connection:
+        for start in range(0, len(first), 50):
+            connection.writer.write(first[start : start + 50])
+            await asyncio.sleep(0)
+        connection.writer.write(second)
+        async with asyncio.timeout(5):
+            answers = await connection.reader.read()
+    assert answers.count(b"HTTP/1.1 200 OK") == 2
+
+
+async def test_a_trailer_is_no_header(gateway: Running) -> None:
+    body = chat_body("plain/sandbox/chat")
+    chunked = b"%x\r\n%b\r\n0\r\nX-LLM-Timeout-S: nonsense\r\nOrigin: http://evil.example\r\n\r\n" % (len(body), body)
+    answer = await raw(gateway, posted(chunked, b"Transfer-Encoding: chunked", b"Connection: close", length=False))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_nonsense_after_a_request_does_not_spoil_its_answer(gateway: Running, stream: bool) -> None:
+    body = chat_body("plain/sandbox/tokens-5+pace-20ms", stream=stream)
+    answer = await raw(gateway, posted(body) + b"NONSENSE\r\n\r\n" * 3)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert answer.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n" if stream else b"}")
+
+
+@pytest.mark.parametrize("begun", [b"GET /", b"GET / HTTP/1.1\r\nX-Long: ", posted(b"", length=False)[:-2]])
+async def test_a_head_without_end_is_refused_while_little_of_it_is_kept(gateway: Running, begun: bytes) -> None:
+    async with connected(gateway.address) as connection:
+        connection.writer.write(begun)
+        sent_bytes = 0
+        with suppress(ConnectionError):
+            while sent_bytes < 50_000_000 and not connection.reader.at_eof():
+                connection.writer.write(b"a" * 50_000)
+                await connection.writer.drain()
+                sent_bytes += 50_000
+    assert sent_bytes < 10_000_000
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"\r\n", b"GET / HTTP/1.1\r\n", posted(b"{", b"Content-Length: 2", length=False)]
+)
+async def test_a_client_that_never_finishes_its_request_is_given_up(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(connection_module, "RECEIVE_S", 0.2)
+    assert await raw(gateway, begun) == b""
+
+
+async def test_a_client_that_waits_for_a_slow_answer_is_not_given_up(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "RECEIVE_S", 0.1)
+    body = chat_body("plain/sandbox/slow-first-byte-1s")
+    answer = await raw(gateway, posted(body) + posted(body, b"Connection: close"))
+    assert answer.count(b"HTTP/1.1 200 OK") == 2

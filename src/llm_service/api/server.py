@@ -1,4 +1,4 @@
-"""The HTTP server around the doors: uvicorn on httptools, our own signals, and its errors in our form."""
+"""The HTTP server around the doors: uvicorn with our own connections, and signals left to the caller."""
 
 import contextlib
 import socket
@@ -6,28 +6,12 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from llm_service.api.errors import error_body
-from llm_service.domain import InvalidRequest
+from llm_service.api.connection import Connection
 
 BACKLOG: Final = 2048
 IDLE_CONNECTION_S: Final = 75
 LAST_WRITES_S: Final = 5
-
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 protocol; what is not HTTP is refused in the contract's form."""
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer bytes that make no request, and close."""
-        body = error_body(InvalidRequest(f"This is not a valid HTTP request: {msg}"), request_id="none")
-        head = (
-            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
-            b"content-length: %d\r\n\r\n" % len(body)
-        )
-        self.transport.write(head + body)
-        self.transport.close()
 
 
 class HttpServer(uvicorn.Server):
@@ -38,7 +22,7 @@ class HttpServer(uvicorn.Server):
             uvicorn.Config(
                 app,
                 loop="none",
-                http=Protocol,
+                http=Connection,
                 ws="none",
                 lifespan="off",
                 log_config=None,

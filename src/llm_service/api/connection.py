@@ -1,0 +1,159 @@
+"""One client's connection: uvicorn's HTTP/1.1 protocol, with bounds on what a client may make it wait for and keep."""
+
+import asyncio
+from typing import Any, Final, cast
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from llm_service.api.errors import error_body
+from llm_service.domain import InvalidRequest
+
+HEAD_BYTES: Final = 64 * 1024
+RECEIVE_S: Final = 30.0
+RECEIVE_BYTES: Final = 256 * 1024
+_UPGRADE: Final = (b"upgrade", b"http2-settings")
+
+
+class Connection(HttpToolsProtocol):
+    """Refuses what is no HTTP in the contract's form, and heads and trailers of more than ``HEAD_BYTES``.
+
+    A request that is not complete ``RECEIVE_S`` after it began is given up, unless ``RECEIVE_BYTES`` of it came in that
+    time. An offer to upgrade (Java's client and curl make one with each request) is not taken up: the request counts.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._moved = False  # the last bytes completed a head, were of a body, or ended it
+        self._complete = False  # no request is under way
+        self._stuck_bytes = 0
+        self._received_bytes = 0
+        self._patience: asyncio.TimerHandle | None = None
+        self._refused = False
+
+    # -- what the transport says
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """The client is there; from now on it has to say something."""
+        super().connection_made(transport)
+        self._wait_for_the_rest()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        self._wait_no_longer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the client."""
+        if self._refused:
+            return
+        self._unset_keepalive_if_required()
+        self._moved = False
+        try:
+            self._feed(data)
+        except httptools.HttpParserError:
+            self._refuse("This is not a valid HTTP request.")
+            return
+        self._stuck_bytes = 0 if self._moved else self._stuck_bytes + len(data)
+        if self._stuck_bytes > HEAD_BYTES:
+            self._refuse(f"The request's head or trailer is larger than {HEAD_BYTES} bytes.")
+        elif self._moved and self._complete:
+            self._wait_no_longer()
+        else:
+            self._received_bytes += len(data)
+            if self._patience is None:
+                self._wait_for_the_rest()
+
+    # -- what the parser says
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._complete = False
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The head is complete; what calls itself a header after it, in a trailer, is none."""
+        self._moved = True
+        super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            self.headers = []
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._moved = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is complete."""
+        self._moved = self._complete = True
+        super().on_message_complete()
+
+    # -- an upgrade
+
+    def _should_upgrade(self) -> bool:
+        """Keeps uvicorn from beginning a request whose body its parser is going to skip."""
+        return bool(self.parser.get_method() != b"CONNECT")
+
+    def _feed(self, data: bytes) -> None:
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as offer:
+                data = self._head_without_upgrade() + data[offer.args[0] :]
+                self.parser = httptools.HttpRequestParser(self)
+
+    def _head_without_upgrade(self) -> bytes:
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
+        for name, value in self.headers:
+            if name == b"connection":
+                tokens = [token.strip() for token in value.split(b",")]
+                value = b", ".join(token for token in tokens if token.lower() not in _UPGRADE)  # noqa: PLW2901
+            if name not in _UPGRADE:
+                lines.append(b"%b: %b" % (name, value))
+        return b"\r\n".join([*lines, b"", b""])
+
+    # -- what is refused
+
+    def _refuse(self, message: str) -> None:
+        """Hear no more. What was asked for in full before is answered first."""
+        self._refused = True
+        if not self._answering():
+            self._answer_and_close(InvalidRequest(message))
+        elif self.cycle.more_body:
+            self.transport.close()
+        else:
+            self.cycle.keep_alive = False
+
+    def _answering(self) -> bool:
+        """Whether a request that came in full waits for the end of its answer."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is None or cycle.response_complete:
+            return False
+        return bool(self.pipeline) or not cycle.more_body
+
+    def _answer_and_close(self, error: InvalidRequest) -> None:
+        body = error_body(error, request_id="none")
+        head = (
+            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
+            b"content-length: %d\r\n\r\n" % len(body)
+        )
+        self.transport.write(head + body)
+        self.transport.close()
+
+    def _wait_for_the_rest(self) -> None:
+        self._received_bytes = 0
+        self._patience = self.loop.call_later(RECEIVE_S, self._mind_slowness)
+
+    def _wait_no_longer(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _mind_slowness(self) -> None:
+        """Give up a client that sends too slowly; not while an earlier request of its is being answered."""
+        if self._answering() or self._received_bytes >= RECEIVE_BYTES:
+            self._wait_for_the_rest()
+        else:
+            self.transport.close()
