@@ -142,25 +142,29 @@ class _Call:
         headers = response.headers
         self._decoder = decoder_of(headers.get(hdrs.CONTENT_ENCODING))
         self._receiver.on_head(HttpHead(response.status, headers))
-        receive = self._receiver.on_body if self._decoder is None else self._decode
         content = response.content
         while not self._aborted:
             data = await content.readany()
             if not data:
                 break
-            receive(data)
+            if self._decoder is not None:
+                await self._decode(data)
+                continue
+            self._receiver.on_body(data)
             if self._resumed is not None:
                 await self._resumed.wait()
         if not self._aborted:
             self._finish()
 
-    def _decode(self, data: bytes) -> None:
+    async def _decode(self, data: bytes) -> None:
         """Hand on what the bytes decode to, in bounded pieces, so that a bomb meets the receiver's own bounds."""
         while data and not self._aborted:
             piece = self._decoder.decompress(data, DECODED_PIECE_BYTES)
             data = self._decoder.unconsumed_tail
             if piece:
                 self._receiver.on_body(piece)
+            if self._resumed is not None:
+                await self._resumed.wait()
 
     def _finish(self) -> None:
         if self._decoder is not None and not self._decoder.eof:

@@ -170,6 +170,27 @@ async def test_a_bomb_arrives_in_bounded_pieces_and_can_be_stopped(transport: Ai
     assert noted.calls_after_end == 0
 
 
+async def test_a_paused_flow_bounds_what_is_decoded_too(transport: AiohttpTransport) -> None:
+    bomb = gzip.compress(bytes(20_000_000))
+    flows: list[Flow] = []
+
+    class Pausing(Noted):
+        def on_body(self, data: bytes) -> None:
+            super().on_body(data)
+            flows[0].pause()
+
+    head = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
+    async with serving(saying(head + bomb)) as address:
+        noted = Pausing()
+        flows.append(transport.send(a_request(address), noted))
+        await noted.first.wait()
+        assert noted.pieces == 1
+        while not noted.over.is_set():
+            flows[0].resume()
+            await asyncio.sleep(0)
+    assert (len(noted.data), noted.failure) == (20_000_000, None)
+
+
 async def test_an_encoding_that_was_not_asked_for_is_an_error(transport: AiohttpTransport) -> None:
     noted = await asked(transport, saying(OK + b"Content-Encoding: zstd\r\nContent-Length: 2\r\n\r\nab"))
     assert noted.failure is not None
