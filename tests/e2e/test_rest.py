@@ -230,6 +230,15 @@ async def test_a_body_beyond_the_bound_is_refused_before_it_is_read(gateway: Run
     assert answer.headers["connection"] == "close"
 
 
+async def test_a_client_that_sends_all_of_a_body_that_is_too_large_is_told_so(gateway: Running) -> None:
+    async with connected(gateway.address) as connection:
+        connection.send("POST", PATH, b" " * 30_000_000)
+        await connection.writer.drain()
+        answer = await connection.answer()
+        assert (answer.status, answer.json()["error"]["code"]) == (413, "request_too_large")
+        assert await connection.reader.read() == b""
+
+
 async def test_bytes_that_are_no_http_get_the_error_body(gateway: Running) -> None:
     async with connected(gateway.address) as connection:
         connection.writer.write(b"NONSENSE\r\n\r\n")

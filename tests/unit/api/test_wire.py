@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_service.api.rest import wire
 from llm_service.api.rest.wire import (
     HungUp,
     Message,
@@ -10,6 +11,7 @@ from llm_service.api.rest.wire import (
     header_value,
     headers_of,
     json_object,
+    let_pass,
     read_body,
     timeout_of,
 )
@@ -17,8 +19,10 @@ from llm_service.domain import InvalidJson, InvalidRequest, InvalidValue, Reques
 
 
 def receiving(*messages: Message) -> Receive:
-    waiting = list(messages)
+    return receiving_from([*messages])
 
+
+def receiving_from(waiting: list[Message]) -> Receive:
     async def receive() -> Message:
         return waiting.pop(0)
 
@@ -42,6 +46,17 @@ async def test_a_body_beyond_the_bound_is_refused_as_soon_as_it_is(pieces: list[
 async def test_an_announced_length_beyond_the_bound_is_refused_unread() -> None:
     with pytest.raises(RequestTooLarge):
         await read_body(receiving(), {b"content-length": b"11"}, 10)
+
+
+async def test_what_is_not_wanted_of_a_body_passes_up_to_its_end_or_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "UNWANTED_BYTES", 10)
+    ended = [piece(b"a", more=True), piece(b"b")]
+    endless = [piece(b"a" * 6, more=True)] * 2
+    gone: list[Message] = [piece(b"a", more=True), {"type": "http.disconnect"}]
+    for messages in (ended, endless, gone):
+        waiting = [*messages, piece(b"not asked for")]
+        await let_pass(receiving_from(waiting))
+        assert waiting == [piece(b"not asked for")]
 
 
 async def test_a_client_that_leaves_in_mid_body_gets_no_answer() -> None:

@@ -19,6 +19,7 @@ from llm_service.api.rest.wire import (
     header_value,
     headers_of,
     json_object,
+    let_pass,
     read_body,
     timeout_of,
 )
@@ -87,6 +88,8 @@ class GenerateDoor:
                 await self._whole(exchange, receive, send, task)
         except HungUp:
             return  # nobody is left to be told
+        except RequestTooLarge as error:
+            await self._refuse(send, error, request_id, unread=None if error.provider else receive)
         except LLMServiceError as error:
             await self._refuse(send, error, request_id)
         except Exception as defect:  # noqa: BLE001 - whatever it is, the client is told
@@ -253,7 +256,10 @@ class GenerateDoor:
             headers.append((b"server-timing", server_timing(self._timing_form, exchange)))
         return headers
 
-    async def _refuse(self, send: Send, error: LLMServiceError, request_id: str) -> None:
+    async def _refuse(
+        self, send: Send, error: LLMServiceError, request_id: str, *, unread: Receive | None = None
+    ) -> None:
+        """Say what is wrong. ``unread``: the rest of the body is still to come, and not wanted."""
         body = error_body(error, request_id=request_id)
         headers = [
             _JSON,
@@ -262,9 +268,13 @@ class GenerateDoor:
             *self._parts.fixed_headers,
             *error_headers(error),
         ]
-        if isinstance(error, RequestTooLarge):
-            headers.append((b"connection", b"close"))  # the rest of the body is not read
+        if unread is not None:
+            headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": spoken(error).status, "headers": headers})
+        if unread is not None:
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await let_pass(unread)
+            body = b""
         await send({"type": "http.response.body", "body": body})
 
 

@@ -1,6 +1,8 @@
 """What a REST request says beside its body: headers read once, the body read within its bound."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from math import isfinite
 from typing import Any, Final
 from urllib.parse import quote
@@ -16,6 +18,8 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
 
 MAX_TIMEOUT_S: Final = 86400.0
+UNWANTED_S: Final = 5.0
+UNWANTED_BYTES: Final = 64 * 1024 * 1024
 _FORWARDED: Final = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
 )
@@ -105,6 +109,21 @@ async def _read_pieces(message: Message, receive: Receive, max_bytes: int) -> by
         if not message.get("more_body"):
             return b"".join(pieces)
         message = await receive()
+
+
+async def let_pass(receive: Receive) -> None:
+    """Take what a client sends of a body that is not wanted, for a while and up to a bound.
+
+    A connection that closes with bytes unread is reset, and what the client was told is lost with it.
+    """
+    left = UNWANTED_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(UNWANTED_S):
+            more = True
+            while more and left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                more = message.get("more_body", False)
 
 
 def _too_large(max_bytes: int) -> RequestTooLarge:
