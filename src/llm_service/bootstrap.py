@@ -56,11 +56,13 @@ class Service:
     health: Health
     models: Models
     providers: Mapping[str, Provider]
+    listeners: Listeners
     tasks: Tasks
 
     async def aclose(self) -> None:
-        """Close in reverse order of building: running work first, then the providers' connections."""
+        """Close in reverse order of building: running work first, then the listeners and the connections."""
         await self.tasks.aclose()
+        self.listeners.close()
         for provider in self.providers.values():
             await provider.aclose()
 
@@ -127,6 +129,7 @@ def build_service(
         health=health,
         models=models,
         providers=providers,
+        listeners=listeners,
         tasks=tasks,
     )
 

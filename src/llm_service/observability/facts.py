@@ -33,6 +33,9 @@ class Listener(Protocol):
     def request_finished(self, fact: RequestFinished) -> None:
         """A request is over."""
 
+    def close(self) -> None:
+        """Nothing more comes: hand on what is still kept."""
+
 
 class Listeners:
     """All listeners as one."""
@@ -46,3 +49,8 @@ class Listeners:
         """Tell everybody."""
         for listener in self._listeners:
             listener.request_finished(fact)
+
+    def close(self) -> None:
+        """Tell everybody that nothing more comes."""
+        for listener in self._listeners:
+            listener.close()

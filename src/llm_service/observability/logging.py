@@ -15,7 +15,8 @@ from llm_service.observability.options import ObservabilityOptions
 from llm_service.observability.outlet import Outlet
 from llm_service.runtime import Clock
 
-LEVELS: Final = ("debug", "info", "warning", "error")
+KEEP_S: Final = 0.05
+KEEP_LINES: Final = 256
 ExcInfo = BaseException | tuple[type[BaseException], BaseException, TracebackType | None] | bool | None
 
 
@@ -77,20 +78,28 @@ class AccessLog:
         say = self._log.warning if _failed(fact) else self._log.info
         say("request", **line_of(fact))
 
+    def close(self) -> None:
+        """Every line is written already."""
+
 
 class JsonAccessLog:
-    """The same lines as JSON, without the general log's machinery: every request pays for its line."""
+    """The same lines as JSON, without the general log's machinery: every request pays for its line.
 
-    __slots__ = ("_infos", "_out", "_stamps", "_warnings")
+    Lines are written together, ``KEEP_S`` after the first of them or when there are ``KEEP_LINES``.
+    """
+
+    __slots__ = ("_clock", "_infos", "_lines", "_out", "_stamps", "_warnings")
 
     def __init__(self, options: ObservabilityOptions, *, clock: Clock, stream: TextIO) -> None:
+        self._clock = clock
+        self._lines: list[bytes] = []
         self._stamps = _Stamps(clock)
         self._out = Outlet(stream.buffer)
         self._infos = options.log_level in ("debug", "info")
         self._warnings = options.log_level != "error"
 
     def request_finished(self, fact: RequestFinished) -> None:
-        """Write the line, if its level is wanted."""
+        """Keep the line to be written in a moment, if its level is wanted."""
         failed = _failed(fact)
         if self._warnings if failed else self._infos:
             line = {
@@ -99,7 +108,17 @@ class JsonAccessLog:
                 "event": "request",
                 **line_of(fact),
             }
-            self._out.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            if not self._lines:
+                self._clock.call_later(KEEP_S, self.close)
+            self._lines.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            if len(self._lines) >= KEEP_LINES:
+                self.close()
+
+    def close(self) -> None:
+        """Write what is kept."""
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._out.write(b"".join(lines))
             self._out.flush()
 
 

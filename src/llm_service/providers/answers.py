@@ -79,7 +79,7 @@ def _fix_envelope(body: dict[str, Any], call: UpstreamCall, *, own_ids: bool) ->
     after = (
         str(told_id) if told_id and not own_ids else own_id("chatcmpl-" if chat else "cmpl-", call.request_id),
         "chat.completion" if chat else "text_completion",
-        int(created) if isinstance(created, int | float) else 0,
+        int(created) if type(created) is int or type(created) is float else 0,
         str(model or call.candidate.upstream_model),
     )
     if before == after:

@@ -44,8 +44,10 @@ def _made_up(counts: Mapping[str, Any]) -> Usage | None:
 
 
 def _with_parts(counts: Mapping[str, Any], prompt: int, output: int) -> Usage:
-    cached = _part(counts, "prompt_tokens_details", "cached_tokens") or _count(counts.get("prompt_cache_hit_tokens"))
-    reasoning = _part(counts, "completion_tokens_details", "reasoning_tokens")
+    cached = _part(counts.get("prompt_tokens_details"), "cached_tokens")
+    if not cached:
+        cached = _count(counts.get("prompt_cache_hit_tokens"))
+    reasoning = _part(counts.get("completion_tokens_details"), "reasoning_tokens")
     return Usage(
         input_tokens=prompt,
         output_tokens=output,
@@ -94,12 +96,11 @@ def _first(counts: Mapping[str, Any], *names: str) -> int | None:
     return next((count for name in names if (count := _count(counts.get(name))) is not None), None)
 
 
-def _part(counts: Mapping[str, Any], group: str, name: str) -> int | None:
-    details = counts.get(group)
-    return _count(details.get(name)) if isinstance(details, Mapping) else None
+def _part(details: object, name: str) -> int | None:
+    return _count(details.get(name)) if type(details) is dict else None
 
 
 def _count(figure: object) -> int | None:
-    if isinstance(figure, bool) or not isinstance(figure, int | float):
+    if type(figure) is not int and type(figure) is not float:
         return None
     return int(figure) if 0 <= figure < MOST_TOKENS else None

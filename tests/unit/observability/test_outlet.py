@@ -40,7 +40,9 @@ def test_a_log_that_nobody_reads_fails_nothing(log_format: Literal["json", "text
     options, clock = ObservabilityOptions(log_format=log_format), ManualClock()
     log = build_log(options, clock=clock, stream=unread)
     log.error("something", exc_info=ValueError("x"))
-    build_access_log(options, log=log, clock=clock, stream=unread).request_finished(FACT)
+    access_log = build_access_log(options, log=log, clock=clock, stream=unread)
+    access_log.request_finished(FACT)
+    access_log.close()
 
 
 def test_a_closed_stream_fails_nothing() -> None:

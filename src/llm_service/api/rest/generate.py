@@ -7,7 +7,7 @@ from typing import Final, cast
 
 from llm_service.api.errors import error_body, error_headers, spoken
 from llm_service.api.options import ServerOptions
-from llm_service.api.rest.hang_up import HangUp
+from llm_service.api.rest.hang_up import HangUpWatch
 from llm_service.api.rest.sse_sink import SseSink
 from llm_service.api.rest.wire import (
     Headers,
@@ -73,6 +73,7 @@ class GenerateDoor:
         self._log = parts.log
         self._serving: dict[asyncio.Task[None], SseSink | None] = {}
         self._draining: Draining | None = None
+        self._hang_ups = HangUpWatch(clock=parts.clock, tasks=parts.tasks)
         self._timing_form = b", ".join(b"%b;dur=%%.2f" % n.encode() for n in ("parse", *parts.gateway.stage_names))
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, *, parse: Parse) -> None:
@@ -179,7 +180,7 @@ class GenerateDoor:
 
     async def _ask(self, exchange: Exchange, receive: Receive, task: "asyncio.Task[None]") -> Reply:
         """The gateway's reply, unless the client leaves first."""
-        hang_up = HangUp(receive, serving=task, clock=self._clock, tasks=self._parts.tasks)
+        hang_up = self._hang_ups.over(receive, task)
         try:
             return await self._parts.gateway.chat(exchange)
         except asyncio.CancelledError:

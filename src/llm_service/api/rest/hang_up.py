@@ -1,32 +1,30 @@
-"""Notices that a client has left while nothing is being sent to it."""
+"""Notices that clients have left while nothing is being sent to them."""
 
 import asyncio
 from typing import Final
 
 from llm_service.api.rest.wire import Receive
-from llm_service.runtime import Clock, Tasks, TimerHandle
+from llm_service.runtime import Clock, Tasks
 
 PATIENCE_S: Final = 0.05
 
 
 class HangUp:
-    """Cancels the task that serves a request when its client leaves.
+    """The watch over one client. ``happened``: it has left, and the task that serves it was cancelled."""
 
-    It begins to listen after ``PATIENCE_S``: an answer that is quicker needs nobody to listen, and saves a task.
-    """
+    __slots__ = ("_listening", "_receive", "_serving", "_watch", "happened", "since")
 
-    __slots__ = ("_listening", "_receive", "_serving", "_tasks", "_timer", "happened")
-
-    def __init__(self, receive: Receive, *, serving: "asyncio.Task[None]", clock: Clock, tasks: Tasks) -> None:
+    def __init__(self, watch: "HangUpWatch", receive: Receive, serving: "asyncio.Task[None]", since: float) -> None:
         self.happened = False
+        self.since = since
+        self._watch = watch
         self._receive = receive
-        self._tasks = tasks
         self._serving = serving
         self._listening: asyncio.Task[None] | None = None
-        self._timer: TimerHandle = clock.call_later(PATIENCE_S, self._begin)
 
-    def _begin(self) -> None:
-        self._listening = self._tasks.spawn(self._listen(), name="listen for a hang-up")
+    def listen(self, tasks: Tasks) -> None:
+        """Wait for the client's next word, in a task of its own."""
+        self._listening = tasks.spawn(self._listen(), name="listen for a hang-up")
 
     async def _listen(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -36,6 +34,49 @@ class HangUp:
 
     def stop(self) -> None:
         """Listen no longer; from now on somebody else reads what the client sends."""
-        self._timer.cancel()
+        self._watch.forget(self)
         if self._listening is not None:
             self._listening.cancel()
+
+
+class HangUpWatch:
+    """Watches over the clients that wait for an answer.
+
+    Listening to one begins after ``PATIENCE_S``, twice that at most: an answer that is quicker needs nobody to listen,
+    which saves a task, and one timer serves all clients.
+    """
+
+    __slots__ = ("_clock", "_patrolling", "_tasks", "_waiting")
+
+    def __init__(self, *, clock: Clock, tasks: Tasks) -> None:
+        self._clock = clock
+        self._tasks = tasks
+        self._waiting: dict[HangUp, None] = {}  # in the order of their coming
+        self._patrolling = False
+
+    def over(self, receive: Receive, serving: "asyncio.Task[None]") -> HangUp:
+        """Watch over the client whose request this task serves, until it is stopped."""
+        hang_up = HangUp(self, receive, serving, self._clock.monotonic())
+        self._waiting[hang_up] = None
+        if not self._patrolling:
+            self._patrolling = True
+            self._clock.call_later(PATIENCE_S, self._patrol)
+        return hang_up
+
+    def forget(self, hang_up: HangUp) -> None:
+        """Watch over it no longer."""
+        self._waiting.pop(hang_up, None)
+
+    def _patrol(self) -> None:
+        before = self._clock.monotonic() - PATIENCE_S
+        patient = []
+        for hang_up in self._waiting:
+            if hang_up.since > before:
+                break
+            patient.append(hang_up)
+        for hang_up in patient:
+            del self._waiting[hang_up]
+            hang_up.listen(self._tasks)
+        self._patrolling = bool(self._waiting)
+        if self._patrolling:
+            self._clock.call_later(PATIENCE_S, self._patrol)
