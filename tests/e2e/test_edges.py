@@ -123,3 +123,9 @@ async def test_a_client_that_waits_for_a_slow_answer_is_not_given_up(
     body = chat_body("plain/sandbox/slow-first-byte-1s")
     answer = await raw(gateway, posted(body) + posted(body, b"Connection: close"))
     assert answer.count(b"HTTP/1.1 200 OK") == 2
+
+
+@pytest.mark.parametrize("path", ["/health//", "/docs//", "/openapi.json//", "//"])
+async def test_nobody_is_sent_to_the_address_that_a_host_names(gateway: Running, path: str) -> None:
+    answer = await ask(gateway.address, "GET", path, Host="evil.example")
+    assert (answer.status, answer.json()["error"]["code"]) == (404, "not_found")

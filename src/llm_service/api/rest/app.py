@@ -82,6 +82,7 @@ class Control:
             ],
             exception_handlers={404: self._not_found, 405: self._not_found, Exception: self._defect},
         )
+        self._app.router.redirect_slashes = False  # it would send clients to the address that their Host names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request that is not on a hot route."""
@@ -109,7 +110,7 @@ class Control:
         return error_response(missing(request, unknown=unknown), request_id=request.state.request_id)
 
     async def _defect(self, request: Request, defect: Exception) -> Response:
-        self._log.error("defect", request_id=request.state.request_id, path=request.url.path, exc_info=defect)
+        self._log.error("defect", request_id=request.state.request_id, path=request.scope["path"], exc_info=defect)
         error = InternalError("The service failed on this request; its log has the details under the request id.")
         return error_response(error, request_id=request.state.request_id)
 
