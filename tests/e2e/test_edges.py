@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,13 @@ async def test_a_body_nested_beyond_what_can_be_passed_on_is_the_callers_mistake
     assert (answer.status, answer.json()["error"]["code"]) == (400, "invalid_value")
     assert "nested" in answer.json()["error"]["message"]
     assert gateway.log.of("defect") == []
+
+
+@pytest.mark.parametrize("asked", [{"model": "plain/" + "x" * 600}, {"model": "plain/m", "models": ["x" * 600]}])
+async def test_a_name_of_a_model_is_bounded(gateway: Running, asked: dict[str, Any]) -> None:
+    answer = await ask(gateway.address, "POST", PATH, chat_body(**asked))
+    assert (answer.status, answer.json()["error"]["code"]) == (400, "invalid_value")
+    assert answer.json()["error"]["param"] in ("model", "models[0]")
 
 
 # -- heads

@@ -9,6 +9,7 @@ from llm_service.domain.errors import InvalidValue, MissingParameter
 
 Operation = Literal["chat", "completion", "embedding"]
 Body = Mapping[str, Any]
+MAX_NAME_CHARS: Final = 512  # names of models go into response headers and log lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +112,8 @@ def _name(name: str, value: Any) -> None:
     _text(name, value)
     if not value.strip():
         raise InvalidValue(f"'{name}' must not be empty.", param=name)
+    if len(value) > MAX_NAME_CHARS:
+        raise InvalidValue(f"'{name}' must not be longer than {MAX_NAME_CHARS} characters.", param=name)
 
 
 def _names(name: str, value: Any) -> None:
