@@ -4,7 +4,7 @@ Standard: WHATWG HTML, section 9.2 (event stream interpretation). ``id`` and ``r
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import orjson
 
@@ -14,11 +14,8 @@ MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-class ServerEvent(NamedTuple):
-    """One dispatched event: its data bytes, and its type where the stream names one (``b""``: a plain message)."""
-
-    data: bytes
-    type: bytes = b""
+ServerEvent = tuple[bytes, bytes]
+"""One dispatched event: its data, and its type where the stream names one (``b""``: a plain message)."""
 
 
 class SseDecoder:
@@ -39,6 +36,13 @@ class SseDecoder:
 
     def feed(self, data: bytes) -> Sequence[ServerEvent]:
         """The events completed by these bytes, in order."""
+        if (  # what most reads of most streams are: one event on one line, whole
+            data.startswith(b"data: ")
+            and data.find(b"\n") == len(data) - 2
+            and data.endswith(b"\n\n")
+            and not (self._parts or self._at_start or self._after_cr or b"\r" in data)
+        ):
+            return ((data[6:-2], b""),)
         if self._at_start:
             data = self._without_bom(data)
         if self._after_cr or b"\r" in data:
@@ -58,7 +62,7 @@ class SseDecoder:
         rest = b"".join(self._parts)
         self._parts.clear()
         event = event_of(rest)
-        return () if event is None or _is_cut(event.data) else (event,)
+        return () if event is None or _is_cut(event[0]) else (event,)
 
     def _completes_an_event(self, data: bytes) -> bool:
         """Whether a blank line is in these bytes, or on the seam; else they are put by unread: time stays linear."""
@@ -71,7 +75,7 @@ class SseDecoder:
             block = data[start:end]
             start = end + 2
             if block.startswith(b"data: ") and b"\n" not in block:
-                events.append(ServerEvent(block[6:]))
+                events.append((block[6:], b""))
             elif (event := event_of(block)) is not None:
                 events.append(event)
         if start < len(data):
@@ -128,4 +132,4 @@ def event_of(block: bytes) -> ServerEvent | None:
             data.append(value.removeprefix(b" "))
         elif name == b"event":
             kind = value.removeprefix(b" ")
-    return ServerEvent(b"\n".join(data), kind) if data else None
+    return (b"\n".join(data), kind) if data else None

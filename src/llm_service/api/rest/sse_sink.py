@@ -54,6 +54,11 @@ class SseSink:
     def write(self, batch: Sequence[Event]) -> None:
         """The events of one socket read, in one write."""
         prefix = self._id
+        if len(batch) == 1 and batch[0].kind not in TERMINAL:
+            event = batch[0]
+            self._seq = event.seq
+            self._put(b"%b%d\ndata: %b\n\n" % (prefix, event.seq, event.raw))
+            return
         pieces = []
         for event in batch:
             if event.kind in TERMINAL:
