@@ -40,17 +40,6 @@ async def test_on_a_pipe_every_line_is_json_and_tells_its_request(tmp_path: Path
     assert requests[failed.headers["x-request-id"]]["error_code"] == "upstream_error"
 
 
-async def test_what_libraries_say_is_json_too(tmp_path: Path) -> None:
-    with serving(place(tmp_path)) as service:
-        async with connected(service.address) as connection:
-            connection.writer.write(b"this is no HTTP\r\n\r\n")
-            assert (await connection.answer()).status == 400
-        service.child.stop()
-        service.child.err.all()
-    said = [line for line in service.log() if line["event"] == "library"]
-    assert [(line["level"], line["library"]) for line in said] == [("warning", "uvicorn.error")]
-
-
 async def test_on_a_terminal_lines_are_for_people(tmp_path: Path) -> None:
     with on_terminal(place(tmp_path), "serve", "--port", "0") as (service, _):
         said = await asyncio.to_thread(service.out.until_said, "serving")
@@ -100,7 +89,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     """Fails in the way that the model's name asks for, and repeats the whole request."""
     request = (await read_request(reader)).decode()
     way = next((name for name in ECHOES if f'"{name}"' in request), "status-404")
-    said = orjson.dumps({"error": {"message": request, "code": "failed", "param": request}})
+    said = orjson.dumps({"error": {"message": f"{PROVIDER_KEY}: {request}", "code": "failed", "param": request}})
     if way == "not-json":
         said = request.encode()
     kind = b"application/json"

@@ -1,6 +1,7 @@
 """What libraries say through the standard library's logging, in the form of our own log and on its stream."""
 
 import logging
+from asyncio import CancelledError
 
 from llm_service.observability.logging import Log
 
@@ -15,5 +16,7 @@ class LibraryLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """One line for what was said, under the name of who said it."""
         say = self._log.error if record.levelno >= logging.ERROR else self._log.warning
-        failure = {"exc_info": record.exc_info} if record.exc_info else {}
+        raised = record.exc_info[0] if record.exc_info else None
+        wanted = raised is not None and raised is not CancelledError  # somebody asked for that one
+        failure = {"exc_info": record.exc_info} if wanted else {}
         say("library", library=record.name, message=record.getMessage().strip(), **failure)

@@ -2,6 +2,7 @@
 
 import io
 import logging
+from asyncio import CancelledError
 
 import orjson
 import pytest
@@ -56,6 +57,12 @@ def test_what_libraries_say_becomes_a_line_of_ours() -> None:
         {**said_by, "level": "warning", "message": "this is odd"},
         {**said_by, "level": "error", "message": "failed", "exc_info": (OSError, failure, None)},
     ]
+
+
+def test_a_cancellation_needs_no_traceback() -> None:
+    lines = LogLines()
+    LibraryLog(lines).handle(record(logging.ERROR, msg="ended", exc_info=(CancelledError, CancelledError(), None)))
+    assert [line.keys() & {"exc_info", "message"} for line in lines.lines] == [{"message"}]
 
 
 def record(level: int, **facts: object) -> logging.LogRecord:
