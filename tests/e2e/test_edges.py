@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from llm_service.api import connection as connection_module
+from llm_service.sandbox import Sandbox
 from tests.support.rest import ask, chat_body, connected
 from tests.support.service import Running
+from tests.support.waiting import until, until_answered
 
 PATH = "/v1/chat/completions"
 
@@ -137,3 +139,28 @@ async def test_a_client_that_waits_for_a_slow_answer_is_not_given_up(
 async def test_nobody_is_sent_to_the_address_that_a_host_names(gateway: Running, path: str) -> None:
     answer = await ask(gateway.address, "GET", path, Host="evil.example")
     assert (answer.status, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+# -- hang-ups
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_client_that_leaves_with_a_second_request_waiting_ends_the_first(
+    gateway: Running, sandbox: Sandbox, stream: bool
+) -> None:
+    async def open_upstreams() -> int:
+        return int((await ask(sandbox.address, "GET", "/_stats")).json()["open"])
+
+    async def none_is_open() -> bool:
+        return await open_upstreams() == 0
+
+    async with connected(gateway.address) as connection:
+        connection.send("POST", PATH, chat_body("plain/sandbox/stall-head", stream=stream))
+        await until_answered(open_upstreams)
+        await until(lambda: len(gateway.service.tasks))  # somebody listens for a hang-up
+        connection.send("POST", PATH, chat_body("plain/sandbox/stall-head", stream=stream))
+        await connection.writer.drain()
+        assert (await ask(gateway.address, "GET", "/health/live")).status == 200
+    await until_answered(none_is_open, within_s=1)
+    await until(lambda: gateway.log.of("request"))
+    assert [line["status"] for line in gateway.log.of("request")] == ["aborted"]

@@ -12,6 +12,7 @@ from llm_service.domain import InvalidRequest
 HEAD_BYTES: Final = 64 * 1024
 RECEIVE_S: Final = 30.0
 RECEIVE_BYTES: Final = 256 * 1024
+WAITING_REQUESTS: Final = 4
 _UPGRADE: Final = (b"upgrade", b"http2-settings")
 
 
@@ -30,6 +31,7 @@ class Connection(HttpToolsProtocol):
         self._received_bytes = 0
         self._patience: asyncio.TimerHandle | None = None
         self._refused = False
+        self._served: RequestResponseCycle | None = None
 
     # -- what the transport says
 
@@ -39,9 +41,12 @@ class Connection(HttpToolsProtocol):
         self._wait_for_the_rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client is gone."""
+        """The client is gone: the request that is being answered is told, not only the one that came last."""
         self._wait_no_longer()
         super().connection_lost(exc)
+        if self._served is not None and not self._served.response_complete:
+            self._served.disconnected = True
+            self._served.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
@@ -77,6 +82,8 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         if not self.parser.should_upgrade():
             self.headers = []
+        if 0 < len(self.pipeline) <= WAITING_REQUESTS:
+            self.flow.resume_reading()  # who does not read does not notice that the client leaves
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -87,6 +94,10 @@ class Connection(HttpToolsProtocol):
         """The request is complete."""
         self._moved = self._complete = True
         super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._served = cycle
+        super()._start_asgi_task(cycle, app)
 
     # -- an upgrade
 
