@@ -1,6 +1,7 @@
 """The door when something goes wrong that should not, driven without a server."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -15,6 +16,7 @@ from llm_service.services import Authenticator
 from tests.support.clock import ManualClock
 from tests.support.rest import chat_body, events_of
 from tests.support.service import LogLines
+from tests.support.waiting import until
 
 
 class Broken(Reply):
@@ -60,12 +62,15 @@ class Ids:
 class Asked:
     """One request at the door, and what comes back."""
 
-    def __init__(self, reply: Reply | Exception, *, stream: bool) -> None:
+    def __init__(
+        self, reply: Reply | Exception, *, stream: bool = False, headers: Sequence[tuple[bytes, bytes]] = ()
+    ) -> None:
         self.clock = ManualClock()
         self.log = LogLines()
         self.gateway = Gateway(reply)
         self.messages: list[Any] = []
-        self._body: bytes | None = chat_body("p/m", stream=stream)
+        self.leaves = asyncio.Event()
+        self._body: bytes | None = None if headers else chat_body("p/m", stream=stream)
         self.door = GenerateDoor(
             DoorParts(
                 gateway=self.gateway,  # type: ignore[arg-type]
@@ -78,13 +83,14 @@ class Asked:
                 tasks=Tasks(on_failure=lambda work, failure: self.log.error(work, exc_info=failure)),
             )
         )
-        scope = {"method": "POST", "client": ("127.0.0.1", 1), "headers": HEADERS}
+        scope = {"method": "POST", "client": ("127.0.0.1", 1), "headers": [*HEADERS, *headers]}
         self.served = asyncio.ensure_future(self.door.serve(scope, self.receive, self.send, parse=chat_request))
 
     async def receive(self) -> Any:
         body, self._body = self._body, None
         if body is None:
-            await asyncio.Event().wait()
+            await self.leaves.wait()
+            return {"type": "http.disconnect"}
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(self, message: Any) -> None:
@@ -131,3 +137,12 @@ async def test_an_answer_that_begins_when_a_shutdown_has_cut_its_stream_is_given
     assert reply.closed
     assert [event["error"]["code"] for event in events_of(asked.body)] == ["draining"]
     assert asked.log.lines == []
+
+
+async def test_a_shutdown_does_not_end_what_has_its_answer() -> None:
+    asked = Asked(Broken(), headers=[(b"content-length", b"50000000")])
+    await until(lambda: asked.body)
+    await asked.door.drain(0, hurried=asyncio.Event())
+    asked.leaves.set()
+    await asked.served
+    assert orjson.loads(asked.body)["error"]["code"] == "request_too_large"

@@ -90,6 +90,7 @@ class GenerateDoor:
         except HungUp:
             return  # nobody is left to be told
         except RequestTooLarge as error:
+            del self._serving[task]  # it has its answer: a shutdown neither waits for it nor ends it
             await self._refuse(send, error, request_id, unread=None if error.provider else receive)
         except LLMServiceError as error:
             await self._refuse(send, error, request_id)
@@ -97,7 +98,7 @@ class GenerateDoor:
             self._log.error("defect", request_id=request_id, exc_info=defect)
             await self._give_up(send, self._serving[task], request_id)
         finally:
-            del self._serving[task]
+            self._serving.pop(task, None)
 
     async def _give_up(self, send: Send, sink: SseSink | None, request_id: str) -> None:
         """End a request on which we failed: as its stream's last event once that has begun, as a response before."""
