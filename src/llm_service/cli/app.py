@@ -54,7 +54,10 @@ def serve(
     as_json: AsJson = False,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C."""
-    from llm_service.cli.serve import run_service
+    from llm_service.runtime import lasting
+
+    with lasting():
+        from llm_service.cli.serve import run_service
 
     overrides = {"server.host": host, "server.port": port, "sandbox": sandbox, "server.data_dir": data_dir}
     given = {path: value for path, value in overrides.items() if value is not None}

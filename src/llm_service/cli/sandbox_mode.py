@@ -1,6 +1,7 @@
 """Sandbox mode: when the service talks to simulated providers, and where it finds them."""
 
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
@@ -34,6 +35,14 @@ def wants_sandbox(loaded: Loaded) -> bool:
     if settings.sandbox != "auto":
         return settings.sandbox == "on"
     return loaded.source_path is None and not settings.providers and settings.server.on_loopback
+
+
+async def simulate(configured: Mapping[str, ProviderOptions], *, held: AsyncExitStack) -> Mapping[str, ProviderOptions]:
+    """Run the sandbox for as long as ``held`` lasts; the providers that are there."""
+    from llm_service.sandbox import Sandbox  # which a service that has real providers need not load
+
+    sandbox = await held.enter_async_context(Sandbox())
+    return simulated_providers(sandbox.address, configured)
 
 
 def upstream_of(options: ProviderOptions, address: str) -> str:

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +17,11 @@ from llm_service.api import HttpServer, ServerOptions, listen
 from llm_service.bootstrap import Service, build_service
 from llm_service.cli.configuration import complain, load
 from llm_service.cli.output import cannot_listen, print_json, refuse
-from llm_service.cli.sandbox_mode import NOTHING_TO_SERVE, simulated_providers, wants_sandbox
+from llm_service.cli.sandbox_mode import NOTHING_TO_SERVE, simulate, wants_sandbox
 from llm_service.cli.signals import Stop
 from llm_service.config import Loaded, Settings, SettingsError
 from llm_service.observability import LibraryLog, Log, build_access_log, build_log
 from llm_service.runtime import DataDirError, SystemClock, default_data_dir, open_data_dir, settle_memory
-from llm_service.sandbox import Sandbox
 
 
 def run_service(config: Path | None, overrides: Mapping[str, str], *, as_json: bool) -> int:
@@ -59,12 +58,12 @@ async def serve(loaded: Loaded, listening: socket.socket, *, sandboxed: bool, as
     stop = Stop()
     log = build_log(settings.observability, clock=clock)
     logging.basicConfig(level=logging.WARNING, handlers=[LibraryLog(log)], force=True)
-    sandbox = Sandbox() if sandboxed else None
-    try:
-        if sandbox is not None:
-            settings = replace(settings, providers=simulated_providers(await sandbox.start(), settings.providers))
+    async with AsyncExitStack() as held:
+        if sandboxed:
+            settings = replace(settings, providers=await simulate(settings.providers, held=held))
         access_log = build_access_log(settings.observability, log=log, clock=clock)
         service = build_service(settings, log=log, listening=[access_log], sandbox=sandboxed, clock=clock)
+        held.push_async_callback(service.aclose)
         address = address_of(listening)
         announce(address, settings, sandboxed=sandboxed, as_json=as_json)
         log.info(
@@ -74,9 +73,7 @@ async def serve(loaded: Loaded, listening: socket.socket, *, sandboxed: bool, as
             log.warning("configuration", note=note)
         settle_memory()
         await serve_until(stop, service, options=settings.server, listening=listening, log=log)
-    finally:
-        if sandbox is not None:
-            await sandbox.aclose()
+    log.info("stopped")
     return 0
 
 
@@ -95,8 +92,6 @@ async def serve_until(
     await service.door.drain(options.shutdown_grace_s, hurried=stop.hurried)
     server.should_exit = True
     await serving
-    await service.aclose()
-    log.info("stopped")
 
 
 def address_of(listening: socket.socket) -> str:

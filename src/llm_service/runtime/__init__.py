@@ -3,7 +3,7 @@
 from llm_service.runtime.clock import Clock, SystemClock, TimerHandle
 from llm_service.runtime.data_dir import DataDir, DataDirError, default_data_dir, open_data_dir
 from llm_service.runtime.ids import IdSource, RandomIds, system_random
-from llm_service.runtime.memory import settle_memory
+from llm_service.runtime.memory import lasting, settle_memory
 from llm_service.runtime.tasks import OnFailure, Rest, Tasks, begin
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "TimerHandle",
     "begin",
     "default_data_dir",
+    "lasting",
     "open_data_dir",
     "settle_memory",
     "system_random",
