@@ -126,6 +126,30 @@ async def test_a_client_that_never_finishes_its_request_is_given_up(
     assert await raw(gateway, begun) == b""
 
 
+async def test_a_client_that_never_reads_its_answer_is_cut_off(
+    gateway: Running, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "UNREAD_S", 0.2)
+    async with connected(gateway.address) as connection:
+        connection.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        connection.send("POST", PATH, chat_body("plain/sandbox/bulk-64mb", stream=True))
+        await until(lambda: gateway.log.of("request"))
+    assert [line["status"] for line in gateway.log.of("request")] == ["aborted"]
+
+
+async def test_a_client_that_reads_slowly_gets_all(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_module, "UNREAD_S", 0.2)
+    host, port = gateway.address.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=65536)
+    writer.write(posted(chat_body("plain/sandbox/bulk-32mb"), b"Connection: close"))
+    received_bytes = 0
+    while piece := await reader.read(131072):
+        received_bytes += len(piece)
+        await asyncio.sleep(0.001)
+    writer.close()
+    assert received_bytes > 32_000_000
+
+
 async def test_a_client_that_waits_for_a_slow_answer_is_not_given_up(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

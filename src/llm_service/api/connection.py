@@ -12,6 +12,7 @@ from llm_service.domain import InvalidRequest
 HEAD_BYTES: Final = 64 * 1024
 RECEIVE_S: Final = 30.0
 RECEIVE_BYTES: Final = 256 * 1024
+UNREAD_S: Final = 300.0
 WAITING_REQUESTS: Final = 4
 _UPGRADE: Final = (b"upgrade", b"http2-settings")
 
@@ -20,7 +21,8 @@ class Connection(HttpToolsProtocol):
     """Refuses what is no HTTP in the contract's form, and heads and trailers of more than ``HEAD_BYTES``.
 
     A request that is not complete ``RECEIVE_S`` after it began is given up, unless ``RECEIVE_BYTES`` of it came in that
-    time. An offer to upgrade (Java's client and curl make one with each request) is not taken up: the request counts.
+    time, and a client that reads nothing for ``UNREAD_S`` of what waits for it is cut off. An offer to upgrade (Java's
+    client and curl make one with each request) is not taken up: the request counts.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -30,6 +32,7 @@ class Connection(HttpToolsProtocol):
         self._stuck_bytes = 0
         self._received_bytes = 0
         self._patience: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
         self._refused = False
         self._served: RequestResponseCycle | None = None
 
@@ -43,6 +46,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: the request that is being answered is told, not only the one that came last."""
         self._wait_no_longer()
+        self._stop_minding_reading()
         super().connection_lost(exc)
         if self._served is not None and not self._served.response_complete:
             self._served.disconnected = True
@@ -68,6 +72,28 @@ class Connection(HttpToolsProtocol):
             self._received_bytes += len(data)
             if self._patience is None:
                 self._wait_for_the_rest()
+
+    def pause_writing(self) -> None:
+        """The client does not take what is sent to it."""
+        self._mind_reading(before_bytes=None)
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self._stop_minding_reading()
+        super().resume_writing()
+
+    def _mind_reading(self, *, before_bytes: int | None) -> None:
+        unread_bytes = self.transport.get_write_buffer_size()
+        if unread_bytes == before_bytes:
+            self.transport.abort()
+        else:
+            self._unread = self.loop.call_later(UNREAD_S, lambda: self._mind_reading(before_bytes=unread_bytes))
+
+    def _stop_minding_reading(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     # -- what the parser says
 
