@@ -16,7 +16,7 @@ from tests.support.rest import Connection, ask, chat_body, connected, events_of
 from tests.support.waiting import until_answered
 
 CHAT = "/v1/chat/completions"
-THREE_SECONDS = "openai/sandbox/tokens-60+pace-50ms"
+FIVE_SECONDS = "openai/sandbox/tokens-100+pace-50ms"
 FOR_EVER = "openai/sandbox/tokens-100000+pace-50ms"
 
 
@@ -56,10 +56,10 @@ async def test_twenty_streams_finish_while_new_requests_are_refused(tmp_path: Pa
     with serving(place(tmp_path)) as service:
         async with AsyncExitStack() as open_ones:
             connections = [await open_ones.enter_async_context(connected(service.address)) for _ in range(20)]
-            streams = await asyncio.gather(*(begin(connection, THREE_SECONDS) for connection in connections))
+            streams = await asyncio.gather(*(begin(connection, FIVE_SECONDS) for connection in connections))
             service.child.signal(signal.SIGTERM)
             await until_answered(lambda: is_draining(service))
-            refused = await ask(service.address, "POST", CHAT, chat_body(THREE_SECONDS))
+            refused = await ask(service.address, "POST", CHAT, chat_body(FIVE_SECONDS))
             health = await ask(service.address, "GET", "/health")
             live = await ask(service.address, "GET", "/health/live")
             ended = await asyncio.gather(*(stream.rest() for stream in streams))
