@@ -289,7 +289,8 @@ class LiveReply(Reply):
             self._started.set_result(None)
 
     def _fail(self, error: LLMServiceError) -> None:
-        error.provider = error.provider or self.head.provider
+        if error.fault != "gateway":  # the caller's own deadline is nobody else's failure
+            error.provider = error.provider or self.head.provider
         hide(self._credential, error)
         self._abort()
         outcome = self._outcome("error", error)

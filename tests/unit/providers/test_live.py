@@ -222,8 +222,9 @@ async def test_the_callers_deadline_counts_where_it_is_shorter() -> None:
     upstream = Upstream(deadline_s=3)
     await upstream.head()
     upstream.clock.advance(3)
-    with pytest.raises(DeadlineExceeded):
+    with pytest.raises(DeadlineExceeded) as passed:
         await upstream.started
+    assert passed.value.provider is None
 
 
 async def test_timers_end_with_the_answer() -> None:
