@@ -201,6 +201,7 @@ async def test_token_ids_are_counted_one_by_one(ask: Ask) -> None:
 
 @pytest.mark.parametrize(
     "fields", [{"input": ""}, {"input": []}, {"input": [""]}, {"input": 3}, {"input": "x", "dimensions": 0},
+               {"input": "x", "dimensions": 2**31},
                {"input": "x", "encoding_format": "hex"}, {"input": [[]]}],
 )  # fmt: skip
 async def test_embedding_refusals(ask: Ask, fields: Any) -> None:

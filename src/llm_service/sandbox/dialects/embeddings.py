@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from llm_service.sandbox.ask import BadField
 from llm_service.sandbox.content.pieces import input_tokens
 from llm_service.sandbox.content.vectors import vector_for
 from llm_service.sandbox.messages import Json
+
+MAX_DIMENSIONS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,8 @@ def read_embedding(body: Json) -> EmbeddingAsk:
     if not isinstance(inputs, list) or not inputs:
         raise BadField("input", "must be a string, a list of strings or lists of token ids")
     dimensions = body.get("dimensions")
-    if dimensions is not None and (not isinstance(dimensions, int) or dimensions < 1):
-        raise BadField("dimensions", "must be an integer of at least 1")
+    if dimensions is not None and (not isinstance(dimensions, int) or not 1 <= dimensions <= MAX_DIMENSIONS):
+        raise BadField("dimensions", f"must be an integer from 1 to {MAX_DIMENSIONS}")
     encoding = body.get("encoding_format") or "float"
     if encoding not in ("float", "base64"):
         raise BadField("encoding_format", "must be float or base64")
