@@ -118,7 +118,7 @@ class Dialect(Protocol):
 
     @property
     def account_paths(self) -> Sequence[str]:
-        """The free addresses, below the base URL, that tell of the operator's account.
+        """The free addresses that tell of the operator's account: below the base URL, or whole ones of that host.
 
         Those after the first tell more, and only some credentials may see them.
         """

@@ -46,11 +46,11 @@ class DeepSeek(OpenAICompatible):
             (re.compile(r"Insufficient Balance"), NO_MONEY),
         )
     )
-    account_paths = ("/user/balance",)
-
     def __init__(self, *, base_url: str, now: Now) -> None:
         super().__init__(SERVER, now=now)
-        self._beta_url = f"{base_url.removesuffix('/v1').removesuffix('/beta')}/beta"
+        root = base_url.removesuffix("/v1").removesuffix("/beta")
+        self._beta_url = f"{root}/beta"
+        self.account_paths = (f"{root}/user/balance",)  # the one address that is not below /v1 as well
 
     def request(self, call: UpstreamCall) -> UpstreamRequest:
         """The call in DeepSeek's words, to its beta address where only that can serve it. Raises InvalidValue."""

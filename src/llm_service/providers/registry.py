@@ -54,10 +54,7 @@ def base_url_for(name: str, options: ProviderOptions) -> str:
     base_url = options.base_url or server_for(name, options).base_url
     if base_url is None:
         raise ValueError(f"providers.{name} needs a base_url")
-    base_url = base_url.rstrip("/")
-    if _kind_of(name, options) == "deepseek":  # it answers below /v1 as well, but for the balance
-        return base_url.removesuffix("/v1")
-    return base_url
+    return base_url.rstrip("/")
 
 
 def credential_headers(name: str, options: ProviderOptions) -> Mapping[str, str]:

@@ -99,7 +99,7 @@ class HttpProvider:
         fetch = _Fetch()
         request = HttpRequest(
             method="GET",
-            url=f"{self._base_url}{path}{self._query}",
+            url=f"{self._base_url if path.startswith('/') else ''}{path}{self._query}",
             headers=self._headers,
             connect_s=self._timeouts.connect_s,
         )

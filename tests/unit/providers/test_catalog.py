@@ -136,6 +136,8 @@ def test_retired_names_are_those_of_the_kind() -> None:
     assert retired_names("openai_compatible") == frozenset()
 
 
-@pytest.mark.parametrize("base_url", ["https://api.deepseek.com/v1/", "https://api.deepseek.com/v1"])
-def test_deepseek_is_asked_at_its_root_where_the_balance_is(base_url: str) -> None:
-    assert base_url_for("deepseek", ProviderOptions(base_url=base_url)) == "https://api.deepseek.com"
+@pytest.mark.parametrize("below", ["", "/v1", "/beta", "/v1/"])
+def test_deepseeks_balance_is_asked_for_at_its_root(below: str) -> None:
+    options = ProviderOptions(base_url=f"https://api.deepseek.com{below}")
+    dialect = dialect_for("deepseek", options, ManualClock())
+    assert dialect.account_paths == ("https://api.deepseek.com/user/balance",)
