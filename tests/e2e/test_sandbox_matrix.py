@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
+import orjson
 import pytest
 
 from llm_service.api import ServerOptions
@@ -14,7 +15,7 @@ from llm_service.sandbox.forms import FRAMINGS, GROUPS
 from tests.support.behaviours import MODELS, Case, cases
 from tests.support.contract import loaded, mistakes_of_stream, mistakes_of_whole
 from tests.support.raw_server import serving
-from tests.support.rest import Answer, ask, chat_body, events_of
+from tests.support.rest import ASKED, Answer, ask, chat_body, events_of
 from tests.support.service import CREDENTIAL, Running, running, simulated
 
 PATH = "/v1/chat/completions"
@@ -42,21 +43,42 @@ async def gateway(sandbox: Sandbox) -> AsyncIterator[Running]:
 async def test_every_behaviour_ends_in_one_of_two_ways(
     gateway: Running, provider: str, group: str, stream: bool
 ) -> None:
-    problems: list[str] = []
-    for case in cases(provider, group):
-        body = chat_body(MODELS[provider], stream=stream, sandbox=case.behaviour, **EXTRAS.get(group, {}))
+    asked = {"model": MODELS[provider], "messages": ASKED, "stream": stream, **EXTRAS.get(group, {})}
+    assert [problem async for problem in walked(gateway, PATH, asked, cases(provider, group))] == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("group", ["Broken connections", "Malformed bodies", "Errors", "Usage", "HTTP"])
+async def test_text_completions_end_so_too(gateway: Running, group: str, stream: bool) -> None:
+    asked = {"model": MODELS["plain"], "prompt": "Once upon a time", "stream": stream}
+    assert [problem async for problem in walked(gateway, "/v1/completions", asked, cases("plain", group))] == []
+
+
+@pytest.mark.parametrize("group", ["Broken connections", "Malformed bodies", "Errors", "HTTP"])
+async def test_embeddings_end_so_too(gateway: Running, group: str) -> None:
+    asked = {"model": "plain/text-embedding-3-small", "input": ["a", "b"]}
+    streams_only = ("error-first", "error-mid")
+    fitting = [case for case in cases("plain", group) if not case.behaviour.startswith(streams_only)]
+    assert [problem async for problem in walked(gateway, "/v1/embeddings", asked, fitting)] == []
+
+
+async def walked(gateway: Running, path: str, asked: dict[str, Any], cases: Iterable[Case]) -> AsyncIterator[str]:
+    """What was wrong with the answers to this request under these behaviours, and with the log of them."""
+    for case in cases:
         begun_at = time.monotonic()
         async with asyncio.timeout(20):
-            answer = await ask(gateway.address, "POST", PATH, body)
+            answer = await ask(gateway.address, "POST", path, orjson.dumps({**asked, "sandbox": case.behaviour}))
         took_s = time.monotonic() - begun_at
-        problems += [f"{case.behaviour}: {problem}" for problem in problems_of(answer, case, stream, took_s)]
-    told = {line["event"] for line in gateway.log.lines}
-    assert problems == []
-    assert told == {"request"}
-    assert not any(end in repr(gateway.log.lines) for end in ends_of(CREDENTIAL))
+        for problem in problems_of(answer, case, stream=asked.get("stream", False), took_s=took_s):
+            yield f"{case.behaviour}: {problem}"
+    told = gateway.log.lines
+    if {line["event"] for line in told} != {"request"}:
+        yield f"logged {[line for line in told if line['event'] != 'request']}"
+    if any(end in repr(told) for end in ends_of(CREDENTIAL)):
+        yield "logged the credential"
 
 
-def problems_of(answer: Answer, case: Case, stream: bool, took_s: float) -> Iterator[str]:
+def problems_of(answer: Answer, case: Case, *, stream: bool, took_s: float) -> Iterator[str]:
     yield from (mistakes_of_stream if stream else mistakes_of_whole)(answer)
     error = error_in(answer, stream)
     if case.ends != "either" and (error is None) != (case.ends == "answer"):

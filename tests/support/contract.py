@@ -55,18 +55,18 @@ def pairs(status: int | None) -> set[tuple[str, str]]:
 
 
 def mistakes_of_whole(answer: Answer) -> Iterator[str]:
-    """A whole answer of a chat: finished, or an error."""
+    """A whole answer: choices that are finished, embeddings, or an error."""
     told = loaded(answer.body)
     if answer.status != 200:
         yield from mistakes_of_error(told, status=answer.status)
-    elif not isinstance(told, dict) or "error" in told or not told.get("choices"):
+    elif not isinstance(told, dict) or "error" in told or not (told.get("choices") or told.get("data")):
         yield f"no answer under status 200: {answer.body[:200]!r}"
-    elif not all(choice.get("finish_reason") for choice in told["choices"]):
+    elif not all(choice.get("finish_reason") for choice in told.get("choices", ())):
         yield "a choice without a finish reason"
 
 
 def mistakes_of_stream(answer: Answer) -> Iterator[str]:
-    """A streamed chat ends in exactly one of two ways: finish reason and one [DONE], or an error as last event."""
+    """A stream ends in exactly one of two ways: finish reason and one [DONE], or an error as last event."""
     if answer.status != 200:
         yield from mistakes_of_error(loaded(answer.body), status=answer.status)
         return
