@@ -46,6 +46,7 @@ class DeepSeek(OpenAICompatible):
             (re.compile(r"Insufficient Balance"), NO_MONEY),
         )
     )
+
     def __init__(self, *, base_url: str, now: Now) -> None:
         super().__init__(SERVER, now=now)
         root = base_url.removesuffix("/v1").removesuffix("/beta")
