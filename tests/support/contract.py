@@ -29,7 +29,10 @@ CODES: Mapping[int, Mapping[str, str]] = {
     },
     504: {"timeout": "upstream_timeout deadline_exceeded only_if_cached_miss"},
 }
-IN_STREAMS: Mapping[str, str] = {"upstream_error": "stream_interrupted", "service_unavailable": "stream_cancelled"}
+IN_STREAMS: Mapping[str, str] = {
+    "upstream_error": "stream_interrupted",
+    "service_unavailable": "stream_cancelled key_revoked",
+}
 
 
 def mistakes_of_error(error: Any, *, status: int | None) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Errors on their way out: one table from the error tree to what each surface says."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import ceil
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -23,6 +23,11 @@ TABLE: Final[Mapping[type[LLMServiceError], Spoken]] = MappingProxyType(
         domain.CallerError: Spoken(400, "invalid_request_error"),
         domain.InvalidApiKey: Spoken(401, "authentication_error"),
         domain.NotLocal: Spoken(403, "permission_error"),
+        domain.ModelNotAllowed: Spoken(403, "permission_error"),
+        domain.ScopeMissing: Spoken(403, "permission_error"),
+        domain.LimitReached: Spoken(429, "rate_limit_error"),
+        domain.BudgetExceeded: Spoken(429, "insufficient_quota"),
+        domain.PriceUnknown: Spoken(429, "insufficient_quota"),
         domain.NotFound: Spoken(404, "invalid_request_error"),
         domain.MethodNotAllowed: Spoken(405, "invalid_request_error"),
         domain.RequestTooLarge: Spoken(413, "invalid_request_error"),
@@ -49,11 +54,27 @@ def spoken(error: LLMServiceError) -> Spoken:
 
 def error_object(error: LLMServiceError, *, request_id: str) -> dict[str, Any]:
     """The contract's error body, for every surface."""
-    return {
+    said: dict[str, Any] = {
         "error": {"message": error.message, "type": spoken(error).type, "param": error.param, "code": error.code},
         "request_id": request_id,
         "provider": error.provider,
         "retryable": error.retryable,
+    }
+    if isinstance(error, domain.LimitReached) and error.limit is not None:
+        said["limit"] = limit_object(error.limit, used=error.used, reserved=error.reserved)
+    return said
+
+
+def limit_object(limit: domain.Limit, *, used: int, reserved: int) -> dict[str, Any]:
+    """The contract's ``limit`` of a refusal: money as decimal strings in USD, everything else as counts."""
+    as_said: Callable[[int], str | int] = domain.usd_text if limit.kind == "money" else int
+    return {
+        "scope": limit.scope,
+        "kind": limit.kind,
+        "window_s": domain.WINDOW_S if limit.kind in ("requests", "tokens") else None,
+        "limit": as_said(limit.amount),
+        "used": as_said(used),
+        "reserved": as_said(reserved),
     }
 
 

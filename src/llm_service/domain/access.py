@@ -1,9 +1,16 @@
-"""Who sends a request, and what they showed for it."""
+"""Who sends a request, what they showed for it, and what their api key allows."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final, Literal
+
+from llm_service.domain.limits import BudgetPeriod
 
 Scope = Literal["inference", "read", "admin"]
+
+NO_TAGS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +30,64 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """The limits of one subject; ``None``: not limited here. Requests and tokens in any 60 s; money in nano-USD."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    concurrent_requests: int | None = None
+    budget_nano_usd: int | None = None
+    budget_period: BudgetPeriod = "month"
+
+
+NO_ALLOWANCE: Final = Allowance()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """A key that we issue, without its secret. ``models``: names or patterns ending in ``*``; ``None``: all.
+
+    ``allowance`` holds the key's own limits, which replace the configured ones of every key kind by kind. All moments
+    are aware UTC. ``version`` grows by one with every change.
+    """
+
+    id: str
+    name: str
+    scopes: frozenset[Scope]
+    created_at: datetime
+    user: str | None = None
+    models: tuple[str, ...] | None = None
+    allowance: Allowance = NO_ALLOWANCE
+    tags: Mapping[str, str] = field(default_factory=lambda: NO_TAGS)
+    on_disconnect: Literal["cancel", "finish"] | None = None
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySecret:
+    """One secret of a key as it is stored: a public prefix to find it by, and the keyed hash of the whole.
+
+    ``expires_at``: when a rotation's overlap ends, ``None`` for the newest secret. ``hash_key``: the fingerprint of
+    the key that the hash was made with.
+    """
+
+    key_id: str
+    prefix: str
+    hash: str
+    hash_key: str
+    created_at: datetime
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who sends requests: ``key_id`` names the api key, or ``local`` / ``admin``."""
+    """Who sends requests: ``key_id`` names the api key, or ``local`` / ``admin``; the rest is what the key says.
+
+    ``key``: the issued key, ``None`` for the two others.
+    """
 
     key_id: str
     scopes: frozenset[Scope]
+    key: ApiKey | None = None

@@ -5,10 +5,12 @@
     │   ├── InvalidRequest         InvalidJson  InvalidValue  MissingParameter  ContextLengthExceeded
     │   │                          ContentFiltered  RequestTooLarge
     │   ├── InvalidApiKey
-    │   ├── NotLocal
-    │   └── NotFound               ModelNotFound  MethodNotAllowed
+    │   ├── NotLocal               ModelNotAllowed  ScopeMissing
+    │   ├── NotFound               ModelNotFound  MethodNotAllowed
+    │   └── LimitReached           RateLimited  ConcurrencyLimited  BudgetExceeded  PriceUnknown
     ├── GatewayError           we cannot serve it now
-    │   ├── Draining  NoDeploymentAvailable  DeadlineExceeded  StreamCancelled
+    │   ├── Draining  NoDeploymentAvailable  DeadlineExceeded  StreamCancelled  KeyRevoked
+    │   ├── LedgerUnavailable
     │   └── InternalError
     └── UpstreamError          the provider failed us
         ├── UpstreamAuthFailed  UpstreamNoBalance  UpstreamRateLimited
@@ -20,6 +22,7 @@ Providers map their failures into this tree once; ``api/errors.py`` maps it out 
 
 from typing import ClassVar, Literal
 
+from llm_service.domain.limits import Limit
 from llm_service.domain.usage import Cost, Usage
 
 Fault = Literal["caller", "gateway", "upstream"]
@@ -114,6 +117,62 @@ class NotLocal(CallerError):
     code = "not_local"
 
 
+class ModelNotAllowed(CallerError):
+    """The api key may not use this model."""
+
+    code = "model_not_allowed"
+
+
+class ScopeMissing(CallerError):
+    """The api key lacks the scope that this address asks for."""
+
+    code = "scope_missing"
+
+
+class LimitReached(CallerError):
+    """A limit has no room for the request. ``used`` and ``reserved`` are what stands against it already."""
+
+    code = "rate_limit_exceeded"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: Limit | None = None,
+        used: int = 0,
+        reserved: int = 0,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, retryable=retry_after_s is not None, retry_after_s=retry_after_s)
+        self.limit = limit
+        self.used = used
+        self.reserved = reserved
+
+
+class RateLimited(LimitReached):
+    """Too many requests or tokens in the last minute."""
+
+    code = "rate_limit_exceeded"
+
+
+class ConcurrencyLimited(LimitReached):
+    """Too many requests at once."""
+
+    code = "concurrency_limit_exceeded"
+
+
+class BudgetExceeded(LimitReached):
+    """What is left of a budget does not pay for the request."""
+
+    code = "budget_exceeded"
+
+
+class PriceUnknown(LimitReached):
+    """A budget applies, and nobody knows what the model costs."""
+
+    code = "price_unknown"
+
+
 class NotFound(CallerError):
     """There is no such address."""
 
@@ -172,6 +231,19 @@ class StreamCancelled(GatewayError):
     """The stream was ended before its answer was complete, by its owner or by a hang-up."""
 
     code = "stream_cancelled"
+
+
+class KeyRevoked(GatewayError):
+    """The api key was revoked while its request was running."""
+
+    code = "key_revoked"
+
+
+class LedgerUnavailable(GatewayError):
+    """The record of the request cannot be kept, or the keys cannot be read, so nothing is begun."""
+
+    code = "ledger_unavailable"
+    retryable = True
 
 
 class UpstreamError(LLMServiceError):

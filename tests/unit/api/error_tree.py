@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from llm_service import domain
 from llm_service.domain import LLMServiceError
 
-IN_STREAMS_ONLY = (domain.StreamInterrupted, domain.StreamCancelled)
+IN_STREAMS_ONLY = (domain.StreamInterrupted, domain.StreamCancelled, domain.KeyRevoked)
 
 
 def classes(root: type[LLMServiceError] = LLMServiceError) -> Iterator[type[LLMServiceError]]:

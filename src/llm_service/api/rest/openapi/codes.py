@@ -48,6 +48,16 @@ FAILURES: Final = (
         "No key was sent, and the request does not come straight from this machine.",
         "Do what the message says, or set `auth.admin_key` and send it.",
     ),
+    Failure(
+        domain.ModelNotAllowed,
+        "The api key may not use this model.",
+        "Take a model that the key allows, or have its `models` changed.",
+    ),
+    Failure(
+        domain.ScopeMissing,
+        "The api key lacks the scope that this address asks for.",
+        "Use a key with the scope that the message names.",
+    ),
     Failure(domain.NotFound, "There is nothing at this address.", "Look at `/docs` for the addresses."),
     Failure(domain.ModelNotFound, "No provider serves a model of this name.", "Take a name of `GET /v1/models`."),
     Failure(domain.MethodNotAllowed, "The address exists, the method does not.", "Use a method of the `Allow` header."),
@@ -57,9 +67,29 @@ FAILURES: Final = (
         "Send less, or raise `server.max_body_bytes`.",
     ),
     Failure(
+        domain.RateLimited,
+        "A limit of requests or tokens a minute has no room; `limit` says which.",
+        "Wait for `Retry-After`, or ask for less.",
+    ),
+    Failure(
+        domain.ConcurrencyLimited,
+        "Too many requests run at once; `limit` says whose.",
+        "Try again when one of them has ended.",
+    ),
+    Failure(
         domain.UpstreamRateLimited,
         "The provider limits the service's account.",
         "Try again after the time in `Retry-After`.",
+    ),
+    Failure(
+        domain.BudgetExceeded,
+        "What is left of a budget does not pay for the request; `limit` says which.",
+        "Ask for less, wait for the next period, or have the budget raised.",
+    ),
+    Failure(
+        domain.PriceUnknown,
+        "A budget applies, and the price of the model is not known.",
+        "Take a model with a known price, set its price, or `limits.unknown_price: allow`.",
     ),
     Failure(
         domain.InternalError,
@@ -85,6 +115,11 @@ FAILURES: Final = (
         "Try again later, or ask for another model.",
     ),
     Failure(domain.Draining, "The process is shutting down.", "Send the request again: another process serves it."),
+    Failure(
+        domain.LedgerUnavailable,
+        "The record of the request cannot be kept, or the keys cannot be read, so nothing was begun.",
+        "Try again; the operator makes room on the disk, or brings the database back.",
+    ),
     Failure(
         domain.UpstreamNoBalance,
         "The service's account at the provider has no money left.",
@@ -113,6 +148,11 @@ STREAM_FAILURES: Final = (
         domain.StreamCancelled,
         "The stream was ended before its answer was complete, by its owner or by a hang-up.",
         "Nothing, if that was wanted; else ask again.",
+    ),
+    Failure(
+        domain.KeyRevoked,
+        "The api key was revoked while its request was running.",
+        "Ask the operator for another key.",
     ),
 )
 """What only the last event of a stream can say; every other code can come there too."""

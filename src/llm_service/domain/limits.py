@@ -1,0 +1,125 @@
+"""Limits, what one request takes from them, and what became of asking: the words of admission."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+LimitScope = Literal["global", "model", "key", "user", "provider"]
+LimitKind = Literal["requests", "tokens", "concurrency", "money"]
+BudgetPeriod = Literal["hour", "day", "week", "month", "total"]
+
+WINDOW_S = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """One limit on one subject, as a store counts it.
+
+    ``key``: the store's name of the counter, unique among all limits; that of a budget names its period as well.
+    ``subject``: which model, key, user or provider; empty for the global scope.
+    ``amount``: requests or tokens in any 60 s, requests at once, nano-USD in the period.
+    ``period`` and ``ends_at`` (Unix seconds, ``None`` for ``total``): of a budget only.
+    """
+
+    key: str
+    scope: LimitScope
+    subject: str
+    kind: LimitKind
+    amount: int
+    period: BudgetPeriod | None = None
+    ends_at: int | None = None
+
+
+class Claim(NamedTuple):
+    """What one request takes from one limit at most: permits, tokens or nano-USD."""
+
+    limit: Limit
+    cost: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One request for admission: ``callers`` must all have room, and one of ``candidates``, tried in order.
+
+    ``lease_id`` names the lease that would be granted; asking again under it gets the first answer again.
+    ``candidates`` holds the claims on each candidate's provider, none for one without limits.
+    """
+
+    lease_id: str
+    callers: Sequence[Claim]
+    candidates: Sequence[Sequence[Claim]]
+
+
+class Lease:
+    """What was granted, until it is settled.
+
+    ``candidate``: index of the one that had room. ``second``: the store's Unix second of the grant, into whose bucket
+    refunds go. ``local``: granted by this process alone while the shared store was away.
+    """
+
+    __slots__ = ("callers", "candidate", "id", "local", "provider", "second", "used")
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - the word of the contract
+        *,
+        callers: Sequence[Claim],
+        candidate: int,
+        provider: Sequence[Claim],
+        second: int,
+        used: Sequence[int] = (),
+        local: bool = False,
+    ) -> None:
+        self.id = id
+        self.callers = callers
+        self.candidate = candidate
+        self.provider = provider
+        self.second = second
+        self.used = used
+        """What stands against each of the caller's limits with this lease, in their order."""
+        self.local = local
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """No room, and nothing was taken anywhere.
+
+    ``used`` and ``reserved``: what stands against ``limit`` already. ``wait_s``: whole seconds until there may be
+    room; ``None`` when waiting is no use (the claim is larger than the limit, or a budget is spent).
+    """
+
+    limit: Limit
+    used: int
+    reserved: int
+    wait_s: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """The store does not know what was spent of this budget: seed it from the ledger, and ask again."""
+
+    limit: Limit
+
+
+Decision = Lease | Refused | Unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What a request really used. Request permits are kept, concurrency is given back.
+
+    ``provider``: whether the provider was called; if not, its part is given back whole.
+    """
+
+    tokens: int
+    nano_usd: int
+    provider: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitState:
+    """Where a limit stands now; ``None``: a budget that nobody has asked for since the store began."""
+
+    limit: Limit
+    used: int | None
+    reserved: int | None

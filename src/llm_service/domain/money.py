@@ -1,0 +1,24 @@
+"""Money: decimals in USD wherever it is reckoned with, whole nano-USD wherever it is stored or counted."""
+
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Final
+
+NANO: Final = Decimal("1e-9")
+MOST_NANO_USD: Final = 2**53 - 1
+"""Scripts in the stores count exactly up to here: nine million USD."""
+
+
+def nano_usd(usd: Decimal) -> int:
+    """Whole nano-USD, halves to the even one."""
+    return int((usd / NANO).to_integral_value(ROUND_HALF_EVEN))
+
+
+def usd_of(nano: int) -> Decimal:
+    """USD from whole nano-USD."""
+    return Decimal(nano) * NANO
+
+
+def usd_text(nano: int) -> str:
+    """USD as the interface writes it: a plain decimal without trailing zeros."""
+    text = format(usd_of(nano), "f").rstrip("0").rstrip(".")
+    return text or "0"

@@ -1,0 +1,267 @@
+"""The ports to what outlives a request: limits and leases, api keys, the ledger's records, messages between processes.
+
+A method is one whole decision, so that two processes always agree. Every port has an embedded and a shared
+implementation behind one conformance suite. All methods raise StoreUnavailable when the store does not answer in time
+or cannot do its work; what was asked for may have happened then.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from llm_service.domain import (
+    ApiKey,
+    Ask,
+    BudgetPeriod,
+    Decision,
+    KeySecret,
+    Lease,
+    Limit,
+    LimitScope,
+    LimitState,
+    Settlement,
+    UsageRecord,
+)
+
+Reach = Literal["process", "machine", "cluster"]
+"""For whom a store's state holds."""
+
+
+class StoreUnavailable(Exception):
+    """A store did not answer in time, or cannot do its work now. The message holds no secret and no address."""
+
+
+class LimitStore(Protocol):
+    """Counters and leases. Windows slide: ``amount`` in any 60 s, in buckets of one second, by the store's clock.
+
+    Each call is atomic over all limits that it names, between all processes that share the store.
+    """
+
+    reach: Reach
+
+    async def admit(self, ask: Ask) -> Decision:
+        """Take all claims of the callers and of the first candidate with room, or nothing at all."""
+
+    async def swap(self, lease: Lease, ask: Ask) -> Decision:
+        """For a fallback: take the first of ``ask.candidates`` with room (``ask.callers`` is empty), then give back
+        what ``lease`` holds of its provider. The lease of the result replaces ``lease``; on a refusal that stays."""
+
+    async def settle(self, lease: Lease, settlement: Settlement | None) -> bool:
+        """Put what was used in place of what was held, refunds into the second of the grant; ``None`` gives all back.
+
+        Idempotent. False: the store does not know this lease (settled before, or lost with the store's state).
+        """
+
+    async def settle_lost(self, holder: str, lease_id: str, settlement: Settlement | None) -> bool:
+        """Settle a lease of another, dead holder, or one whose grant was never heard of. Idempotent, as above."""
+
+    async def seed(self, limit: Limit, *, used: int, mark: int) -> None:
+        """Say what was spent of a budget (nano-USD) in the ledger's records up to ``mark``; first come, only served."""
+
+    async def add(self, limit: Limit, *, cost: int, mark: int) -> None:
+        """Count nano-USD of the ledger's record ``mark`` that no lease here stands for, unless the seed held it."""
+
+    async def read(self, limits: Sequence[Limit]) -> Sequence[LimitState]:
+        """Where the limits stand, in their order."""
+
+    async def beat(self) -> int:
+        """Say that the holder lives; call every second. How many holders do (itself included)."""
+
+    async def reap(self, *, silent_s: float) -> int:
+        """Settle the leases of holders that were silent for so long, as if all that was held had been used.
+
+        How many leases that were. What a journal still tells is settled by ``settle_lost`` before, and rightly.
+        """
+
+    async def aclose(self) -> None:
+        """Let go of connections."""
+
+
+class KeyStore(Protocol):
+    """Api keys and their secrets' hashes."""
+
+    async def insert(self, key: ApiKey, secret: KeySecret) -> None:
+        """A new key with its first secret."""
+
+    async def find(self, prefix: str) -> tuple[ApiKey, KeySecret] | None:
+        """The key and the secret that a presented key's prefix names: one indexed look-up."""
+
+    async def get(self, key_id: str) -> ApiKey | None:
+        """One key."""
+
+    async def page(self, *, after: str | None, count: int) -> Sequence[ApiKey]:
+        """Keys in the order of their ids, those after ``after``."""
+
+    async def update(self, key: ApiKey) -> bool:
+        """Replace a key's fields. False: it is not there, or not at ``key.version - 1`` any more."""
+
+    async def add_secret(self, key: ApiKey, secret: KeySecret, *, others_end_at: datetime) -> bool:
+        """A further secret for a key, whose other ones expire then at the latest. False as for ``update``."""
+
+    async def changed_since(self, mark: int) -> tuple[Sequence[str], int]:
+        """Ids of the keys that changed after ``mark``, and the mark to ask with next; 0 asks for the mark alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainLink:
+    """A record's place in its writer's hash chain: ``hash`` is over ``previous`` and the record's canonical JSON."""
+
+    writer: str
+    seq: int
+    previous: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRow:
+    """A record as the ledger holds it. ``mark``: its place in the ledger, in the order of commits; 0 before."""
+
+    record: UsageRecord
+    link: ChainLink
+    mark: int = 0
+
+
+UsageGroup = Literal["key", "user", "model", "provider", "tag", "hour", "day", "surface", "status"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageFilter:
+    """Which records: ``None`` lets all through. ``since`` is inclusive, ``until`` exclusive, by ``at``."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    key_id: str | None = None
+    user: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    tag: tuple[str, str] | None = None
+    status: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageSum:
+    """Sums over the records of one group; ``group`` has a value for each asked-for name. Corrections are included."""
+
+    group: Mapping[str, str | None]
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    cached_input_tokens: int
+    reasoning_tokens: int
+    nano_usd: int
+    errors: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """The end of a sealed piece of a writer's chain: records ``first_seq`` to ``last_seq``, the last one's hash.
+
+    ``removed``: retention has removed the piece; its head (this row) stays, so that the rest can still be verified.
+    """
+
+    writer: str
+    first_seq: int
+    last_seq: int
+    hash: str
+    sealed_at: datetime
+    removed: bool = False
+
+
+class LedgerStore(Protocol):
+    """The records of all processes, append-only."""
+
+    async def append(self, rows: Sequence[LedgerRow]) -> Sequence[int]:
+        """Append what is not there yet (by request id) in one transaction; the marks of all, in their order.
+
+        Commits of all processes happen one after the other, so that marks are in the order of commits. Rollups per
+        hour and day grow in the same transaction.
+        """
+
+    async def known(self, request_ids: Sequence[str]) -> frozenset[str]:
+        """Which of these have a record."""
+
+    async def find(self, request_id: str) -> Sequence[LedgerRow]:
+        """The record of a request and its corrections, oldest first; by the upstream's own id as well."""
+
+    async def page(self, which: UsageFilter, *, after: int | None, count: int) -> Sequence[LedgerRow]:
+        """Records, newest first (by mark), those before mark ``after``."""
+
+    async def sums(self, which: UsageFilter, *, by: Sequence[UsageGroup]) -> Sequence[UsageSum]:
+        """Sums by groups, from the rollups where they can tell, else from the records."""
+
+    async def spent(
+        self, scope: LimitScope, subject: str, *, since: datetime | None, until: datetime | None
+    ) -> tuple[int, int]:
+        """Nano-USD of the records of a scope and subject in a period, and the mark of the newest record seen."""
+
+    async def chain(self, writer: str, *, after_seq: int, count: int) -> Sequence[LedgerRow]:
+        """A writer's records in the order of its chain."""
+
+    async def writers(self) -> Sequence[str]:
+        """Every writer that has records or seals."""
+
+    async def seals(self, writer: str) -> Sequence[Seal]:
+        """A writer's seals in order."""
+
+    async def seal(self, seal: Seal) -> None:
+        """Keep a seal; the same one again does nothing."""
+
+    async def remove_sealed(self, *, before: datetime) -> int:
+        """Remove the records of whole sealed pieces whose records are all older; seals and rollups stay. How many."""
+
+    async def estimates(self, provider: str, *, since: datetime, count: int) -> Sequence[LedgerRow]:
+        """Records of a provider with an estimated cost, an upstream id and no correction yet, oldest first."""
+
+
+class FactStore(Protocol):
+    """Small facts of the deployment by name: the hash key's fingerprint, changes made at run time."""
+
+    async def get(self, name: str) -> str | None:
+        """What is kept under a name."""
+
+    async def put_if_absent(self, name: str, value: str) -> str:
+        """Keep a value unless there is one; the one that is kept now."""
+
+    async def put(self, name: str, value: str | None) -> None:
+        """Keep a value, or nothing."""
+
+
+class Database(Protocol):
+    """The durable store: SQLite in the data directory, or PostgreSQL. Opened with its schema migrated."""
+
+    reach: Reach
+    keys: KeyStore
+    ledger: LedgerStore
+    facts: FactStore
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable when it cannot be reached."""
+
+    async def backup(self, path: str) -> None:
+        """A consistent copy in a new file. SQLite only; PostgreSQL has tools of its own, and says so."""
+
+    async def aclose(self) -> None:
+        """Let go of connections."""
+
+
+class Bulletin(Protocol):
+    """Short messages to every process that shares the store; at most once, so each reader also has a slower way."""
+
+    async def publish(self, topic: str, text: str) -> None:
+        """Tell all, this process included."""
+
+    def listen(self, topic: str, hear: Callable[[str], None]) -> None:
+        """Call back with every message on a topic from now on, reconnecting as needed."""
+
+    async def aclose(self) -> None:
+        """Hear no more."""
+
+
+Spent = Callable[[Limit], Awaitable[tuple[int, int]]]
+"""What the ledger says was spent of a budget (nano-USD), and up to which mark."""
+
+__all__ = [
+    "BudgetPeriod", "Bulletin", "ChainLink", "Database", "FactStore", "KeyStore", "LedgerRow", "LedgerStore",
+    "LimitStore", "Reach", "Seal", "Spent", "StoreUnavailable", "UsageFilter", "UsageGroup", "UsageSum",
+]  # fmt: skip
