@@ -138,7 +138,7 @@ class Builder:
         for name in missing:
             if at.field(name).path not in self.faulty:
                 self._refuse(at.field(name), f"{at.path} needs {name}", node.place)
-        return NOTHING if missing else group.options(**kept)
+        return NOTHING if missing else group.options(**{group.settings[name].field: kept[name] for name in kept})
 
 
 def _unknown(at: At, *, name: str, known: Collection[str]) -> str:

@@ -11,7 +11,7 @@ LATER = frozenset(
         "filters",
         "idempotency",
         "ledger",
-        "limits",
+        "limits.max_input_tokens",
         "models.*.deployments[].weight",
         "models.*.fallbacks",
         "models.*.strategy",

@@ -4,6 +4,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 
 from llm_service.config.later import suggestion
@@ -54,6 +55,13 @@ def _number(text: str) -> float:
     raise BadValue("must be a number")
 
 
+def _amount(text: str) -> Decimal:
+    """Money, exactly as it is written."""
+    if re.fullmatch(r"[+-]?[0-9]+(?:\.[0-9]+)?", text, re.ASCII) and len(text) <= _MAX_DIGITS:
+        return Decimal(text)
+    raise BadValue("must be a decimal number such as 12.50")
+
+
 def _switch(text: str) -> bool:
     if text in _SWITCH:
         return _SWITCH[text]
@@ -81,6 +89,7 @@ def _path(text: str, *, folder: Path, home: str | None) -> Path:
 
 
 _PARSERS: Mapping[type, Callable[[str], object]] = {
+    Decimal: _amount,
     bool: _switch,
     float: _number,
     int: _whole_number,

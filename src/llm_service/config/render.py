@@ -1,6 +1,7 @@
 """Settings as plain data for people to read: every secret masked."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ def rendered(settings: Settings) -> dict[str, Any]:
 
 
 def _group(group: Group, options: object) -> dict[str, Any]:
-    return {name: rendered_value(setting.shape, getattr(options, name)) for name, setting in group.settings.items()}
+    return {
+        name: rendered_value(setting.shape, getattr(options, setting.field)) for name, setting in group.settings.items()
+    }
 
 
 def rendered_value(shape: object, value: object) -> Any:
@@ -23,7 +26,7 @@ def rendered_value(shape: object, value: object) -> Any:
     match value:
         case Secret():
             return MASK
-        case Path():
+        case Path() | Decimal():
             return str(value)
         case Mapping() if isinstance(shape, MapOf):
             return {

@@ -1,6 +1,7 @@
 """The JSON Schema of the configuration file, for editors and for checks before a deployment."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from llm_service.config.render import rendered_value
@@ -8,7 +9,7 @@ from llm_service.config.settings import Settings
 from llm_service.config.shape import Group, Leaf, ListOf, MapOf, Setting, Shape, describe
 from llm_service.domain import Rule, Secret
 
-_JSON_TYPES: Final[Mapping[type, str]] = {bool: "boolean", int: "integer", float: "number"}
+_JSON_TYPES: Final[Mapping[type, str]] = {bool: "boolean", int: "integer", float: "number", Decimal: "number"}
 _REFERENCE: Final[Mapping[str, str]] = {"$ref": "#/$defs/reference"}
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from llm_service.admission import LimitsOptions
 from llm_service.api import AuthOptions, ServerOptions
 from llm_service.domain import Doc, Pattern
 from llm_service.observability import ObservabilityOptions
@@ -36,4 +37,5 @@ class Settings:
     models: Annotated[
         Mapping[Annotated[str, _MODEL_NAME], ModelOptions], Doc("Model names of your own, and what serves them.")
     ] = field(default_factory=dict)
+    limits: LimitsOptions = field(default_factory=LimitsOptions)
     observability: ObservabilityOptions = field(default_factory=ObservabilityOptions)

@@ -3,12 +3,13 @@
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
-from llm_service.domain import Confidential, Doc, Reserved, Rule, Secret
+from llm_service.domain import Called, Confidential, Doc, Reserved, Rule, Secret
 
-_LEAF_TYPES = (str, int, float, bool, Path, Secret)
+_LEAF_TYPES = (str, int, float, bool, Decimal, Path, Secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,10 @@ Shape: TypeAlias = Leaf | ListOf | MapOf | Group
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One field of an options class."""
+    """One field of an options class: its name in the configuration, and the field's where that is another."""
 
     name: str
+    field: str
     shape: Shape
     doc: str
     required: bool
@@ -73,7 +75,8 @@ class Setting:
 def describe(options: type) -> Group:
     """The tree of settings under an options class. Raises TypeError for a field of a type that no setting can have."""
     hints = get_type_hints(options, include_extras=True)
-    return Group(options, {item.name: _setting(item, hints[item.name]) for item in fields(options)})
+    settings = (_setting(item, hints[item.name]) for item in fields(options))
+    return Group(options, {setting.name: setting for setting in settings})
 
 
 def walk(group: Group, path: str = "") -> Iterator[tuple[str, Setting]]:
@@ -92,10 +95,11 @@ def _setting(item: "Field[Any]", hint: Any) -> Setting:
     shape, notes = _shape(hint)
     docs = [note.text for note in notes if isinstance(note, Doc)]
     doc = docs[0] if docs else shape.doc if isinstance(shape, Group) else ""
+    name = next((note.name for note in notes if isinstance(note, Called)), item.name)
     if item.default_factory is not MISSING:
-        return Setting(item.name, shape, doc, required=False, default=item.default_factory())
+        return Setting(name, item.name, shape, doc, required=False, default=item.default_factory())
     required = item.default is MISSING
-    return Setting(item.name, shape, doc, required=required, default=None if required else item.default)
+    return Setting(name, item.name, shape, doc, required=required, default=None if required else item.default)
 
 
 def _shape(hint: Any) -> tuple[Shape, tuple[object, ...]]:

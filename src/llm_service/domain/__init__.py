@@ -57,11 +57,12 @@ from llm_service.domain.limits import (
     Settlement,
     Unknown,
 )
-from llm_service.domain.money import MOST_NANO_USD, nano_usd, usd_of, usd_text
+from llm_service.domain.money import MOST_NANO_USD, nano_usd, nano_usd_up, usd_of, usd_text
+from llm_service.domain.periods import Span, span_at
 from llm_service.domain.record import Intent, UsageRecord
 from llm_service.domain.reply import Head, Reply, Sink, Subscription
 from llm_service.domain.secret import MASK, Secret
-from llm_service.domain.setting import Bounds, Confidential, Doc, HeaderSafe, NotEmpty, Pattern, Reserved, Rule
+from llm_service.domain.setting import Bounds, Called, Confidential, Doc, HeaderSafe, NotEmpty, Pattern, Reserved, Rule
 from llm_service.domain.usage import Cost, CostSource, Price, Usage
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "Bounds",
     "BudgetExceeded",
     "BudgetPeriod",
+    "Called",
     "Caller",
     "CallerError",
     "Candidate",
@@ -141,6 +143,7 @@ __all__ = [
     "Secret",
     "Settlement",
     "Sink",
+    "Span",
     "StreamCancelled",
     "StreamInterrupted",
     "Subscription",
@@ -157,6 +160,8 @@ __all__ = [
     "completion_request",
     "embedding_request",
     "nano_usd",
+    "nano_usd_up",
+    "span_at",
     "usd_of",
     "usd_text",
 ]

@@ -6,6 +6,7 @@ port: Annotated[int, Bounds(at_least=0, at_most=65535), Doc("Port to listen on."
 import re
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Protocol
 
 
@@ -14,6 +15,13 @@ class Doc:
     """What the setting means, in a sentence or two."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """The setting's name where it cannot be the field's: a word of Python's."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,7 @@ class Bounds:
     above: float | None = None
     at_most: float | None = None
 
-    def problem(self, value: float) -> str | None:
+    def problem(self, value: float | Decimal) -> str | None:
         if self.at_least is not None and value < self.at_least:
             return f"must be at least {self.at_least}"
         if self.above is not None and value <= self.above:

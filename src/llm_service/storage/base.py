@@ -40,6 +40,10 @@ class LimitStore(Protocol):
 
     reach: Reach
 
+    @property
+    def life(self) -> str:
+        """Names the store's memory: another one after a restart or a failover, when leases and budgets are lost."""
+
     async def admit(self, ask: Ask) -> Decision:
         """Take all claims of the callers and of the first candidate with room, or nothing at all."""
 

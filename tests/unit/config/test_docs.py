@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 from llm_service.config import Settings, load_settings
@@ -11,7 +12,15 @@ from llm_service.config.shape import Group, Leaf, ListOf, MapOf, Setting, Shape,
 from llm_service.domain import Secret
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "configuration.md"
-TYPES = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", Path: "path", Secret: "secret"}
+TYPES = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "`true` or `false`",
+    Decimal: "decimal number",
+    Path: "path",
+    Secret: "secret",
+}
 
 
 def type_of(shape: Shape) -> str:

@@ -1,0 +1,29 @@
+"""Which limits a request meets, what it may take from them at most, and what it gives back."""
+
+from llm_service.admission.admission import FREE, Admission, Admitted, Facts, WorstCase
+from llm_service.admission.arrears import Arrears
+from llm_service.admission.gate import Gate, Held
+from llm_service.admission.options import AllowanceOptions, LimitsOptions
+from llm_service.admission.pulse import Pulse
+from llm_service.admission.rules import Plan, Rules, limits_of
+from llm_service.admission.size import Size, asked_cap, choices
+
+__all__ = [
+    "FREE",
+    "Admission",
+    "Admitted",
+    "AllowanceOptions",
+    "Arrears",
+    "Facts",
+    "Gate",
+    "Held",
+    "LimitsOptions",
+    "Plan",
+    "Pulse",
+    "Rules",
+    "Size",
+    "WorstCase",
+    "asked_cap",
+    "choices",
+    "limits_of",
+]

@@ -1,0 +1,251 @@
+"""Admission of one request: which limits it meets, what it may take of them at most, and the one decision over all."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, Protocol
+
+from llm_service.admission.gate import Gate, Held
+from llm_service.admission.options import LimitsOptions
+from llm_service.admission.refusal import refusal
+from llm_service.admission.rules import NO_LIMITS, Plan, Rules
+from llm_service.admission.size import Size, asked_cap, choices
+from llm_service.domain import (
+    Ask,
+    Caller,
+    Candidate,
+    Claim,
+    ModelRequest,
+    PriceUnknown,
+    Refused,
+    Settlement,
+    nano_usd_up,
+)
+
+LEAST_CAP: Final = 256
+"""An answer that a limit would cut to less than this many tokens is not begun."""
+SHARE_TO_COUNT: Final = 8
+"""A bound above this part of what is left of a limit is replaced by a count."""
+TRIES: Final = 4
+
+
+class WorstCase(Protocol):
+    """A deployment's price, as far as admission needs it."""
+
+    def worst_case(self, *, input_tokens: int, output_tokens: int) -> Decimal:
+        """The most that so many tokens can cost, in USD."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What admission asks others for.
+
+    ``price``: of a deployment, ``None`` where nobody knows. ``most_output``: tokens that a deployment's model can
+    answer with, where that is known. ``bound`` is never less than the prompt's tokens; ``count`` counts them.
+    """
+
+    price: Callable[[Candidate], WorstCase | None]
+    most_output: Callable[[Candidate], int | None]
+    bound: Callable[[ModelRequest], int]
+    count: Callable[[ModelRequest, Candidate], Awaitable[int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """What was granted. ``held`` is ``None`` where no limit applies.
+
+    ``candidate``: index of the one to call first. ``cap``: output tokens of one choice to send upstream, ``None``: as
+    the request has it. ``size`` and ``nano_usd``: the most that the request may use, where a limit asked for it.
+    """
+
+    held: Held | None = None
+    candidate: int = 0
+    cap: int | None = None
+    size: Size | None = None
+    nano_usd: int = 0
+
+
+FREE: Final = Admitted()
+
+
+class Admission:
+    """Admits requests, and settles what they held."""
+
+    def __init__(self, gate: Gate, rules: Rules, *, options: LimitsOptions, facts: Facts) -> None:
+        self._gate = gate
+        self._rules = rules
+        self._options = options
+        self._facts = facts
+
+    async def admit(
+        self, request: ModelRequest, *, lease_id: str, caller: Caller, user: str | None, candidates: Sequence[Candidate]
+    ) -> Admitted:
+        """Room in every limit, or an error and nothing taken.
+
+        Raises LimitReached, with the limit that refuses, and LedgerUnavailable.
+        """
+        plan = self._rules.of_caller(caller, user=user, model=request.model)
+        providers = [self._rules.of_provider(candidate.provider) for candidate in candidates]
+        if plan is NO_LIMITS and all(one is NO_LIMITS for one in providers):
+            return FREE
+        attempt = _Attempt(self._facts, request, plan, providers, candidates)
+        attempt.drop_unpriced(refuse=self._options.unknown_price == "refuse")
+        if attempt.sized:
+            await self._size(attempt)
+        outcome = await self._gate.admit(attempt.ask(lease_id))
+        for _ in range(TRIES):
+            if isinstance(outcome, Held) or not attempt.sized or not await self._smaller(attempt, outcome):
+                break
+            outcome = await self._gate.admit(attempt.ask(lease_id))
+        if isinstance(outcome, Refused):
+            raise refusal(outcome)
+        return attempt.admitted(outcome)
+
+    async def settle(self, admitted: Admitted, settlement: Settlement | None) -> None:
+        """Settle what a request held; ``None`` gives all back. Never fails."""
+        if admitted.held is not None:
+            await self._gate.settle(admitted.held, settlement)
+
+    async def _size(self, attempt: "_Attempt") -> None:
+        """A bound of the prompt, or its count where the bound takes much of what is left; and a cap on the answer."""
+        attempt.set_size(self._facts.bound(attempt.request), cap=self._options.max_output_tokens)
+        if any(self._takes_much(claim) for claim in attempt.sized_claims()):
+            await self._count(attempt)
+
+    def _takes_much(self, claim: Claim) -> bool:
+        left = claim.limit.amount - self._gate.seen(claim.limit)
+        return claim.cost * SHARE_TO_COUNT > left
+
+    async def _count(self, attempt: "_Attempt") -> None:
+        counted = await self._facts.count(attempt.request, attempt.candidates[0])
+        attempt.size = Size(min(counted, attempt.size.input_tokens), attempt.size.output_tokens, counted=True)
+
+    async def _smaller(self, attempt: "_Attempt", refused: Refused) -> bool:
+        """Ask for less: the prompt's count instead of its bound, then what the refusing limit can pay for."""
+        if refused.limit.kind not in ("tokens", "money"):
+            return False
+        if not attempt.size.counted:
+            before = attempt.size
+            await self._count(attempt)
+            if attempt.size.tokens < before.tokens:
+                return True
+        return attempt.shrink(refused)
+
+
+class _Attempt:
+    """One request's way to a decision: what it asks for, and how far that may shrink."""
+
+    def __init__(
+        self,
+        facts: Facts,
+        request: ModelRequest,
+        plan: Plan,
+        providers: Sequence[Plan],
+        candidates: Sequence[Candidate],
+    ) -> None:
+        self.request = request
+        self.candidates = list(candidates)
+        self.size = Size(0, 0)
+        self.cap: int | None = None
+        self._facts = facts
+        self._plan = plan
+        self._providers = list(providers)
+        self._indices = list(range(len(candidates)))
+        self._prices: list[WorstCase | None] = [None] * len(candidates)
+        self._choices = choices(request)
+        self._asked_cap = asked_cap(request)
+        self._money = plan.counts_money or any(one.counts_money for one in providers)
+        self.sized = self._money or plan.counts_tokens or any(one.counts_tokens for one in providers)
+
+    def drop_unpriced(self, *, refuse: bool) -> None:
+        """Under a budget a deployment of unknown price is no candidate. Raises PriceUnknown when none is left."""
+        if not self._money:
+            return
+        self._prices = [self._facts.price(candidate) for candidate in self.candidates]
+        if not refuse:
+            return
+        kept = [i for i, price in enumerate(self._prices) if price is not None or not self._budget_for(i)]
+        if not kept:
+            raise PriceUnknown(
+                f"A budget applies, and the price of `{self.request.model[:200]}` is not known: set its price, or "
+                "limits.unknown_price: allow."
+            )
+        self.candidates = [self.candidates[i] for i in kept]
+        self._providers = [self._providers[i] for i in kept]
+        self._prices = [self._prices[i] for i in kept]
+        self._indices = kept
+
+    def _budget_for(self, index: int) -> bool:
+        return self._plan.counts_money or self._providers[index].counts_money
+
+    def set_size(self, input_tokens: int, *, cap: int) -> None:
+        """Size the request; ``cap`` is what one choice may have where the request names no cap."""
+        if self.request.operation == "embedding":
+            self.size = Size(input_tokens, 0)
+            return
+        if self._asked_cap is None:
+            known = [most for one in self.candidates if (most := self._facts.most_output(one)) is not None]
+            self.cap = min([cap, *known])
+        self.size = Size(input_tokens, (self._asked_cap or self.cap or 0) * self._choices)
+
+    def ask(self, lease_id: str) -> Ask:
+        """The claims of the request as it is sized now."""
+        costs = [self._cost(price) for price in self._prices]
+        dearest = max(costs)
+        return Ask(
+            lease_id=lease_id,
+            callers=self._claims(self._plan, dearest),
+            candidates=[self._claims(one, cost) for one, cost in zip(self._providers, costs, strict=True)],
+        )
+
+    def sized_claims(self) -> Sequence[Claim]:
+        """The claims that depend on the request's size."""
+        claims = self._claims(self._plan, max(self._cost(price) for price in self._prices))
+        return [claim for claim in claims if claim.limit.kind in ("tokens", "money")]
+
+    def admitted(self, held: Held) -> Admitted:
+        """What was granted, by the caller's own order of candidates."""
+        chosen = held.lease.candidate
+        return Admitted(
+            held=held,
+            candidate=self._indices[chosen],
+            cap=self.cap,
+            size=self.size if self.sized else None,
+            nano_usd=self._cost(self._prices[chosen]),
+        )
+
+    def shrink(self, refused: Refused) -> bool:
+        """Lower the cap to what the limit can still pay for. False: the request set its own, or it would be too low."""
+        if self.cap is None:
+            return False
+        left = refused.limit.amount - refused.used - refused.reserved
+        cap = self._payable(refused.limit.kind == "money", left) // self._choices
+        if not LEAST_CAP <= cap < self.cap:
+            return False
+        self.cap = cap
+        self.size = Size(self.size.input_tokens, cap * self._choices, counted=self.size.counted)
+        return True
+
+    def _payable(self, money: bool, left: int) -> int:  # noqa: FBT001 - one of two kinds
+        """Output tokens that what is left of a limit pays for, beside the prompt."""
+        if not money:
+            return left - self.size.input_tokens
+        most = self.size.output_tokens
+        least = 0
+        while least < most:  # prices have tiers, so the cost is not a straight line; it never falls
+            middle = (least + most + 1) // 2
+            if max(self._cost(price, output_tokens=middle) for price in self._prices) <= left:
+                least = middle
+            else:
+                most = middle - 1
+        return least
+
+    def _cost(self, price: WorstCase | None, *, output_tokens: int | None = None) -> int:
+        if price is None:
+            return 0
+        output = self.size.output_tokens if output_tokens is None else output_tokens
+        return nano_usd_up(price.worst_case(input_tokens=self.size.input_tokens, output_tokens=output))
+
+    def _claims(self, plan: Plan, nano_usd: int) -> list[Claim]:
+        costs = {"requests": 1, "tokens": self.size.tokens, "concurrency": 1, "money": nano_usd}
+        return [Claim(limit, costs[limit.kind]) for limit in plan.limits]

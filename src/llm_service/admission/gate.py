@@ -1,0 +1,172 @@
+"""The one way to the limit store: budgets seeded from the ledger, local rules while a shared store is away."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final, NamedTuple
+
+from llm_service.admission.arrears import Arrears
+from llm_service.domain import Ask, Claim, Lease, LedgerUnavailable, Limit, Refused, Settlement, Unknown
+from llm_service.observability import Log
+from llm_service.storage import LimitStore, Spent, StoreUnavailable
+
+REMEMBERED: Final = 50_000
+SEEDINGS: Final = 16
+"""More budgets than one request can meet."""
+
+WhenShipped = Callable[[str, Callable[[int], None]], None]
+"""Call back with a record's mark in the ledger as soon as it is there."""
+
+
+class Held(NamedTuple):
+    """A lease, and the store that it is settled in. ``life``: the store's identity at the grant."""
+
+    lease: Lease
+    store: LimitStore
+    life: str
+
+
+class Gate:
+    """Asks the store, and stands in for it.
+
+    While a shared store is away (it fails within 100 ms, then at once), this process alone enforces the limits on a
+    store of its own: requests, tokens and concurrency in full, money on its share of what was left when the store was
+    last heard (``workers`` as last seen). Nothing waits for the store's return; what it missed is told to it then.
+    """
+
+    def __init__(
+        self,
+        store: LimitStore,
+        *,
+        here: Callable[[], LimitStore],
+        spent: Spent,
+        when_shipped: WhenShipped,
+        arrears: Arrears,
+        holder: str,
+        log: Log,
+    ) -> None:
+        """``here`` makes an empty store of this process; ``spent`` asks the ledger; ``holder`` names this process."""
+        self._store = store
+        self._new_here = here
+        self._here: LimitStore | None = None
+        self._spent = spent
+        self._when_shipped = when_shipped
+        self._arrears = arrears
+        self._holder = holder
+        self._log = log
+        self._seen: dict[str, int] = {}
+        self.workers = 1
+
+    @property
+    def local(self) -> bool:
+        """Whether this process stands in for the shared store."""
+        return self._here is not None
+
+    def seen(self, limit: Limit) -> int:
+        """What stood against a limit when it was last heard of: a guide, not a decision."""
+        return self._seen.get(limit.key, 0)
+
+    async def admit(self, ask: Ask) -> Held | Refused:
+        """One decision over all limits. Raises LedgerUnavailable when what was spent of a budget cannot be learned."""
+        try:
+            return self._heard(await self._decide(self._store, ask), self._store)
+        except StoreUnavailable as failure:
+            self._arrears.give_back(self._holder, ask.lease_id)  # it may have been granted all the same
+            return await self._stand_in(ask, failure)
+
+    async def swap(self, held: Held, ask: Ask) -> Held | Refused:
+        """For a fallback: another candidate's part in place of the lease's. ``ask`` names no callers."""
+        try:
+            decision = await held.store.swap(held.lease, ask)
+        except StoreUnavailable:
+            return held  # the shared store went away in between: the fallback goes on, on what was granted
+        if isinstance(decision, Unknown):
+            await self._seed(held.store, decision.limit)
+            return await self.swap(held, ask)
+        return decision if isinstance(decision, Refused) else Held(decision, held.store, held.life)
+
+    async def settle(self, held: Held, settlement: Settlement | None) -> None:
+        """Put what was used in place of what was held. Never fails: what cannot be told now is told later."""
+        lease = held.lease
+        try:
+            known = await held.store.settle(lease, settlement)
+        except StoreUnavailable:
+            self._arrears.settle(held.store, lease, settlement, lost=lambda: self._count_late(held, settlement))
+            return
+        if held.store is not self._store or (not known and held.life != self._store.life):
+            self._count_late(held, settlement)
+
+    def store_returned(self) -> None:
+        """The shared store is there again: its limits hold from now on."""
+        if self._here is not None:
+            self._log.info("limits are shared again")
+        self._here = None
+
+    def _heard(self, decision: Lease | Refused, store: LimitStore) -> Held | Refused:
+        if isinstance(decision, Refused):
+            self._remember(decision.limit, decision.used + decision.reserved)
+            return decision
+        for claim, used in zip(decision.callers, decision.used, strict=False):
+            self._remember(claim.limit, used)
+        if store is self._store:
+            self.store_returned()
+        return Held(decision, store, store.life)
+
+    def _remember(self, limit: Limit, used: int) -> None:
+        if len(self._seen) >= REMEMBERED:
+            self._seen.clear()
+        self._seen[limit.key] = used
+
+    async def _decide(self, store: LimitStore, ask: Ask) -> Lease | Refused:
+        for _ in range(SEEDINGS):
+            decision = await store.admit(ask)
+            if not isinstance(decision, Unknown):
+                return decision
+            await self._seed(store, decision.limit)
+        raise LedgerUnavailable("What was spent of the budgets cannot be learned now.", retry_after_s=1.0)
+
+    async def _seed(self, store: LimitStore, limit: Limit) -> None:
+        used, mark = await self._learned(self._spent(limit))
+        await store.seed(limit, used=used, mark=mark)
+
+    async def _learned(self, answer: Awaitable[tuple[int, int]]) -> tuple[int, int]:
+        try:
+            return await answer
+        except StoreUnavailable as failure:
+            said = "What was spent of a budget cannot be read now: the database does not answer."
+            raise LedgerUnavailable(said, retry_after_s=1.0) from failure
+
+    # -- while the shared store is away
+
+    async def _stand_in(self, ask: Ask, failure: StoreUnavailable) -> Held | Refused:
+        here = self._here
+        if here is None:
+            here = self._here = self._new_here()
+            self._log.warning("limits are kept by this process alone", cause=str(failure), workers=self.workers)
+        for claim in _money(ask):
+            await here.seed(claim.limit, used=claim.limit.amount - await self._share(claim.limit), mark=0)
+        decision = await self._decide(here, ask)
+        if isinstance(decision, Refused):
+            return decision
+        decision.local = True
+        return Held(decision, here, here.life)
+
+    async def _share(self, limit: Limit) -> int:
+        """What this process may spend of what was left of a budget."""
+        used = self._seen.get(limit.key)
+        if used is None:
+            used, _ = await self._learned(self._spent(limit))
+            self._remember(limit, used)
+        return max(limit.amount - used, 0) // max(self.workers, 1)
+
+    def _count_late(self, held: Held, settlement: Settlement | None) -> None:
+        """Money that the shared store has no lease for is added once the ledger has the record of it."""
+        cost = 0 if settlement is None else settlement.nano_usd
+        limits = [claim.limit for claim in (*held.lease.callers, *held.lease.provider) if claim.limit.kind == "money"]
+        if cost and limits:
+            self._when_shipped(held.lease.id, lambda mark: self._arrears.add(self._store, limits, cost=cost, mark=mark))
+
+
+def _money(ask: Ask) -> Iterator[Claim]:
+    for claims in (ask.callers, *ask.candidates):
+        for claim in claims:
+            if claim.limit.kind == "money":
+                yield claim

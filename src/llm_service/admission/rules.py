@@ -1,0 +1,132 @@
+"""Which limits a request meets: looked up once for each kind of caller, and again when a budget's period ends."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from math import inf
+from typing import Final
+
+from llm_service.admission.options import AllowanceOptions, LimitsOptions
+from llm_service.domain import NO_ALLOWANCE, Allowance, Caller, Limit, LimitKind, LimitScope, span_at
+
+KNOWN_PLANS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The limits of one sort of request. ``valid_until``: Unix seconds, when the first budget's period ends."""
+
+    limits: tuple[Limit, ...]
+    counts_tokens: bool
+    counts_money: bool
+    valid_until: float
+
+
+NO_LIMITS: Final = Plan(limits=(), counts_tokens=False, counts_money=False, valid_until=inf)
+
+
+class Rules:
+    """The configured limits, and those of keys. ``now``: the wall clock, aware and UTC; ``time``: Unix seconds."""
+
+    def __init__(self, options: LimitsOptions, *, now: Callable[[], datetime], time: Callable[[], float]) -> None:
+        self._now = now
+        self._time = time
+        self._global = options.everybody.allowance
+        self._per_key = options.per_key.allowance
+        self._per_user = options.per_user.allowance
+        self._per_model = _allowances(options.per_model)
+        self._per_provider = _allowances(options.per_provider)
+        self._plans: dict[tuple[str, int, str | None, str], Plan] = {}
+        self._provider_plans: dict[str, Plan] = {}
+
+    def of_caller(self, caller: Caller, *, user: str | None, model: str) -> Plan:
+        """The limits of everybody, of the model, of the caller's key and of the user."""
+        key = caller.key
+        known = (caller.key_id, 0 if key is None else key.version, user, model)
+        plan = self._plans.get(known)
+        if plan is None or plan.valid_until <= self._time():
+            if len(self._plans) >= KNOWN_PLANS:
+                self._plans.clear()
+            own = self._per_key if key is None else merged(key.allowance, self._per_key)
+            plan = self._plans[known] = self._plan(
+                ("global", "", self._global),
+                ("model", model, self._per_model.get(model, NO_ALLOWANCE)),
+                ("key", caller.key_id, own),
+                ("user", user or "", NO_ALLOWANCE if user is None else self._per_user),
+            )
+        return plan
+
+    def of_provider(self, name: str) -> Plan:
+        """The limits of what is sent to a provider."""
+        plan = self._provider_plans.get(name)
+        if plan is None or plan.valid_until <= self._time():
+            plan = self._plan(("provider", name, self._per_provider.get(name, NO_ALLOWANCE)))
+            self._provider_plans[name] = plan
+        return plan
+
+    def configured(self) -> Sequence[Limit]:
+        """The limits that stand in the configuration for one subject each: of everybody, models and providers."""
+        models = (self._plan(("model", name, allowed)) for name, allowed in self._per_model.items())
+        plans = (self._plan(("global", "", self._global)), *models, *map(self.of_provider, self._per_provider))
+        return [limit for plan in plans for limit in plan.limits]
+
+    def of_key(self, caller: Caller) -> Sequence[Limit]:
+        """The limits of one key alone."""
+        own = self._per_key if caller.key is None else merged(caller.key.allowance, self._per_key)
+        return self._plan(("key", caller.key_id, own)).limits
+
+    def _plan(self, *subjects: tuple[LimitScope, str, Allowance]) -> Plan:
+        now = self._now()
+        limits = [limit for subject in subjects for limit in limits_of(*subject, now=now)]
+        if not limits:
+            return NO_LIMITS
+        ends = [limit.ends_at for limit in limits if limit.ends_at is not None]
+        return Plan(
+            limits=tuple(limits),
+            counts_tokens=any(limit.kind == "tokens" for limit in limits),
+            counts_money=any(limit.kind == "money" for limit in limits),
+            valid_until=min(ends, default=inf),
+        )
+
+
+def merged(own: Allowance, common: Allowance) -> Allowance:
+    """A subject's own limits, and the common ones of the kinds that it does not state."""
+    stated = {
+        field: value
+        for field in ("requests_per_minute", "tokens_per_minute", "concurrent_requests")
+        if (value := getattr(own, field)) is not None
+    }
+    if own.budget_nano_usd is not None:
+        stated |= {"budget_nano_usd": own.budget_nano_usd, "budget_period": own.budget_period}
+    return replace(common, **stated)
+
+
+def limits_of(scope: LimitScope, subject: str, allowed: Allowance, *, now: datetime) -> list[Limit]:
+    """What an allowance means for one subject at a moment (aware, UTC)."""
+    counted: tuple[tuple[LimitKind, int | None], ...] = (
+        ("requests", allowed.requests_per_minute),
+        ("tokens", allowed.tokens_per_minute),
+        ("concurrency", allowed.concurrent_requests),
+    )
+    limits = [
+        Limit(key=f"{kind}:{scope}:{subject}", scope=scope, subject=subject, kind=kind, amount=amount)
+        for kind, amount in counted
+        if amount is not None
+    ]
+    if allowed.budget_nano_usd is not None:
+        span = span_at(allowed.budget_period, now)
+        budget = Limit(
+            key=f"money:{scope}:{subject}:{span.name}",
+            scope=scope,
+            subject=subject,
+            kind="money",
+            amount=allowed.budget_nano_usd,
+            period=allowed.budget_period,
+            ends_at=None if span.until is None else int(span.until.timestamp()),
+        )
+        limits.append(budget)
+    return limits
+
+
+def _allowances(options: Mapping[str, AllowanceOptions]) -> dict[str, Allowance]:
+    return {name: allowed.allowance for name, allowed in options.items()}
