@@ -41,6 +41,8 @@ CORS_HEADERS = (
     "content-type",
     "x-api-key",
     "x-llm-timeout-s",
+    "x-llm-user",
+    "x-llm-tags",
     "last-event-id",
     "traceparent",
     *STAINLESS,

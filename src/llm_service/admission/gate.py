@@ -1,5 +1,6 @@
 """The one way to the limit store: budgets seeded from the ledger, local rules while a shared store is away."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final, NamedTuple
 
@@ -71,6 +72,9 @@ class Gate:
         except StoreUnavailable as failure:
             self._arrears.give_back(self._holder, ask.lease_id)  # it may have been granted all the same
             return await self._stand_in(ask, failure)
+        except asyncio.CancelledError:
+            self._arrears.give_back(self._holder, ask.lease_id)
+            raise
 
     async def swap(self, held: Held, ask: Ask) -> Held | Refused:
         """For a fallback: another candidate's part in place of the lease's. ``ask`` names no callers."""

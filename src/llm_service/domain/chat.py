@@ -17,7 +17,7 @@ class ModelRequest:
     """One request for a model. ``body`` is the whole decoded object as received; nobody changes it.
 
     ``models``: further models that would do, in order. ``include_usage``: a stream ends with its token counts.
-    ``user``: the client's own name for its end user.
+    ``user``: the client's own name for its end user. ``body_bytes``: length of the body as received.
     """
 
     operation: Operation
@@ -27,14 +27,15 @@ class ModelRequest:
     include_usage: bool
     user: str | None
     body: Body
+    body_bytes: int = 0
 
 
-def chat_request(body: Body) -> ModelRequest:
-    """A chat request from the body of ``POST /v1/chat/completions``.
+def chat_request(body: Body, body_bytes: int = 0) -> ModelRequest:
+    """A chat request from the body of ``POST /v1/chat/completions``, and its length as received.
 
     Raises MissingParameter and InvalidValue, with the field's path in ``param``.
     """
-    request = _request("chat", body, _CHAT_FIELDS)
+    request = _request("chat", body, _CHAT_FIELDS, body_bytes)
     messages = body.get("messages")
     if messages is None:
         raise MissingParameter("'messages' is required: a list of messages.", param="messages")
@@ -45,23 +46,23 @@ def chat_request(body: Body) -> ModelRequest:
     return request
 
 
-def completion_request(body: Body) -> ModelRequest:
+def completion_request(body: Body, body_bytes: int = 0) -> ModelRequest:
     """A text completion request from the body of ``POST /v1/completions``; raises like :func:`chat_request`."""
-    request = _request("completion", body, _COMPLETION_FIELDS)
+    request = _request("completion", body, _COMPLETION_FIELDS, body_bytes)
     if body.get("prompt") is None:
         raise MissingParameter("'prompt' is required: a string, or a list of strings or token ids.", param="prompt")
     return request
 
 
-def embedding_request(body: Body) -> ModelRequest:
+def embedding_request(body: Body, body_bytes: int = 0) -> ModelRequest:
     """An embedding request from the body of ``POST /v1/embeddings``; raises like :func:`chat_request`."""
-    request = _request("embedding", body, _EMBEDDING_FIELDS)
+    request = _request("embedding", body, _EMBEDDING_FIELDS, body_bytes)
     if body.get("input") is None:
         raise MissingParameter("'input' is required: a string, or a list of strings or token ids.", param="input")
     return request
 
 
-def _request(operation: Operation, body: Body, fields: Mapping[str, "Check"]) -> ModelRequest:
+def _request(operation: Operation, body: Body, fields: Mapping[str, "Check"], body_bytes: int) -> ModelRequest:
     for name, value in body.items():
         check = fields.get(name)
         if check is not None and value is not None:
@@ -79,6 +80,7 @@ def _request(operation: Operation, body: Body, fields: Mapping[str, "Check"]) ->
         include_usage=bool(options.get("include_usage")),
         user=body.get("user"),
         body=body,
+        body_bytes=body_bytes,
     )
 
 

@@ -1,10 +1,11 @@
 """The row of stages that every request passes, and what stages leave behind for the way out."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from llm_service.domain import Caller, Candidate, Event, ModelRequest, Outcome, Reply
+from llm_service.admission import FREE, Admitted
+from llm_service.domain import NO_TAGS, Caller, Candidate, Event, ModelRequest, Outcome, Reply, UsageRecord
 from llm_service.runtime import Tasks
 
 
@@ -36,15 +37,16 @@ class Watcher:
 class Exchange:
     """One request on its way with its facts. Never copied.
 
-    ``id``, ``stream_id``, ``surface``, ``request``, ``caller``, ``received_at`` and ``deadline`` are fixed at the
-    door (monotonic seconds both; ``deadline`` is ``None`` where there is none). ``marks`` are the moments at which the
-    stages began, in the row's order. Each stage that has a slot here sets it, once: ``candidates`` by ``resolve``,
-    ``head_at`` (when the reply's head was there) by the provider's call.
+    ``id``, ``stream_id``, ``surface``, ``request``, ``caller``, ``user``, ``tags``, ``received_at`` and ``deadline``
+    are fixed at the door (monotonic seconds both; ``deadline`` is ``None`` where there is none). ``marks`` are the
+    moments at which the stages began, in the row's order. Each stage that has a slot here sets it, once:
+    ``candidates`` by ``resolve``; ``admitted`` (what was granted), and at the end ``record``, by ``admit``; ``called``
+    (an upstream was asked) by ``account``; ``head_at`` (when the reply's head was there) by the provider's call.
     """
 
     __slots__ = (
-        "_settling", "_tasks", "caller", "candidates", "deadline", "head_at", "id", "marks", "received_at",
-        "request", "stream_id", "surface", "watchers",
+        "_settling", "_tasks", "admitted", "called", "caller", "candidates", "deadline", "head_at", "id", "marks",
+        "received_at", "record", "request", "stream_id", "surface", "tags", "user", "watchers",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +60,8 @@ class Exchange:
         tasks: Tasks,
         received_at: float,
         deadline: float | None = None,
+        user: str | None = None,
+        tags: Mapping[str, str] = NO_TAGS,
     ) -> None:
         self.id = id
         self.stream_id = stream_id
@@ -66,12 +70,22 @@ class Exchange:
         self.caller = caller
         self.received_at = received_at
         self.deadline = deadline
+        self.user = user
+        self.tags = tags
         self.watchers: list[Watcher] = []
         self.marks: list[float] = []
         self.candidates: tuple[Candidate, ...] = ()
+        self.admitted: Admitted = FREE
+        self.called = False
+        self.record: UsageRecord | None = None
         self.head_at: float | None = None
         self._tasks = tasks
         self._settling: asyncio.Task[None] | None = None
+
+    @property
+    def candidate(self) -> Candidate:
+        """The deployment that is called: the first one that had room."""
+        return self.candidates[self.admitted.candidate]
 
     def settle(self, outcome: Outcome) -> Awaitable[None] | None:
         """Let every watcher close its account, inside out, once, shielded from the caller's cancellation.

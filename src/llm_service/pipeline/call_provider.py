@@ -1,4 +1,4 @@
-"""The end of the row: the first candidate's provider is called."""
+"""The end of the row: the provider of the candidate that had room is called."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from llm_service.runtime import Clock
 
 
 class CallProvider:
-    """Sends the exchange to the provider of its first candidate."""
+    """Sends the exchange to the provider of its candidate."""
 
     def __init__(self, providers: Mapping[str, Provider], clock: Clock) -> None:
         self._providers = providers
@@ -17,12 +17,18 @@ class CallProvider:
 
     async def __call__(self, exchange: Exchange) -> Reply:
         """The provider's reply, at its first content."""
-        candidate = exchange.candidates[0]
+        candidate = exchange.candidate
         provider = self._providers.get(candidate.provider)
         if provider is None:
             raise NoDeploymentAvailable(f"The provider `{candidate.provider}` is switched off.")
         left_s = None if exchange.deadline is None else exchange.deadline - self._clock.monotonic()
-        call = UpstreamCall(request=exchange.request, candidate=candidate, deadline_s=left_s, request_id=exchange.id)
+        call = UpstreamCall(
+            request=exchange.request,
+            candidate=candidate,
+            deadline_s=left_s,
+            request_id=exchange.id,
+            output_cap=exchange.admitted.cap,
+        )
         reply = await provider.chat(call)
         exchange.head_at = self._clock.monotonic()
         return reply

@@ -11,12 +11,16 @@ from llm_service.domain import Candidate, Event, LLMServiceError, ModelInfo, Mod
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamCall:
-    """One request for one deployment. ``deadline_s``: seconds that the caller still gives it, ``None`` for no end."""
+    """One request for one deployment. ``deadline_s``: seconds that the caller still gives it, ``None`` for no end.
+
+    ``output_cap``: the most tokens that a choice may have, where a limit was asked for them; the request named none.
+    """
 
     request: ModelRequest
     candidate: Candidate
     deadline_s: float | None = None
     request_id: str = ""
+    output_cap: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

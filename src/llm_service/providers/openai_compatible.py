@@ -65,6 +65,8 @@ class OpenAICompatible:
         server = self._server
         body = {**call.request.body, "model": call.candidate.upstream_model}
         body.pop("models", None)  # our own fallback chain
+        if call.output_cap is not None:
+            body["max_completion_tokens" if call.request.operation == "chat" else "max_tokens"] = call.output_cap
         if body.get("max_completion_tokens") is not None:
             body.pop("max_tokens", None)  # together they are refused; the newer one counts
         if server.asks_usage and call.request.stream:

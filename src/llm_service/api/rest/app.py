@@ -18,7 +18,7 @@ from llm_service.observability import Log
 from llm_service.runtime import IdSource
 from llm_service.services import Authenticator
 
-Parse = Callable[[Body], ModelRequest]
+Parse = Callable[[Body, int], ModelRequest]
 
 
 class RestApp:

@@ -1,13 +1,14 @@
 """The hot routes: chat, text completion and embeddings, whole or streamed, on plain ASGI."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
 from llm_service.api.errors import error_body, error_headers, spoken
 from llm_service.api.options import ServerOptions
 from llm_service.api.rest.hang_up import HangUpWatch
+from llm_service.api.rest.limit_headers import limit_headers, refusal_headers
 from llm_service.api.rest.sse_sink import SseSink
 from llm_service.api.rest.wire import (
     Headers,
@@ -21,18 +22,23 @@ from llm_service.api.rest.wire import (
     json_object,
     let_pass,
     read_body,
+    tags_of,
     timeout_of,
+    user_of,
 )
 from llm_service.domain import (
     Body,
+    Caller,
     Draining,
     Head,
     InternalError,
+    LimitReached,
     LLMServiceError,
     ModelRequest,
     Outcome,
     Reply,
     RequestTooLarge,
+    usd_text,
 )
 from llm_service.observability import Listeners, Log, RequestFinished
 from llm_service.pipeline import Exchange
@@ -40,7 +46,7 @@ from llm_service.runtime import Clock, IdSource, Tasks
 from llm_service.services import Authenticator, Gateway
 
 HeaderList = list[tuple[bytes, bytes]]
-Parse = Callable[[Body], ModelRequest]
+Parse = Callable[[Body, int], ModelRequest]
 _JSON: Final = (b"content-type", b"application/json")
 _STREAM: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -134,10 +140,10 @@ class GenerateDoor:
                 raise self._draining
             headers = headers_of(scope)
             caller = parts.authenticator.authenticate(credentials_of(scope, headers))
-            timeout_s = timeout_of(headers)
+            timeout_s, user, tags = timeout_of(headers), user_of(headers), tags_of(headers)
             body = await self._body(receive, headers)
             received_at = self._clock.monotonic()
-            request = parse(json_object(body))
+            request = parse(json_object(body), len(body))
         except LLMServiceError as error:
             self._tell_refusal(error, request_id=request_id, begun_at=begun_at)
             raise
@@ -150,6 +156,8 @@ class GenerateDoor:
             tasks=parts.tasks,
             received_at=received_at,
             deadline=None if timeout_s is None else received_at + timeout_s,
+            user=user_for(caller, user or request.user),
+            tags=tags_for(caller, tags),
         )
 
     async def _body(self, receive: Receive, headers: Headers) -> bytes:
@@ -200,10 +208,9 @@ class GenerateDoor:
         reply = await self._ask(exchange, receive, task)
         body = reply.whole or b""
         headers = [_JSON, (b"content-length", b"%d" % len(body)), *self._answer_headers(exchange, reply.head)]
-        cost = reply.outcome.cost if reply.outcome else None
-        if cost is not None:
-            headers.append((b"x-llm-cost-usd", format(cost.usd, "f").encode()))
-            headers.append((b"x-llm-cost-source", cost.source.encode()))
+        if (record := exchange.record) is not None:
+            headers.append((b"x-llm-cost-usd", usd_text(record.nano_usd).encode()))
+            headers.append((b"x-llm-cost-source", record.cost_source.encode()))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -256,6 +263,8 @@ class GenerateDoor:
             headers.append((b"x-llm-model", header_value(head.upstream_model)))
             headers.append((b"x-llm-attempts", b"%d" % head.attempts))
             headers.append((b"server-timing", server_timing(self._timing_form, exchange)))
+        if exchange.admitted.held is not None:
+            headers += limit_headers(exchange.admitted.held)
         return headers
 
     async def _refuse(
@@ -270,6 +279,8 @@ class GenerateDoor:
             *self._parts.fixed_headers,
             *error_headers(error),
         ]
+        if isinstance(error, LimitReached):
+            headers += refusal_headers(error)
         if unread is not None:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": spoken(error).status, "headers": headers})
@@ -278,6 +289,18 @@ class GenerateDoor:
             await let_pass(unread)
             body = b""
         await send({"type": "http.response.body", "body": body})
+
+
+def user_for(caller: Caller, named: str | None) -> str | None:
+    """Whom a request is counted for: the user that the key belongs to, else the one that the request names."""
+    return named if caller.key is None or caller.key.user is None else caller.key.user
+
+
+def tags_for(caller: Caller, named: Mapping[str, str]) -> Mapping[str, str]:
+    """The tags of a request; those of the key win."""
+    if caller.key is None or not caller.key.tags:
+        return named
+    return {**named, **caller.key.tags} if named else caller.key.tags
 
 
 def server_timing(form: bytes, exchange: Exchange) -> bytes:

@@ -16,7 +16,7 @@ from llm_service.domain import Body, ModelRequest, chat_request, completion_requ
 Access = Literal["open", "key"]
 Handler = Callable[[Request], Awaitable[Response]]
 
-HOT_ROUTES: Final[Mapping[str, Callable[[Body], ModelRequest]]] = MappingProxyType(
+HOT_ROUTES: Final[Mapping[str, Callable[[Body, int], ModelRequest]]] = MappingProxyType(
     {
         "/v1/chat/completions": chat_request,
         "/v1/completions": completion_request,

@@ -8,7 +8,7 @@ import orjson
 
 from llm_service.api.errors import error_object
 from llm_service.api.rest.wire import Send
-from llm_service.domain import TERMINAL, Event, Head, LLMServiceError, Outcome, Reply, Subscription
+from llm_service.domain import TERMINAL, Event, Head, LLMServiceError, Outcome, Reply, Subscription, usd_text
 from llm_service.pipeline import Exchange
 from llm_service.runtime import Clock, Rest, Tasks, TimerHandle, begin
 
@@ -78,7 +78,7 @@ class SseSink:
                 return
         rendered = [event.raw for event in events]
         if events:
-            rendered[-1] = orjson.dumps({**events[-1].chunk, "llm": self._closing_facts(outcome)})
+            rendered[-1] = orjson.dumps({**events[-1].chunk, "llm": self._closing_facts()})
         lines = [b"%b%d\ndata: %b\n\n" % (self._id, e.seq, raw) for e, raw in zip(events, rendered, strict=True)]
         self._close(b"".join([*lines, DONE]))
 
@@ -127,7 +127,7 @@ class SseSink:
         body = {**error_object(error, request_id=self._exchange.id), "stream_id": self._exchange.stream_id}
         return b"%b%d\ndata: %b\n\n" % (self._id, seq, orjson.dumps(body))
 
-    def _closing_facts(self, outcome: Outcome) -> dict[str, Any]:
+    def _closing_facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = {"request_id": self._exchange.id, "stream_id": self._exchange.stream_id}
         if self.head is not None:
             facts |= {
@@ -135,8 +135,8 @@ class SseSink:
                 "model": self.head.upstream_model,
                 "attempts": self.head.attempts,
             }
-        if outcome.cost is not None:
-            facts |= {"cost_usd": format(outcome.cost.usd, "f"), "cost_source": outcome.cost.source}
+        if (record := self._exchange.record) is not None:
+            facts |= {"cost_usd": usd_text(record.nano_usd), "cost_source": record.cost_source}
         return facts
 
     # -- time

@@ -1,6 +1,7 @@
 """What a REST request says beside its body: headers read once, the body read within its bound."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from math import isfinite
@@ -9,7 +10,7 @@ from urllib.parse import quote
 
 import orjson
 
-from llm_service.domain import Body, Credentials, InvalidJson, InvalidRequest, InvalidValue, RequestTooLarge
+from llm_service.domain import NO_TAGS, Body, Credentials, InvalidJson, InvalidRequest, InvalidValue, RequestTooLarge
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -20,10 +21,23 @@ Headers = Mapping[bytes, bytes]
 MAX_TIMEOUT_S: Final = 86400.0
 UNWANTED_S: Final = 5.0
 UNWANTED_BYTES: Final = 64 * 1024 * 1024
+MAX_USER_CHARS: Final = 256
+MAX_TAGS: Final = 16
+MAX_TAG_CHARS: Final = 128
+_TAG: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _FORWARDED: Final = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
 )
-_ONCE: Final = (b"host", b"authorization", b"x-api-key", b"origin", b"content-type", b"x-llm-timeout-s")
+_ONCE: Final = (
+    b"host",
+    b"authorization",
+    b"x-api-key",
+    b"origin",
+    b"content-type",
+    b"x-llm-timeout-s",
+    b"x-llm-user",
+    b"x-llm-tags",
+)
 
 
 class HungUp(Exception):
@@ -79,6 +93,47 @@ def timeout_of(headers: Headers) -> float | None:
         said = "The header X-LLM-Timeout-S must be a number of seconds above 0, at most 86400."
         raise InvalidValue(said, param="X-LLM-Timeout-S")
     return timeout_s
+
+
+def user_of(headers: Headers) -> str | None:
+    """The end user that ``X-LLM-User`` names. Raises InvalidValue."""
+    value = headers.get(b"x-llm-user")
+    if value is None:
+        return None
+    user = _text_of(value, "X-LLM-User")
+    if not 0 < len(user) <= MAX_USER_CHARS:
+        raise InvalidValue(f"The header X-LLM-User must have 1 to {MAX_USER_CHARS} characters.", param="X-LLM-User")
+    return user
+
+
+def tags_of(headers: Headers) -> Mapping[str, str]:
+    """The tags that ``X-LLM-Tags`` names, as ``team=search,env=prod``. Raises InvalidValue."""
+    value = headers.get(b"x-llm-tags")
+    if value is None:
+        return NO_TAGS
+    tags: dict[str, str] = {}
+    for piece in _text_of(value, "X-LLM-Tags").split(","):
+        name, _, said = piece.partition("=")
+        if not _TAG.fullmatch(name.strip()) or len(said) > MAX_TAG_CHARS:
+            raise InvalidValue(
+                "The header X-LLM-Tags must be tags such as team=search,env=prod: names of at most 64 letters, "
+                f"digits, '.', '_' and '-', values of at most {MAX_TAG_CHARS} characters.",
+                param="X-LLM-Tags",
+            )
+        tags[name.strip()] = said.strip()
+    if len(tags) > MAX_TAGS:
+        raise InvalidValue(f"The header X-LLM-Tags may hold at most {MAX_TAGS} tags.", param="X-LLM-Tags")
+    return tags
+
+
+def _text_of(value: bytes, name: str) -> str:
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        raise InvalidValue(f"The header {name} must be UTF-8.", param=name) from None
+    if not text.isprintable():
+        raise InvalidValue(f"The header {name} must be printable text.", param=name)
+    return text.strip()
 
 
 async def read_body(receive: Receive, headers: Headers, max_bytes: int) -> bytes:

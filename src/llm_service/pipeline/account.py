@@ -1,0 +1,18 @@
+"""Stage: the journal learns of an upstream call before it is made."""
+
+from llm_service.domain import Reply
+from llm_service.pipeline.base import Exchange, Proceed
+from llm_service.pipeline.closing import Accounts, intent_of
+
+
+class Account:
+    """Writes the intent, so that a request whose process dies is not forgotten, and marks the exchange as called."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    async def __call__(self, exchange: Exchange, proceed: Proceed) -> Reply:
+        """Raises LedgerUnavailable where the intent cannot be kept: nothing is begun that could not be accounted for."""
+        self._accounts.ledger.open(intent_of(exchange, self._accounts))
+        exchange.called = True
+        return await proceed(exchange)

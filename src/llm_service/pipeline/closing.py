@@ -1,0 +1,208 @@
+"""The way out of an admitted request: what it used and cost, its one record, and its lease."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from llm_service.admission import Admission
+from llm_service.domain import (
+    Candidate,
+    Event,
+    Intent,
+    ModelRequest,
+    Outcome,
+    Reply,
+    Settlement,
+    UpstreamTimeout,
+    Usage,
+    UsageRecord,
+)
+from llm_service.pipeline.base import Exchange, Watcher
+from llm_service.prices import Charge, Meter, ModelPrice, charge
+from llm_service.runtime import Clock, begin
+
+NOTHING_USED: Final = Usage(input_tokens=0, output_tokens=0)
+
+
+class Ledger(Protocol):
+    """Where records are kept; both methods have written when they return, and raise LedgerUnavailable otherwise."""
+
+    def open(self, intent: Intent) -> None:
+        """Say that an upstream is about to be called."""
+
+    def close(self, record: UsageRecord) -> Awaitable[None] | None:
+        """Keep the record; something to await where it has to reach the disk first."""
+
+
+class Counter(Protocol):
+    """Counts tokens by a model's vocabulary, or estimates them where there is none."""
+
+    def text(self, model: str, text: str) -> int:
+        """Tokens of a text."""
+
+    def prompt(self, model: str, request: ModelRequest) -> int:
+        """Tokens of a request's prompt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounts:
+    """What closing an account needs. ``price``: of a deployment, ``None`` where nobody knows.
+
+    ``at_once``: the limits are kept in this process, so that settling a lease never waits.
+    """
+
+    admission: Admission
+    ledger: Ledger
+    price: Callable[[Candidate], ModelPrice | None]
+    counter: Counter
+    clock: Clock
+    at_once: bool
+
+
+class Closing(Watcher):
+    """Closes the record, then settles the lease: whoever has the whole answer has a journalled record.
+
+    Streams are metered as they pass, so that one that breaks off, or whose provider tells no usage, is still counted.
+    """
+
+    __slots__ = ("_accounts", "_exchange", "_meter", "_seen", "looks", "reply")
+
+    def __init__(self, exchange: Exchange, accounts: Accounts) -> None:
+        self.looks = exchange.request.stream
+        self.reply: Reply | None = None
+        self._exchange = exchange
+        self._accounts = accounts
+        self._meter = Meter()
+        self._seen = False
+
+    def see(self, event: Event) -> Event | None:
+        """Meter an event on its way."""
+        self._meter.see(event.raw)
+        self._seen = True
+        return event
+
+    def settle(self, outcome: Outcome) -> Awaitable[None] | None:
+        """Close the account."""
+        closing = self._close(outcome)
+        return begin(closing) if self._accounts.at_once else closing
+
+    async def _close(self, outcome: Outcome) -> None:
+        accounts, exchange = self._accounts, self._exchange
+        charged = await self._charge(outcome)
+        exchange.record = record = self._record(outcome, charged)
+        try:
+            if (written := accounts.ledger.close(record)) is not None:
+                await written
+        finally:
+            if exchange.admitted.held is not None:
+                await accounts.admission.settle(exchange.admitted, self._settlement(charged))
+
+    def _settlement(self, charged: Charge) -> Settlement:
+        usage = charged.usage
+        tokens = usage.input_tokens + usage.output_tokens
+        return Settlement(tokens=tokens, nano_usd=charged.nano_usd, provider=self._exchange.called)
+
+    # -- what it used and cost
+
+    async def _charge(self, outcome: Outcome) -> Charge:
+        exchange, accounts = self._exchange, self._accounts
+        candidate = exchange.candidate
+        usage, estimated = outcome.usage, False
+        if usage is None:
+            usage, estimated = await self._estimate(outcome, candidate), True
+        price = accounts.price(candidate) if outcome.cost is None and exchange.called else None
+        return charge(usage, outcome.cost, price, accounts.clock.now(), estimated=estimated)
+
+    async def _estimate(self, outcome: Outcome, candidate: Candidate) -> Usage:
+        """What was probably used where nobody says: nothing, where the provider refused before it began."""
+        exchange, counter = self._exchange, self._accounts.counter
+        if outcome.status == "ok" and self.reply is not None and self.reply.whole is not None and not self._seen:
+            self._meter.see(self.reply.whole)
+        elif not exchange.called or not (self._seen or _may_have_begun(outcome)):
+            return NOTHING_USED
+        model = candidate.upstream_model
+        return await self._meter.usage(
+            lambda text: counter.text(model, text),
+            lambda: counter.prompt(model, exchange.request),
+            input_bytes=exchange.request.body_bytes,
+        )
+
+    def _record(self, outcome: Outcome, charged: Charge) -> UsageRecord:
+        exchange = self._exchange
+        now = self._accounts.clock.monotonic()
+        candidate = exchange.candidate if exchange.called else None
+        usage = charged.usage
+        return UsageRecord(
+            request_id=exchange.id,
+            stream_id=exchange.stream_id if exchange.request.stream else None,
+            at=began_at(exchange, self._accounts.clock.now(), now),
+            key_id=exchange.caller.key_id,
+            user=exchange.user,
+            tags=exchange.tags,
+            surface=exchange.surface,
+            model=exchange.request.model,
+            provider=candidate.provider if candidate else None,
+            upstream_model=candidate.upstream_model if candidate else None,
+            upstream_id=outcome.upstream_id,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cached_input_tokens=usage.cached_input_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            nano_usd=charged.nano_usd,
+            cost_source=charged.cost_source,
+            status=outcome.status,
+            error_code=outcome.error.code if outcome.error else None,
+            attempts=1 if exchange.called else 0,
+            first_chunk_ms=_ms(exchange.received_at, exchange.head_at),
+            duration_ms=_ms(exchange.received_at, now),
+            overhead_ms=_ms(exchange.received_at, exchange.marks[-1] if exchange.called else now),
+            price_date=charged.price_date,
+        )
+
+
+def intent_of(exchange: Exchange, accounts: Accounts) -> Intent:
+    """What the journal says before the upstream of an exchange is called."""
+    candidate, admitted = exchange.candidate, exchange.admitted
+    clock = accounts.clock
+    return Intent(
+        request_id=exchange.id,
+        stream_id=exchange.stream_id if exchange.request.stream else None,
+        at=began_at(exchange, clock.now(), clock.monotonic()),
+        key_id=exchange.caller.key_id,
+        user=exchange.user,
+        tags=exchange.tags,
+        surface=exchange.surface,
+        model=exchange.request.model,
+        provider=candidate.provider,
+        upstream_model=candidate.upstream_model,
+        held=_held(exchange),
+        nano_usd=admitted.nano_usd,
+    )
+
+
+def _held(exchange: Exchange) -> Usage:
+    """The most that the request may use where a limit asked for it; else what its prompt probably has."""
+    size = exchange.admitted.size
+    if size is not None:
+        return Usage(input_tokens=size.input_tokens, output_tokens=size.output_tokens)
+    return Usage(input_tokens=exchange.request.body_bytes // BYTES_A_TOKEN, output_tokens=0)
+
+
+BYTES_A_TOKEN: Final = 4
+
+
+def began_at(exchange: Exchange, now: datetime, monotonic: float) -> datetime:
+    """The wall clock's moment at which the request was received."""
+    return now - timedelta(seconds=monotonic - exchange.received_at)
+
+
+def _may_have_begun(outcome: Outcome) -> bool:
+    """Whether a provider that said nothing may have worked, and bill, all the same."""
+    return outcome.status == "aborted" or isinstance(outcome.error, UpstreamTimeout)
+
+
+def _ms(begun: float, ended: float | None) -> float | None:
+    return None if ended is None else round((ended - begun) * 1000, 3)
+
+
