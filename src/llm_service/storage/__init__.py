@@ -17,6 +17,9 @@ from llm_service.storage.base import (
     UsageGroup,
     UsageSum,
 )
+from llm_service.storage.memory_limits import MemoryLimits
+from llm_service.storage.scripts import ScriptRunner
+from llm_service.storage.valkey_limits import ValkeyLimits
 
 __all__ = [
     "Bulletin",
@@ -27,11 +30,14 @@ __all__ = [
     "LedgerRow",
     "LedgerStore",
     "LimitStore",
+    "MemoryLimits",
     "Reach",
+    "ScriptRunner",
     "Seal",
     "Spent",
     "StoreUnavailable",
     "UsageFilter",
     "UsageGroup",
     "UsageSum",
+    "ValkeyLimits",
 ]

@@ -1,0 +1,113 @@
+-- What the scripts below share. All amounts are whole numbers below 2^53: permits, tokens, nano-USD. Times are Unix seconds.
+--
+-- window (requests 'q', tokens 't'), a hash: s the sum, t its newest second, 0..60 what was taken in the running second
+--   and in the 60 whole ones before it (second modulo 61), and for tokens what leases hold of these: r, r0..r60.
+--   e: how often the window had to begin again because the clock was set back; a bucket of before is none of now.
+-- concurrency 'c', a number. money 'm', a hash: u settled, r reserved, m the mark of the seed; absent means unknown.
+-- leases of a holder, a hash: lease id -> its note {candidate, second, whole, used, callers, provider}; the last two are
+--   the claims, flat, five for each: kind, key, cost, and for windows the second and e of the bucket where it went.
+-- holders, a sorted set: holder -> when it last said that it lives.
+
+local SPAN, SLOTS = 60, 61
+local WINDOW_KEPT_S = 180       -- housekeeping only: a window that nobody asks for is empty long before
+local PRESENCE_KEPT_S = 86400   -- longer than any request lasts
+
+-- Redis 7.0 would write a large Lua number as 1e+15. (And none takes '-0': 0 - x, never -x.)
+local function int(x) return ('%.0f'):format(x) end
+
+-- The given time (only under test), else the server's: hosts' clocks differ.
+local function time_of(given)
+  if given ~= '' then return tonumber(given) end
+  local now = redis.call('TIME')
+  return now[1] + now[2] / 1e6
+end
+
+-- The names of the buckets of the seconds first..last.
+local function buckets(first, last, letter)
+  local names = {}
+  for second = first, last do names[#names + 1] = letter .. second % SLOTS end
+  return names
+end
+
+-- Takes buckets that the window has left out of a sum. -> what they held
+local function drop(key, names)
+  local held = 0
+  for _, amount in ipairs(redis.call('HMGET', key, unpack(names))) do held = held + (tonumber(amount) or 0) end
+  redis.call('HDEL', key, unpack(names))
+  return held
+end
+
+-- A window as it stands at second `now` -> {s, r sums, t newest second, e, b, rb the newest bucket, fresh: to be given an expiry}
+local function window(key, now, kind)
+  local slot = now % SLOTS
+  local h = redis.call('HMGET', key, 's', 't', 'e', slot, 'r', 'r' .. slot)
+  local t = tonumber(h[2])
+  local w = {s = tonumber(h[1]) or 0, t = t or now, e = tonumber(h[3]) or 0, b = tonumber(h[4]) or 0, r = tonumber(h[5]) or 0,
+             rb = tonumber(h[6]) or 0, fresh = not t}
+  if not t or t == now then return w end
+  if t > now and t - now <= SPAN then            -- set back a little: the newest bucket is used until the clock is there again
+    h = redis.call('HMGET', key, t % SLOTS, 'r' .. t % SLOTS)
+    w.b, w.rb = tonumber(h[1]) or 0, tonumber(h[2]) or 0
+    return w
+  end
+  if t > now then                                -- set back by more: keep the sum as if all of it had been used now
+    w.b, w.r, w.rb, w.e = w.s, 0, 0, w.e + 1
+    redis.call('DEL', key)
+    redis.call('HSET', key, slot, int(w.b))
+  elseif now - t > SPAN then                     -- idle for long: empty
+    w.s, w.b, w.r, w.rb = 0, 0, 0, 0
+    redis.call('DEL', key)
+  else
+    w.s, w.b, w.rb = w.s - drop(key, buckets(t + 1, now, '')), 0, 0
+    if kind == 't' then w.r = w.r - drop(key, buckets(t + 1, now, 'r')) end
+  end
+  w.t = now
+  redis.call('HSET', key, 's', int(w.s), 't', int(now), 'e', int(w.e), 'r', int(w.r))
+  redis.call('EXPIRE', key, WINDOW_KEPT_S)
+  return w
+end
+
+-- Whether what was taken at a second, in the e-th beginning of a window, still stands in it.
+local function stands(w, second, e)
+  return w.e == tonumber(e) and tonumber(second) <= w.t and w.t - second <= SPAN
+end
+
+-- Puts `real` in place of the `cost` of one claim of a note, from the `at`-th field on. real: permits, tokens or nano-USD
+local function settle(claims, at, real)
+  local kind, key, cost = claims[at], claims[at + 1], claims[at + 2]
+  if kind == 'c' then
+    if redis.call('DECRBY', key, cost) <= 0 then redis.call('DEL', key) end
+  elseif kind == 'm' then
+    if redis.call('HEXISTS', key, 'u') == 1 then
+      redis.call('HINCRBY', key, 'r', int(0 - cost))
+      redis.call('HINCRBY', key, 'u', int(real))
+    end
+  elseif kind == 't' or real ~= tonumber(cost) then
+    local second, e = claims[at + 3], claims[at + 4]
+    local h = redis.call('HMGET', key, 't', 'e')
+    if h[1] and stands({t = tonumber(h[1]), e = tonumber(h[2]) or 0}, second, e) then
+      local slot, change = second % SLOTS, int(real - cost)
+      redis.call('HINCRBY', key, 's', change)
+      redis.call('HINCRBY', key, slot, change)
+      if kind == 't' then
+        redis.call('HINCRBY', key, 'r', int(0 - cost))
+        redis.call('HINCRBY', key, 'r' .. slot, int(0 - cost))
+      end
+    end
+  end
+end
+
+-- The keys of notes that KEYS does not declare, so that they can be declared when the script is run again. -> list, empty if none
+local function undeclared(...)
+  local declared, missing = {}, {}
+  for _, key in ipairs(KEYS) do declared[key] = true end
+  for _, claims in ipairs({...}) do
+    for at = 2, #claims, 5 do
+      if not declared[claims[at]] then
+        declared[claims[at]] = true
+        missing[#missing + 1] = claims[at]
+      end
+    end
+  end
+  return missing
+end

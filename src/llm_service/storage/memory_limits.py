@@ -1,0 +1,236 @@
+"""The limit store of one process: dictionaries, and no await between looking and taking."""
+
+from collections.abc import Sequence
+from math import inf
+from typing import Final, TypeAlias
+
+from llm_service.domain import Ask, Claim, Decision, Lease, Limit, LimitState, Refused, Settlement, Unknown
+from llm_service.runtime import Clock
+from llm_service.storage.base import Reach
+from llm_service.storage.counters import Bucket, Budget, Counter, Presence, TokenWindow, Window
+
+SWEPT_PER_COUNTER: Final = 2
+SWEPT_PER_BEAT: Final = 1000
+
+Room: TypeAlias = list[tuple[Counter, int]]
+Taken: TypeAlias = list[tuple[Counter, int, Bucket]]
+
+
+class _Lease(Lease):
+    """A lease, and the counters that it stands in. ``whole``: with its callers' part."""
+
+    __slots__ = ("taken", "taken_of_provider", "whole")
+
+    taken: Taken
+    taken_of_provider: Taken
+    whole: bool
+
+
+class MemoryLimits:
+    """Exact limits of a single process, see LimitStore. Seconds are those of ``clock.time()``.
+
+    What is unused is forgotten: windows after 60 s, budgets an hour after their end (one of period ``total`` never).
+    There is no other holder whose leases could be lost, so ``beat`` is 1 and ``reap`` finds nothing.
+    """
+
+    __slots__ = ("_counters", "_due", "_leases", "_sweep", "_time", "reach")
+
+    def __init__(self, clock: Clock) -> None:
+        self.reach: Reach = "process"
+        self._time = clock.time
+        self._counters: dict[str, Counter] = {}
+        self._leases: dict[str, _Lease] = {}
+        self._sweep: list[str] = []
+        self._due = 0
+
+    async def admit(self, ask: Ask) -> Decision:
+        """Take all claims of the callers and of the first candidate with room, or nothing at all.
+
+        No limit may be claimed twice by the callers and one candidate. Without candidates the lease's is -1.
+        """
+        known = self._leases.get(ask.lease_id)
+        if known is not None:
+            return known
+        if self._due:  # never while a decision is made: a new counter in it stands at nothing yet
+            self._forget_unused(self._due)
+        second = int(self._time())
+        room = self._room(ask.callers, second)
+        if not isinstance(room, list):
+            return room
+        found = self._first(ask.candidates, second)
+        if not isinstance(found, tuple):
+            return found
+        candidate, room_of_provider = found
+        lease = _Lease(
+            ask.lease_id,
+            callers=ask.callers,
+            candidate=candidate,
+            provider=ask.candidates[candidate] if candidate >= 0 else (),
+            second=second,
+        )
+        lease.taken = [(counter, cost, counter.take(cost)) for counter, cost in room]
+        lease.taken_of_provider = [(counter, cost, counter.take(cost)) for counter, cost in room_of_provider]
+        lease.used = [counter.total for counter, _ in room]
+        lease.whole = True
+        self._leases[ask.lease_id] = lease
+        return lease
+
+    async def swap(self, lease: Lease, ask: Ask) -> Decision:
+        """Take the first candidate with room in place of the lease's provider part; its id and callers stay.
+
+        What the lease holds of a provider is no obstacle to its own new claim on the same limits.
+        """
+        second = int(self._time())
+        held = self._leases.get(lease.id)
+        old = held.taken_of_provider if held is not None else []
+        for counter, _, _ in old:
+            counter.stands(second)
+        for counter, cost, bucket in old:
+            counter.give_back(cost, bucket)
+        found = self._first(ask.candidates, second)
+        if not isinstance(found, tuple):
+            for counter, cost, bucket in old:
+                counter.take_again(cost, bucket)
+            return found
+        candidate, room = found
+        swapped = _Lease(
+            lease.id,
+            callers=lease.callers,
+            candidate=candidate,
+            provider=ask.candidates[candidate] if candidate >= 0 else (),
+            second=second,
+            used=lease.used,
+        )
+        swapped.taken = held.taken if held is not None else []
+        swapped.taken_of_provider = [(counter, cost, counter.take(cost)) for counter, cost in room]
+        swapped.whole = held is not None and held.whole
+        self._leases[lease.id] = swapped
+        return swapped
+
+    async def settle(self, lease: Lease, settlement: Settlement | None) -> bool:
+        """Put what was used in place of what was held; False: it was settled before."""
+        return self._settle(lease.id, settlement)
+
+    async def settle_lost(self, holder: str, lease_id: str, settlement: Settlement | None) -> bool:
+        """Settle by id: every holder that could be known here is this one."""
+        return self._settle(lease_id, settlement)
+
+    async def seed(self, limit: Limit, *, used: int, mark: int) -> None:
+        """Say what was spent of a budget up to ``mark``, unless that is known."""
+        if limit.key not in self._counters:
+            self._keep(limit.key, Budget(used=used, mark=mark, ends_at=limit.ends_at))
+
+    async def add(self, limit: Limit, *, cost: int, mark: int) -> None:
+        """Count the ledger's record ``mark``, once, if the budget is known and was seeded without it."""
+        budget = self._counters.get(limit.key)
+        if isinstance(budget, Budget):
+            budget.add(cost, mark)
+
+    async def read(self, limits: Sequence[Limit]) -> Sequence[LimitState]:
+        """Where the limits stand, in their order."""
+        second = int(self._time())
+        return [self._state(limit, second) for limit in limits]
+
+    async def beat(self) -> int:
+        """The one holder lives. Forgets some of what is unused."""
+        self._forget_unused(SWEPT_PER_BEAT)
+        return 1
+
+    async def reap(self, *, silent_s: float) -> int:
+        """No other holder, so no lease of a silent one."""
+        return 0
+
+    async def aclose(self) -> None:
+        """There is nothing to let go of."""
+
+    def _settle(self, lease_id: str, settlement: Settlement | None) -> bool:
+        lease = self._leases.pop(lease_id, None)
+        if lease is None:
+            return False
+        if settlement is None:
+            for counter, cost, bucket in lease.taken:
+                counter.give_back(cost, bucket)
+        else:
+            for counter, cost, bucket in lease.taken:
+                counter.settle(cost, bucket, settlement)
+        if settlement is None or not settlement.provider:
+            for counter, cost, bucket in lease.taken_of_provider:
+                counter.give_back(cost, bucket)
+        else:
+            for counter, cost, bucket in lease.taken_of_provider:
+                counter.settle(cost, bucket, settlement)
+        return lease.whole
+
+    def _room(self, claims: Sequence[Claim], second: int) -> Room | Refused | Unknown:
+        """The counters of claims that all have room, with their costs."""
+        counters, room = self._counters, []
+        for limit, cost in claims:
+            counter = counters.get(limit.key) or self._new(limit)
+            if counter is None or counter.stands(second) + cost > limit.amount:
+                return self._obstacle(claims, second)
+            room.append((counter, cost))
+        return room
+
+    def _first(self, candidates: Sequence[Sequence[Claim]], second: int) -> tuple[int, Room] | Refused | Unknown:
+        """The first candidate with room; else the refusal that ends soonest."""
+        refusals: list[Refused] = []
+        for rank, claims in enumerate(candidates):
+            room = self._room(claims, second)
+            if isinstance(room, list):
+                return rank, room
+            if isinstance(room, Unknown):
+                return room
+            refusals.append(room)
+        return min(refusals, key=_wait) if refusals else (-1, [])
+
+    def _obstacle(self, claims: Sequence[Claim], second: int) -> Refused | Unknown:
+        """The first budget that is not known; else, of the refusals that there are, the one that lasts longest."""
+        refusals: list[Refused] = []
+        for limit, cost in claims:
+            counter = self._counters.get(limit.key) or self._new(limit)
+            if counter is None:
+                return Unknown(limit=limit)
+            if counter.stands(second) + cost > limit.amount:
+                used, wait_s = counter.total - counter.reserved, counter.wait_s(cost, limit, second)
+                refusals.append(Refused(limit=limit, used=used, reserved=counter.reserved, wait_s=wait_s))
+        return max(refusals, key=_wait)
+
+    def _new(self, limit: Limit) -> Counter | None:
+        """A counter from zero; there is none for money, which has to be seeded."""
+        match limit.kind:
+            case "requests":
+                return self._keep(limit.key, Window())
+            case "tokens":
+                return self._keep(limit.key, TokenWindow())
+            case "concurrency":
+                return self._keep(limit.key, Presence())
+            case "money":
+                return None
+
+    def _keep(self, key: str, counter: Counter) -> Counter:
+        self._counters[key] = counter
+        self._due += SWEPT_PER_COUNTER
+        return counter
+
+    def _forget_unused(self, count: int) -> None:
+        """Look at so many counters, in turn. Two for each new one keep their number within a small factor."""
+        self._due = 0
+        if not self._sweep:
+            self._sweep = list(self._counters)
+        second = int(self._time())
+        for key in self._sweep[-count:]:
+            if key in self._counters and self._counters[key].idle(second):
+                del self._counters[key]
+        del self._sweep[-count:]
+
+    def _state(self, limit: Limit, second: int) -> LimitState:
+        counter = self._counters.get(limit.key)
+        if counter is None:
+            known = None if limit.kind == "money" else 0
+            return LimitState(limit=limit, used=known, reserved=known)
+        total = counter.stands(second)
+        return LimitState(limit=limit, used=total - counter.reserved, reserved=counter.reserved)
+
+
+def _wait(refused: Refused) -> float:
+    return inf if refused.wait_s is None else refused.wait_s
