@@ -17,11 +17,18 @@ from llm_service.storage.base import (
     UsageGroup,
     UsageSum,
 )
+from llm_service.storage.open import SQLITE_NAME, open_database
+from llm_service.storage.options import StoreOptions
+from llm_service.storage.sql.base import Conflict, DatabaseError
+from llm_service.storage.sql.rows import storable
 
 __all__ = [
+    "SQLITE_NAME",
     "Bulletin",
     "ChainLink",
+    "Conflict",
     "Database",
+    "DatabaseError",
     "FactStore",
     "KeyStore",
     "LedgerRow",
@@ -30,8 +37,11 @@ __all__ = [
     "Reach",
     "Seal",
     "Spent",
+    "StoreOptions",
     "StoreUnavailable",
     "UsageFilter",
     "UsageGroup",
     "UsageSum",
+    "open_database",
+    "storable",
 ]
