@@ -43,7 +43,7 @@ class Session(Protocol):
         """All rows that a statement gives back."""
 
     async def many(self, statement: str, rows: Sequence[Values]) -> None:
-        """A statement for each of the rows, none of which gives anything back."""
+        """An INSERT for each of the rows, its values named as its columns; no row in conflict with another one."""
 
 
 Work = Callable[[Session], Awaitable[T]]

@@ -1,7 +1,7 @@
 """What records add to the rollups: sums per hour and per day of all that agree in what reports group by."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -19,6 +19,8 @@ SUMS: Final = (
     "errors",
 )
 _SAME: Final = ("key_id", "user_name", "model", "provider", "surface", "status")
+_PLAIN: Final = (*_SAME, "tagged")
+_TAGGED: Final = ("tag_name", "tag_value", *_SAME)
 
 
 def _upsert(table: str, same: Sequence[str]) -> str:
@@ -30,46 +32,51 @@ def _upsert(table: str, same: Sequence[str]) -> str:
     )
 
 
-_GROW: Final = _upsert("rollups", (*_SAME, "tagged"))
-_GROW_TAGS: Final = _upsert("tag_rollups", ("tag_name", "tag_value", *_SAME))
+_GROW: Final = _upsert("rollups", _PLAIN)
+_GROW_TAGS: Final = _upsert("tag_rollups", _TAGGED)
 
 
 async def grow(session: Session, records: Sequence[UsageRecord]) -> None:
     """Adds storable records to both tables, in the transaction that appends them."""
-    plain = _Sums()
-    tagged = _Sums()
+    plain, tagged = _Sums(_PLAIN), _Sums(_TAGGED)
     for record in records:
-        same = _same(record)
-        plain.add({**same, "tagged": int(bool(record.tags))}, record)
-        for name, value in record.tags.items():
-            tagged.add({"tag_name": name, "tag_value": value, **same}, record)
-    if plain:
-        await session.many(_GROW, list(plain.rows()))
-    if tagged:
-        await session.many(_GROW_TAGS, list(tagged.rows()))
+        at, added, same = micros(record.at), sums_of(record), _same(record)
+        plain.add(at, (*same, int(bool(record.tags))), added)
+        for tag in record.tags.items():
+            tagged.add(at, (*tag, *same), added)
+    for statement, sums in ((_GROW, plain), (_GROW_TAGS, tagged)):
+        if rows := list(sums.rows()):
+            await session.many(statement, rows)
 
 
 class _Sums:
-    """Sums by span, start and everything that must agree."""
+    """Sums by hour and everything that must agree; days are made of them."""
 
-    def __init__(self) -> None:
-        self._sums: dict[tuple[int, int, str], tuple[Mapping[str, Value], list[int]]] = {}
+    __slots__ = ("_hours", "_names")
 
-    def __bool__(self) -> bool:
-        return bool(self._sums)
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._hours: dict[tuple[int, tuple[Value, ...]], list[int]] = {}
 
-    def add(self, same: Mapping[str, Value], record: UsageRecord) -> None:
-        at = micros(record.at)
-        digest = blake2b(json.dumps(list(same.values())).encode(), digest_size=16).hexdigest()
-        added = sums_of(record)
-        for span in (HOUR, DAY):
-            _, sums = self._sums.setdefault((span, at - at % span, digest), (same, [0] * len(SUMS)))
-            for place, value in enumerate(added):
-                sums[place] += value
+    def add(self, at: int, same: tuple[Value, ...], added: Sequence[int]) -> None:
+        grown = self._hours.setdefault((at - at % HOUR, same), [0] * len(SUMS))
+        for place, value in enumerate(added):
+            grown[place] += value
 
     def rows(self) -> Iterator[Values]:
-        for (span, start, digest), (same, sums) in self._sums.items():
-            yield {"span": span, "start": start, "same": digest, **same, **dict(zip(SUMS, sums, strict=True))}
+        days: dict[tuple[int, tuple[Value, ...]], list[int]] = {}
+        for (hour, same), sums in self._hours.items():
+            yield self._row(HOUR, hour, same, sums)
+            grown = days.setdefault((hour - hour % DAY, same), [0] * len(SUMS))
+            for place, value in enumerate(sums):
+                grown[place] += value
+        for (day, same), sums in days.items():
+            yield self._row(DAY, day, same, sums)
+
+    def _row(self, span: int, start: int, same: tuple[Value, ...], sums: Sequence[int]) -> Values:
+        digest = blake2b(json.dumps(same).encode(), digest_size=16).hexdigest()
+        names = zip(self._names, same, strict=True)
+        return {"span": span, "start": start, "same": digest, **dict(names), **dict(zip(SUMS, sums, strict=True))}
 
 
 def sums_of(record: UsageRecord) -> tuple[int, ...]:
@@ -86,12 +93,5 @@ def sums_of(record: UsageRecord) -> tuple[int, ...]:
     )
 
 
-def _same(record: UsageRecord) -> dict[str, Value]:
-    return {
-        "key_id": record.key_id,
-        "user_name": record.user,
-        "model": record.model,
-        "provider": record.provider,
-        "surface": record.surface,
-        "status": record.status,
-    }
+def _same(record: UsageRecord) -> tuple[Value, ...]:
+    return record.key_id, record.user, record.model, record.provider, record.surface, record.status

@@ -23,8 +23,10 @@ def storable(record: UsageRecord) -> UsageRecord:
     Characters that cannot be kept become U+FFFD, texts are cut at 512 characters and those of tags at 128, counts end
     at 2^53 - 1, durations are floats.
     """
+    if _is_storable(record):
+        return record
     tags = {_text(name, MOST_TAG_TEXT): _text(value, MOST_TAG_TEXT) for name, value in record.tags.items()}
-    cleaned = replace(
+    return replace(
         record,
         request_id=_text(record.request_id),
         stream_id=_optional(record.stream_id),
@@ -50,7 +52,6 @@ def storable(record: UsageRecord) -> UsageRecord:
         price_date=_optional(record.price_date),
         adjusts=_optional(record.adjusts),
     )
-    return record if cleaned == record else cleaned
 
 
 def columns(record: UsageRecord, link: ChainLink, *, mark: int) -> Values:
@@ -125,6 +126,27 @@ def ledger_row(row: Row) -> LedgerRow:
         ),
         link=ChainLink(writer=row["writer"], seq=row["seq"], previous=row["previous"], hash=row["hash"]),
         mark=row["mark"],
+    )
+
+
+def _is_storable(record: UsageRecord) -> bool:
+    """A quick look, for nearly all are."""
+    texts = [
+        record.request_id, record.stream_id, record.key_id, record.user, record.surface, record.model, record.provider,
+        record.upstream_model, record.upstream_id, record.error_code, record.cache, record.price_date, record.adjusts,
+    ]  # fmt: skip
+    counts = (
+        record.input_tokens, record.output_tokens, record.cached_input_tokens, record.reasoning_tokens, record.nano_usd,
+    )  # fmt: skip
+    durations = (record.queue_ms, record.first_chunk_ms, record.duration_ms, record.overhead_ms)
+    together = "".join(text for text in (*texts, *record.tags, *record.tags.values()) if text)
+    return (
+        len(together) <= MOST_TEXT
+        and _UNKEEPABLE.search(together) is None
+        and all(len(text) <= MOST_TAG_TEXT for tag in record.tags.items() for text in tag)
+        and max(counts) <= MOST_NANO_USD
+        and min(counts) >= -MOST_NANO_USD
+        and all(duration is None or isinstance(duration, float) for duration in durations)
     )
 
 
