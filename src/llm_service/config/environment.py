@@ -18,6 +18,8 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "OPENROUTER_BASE_URL": ("providers", "openrouter", "base_url"),
     "DEEPSEEK_API_KEY": ("providers", "deepseek", "api_key"),
     "DEEPSEEK_BASE_URL": ("providers", "deepseek", "base_url"),
+    "REDIS_URL": ("store", "redis_url"),
+    "DATABASE_URL": ("store", "database_url"),
 }
 
 _NOT_SETTINGS = re.compile(r"LLM_SERVICE_(?:CONFIG|KEY|VENV_DIR|TEST_.*)")  # KEY: what the client commands present

@@ -23,7 +23,6 @@ LATER = frozenset(
         "server.admin_port",
         "server.tls",
         "server.workers",
-        "store",
         "streams",
     )
 )

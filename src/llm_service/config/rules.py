@@ -12,7 +12,7 @@ from llm_service.config.mistake import Mistake, shown
 from llm_service.config.settings import Settings
 from llm_service.providers import SERVERS, ProviderOptions, base_url_for, server_for
 
-KEY_VARIABLES: Final = MappingProxyType({keys[1]: name for name, keys in USUAL_NAMES.items() if keys[2] == "api_key"})
+KEY_VARIABLES: Final = MappingProxyType({keys[1]: name for name, keys in USUAL_NAMES.items() if keys[-1] == "api_key"})
 """The usual variable of a provider's key. These are the providers that the sandbox simulates, too."""
 
 

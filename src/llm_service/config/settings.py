@@ -10,6 +10,7 @@ from llm_service.domain import Doc, Pattern
 from llm_service.observability import ObservabilityOptions
 from llm_service.pipeline import ModelOptions
 from llm_service.providers import ProviderOptions
+from llm_service.storage import StoreOptions
 
 _PROVIDER_NAME = Pattern(
     r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
@@ -24,6 +25,7 @@ class Settings:
 
     server: ServerOptions = field(default_factory=ServerOptions)
     auth: AuthOptions = field(default_factory=AuthOptions)
+    store: StoreOptions = field(default_factory=StoreOptions)
     sandbox: Annotated[
         Literal["auto", "on", "off"],
         Doc(

@@ -20,11 +20,18 @@ from llm_service.storage.base import (
 from llm_service.storage.memory_limits import MemoryLimits
 from llm_service.storage.scripts import ScriptRunner
 from llm_service.storage.valkey_limits import ValkeyLimits
+from llm_service.storage.open import SQLITE_NAME, open_database
+from llm_service.storage.options import StoreOptions
+from llm_service.storage.sql.base import Conflict, DatabaseError
+from llm_service.storage.sql.rows import storable
 
 __all__ = [
+    "SQLITE_NAME",
     "Bulletin",
     "ChainLink",
+    "Conflict",
     "Database",
+    "DatabaseError",
     "FactStore",
     "KeyStore",
     "LedgerRow",
@@ -35,9 +42,12 @@ __all__ = [
     "ScriptRunner",
     "Seal",
     "Spent",
+    "StoreOptions",
     "StoreUnavailable",
     "UsageFilter",
     "UsageGroup",
     "UsageSum",
     "ValkeyLimits",
+    "open_database",
+    "storable",
 ]

@@ -1,6 +1,7 @@
 """What runs one Lua script on the store, atomically."""
 
 from collections.abc import Sequence
+from importlib.resources import files
 from typing import Any, Protocol
 
 
@@ -20,3 +21,9 @@ class ScriptRunner(Protocol):
 
         Raises StoreUnavailable when the store does not answer in time, cannot do its work or has another memory.
         """
+
+
+def script(*names: str) -> str:
+    """The source of a script, of pieces from the folder ``lua``, in their order."""
+    folder = files(__package__ or "") / "lua"
+    return "\n".join((folder / f"{name}.lua").read_text(encoding="utf-8") for name in names)

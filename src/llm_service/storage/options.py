@@ -1,0 +1,36 @@
+"""Settings of the stores: which servers keep what several processes share."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from llm_service.domain import Doc, Pattern, Secret
+
+_REDIS_URL = Pattern(
+    r"(?:rediss?|redis\+(?:sentinel|cluster)|unix)://\S+",
+    "an address that begins with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://",
+)
+_DATABASE_URL = Pattern(
+    r"postgres(?:ql)?://\S+",
+    "an address such as postgresql://user:password@host:5432/name; SQLite in the data directory needs none",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreOptions:
+    """Servers for what several processes or machines share; without them the service keeps all of it itself."""
+
+    redis_url: Annotated[
+        Secret | None,
+        _REDIS_URL,
+        Doc("Redis or Valkey for what machines share while they run: limits and messages. Unset: this machine alone."),
+    ] = None
+    redis_prefix: Annotated[
+        str,
+        Pattern(r"[A-Za-z0-9._:-]{1,64}", "1 to 64 letters, digits, '.', '_', ':' and '-'"),
+        Doc("What the names of all keys there begin with."),
+    ] = "llm:"
+    database_url: Annotated[
+        Secret | None,
+        _DATABASE_URL,
+        Doc("PostgreSQL for api keys and the ledger. Unset: SQLite, in the data directory."),
+    ] = None

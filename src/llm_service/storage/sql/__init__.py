@@ -1,0 +1,1 @@
+"""Keys, ledger and facts in plain SQL, on SQLite and on PostgreSQL."""

@@ -1,0 +1,38 @@
+"""A filter as a condition: put together from constants, never from what a caller sends."""
+
+from typing import Final
+
+from llm_service.storage.base import UsageFilter
+from llm_service.storage.sql.base import Value, Values
+from llm_service.storage.sql.moments import micros
+
+TAGGED: Final = """mark IN (
+    SELECT mark FROM ledger_tags WHERE tag_name = :filter_tag_name AND tag_value = :filter_tag_value
+)"""
+_TAG: Final = "tag_name = :filter_tag_name AND tag_value = :filter_tag_value"
+
+
+def conditions(which: UsageFilter, *, of_tag_rollups: bool = False, of_period: bool = True) -> tuple[str, Values]:
+    """A condition with its values. ``of_period``: with the filter's own bounds."""
+    parts: list[str] = []
+    values: dict[str, Value] = {}
+    for column, value in (
+        ("key_id", which.key_id),
+        ("user_name", which.user),
+        ("model", which.model),
+        ("provider", which.provider),
+        ("status", which.status),
+    ):
+        if value is not None:
+            parts.append(f"{column} = :filter_{column}")
+            values[f"filter_{column}"] = value
+    if which.tag is not None:
+        parts.append(_TAG if of_tag_rollups else TAGGED)
+        values["filter_tag_name"], values["filter_tag_value"] = which.tag
+    if of_period and which.since is not None:
+        parts.append("at >= :filter_since")
+        values["filter_since"] = micros(which.since)
+    if of_period and which.until is not None:
+        parts.append("at < :filter_until")
+        values["filter_until"] = micros(which.until)
+    return " AND ".join(parts) or "1 = 1", values

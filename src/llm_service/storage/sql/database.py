@@ -1,0 +1,32 @@
+"""The durable store on either engine."""
+
+from collections.abc import Sequence
+
+from llm_service.storage.base import FactStore, KeyStore, LedgerStore, Reach
+from llm_service.storage.sql.base import Driver
+from llm_service.storage.sql.facts import SqlFacts
+from llm_service.storage.sql.keys import SqlKeys
+from llm_service.storage.sql.ledger import SqlLedger
+
+
+class SqlDatabase:
+    """The port Database: three stores on one driver."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self.reach: Reach = driver.reach
+        self.keys: KeyStore = SqlKeys(driver)
+        self.ledger: LedgerStore = SqlLedger(driver)
+        self.facts: FactStore = SqlFacts(driver)
+
+    async def ping(self) -> None:
+        await self._driver.ping()
+
+    async def check(self) -> Sequence[str]:
+        return await self._driver.check()
+
+    async def backup(self, path: str) -> None:
+        await self._driver.backup(path)
+
+    async def aclose(self) -> None:
+        await self._driver.aclose()

@@ -1,0 +1,114 @@
+"""Bringing a database's schema up to date: numbered files of SQL, forward only, each in a transaction of its own."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from llm_service.storage.sql.base import DatabaseError, Row
+from llm_service.storage.sql.postgres import Connection
+from llm_service.storage.sql.sqlite import copy
+
+_LOCK: Final = 0x6C6C6D5F  # any number, as long as it is the same in every version
+_FOUND: Final = "SELECT version, program FROM schema_versions ORDER BY version DESC LIMIT 1"
+_SQLITE_HAS: Final = "SELECT 1 FROM sqlite_master WHERE name = 'schema_versions'"
+_POSTGRES_HAS: Final = "SELECT 1 WHERE to_regclass('schema_versions') IS NOT NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step forward, to ``version``."""
+
+    version: int
+    sql: str
+
+
+def migrations_for(engine: str) -> Sequence[Migration]:
+    """All steps of an engine (``sqlite``, ``postgres``) in order, from version 1 without a gap."""
+    folder = files("llm_service.storage.sql").joinpath("migrations", engine)
+    found = [
+        Migration(int(file.name.removesuffix(".sql")), file.read_text("utf-8"))
+        for file in folder.iterdir()
+        if file.name.endswith(".sql")
+    ]
+    return tuple(sorted(found, key=lambda migration: migration.version))
+
+
+def migrate_sqlite(
+    connection: sqlite3.Connection, path: Path, *, migrations: Sequence[Migration], program: str
+) -> None:
+    """Migrates under the file's own lock, after a copy of what was there: ``<name>.v<version>.backup``.
+
+    Raises DatabaseError for a newer schema, OSError and sqlite3.Error.
+    """
+    while True:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            has = connection.execute(_SQLITE_HAS).fetchone()
+            found = connection.execute(_FOUND).fetchone() if has else None
+            version = _known_version(found, migrations)
+            if version == len(migrations):
+                connection.execute("ROLLBACK")
+                return
+            if version:
+                _keep(path, version)
+            for statement in _statements(migrations[version].sql):
+                connection.execute(statement)
+            connection.execute("INSERT INTO schema_versions VALUES (?, ?)", (version + 1, program))
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+async def migrate_postgres(connection: Connection, *, migrations: Sequence[Migration], program: str) -> None:
+    """Migrates under an advisory lock, so that processes which start at once do it one after the other.
+
+    Raises DatabaseError for a newer schema, and what asyncpg raises; the connection is of no use then.
+    """
+    while True:
+        await connection.execute("BEGIN")
+        await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        has = await connection.fetch(_POSTGRES_HAS)
+        found = await connection.fetch(_FOUND) if has else ()
+        version = _known_version(found[0] if found else None, migrations)
+        if version < len(migrations):
+            await connection.execute(migrations[version].sql)
+            await connection.execute("INSERT INTO schema_versions VALUES ($1, $2)", version + 1, program)
+        await connection.execute("COMMIT")
+        if version == len(migrations):
+            return
+
+
+def _known_version(found: sqlite3.Row | Row | None, migrations: Sequence[Migration]) -> int:
+    version = int(found["version"]) if found is not None else 0
+    if found is not None and version > len(migrations):
+        raise DatabaseError(
+            f"the database has schema {version}, made by llm-service {found['program']}, and this version knows up to "
+            f"schema {len(migrations)}: start that version or a later one, or go back to a copy from before"
+        )
+    return version
+
+
+def _keep(path: Path, version: int) -> None:
+    """A copy beside the file. One that is there already was made by a start that did not get further."""
+    target = path.with_name(f"{path.name}.v{version}.backup")
+    half = target.with_name(f"{target.name}.part")
+    with suppress(FileNotFoundError):
+        half.unlink()
+    copy(path, half)
+    half.replace(target)
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script: ``executescript`` would commit what is open."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

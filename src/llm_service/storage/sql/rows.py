@@ -1,0 +1,166 @@
+"""A record of the ledger as a row, and back; and what no database can keep as it is."""
+
+import json
+import re
+from dataclasses import replace
+from typing import Final
+
+from llm_service.domain import MOST_NANO_USD, UsageRecord
+from llm_service.storage.base import ChainLink, LedgerRow
+from llm_service.storage.sql.base import Row, Values
+from llm_service.storage.sql.moments import micros, moment
+
+MOST_TEXT: Final = 512
+"""Characters of a text in a record: an index of PostgreSQL holds 2,704 bytes."""
+MOST_TAG_TEXT: Final = 128
+
+_UNKEEPABLE: Final = re.compile("[\0\ud800-\udfff]")  # PostgreSQL has no NUL in a text, UTF-8 no lone surrogates
+
+
+def storable(record: UsageRecord) -> UsageRecord:
+    """The record as every database can keep it, itself if it is one; whoever hashes records does so afterwards.
+
+    Characters that cannot be kept become U+FFFD, texts are cut at 512 characters and those of tags at 128, counts end
+    at 2^53 - 1, durations are floats.
+    """
+    if _is_storable(record):
+        return record
+    tags = {_text(name, MOST_TAG_TEXT): _text(value, MOST_TAG_TEXT) for name, value in record.tags.items()}
+    return replace(
+        record,
+        request_id=_text(record.request_id),
+        stream_id=_optional(record.stream_id),
+        key_id=_text(record.key_id),
+        user=_optional(record.user),
+        tags=tags,
+        surface=_text(record.surface),
+        model=_text(record.model),
+        provider=_optional(record.provider),
+        upstream_model=_optional(record.upstream_model),
+        upstream_id=_optional(record.upstream_id),
+        input_tokens=_count(record.input_tokens),
+        output_tokens=_count(record.output_tokens),
+        cached_input_tokens=_count(record.cached_input_tokens),
+        reasoning_tokens=_count(record.reasoning_tokens),
+        nano_usd=_count(record.nano_usd),
+        error_code=_optional(record.error_code),
+        cache=_text(record.cache),
+        queue_ms=_float(record.queue_ms),
+        first_chunk_ms=_float(record.first_chunk_ms),
+        duration_ms=_float(record.duration_ms),
+        overhead_ms=_float(record.overhead_ms),
+        price_date=_optional(record.price_date),
+        adjusts=_optional(record.adjusts),
+    )
+
+
+def columns(record: UsageRecord, link: ChainLink, *, mark: int) -> Values:
+    """All columns of a storable record."""
+    return {
+        "mark": mark,
+        "request_id": record.request_id,
+        "writer": link.writer,
+        "seq": link.seq,
+        "previous": link.previous,
+        "hash": link.hash,
+        "stream_id": record.stream_id,
+        "at": micros(record.at),
+        "key_id": record.key_id,
+        "user_name": record.user,
+        "tags": json.dumps(dict(record.tags)),
+        "surface": record.surface,
+        "model": record.model,
+        "provider": record.provider,
+        "upstream_model": record.upstream_model,
+        "upstream_id": record.upstream_id,
+        "input_tokens": record.input_tokens,
+        "output_tokens": record.output_tokens,
+        "cached_input_tokens": record.cached_input_tokens,
+        "reasoning_tokens": record.reasoning_tokens,
+        "nano_usd": record.nano_usd,
+        "cost_source": record.cost_source,
+        "status": record.status,
+        "error_code": record.error_code,
+        "cache": record.cache,
+        "attempts": record.attempts,
+        "queue_ms": record.queue_ms,
+        "first_chunk_ms": record.first_chunk_ms,
+        "duration_ms": record.duration_ms,
+        "overhead_ms": record.overhead_ms,
+        "price_date": record.price_date,
+        "adjusts": record.adjusts,
+    }
+
+
+def ledger_row(row: Row) -> LedgerRow:
+    """What ``columns`` was given."""
+    return LedgerRow(
+        record=UsageRecord(
+            request_id=row["request_id"],
+            stream_id=row["stream_id"],
+            at=moment(row["at"]),
+            key_id=row["key_id"],
+            user=row["user_name"],
+            tags=json.loads(row["tags"]),
+            surface=row["surface"],
+            model=row["model"],
+            provider=row["provider"],
+            upstream_model=row["upstream_model"],
+            upstream_id=row["upstream_id"],
+            input_tokens=row["input_tokens"],
+            output_tokens=row["output_tokens"],
+            cached_input_tokens=row["cached_input_tokens"],
+            reasoning_tokens=row["reasoning_tokens"],
+            nano_usd=row["nano_usd"],
+            cost_source=row["cost_source"],
+            status=row["status"],
+            error_code=row["error_code"],
+            cache=row["cache"],
+            attempts=row["attempts"],
+            queue_ms=row["queue_ms"],
+            first_chunk_ms=row["first_chunk_ms"],
+            duration_ms=row["duration_ms"],
+            overhead_ms=row["overhead_ms"],
+            price_date=row["price_date"],
+            adjusts=row["adjusts"],
+        ),
+        link=ChainLink(writer=row["writer"], seq=row["seq"], previous=row["previous"], hash=row["hash"]),
+        mark=row["mark"],
+    )
+
+
+def _is_storable(record: UsageRecord) -> bool:
+    """A quick look, for nearly all are."""
+    texts = [
+        record.request_id, record.stream_id, record.key_id, record.user, record.surface, record.model, record.provider,
+        record.upstream_model, record.upstream_id, record.error_code, record.cache, record.price_date, record.adjusts,
+    ]  # fmt: skip
+    counts = (
+        record.input_tokens, record.output_tokens, record.cached_input_tokens, record.reasoning_tokens, record.nano_usd,
+    )  # fmt: skip
+    durations = (record.queue_ms, record.first_chunk_ms, record.duration_ms, record.overhead_ms)
+    together = "".join(text for text in (*texts, *record.tags, *record.tags.values()) if text)
+    return (
+        len(together) <= MOST_TEXT
+        and _UNKEEPABLE.search(together) is None
+        and all(len(text) <= MOST_TAG_TEXT for tag in record.tags.items() for text in tag)
+        and max(counts) <= MOST_NANO_USD
+        and min(counts) >= -MOST_NANO_USD
+        and all(duration is None or isinstance(duration, float) for duration in durations)
+    )
+
+
+def _text(text: str, most: int = MOST_TEXT) -> str:
+    return _UNKEEPABLE.sub("\ufffd", text)[:most]
+
+
+def _optional(text: str | None) -> str | None:
+    return None if text is None else _text(text)
+
+
+def _count(count: int) -> int:
+    return max(-MOST_NANO_USD, min(count, MOST_NANO_USD))
+
+
+def _float(duration_ms: float | None) -> float | None:
+    return None if duration_ms is None else float(duration_ms)

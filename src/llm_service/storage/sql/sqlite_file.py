@@ -1,0 +1,72 @@
+"""Where a SQLite file may lie, and how it is opened: private, migrated, with words for what can be wrong."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final
+
+from llm_service.storage.sql.base import DatabaseError
+from llm_service.storage.sql.migrate import Migration, migrate_sqlite
+from llm_service.storage.sql.sqlite import SqliteDriver, create_private
+from llm_service.storage.sql.sqlite_lane import connect, reason_of
+
+_MOUNTS: Final = Path("/proc/self/mountinfo")
+_REMOTE: Final = frozenset(
+    """nfs nfs3 nfs4 cifs smb2 smb3 smbfs ncpfs afs ceph lustre gpfs beegfs ocfs2 fuse.sshfs fuse.glusterfs fuse.ceph
+    fuse.s3fs fuse.rclone fuse.gcsfuse fuse.blobfuse fuse.goofys fuse.davfs""".split()
+)
+_ELSEWHERE: Final = "set server.data_dir to a local disk, or store.database_url to a PostgreSQL server"
+
+
+def open_sqlite(path: Path, *, durable: bool, migrations: Sequence[Migration], program: str) -> SqliteDriver:
+    """Opens the file (0600, made where it is missing) and brings its schema up to date; blocks.
+
+    Raises DatabaseError.
+    """
+    refuse_remote(path)
+    try:
+        with suppress(FileExistsError):
+            create_private(path)
+        path.chmod(0o600)
+        with closing(connect(path, durable=True, writes=True)) as connection:
+            migrate_sqlite(connection, path, migrations=migrations, program=program)
+        return SqliteDriver(path, durable=durable)
+    except OSError as error:
+        raise DatabaseError(f"the database {path} cannot be opened ({error.strerror}): {_ELSEWHERE}") from error
+    except sqlite3.Error as error:
+        raise DatabaseError(f"the database {path} cannot be opened ({reason_of(error)}): {_remedy(error)}") from error
+
+
+def refuse_remote(path: Path, *, mounts: Path = _MOUNTS) -> None:
+    """Raises DatabaseError on a network file system, whose locks SQLite cannot trust (sqlite.org/faq.html, 5)."""
+    kind = _file_system(path.absolute(), mounts)
+    if kind in _REMOTE:
+        raise DatabaseError(f"the database {path} would lie on a network file system ({kind}): {_ELSEWHERE}")
+
+
+def _file_system(path: Path, mounts: Path) -> str | None:
+    """The type of the file system that a path is on, by the longest mount point (proc_pid_mountinfo(5)); Linux only."""
+    try:
+        lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return None  # other systems have no such list
+    path = path.resolve()
+    found, longest = None, -1
+    for line in lines:
+        mount, _, rest = line.partition(" - ")
+        point = Path(mount.split(" ")[4].replace("\\040", " "))
+        if (path == point or point in path.parents) and len(point.parts) >= longest:
+            found, longest = rest.split(" ")[0], len(point.parts)
+    return found
+
+
+def _remedy(error: sqlite3.Error) -> str:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        return "put a backup in its place, or move it away to begin anew"
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return "end the program that holds it and start again"
+    if code == sqlite3.SQLITE_FULL:
+        return f"make room on that disk, or {_ELSEWHERE}"
+    return f"let this user write there, or {_ELSEWHERE}"
