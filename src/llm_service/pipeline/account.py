@@ -12,7 +12,7 @@ class Account:
         self._accounts = accounts
 
     async def __call__(self, exchange: Exchange, proceed: Proceed) -> Reply:
-        """Raises LedgerUnavailable where the intent cannot be kept: nothing is begun that could not be accounted for."""
+        """Raises LedgerUnavailable where the intent cannot be kept: nothing is begun then."""
         self._accounts.ledger.open(intent_of(exchange, self._accounts))
         exchange.called = True
         return await proceed(exchange)

@@ -204,5 +204,3 @@ def _may_have_begun(outcome: Outcome) -> bool:
 
 def _ms(begun: float, ended: float | None) -> float | None:
     return None if ended is None else round((ended - begun) * 1000, 3)
-
-

@@ -18,12 +18,12 @@ from llm_service.storage.base import (
     UsageSum,
 )
 from llm_service.storage.memory_limits import MemoryLimits
-from llm_service.storage.scripts import ScriptRunner
-from llm_service.storage.valkey_limits import ValkeyLimits
 from llm_service.storage.open import SQLITE_NAME, open_database
 from llm_service.storage.options import StoreOptions
+from llm_service.storage.scripts import ScriptRunner
 from llm_service.storage.sql.base import Conflict, DatabaseError
 from llm_service.storage.sql.rows import storable
+from llm_service.storage.valkey_limits import ValkeyLimits
 
 __all__ = [
     "SQLITE_NAME",
