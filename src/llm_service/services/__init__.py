@@ -2,7 +2,7 @@
 
 from llm_service.services.authenticator import LOCAL_KEY, Authenticator
 from llm_service.services.gateway import Gateway
-from llm_service.services.health import Health
+from llm_service.services.health import Health, Standing
 from llm_service.services.models import ModelEntry, Models
 from llm_service.services.reconcile import Drift, Reconciled, Reconciler, correction
 
@@ -16,5 +16,6 @@ __all__ = [
     "Models",
     "Reconciled",
     "Reconciler",
+    "Standing",
     "correction",
 ]
