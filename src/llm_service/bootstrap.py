@@ -181,7 +181,7 @@ def with_cors(app: RestApp, origins: tuple[str, ...]) -> Any:
     return CORSMiddleware(
         app,
         allow_origins=origins,
-        allow_methods=("GET", "POST", "DELETE"),
+        allow_methods=("GET", "POST", "PATCH", "DELETE"),
         allow_headers=CORS_HEADERS,
         expose_headers=EXPOSED_HEADERS,
         allow_origin_regex=None,

@@ -5,6 +5,7 @@ from llm_service.api.rest.app import RestApp
 from llm_service.api.rest.docs import DocsRoutes
 from llm_service.api.rest.generate import DoorParts, GenerateDoor
 from llm_service.api.rest.health import HealthRoutes
+from llm_service.api.rest.keys import KeyRoutes
 from llm_service.api.rest.models import ModelRoutes
 from llm_service.api.rest.routes import control_routes
 from llm_service.api.server import HttpServer, listen
@@ -16,6 +17,7 @@ __all__ = [
     "GenerateDoor",
     "HealthRoutes",
     "HttpServer",
+    "KeyRoutes",
     "ModelRoutes",
     "RestApp",
     "ServerOptions",
