@@ -2,6 +2,7 @@
 
 from llm_service.api.options import AuthOptions, ServerOptions
 from llm_service.api.rest.app import RestApp
+from llm_service.api.rest.configuration import ConfigRoutes
 from llm_service.api.rest.docs import DocsRoutes
 from llm_service.api.rest.generate import DoorParts, GenerateDoor
 from llm_service.api.rest.health import HealthRoutes
@@ -12,6 +13,7 @@ from llm_service.api.server import HttpServer, listen
 
 __all__ = [
     "AuthOptions",
+    "ConfigRoutes",
     "DocsRoutes",
     "DoorParts",
     "GenerateDoor",

@@ -120,7 +120,8 @@ async def check_hash_keys(facts: FactStore, keys: HashKeys) -> None:
 def _kept_in(path: Path, source: random.Random) -> Secret:
     """The key in a file, which is made with a new one where it is missing; whoever comes first makes it for all."""
     if not path.exists():
-        _make(path, source.randbytes(_KEY_BYTES).hex())
+        draft = path.with_name(f"{path.name}.{source.randbytes(8).hex()}")
+        _make(path, source.randbytes(_KEY_BYTES).hex(), draft=draft)
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
@@ -132,10 +133,8 @@ def _kept_in(path: Path, source: random.Random) -> Secret:
     return Secret(text.decode())
 
 
-def _make(path: Path, text: str) -> None:
+def _make(path: Path, text: str, *, draft: Path) -> None:
     """Writes the file whole and safely on the disk, unless another process was quicker."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)  # of a process with our id that was killed here
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "w") as file:

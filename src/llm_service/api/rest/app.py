@@ -13,7 +13,7 @@ from starlette.routing import Route as StarletteRoute
 from llm_service.api.rest.generate import GenerateDoor
 from llm_service.api.rest.responses import error_response
 from llm_service.api.rest.routes import HOT_ROUTES, RESERVED_PATHS, Route
-from llm_service.api.rest.wire import HungUp, Receive, Scope, Send, credentials_of, headers_of, let_pass
+from llm_service.api.rest.wire import HungUp, Receive, Scope, Send, credentials_of, headers_of
 from llm_service.domain import (
     Body,
     Caller,
@@ -22,7 +22,6 @@ from llm_service.domain import (
     MethodNotAllowed,
     ModelRequest,
     NotFound,
-    RequestTooLarge,
     require_scope,
 )
 from llm_service.observability import Log
@@ -118,8 +117,6 @@ class Control:
         except HungUp:
             return Response(status_code=400)  # nobody is left to read it
         except LLMServiceError as error:
-            if isinstance(error, RequestTooLarge):
-                await let_pass(request.receive)
             return error_response(error, request_id=request.state.request_id)
 
     async def _not_found(self, request: Request, missed: Exception) -> Response:

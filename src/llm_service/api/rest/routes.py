@@ -8,6 +8,7 @@ from typing import Final, Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
+from llm_service.api.rest.configuration import ConfigRoutes
 from llm_service.api.rest.docs import DocsRoutes
 from llm_service.api.rest.health import HealthRoutes
 from llm_service.api.rest.keys import KeyRoutes
@@ -41,7 +42,7 @@ class Route:
 
 
 def control_routes(
-    models: ModelRoutes, health: HealthRoutes, docs: DocsRoutes, keys: KeyRoutes | None = None
+    models: ModelRoutes, health: HealthRoutes, docs: DocsRoutes, config: ConfigRoutes, keys: KeyRoutes | None = None
 ) -> tuple[Route, ...]:
     """The routes beside the hot ones, the first match first. ``keys`` is ``None`` where nothing keeps api keys."""
     return (
@@ -61,6 +62,7 @@ def control_routes(
         Route("/docs", docs.page, "read"),
         Route("/docs/{name}", docs.file, "read"),
         Route("/openapi.json", docs.openapi, "read"),
+        Route("/admin/config", config.get, "admin"),
         *(key_routes(keys) if keys is not None else ()),
     )
 
