@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from llm_service.api import HttpServer, listen
-from llm_service.bootstrap import Service, build_service
+from llm_service.bootstrap import Service, Stores, Surroundings, build_service, open_stores
 from llm_service.config import Settings
 from llm_service.domain import Secret
 from llm_service.providers import ProviderOptions, TimeoutOptions
+from llm_service.runtime import SystemClock, system_random
 
 CREDENTIAL = "sk-test-4b7e20d9f1c86a35"
 """The gateway's own key at the simulated providers: it may be seen nowhere."""
@@ -44,19 +47,38 @@ class LogLines:
 class Running:
     address: str
     service: Service
+    stores: Stores
     log: LogLines
 
 
 @asynccontextmanager
 async def running(settings: Settings, *, sandbox: bool = False) -> AsyncIterator[Running]:
-    """The service on a free port, until the block ends."""
-    log = LogLines()
-    service = build_service(settings, log=log, sandbox=sandbox)
+    """The service on a free port, with stores of its own, until the block ends."""
+    async with AsyncExitStack() as held:
+        log = LogLines()
+        stores = await stores_in(held, settings, log=log)
+        service = build_service(settings, stores, log=log, sandbox=sandbox)
+        async with served(service) as address:
+            yield Running(address, service, stores, log)
+
+
+async def stores_in(held: AsyncExitStack, settings: Settings, *, log: LogLines) -> Stores:
+    """Open stores in a folder that is gone afterwards."""
+    folder = Path(held.enter_context(TemporaryDirectory()))
+    around = Surroundings(data_dir=folder, clock=SystemClock(), dice=system_random(), log=log)
+    return await open_stores(
+        held, around, store=settings.store, ledger=settings.ledger, hash_keys=settings.auth.hash_key
+    )
+
+
+@asynccontextmanager
+async def served(service: Service) -> AsyncIterator[str]:
+    """The address of a built service, on a free port."""
     listening = listen("127.0.0.1", 0)
     server = HttpServer(service.app)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
-        yield Running(f"http://127.0.0.1:{listening.getsockname()[1]}", service, log)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         await service.door.drain(0, hurried=asyncio.Event())
         server.should_exit = True

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, Protocol
 
@@ -32,8 +33,8 @@ TRIES: Final = 4
 class WorstCase(Protocol):
     """A deployment's price, as far as admission needs it."""
 
-    def worst_case(self, *, input_tokens: int, output_tokens: int) -> Decimal:
-        """The most that so many tokens can cost, in USD."""
+    def worst_case(self, input_tokens: int, output_tokens: int, at: datetime) -> Decimal:
+        """The most that so many tokens can cost from a moment (aware) on, in USD."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +42,15 @@ class Facts:
     """What admission asks others for.
 
     ``price``: of a deployment, ``None`` where nobody knows. ``most_output``: tokens that a deployment's model can
-    answer with, where that is known. ``bound`` is never less than the prompt's tokens; ``count`` counts them.
+    answer with, where that is known. ``bound`` is never less than the prompt's tokens; ``count`` counts them. ``now``:
+    aware UTC.
     """
+
+    now: Callable[[], datetime]
 
     price: Callable[[Candidate], WorstCase | None]
     most_output: Callable[[Candidate], int | None]
-    bound: Callable[[ModelRequest], int]
+    bound: Callable[[ModelRequest, Candidate], int]
     count: Callable[[ModelRequest, Candidate], Awaitable[int]]
 
 
@@ -108,7 +112,8 @@ class Admission:
 
     async def _size(self, attempt: "_Attempt") -> None:
         """A bound of the prompt, or its count where the bound takes much of what is left; and a cap on the answer."""
-        attempt.set_size(self._facts.bound(attempt.request), cap=self._options.max_output_tokens)
+        bound = max(self._facts.bound(attempt.request, candidate) for candidate in attempt.candidates)
+        attempt.set_size(bound, cap=self._options.max_output_tokens)
         if any(self._takes_much(claim) for claim in attempt.sized_claims()):
             await self._count(attempt)
 
@@ -148,6 +153,7 @@ class _Attempt:
         self.size = Size(0, 0)
         self.cap: int | None = None
         self._facts = facts
+        self._now = facts.now()
         self._plan = plan
         self._providers = list(providers)
         self._indices = list(range(len(candidates)))
@@ -244,7 +250,7 @@ class _Attempt:
         if price is None:
             return 0
         output = self.size.output_tokens if output_tokens is None else output_tokens
-        return nano_usd_up(price.worst_case(input_tokens=self.size.input_tokens, output_tokens=output))
+        return nano_usd_up(price.worst_case(self.size.input_tokens, output, self._now))
 
     def _claims(self, plan: Plan, nano_usd: int) -> list[Claim]:
         costs = {"requests": 1, "tokens": self.size.tokens, "concurrency": 1, "money": nano_usd}

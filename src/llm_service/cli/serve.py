@@ -10,17 +10,18 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
 import uvloop
 
 from llm_service import __version__
 from llm_service.api import ServerOptions, listen
-from llm_service.bootstrap import build_service
+from llm_service.bootstrap import Surroundings, build_service, open_stores
 from llm_service.cli.configuration import complain, load
 from llm_service.cli.output import cannot_listen, print_json, refuse
 from llm_service.cli.sandbox_mode import ALWAYS_THERE, NOTHING_TO_SERVE, simulate, simulated_providers, wants_sandbox
-from llm_service.config import Loaded, SettingsError
+from llm_service.config import Loaded, Settings, SettingsError
+from llm_service.domain import LedgerUnavailable, Secret
 from llm_service.observability import Log, build_access_log, build_log, share_stream
 from llm_service.runtime import (
     Clock,
@@ -29,8 +30,10 @@ from llm_service.runtime import (
     Terminal,
     default_data_dir,
     open_data_dir,
+    system_random,
 )
-from llm_service.services import Standing
+from llm_service.services import HashKeyError, Standing
+from llm_service.storage import AddressError, DatabaseError, PrivateValkey, PrivateValkeyError
 from llm_service.supervisor import (
     Build,
     Edition,
@@ -46,6 +49,9 @@ from llm_service.supervisor import (
     serve_as_worker,
     start,
 )
+
+CANNOT_OPEN: Final = (DatabaseError, HashKeyError, AddressError, LedgerUnavailable)
+"""What keeps a process from opening its stores; each says what to do."""
 
 
 def run_service(config: Path | None, overrides: Mapping[str, str], *, as_json: bool) -> int:
@@ -75,8 +81,9 @@ def run_service(config: Path | None, overrides: Mapping[str, str], *, as_json: b
             as_json=as_json,
             clock=clock,
             terminal=terminal,
+            data_dir=data_dir.path,
         )
-        return run.supervised(held, data_dir.path) if settings.server.workers > 1 else run.alone()
+        return run.supervised(held) if settings.server.workers > 1 else run.alone()
 
 
 def data_dir_of(server: ServerOptions, *, sandboxed: bool) -> Path:
@@ -106,6 +113,7 @@ class Run:
     as_json: bool
     clock: Clock
     terminal: Terminal
+    data_dir: Path
 
     def alone(self) -> int:
         """Serve in this process; the exit code."""
@@ -115,7 +123,7 @@ class Run:
 
         async def serve() -> None:
             log = await serve_alone(
-                partial(furnish, sandboxed=self.sandboxed, clock=self.clock, stream=sys.stderr),
+                partial(furnish, premises=self._premises(sys.stderr)),
                 first=self.first,
                 read=self.read,
                 listening=self.listening,
@@ -125,34 +133,58 @@ class Run:
             )
             log.info("stopped")
 
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve())
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(serve())
+        except CANNOT_OPEN as error:
+            return refuse(str(error), as_json=self.as_json)
         return 0
 
-    def supervised(self, held: ExitStack, data_dir: Path) -> int:
+    def _premises(self, stream: TextIO, private_store: Secret | None = None) -> Premises:
+        return Premises(
+            settings=self.first.loaded.settings,
+            sandboxed=self.sandboxed,
+            data_dir=self.data_dir,
+            clock=self.clock,
+            stream=stream,
+            private_store=private_store,
+        )
+
+    def supervised(self, held: ExitStack) -> int:
         """Serve in workers, and supervise them from this process; the exit code."""
-        guard = held.enter_context(tempfile.TemporaryFile(dir=data_dir))  # noqa: SIM115 - it has the run's stack
+        guard = held.enter_context(tempfile.TemporaryFile(dir=self.data_dir))  # noqa: SIM115 - it has the run's stack
         stream = share_stream(sys.stderr, guard)
         observability = self.first.loaded.settings.observability
         log = build_log(observability, clock=self.clock, stream=stream)
+        private = None if self.first.loaded.settings.store.redis_url is not None else self._private_store(log)
+        premises = self._premises(stream, None if private is None else Secret(private.url))
         supervisor = Supervisor(
             first=self.first,
-            start=partial(self._start_worker, stream),
+            start=partial(self._start_worker, premises),
             read=self.read,
             announce=partial(self.announce, log),
             clock=self.clock,
             log=log,
             terminal=self.terminal,
+            companion=private,
         )
         try:
             return supervisor.run()
-        except OSError as error:
+        except (OSError, PrivateValkeyError) as error:
             return refuse(f"The service cannot be started: {error}.", as_json=self.as_json)
 
-    def _start_worker(self, stream: TextIO, number: int, edition: Edition, others: Iterable[SupervisorsEnd]) -> Process:
+    def _private_store(self, log: Log) -> PrivateValkey:
+        """The Valkey that the workers share where the settings name none."""
+        return PrivateValkey(
+            self.data_dir / "valkey", lambda event: log.warning("private store", event=event), clock=self.clock
+        )
+
+    def _start_worker(
+        self, premises: Premises, number: int, edition: Edition, others: Iterable[SupervisorsEnd]
+    ) -> Process:
         def work(connection: socket.socket) -> None:
             serving = serve_as_worker(
-                partial(furnish, sandboxed=self.sandboxed, clock=self.clock, stream=stream),
+                partial(furnish, premises=premises),
                 number=number,
                 first=edition,
                 listening=self.listening,
@@ -163,7 +195,9 @@ class Run:
 
         def on_failure(failure: BaseException) -> None:
             options = edition.loaded.settings.observability
-            build_log(options, clock=self.clock, stream=stream, worker=number).error("worker failed", exc_info=failure)
+            build_log(options, clock=self.clock, stream=premises.stream, worker=number).error(
+                "worker failed", exc_info=failure
+            )
 
         return start(work, not_its_own=others, on_failure=on_failure)
 
@@ -186,10 +220,35 @@ class Run:
             log.warning("configuration", note=note)
 
 
-async def furnish(held: AsyncExitStack, post: Post, *, sandboxed: bool, clock: Clock, stream: TextIO) -> Build:
-    """What builds the graphs of one process; simulated providers stay the same for all of them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Premises:
+    """Where a process serves: its data, its clock, its stream for log lines, and the settings of its stores.
+
+    ``private_store``: the address of the Valkey that the workers of this machine share, where they have one.
+    """
+
+    settings: Settings
+    sandboxed: bool
+    data_dir: Path
+    clock: Clock
+    stream: TextIO
+    private_store: Secret | None = None
+
+
+async def furnish(held: AsyncExitStack, post: Post, *, premises: Premises) -> Build:
+    """What builds the graphs of one process; its stores and simulated providers stay the same for all of them."""
+    sandboxed, clock, stream = premises.sandboxed, premises.clock, premises.stream
     simulated = await simulate(held=held) if sandboxed else None
     started_at = clock.monotonic()
+    first = premises.settings
+    around = Surroundings(
+        data_dir=premises.data_dir,
+        clock=clock,
+        dice=system_random(),
+        log=build_log(first.observability, clock=clock, stream=stream, worker=post.worker),
+        redis_url=premises.private_store,
+    )
+    stores = await open_stores(held, around, store=first.store, ledger=first.ledger, hash_keys=first.auth.hash_key)
 
     async def build(edition: Edition) -> Graph:
         settings = edition.loaded.settings
@@ -204,7 +263,7 @@ async def furnish(held: AsyncExitStack, post: Post, *, sandboxed: bool, clock: C
             worker=post.worker,
         )
         service = build_service(
-            settings, log=log, listening=[access_log], sandbox=sandboxed, clock=clock, standing=standing
+            settings, stores, log=log, listening=[access_log], sandbox=sandboxed, clock=clock, standing=standing
         )
         return Graph(edition=edition, service=service, log=log)
 

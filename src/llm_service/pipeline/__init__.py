@@ -1,14 +1,21 @@
 """The one row of stages that every request passes, and the way out through the watchers they leave."""
 
+from llm_service.pipeline.account import Account
+from llm_service.pipeline.admit import Admit
 from llm_service.pipeline.base import Exchange, Proceed, Row, Stage, Watcher, compose
 from llm_service.pipeline.call_provider import CallProvider
+from llm_service.pipeline.closing import Accounts, Closing
 from llm_service.pipeline.delivery import Delivery, WatchedReply
 from llm_service.pipeline.observe import Observe
 from llm_service.pipeline.options import DeploymentOptions, ModelOptions
 from llm_service.pipeline.resolve import Resolve, Resolver
 
 __all__ = [
+    "Account",
+    "Accounts",
+    "Admit",
     "CallProvider",
+    "Closing",
     "Delivery",
     "DeploymentOptions",
     "Exchange",

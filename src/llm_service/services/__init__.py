@@ -10,6 +10,7 @@ from llm_service.services.key_fields import key_object
 from llm_service.services.keys import OVERLAP_S, Issued, KeyPage, Keys
 from llm_service.services.models import ModelEntry, Models
 from llm_service.services.reconcile import Drift, Reconciled, Reconciler, correction
+from llm_service.services.token_counter import TokenCounter
 
 __all__ = [
     "HASH_KEY_FILE",
@@ -32,6 +33,7 @@ __all__ = [
     "Reconciled",
     "Reconciler",
     "Standing",
+    "TokenCounter",
     "check_hash_keys",
     "correction",
     "hash_keys_of",

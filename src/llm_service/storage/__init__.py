@@ -17,16 +17,21 @@ from llm_service.storage.base import (
     UsageGroup,
     UsageSum,
 )
+from llm_service.storage.bulletin import ProcessBulletin, ValkeyBulletin
 from llm_service.storage.memory_limits import MemoryLimits
 from llm_service.storage.open import SQLITE_NAME, open_database
 from llm_service.storage.options import StoreOptions
+from llm_service.storage.private_valkey import PrivateValkey, PrivateValkeyError
 from llm_service.storage.scripts import ScriptRunner
 from llm_service.storage.sql.base import Conflict, DatabaseError
 from llm_service.storage.sql.rows import storable
+from llm_service.storage.valkey_address import AddressError, StoreAddress, parse_store_url
+from llm_service.storage.valkey_client import ValkeyClient
 from llm_service.storage.valkey_limits import ValkeyLimits
 
 __all__ = [
     "SQLITE_NAME",
+    "AddressError",
     "Bulletin",
     "ChainLink",
     "Conflict",
@@ -38,16 +43,23 @@ __all__ = [
     "LedgerStore",
     "LimitStore",
     "MemoryLimits",
+    "PrivateValkey",
+    "PrivateValkeyError",
+    "ProcessBulletin",
     "Reach",
     "ScriptRunner",
     "Seal",
     "Spent",
+    "StoreAddress",
     "StoreOptions",
     "StoreUnavailable",
     "UsageFilter",
     "UsageGroup",
     "UsageSum",
+    "ValkeyBulletin",
+    "ValkeyClient",
     "ValkeyLimits",
     "open_database",
+    "parse_store_url",
     "storable",
 ]

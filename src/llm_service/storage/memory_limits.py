@@ -43,6 +43,11 @@ class MemoryLimits:
         self._sweep: list[str] = []
         self._due = 0
 
+    @property
+    def life(self) -> str:
+        """Memory lives as long as the process: it never begins anew."""
+        return ""
+
     async def admit(self, ask: Ask) -> Decision:
         """Take all claims of the callers and of the first candidate with room, or nothing at all.
 

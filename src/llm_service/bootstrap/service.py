@@ -1,7 +1,7 @@
 """Builds the whole object graph, in order. The list of stages stands here and nowhere else."""
 
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,19 +9,24 @@ from typing import Any
 from starlette.middleware.cors import CORSMiddleware
 
 from llm_service import __version__
+from llm_service.admission import Admission, Facts, Rules
 from llm_service.api import (
     ConfigRoutes,
     DocsRoutes,
     DoorParts,
     GenerateDoor,
     HealthRoutes,
+    KeyRoutes,
     ModelRoutes,
     RestApp,
     control_routes,
 )
+from llm_service.bootstrap.stores import Stores
 from llm_service.config import Settings, rendered
+from llm_service.domain import Candidate, ModelInfo, ModelRequest
 from llm_service.observability import AccessLog, Listener, Listeners, Log
-from llm_service.pipeline import CallProvider, Observe, Resolve, Resolver, Row, compose
+from llm_service.pipeline import Account, Accounts, Admit, CallProvider, Observe, Resolve, Resolver, Row, compose
+from llm_service.prices import ModelPrice, PriceBook
 from llm_service.providers import (
     HttpProvider,
     Provider,
@@ -29,12 +34,12 @@ from llm_service.providers import (
     base_url_for,
     credential_headers,
     dialect_for,
+    price_list_for,
     retired_names,
 )
 from llm_service.runtime import Clock, IdSource, OnFailure, RandomIds, SystemClock, Tasks, system_random
-from llm_service.services import Authenticator, Gateway, Health, Models, Standing
-from llm_service.transport import AiohttpTransport
-from llm_service.services import Authenticator, Gateway, Health, Models
+from llm_service.services import Authenticator, Gateway, Health, Models, Standing, TokenCounter
+from llm_service.tokens import Tokenizers, bound_input_tokens
 from llm_service.transport import CLIENTS
 
 STAINLESS = tuple(
@@ -83,6 +88,7 @@ class Service:
 
 def build_service(
     settings: Settings,
+    stores: Stores,
     *,
     log: Log,
     listening: Sequence[Listener] = (),
@@ -107,14 +113,17 @@ def build_service(
         name: build_provider(name, options, clock=clock, on_failure=on_failure) for name, options in enabled.items()
     }
     listeners = Listeners(listening or [AccessLog(log)])
-    gateway = Gateway(row=build_row(settings, providers, listeners=listeners, clock=clock), tasks=tasks, log=log)
     models = Models(providers=providers, named=settings.models, clock=clock, log=log)
+    accounts = build_accounts(settings, stores, known=models.told, clock=clock, log=log)
+    row = build_row(settings, providers, accounts=accounts, listeners=listeners, clock=clock)
+    gateway = Gateway(row=row, tasks=tasks, log=log)
     kinds = {name: options.kind or "openai_compatible" for name, options in enabled.items()}
     health = Health(version=__version__, sandbox=sandbox, providers=kinds, clock=clock, standing=standing)
     authenticator = Authenticator(
         admin_key=settings.auth.admin_key,
         keyless=settings.server.on_loopback and settings.auth.required == "auto",
         allowed_origins=settings.server.allowed_origins,
+        keys=stores.issued_keys,
     )
     fixed_headers = ((b"x-llm-sandbox", b"true"),) if sandbox else ()
     door = GenerateDoor(
@@ -137,6 +146,7 @@ def build_service(
             HealthRoutes(health),
             DocsRoutes(__version__),
             ConfigRoutes(partial(rendered, settings)),
+            KeyRoutes(stores.keys, clock),
         ),
         authenticator=authenticator,
         ids=ids,
@@ -154,15 +164,58 @@ def build_service(
     )
 
 
-def build_row(settings: Settings, providers: Mapping[str, Provider], *, listeners: Listeners, clock: Clock) -> Row:
+def build_row(
+    settings: Settings, providers: Mapping[str, Provider], *, accounts: Accounts, listeners: Listeners, clock: Clock
+) -> Row:
     """The row of stages, in the order in which a request passes them."""
     return compose(
         [
             ("observe", Observe(listeners, clock)),
             ("resolve", Resolve(build_resolver(settings))),
+            ("admit", Admit(accounts)),
+            ("account", Account(accounts)),
         ],
         ("provider", CallProvider(providers, clock)),
         now=clock.monotonic,
+    )
+
+
+def build_accounts(
+    settings: Settings,
+    stores: Stores,
+    *,
+    known: Callable[[str, str], ModelInfo | None],
+    clock: Clock,
+    log: Log,
+) -> Accounts:
+    """Admission and accounting under these settings; ``known``: what a provider's catalogue said of a model."""
+    counter = TokenCounter(Tokenizers(on_fallback=lambda fault: log.warning("tokens are estimated", cause=str(fault))))
+    lists = {name: price_list_for(name, options) for name, options in settings.providers.items()}
+    book = PriceBook(lists=lists, prices=settings.prices, live=known)
+
+    def price(candidate: Candidate) -> ModelPrice | None:
+        return book.price(candidate.provider, candidate.upstream_model)
+
+    def most_output(candidate: Candidate) -> int | None:
+        told = known(candidate.provider, candidate.upstream_model)
+        return None if told is None else told.max_output_tokens
+
+    def bound(request: ModelRequest, candidate: Candidate) -> int:
+        return bound_input_tokens(request, body_bytes=request.body_bytes, model=candidate.upstream_model)
+
+    admission = Admission(
+        stores.gate,
+        Rules(settings.limits, now=clock.now, time=clock.time),
+        options=settings.limits,
+        facts=Facts(now=clock.now, price=price, most_output=most_output, bound=bound, count=counter.count_prompt),
+    )
+    return Accounts(
+        admission=admission,
+        ledger=stores.ledger,
+        price=price,
+        counter=counter,
+        clock=clock,
+        at_once=stores.shared is None,
     )
 
 

@@ -1,0 +1,230 @@
+"""What a process keeps for as long as it lives, whatever its settings become: state, and the ways to it."""
+
+import random
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from llm_service.admission import Arrears, Gate, Pulse
+from llm_service.domain import Limit, Secret, Settlement, span_at
+from llm_service.ledger import Ledger, LedgerOptions
+from llm_service.observability import Log
+from llm_service.runtime import Clock, RandomIds, Tasks
+from llm_service.services import (
+    HashKeys,
+    IssuedKeys,
+    KeyChanges,
+    Keys,
+    check_hash_keys,
+    hash_keys_of,
+)
+from llm_service.storage import (
+    Bulletin,
+    Database,
+    LimitStore,
+    MemoryLimits,
+    ProcessBulletin,
+    StoreOptions,
+    ValkeyBulletin,
+    ValkeyClient,
+    ValkeyLimits,
+    open_database,
+    parse_store_url,
+)
+
+SECOND_S: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """The open stores of one process. ``holder`` names the process to the others: its journal, its leases."""
+
+    holder: str
+    database: Database
+    limits: LimitStore
+    shared: ValkeyClient | None
+    bulletin: Bulletin
+    ledger: Ledger
+    gate: Gate
+    hash_keys: HashKeys
+    issued_keys: IssuedKeys
+    keys: Keys
+    arrears: Arrears
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What opening the stores needs besides their settings. ``redis_url`` stands in for the configured one."""
+
+    data_dir: Path
+    clock: Clock
+    dice: random.Random
+    log: Log
+    redis_url: Secret | None = None
+
+
+async def open_stores(
+    held: AsyncExitStack,
+    around: Surroundings,
+    *,
+    store: StoreOptions,
+    ledger: LedgerOptions,
+    hash_keys: tuple[Secret, ...] = (),
+) -> Stores:
+    """Open everything; ``held`` closes it again, in reverse order.
+
+    Raises DatabaseError, HashKeyError, AddressError and LedgerUnavailable, which say what to do. A shared store of
+    limits that is not there is no obstacle: it is looked for in the background.
+    """
+    return await _Opening(held, around).all(store=store, ledger=ledger, hash_keys=hash_keys)
+
+
+class _Opening:
+    """One run from the settings to the open stores, in the order in which they need each other."""
+
+    def __init__(self, held: AsyncExitStack, around: Surroundings) -> None:
+        self._held = held
+        self._around = around
+        self._ids = RandomIds(around.clock, around.dice)
+        self._holder = self._ids.new("proc")
+        self._tasks = Tasks(self._on_failure)
+
+    async def all(self, *, store: StoreOptions, ledger: LedgerOptions, hash_keys: tuple[Secret, ...]) -> Stores:
+        around = self._around
+        database = await open_database(store.database_url, data_dir=around.data_dir)
+        self._held.push_async_callback(database.aclose)
+        hashes = hash_keys_of(
+            hash_keys,
+            data_dir=around.data_dir,
+            shared_database=store.database_url is not None,
+            source=around.dice,
+        )
+        await check_hash_keys(database.facts, hashes)
+        shared, limits, bulletin = await self._shared(store)
+        records = self._ledger(database, limits, ledger)
+        arrears = Arrears(limits, clock=around.clock, tasks=self._tasks)
+        gate = self._gate(database, limits, records, arrears, shared)
+        self._held.push_async_callback(self._tasks.aclose)
+        records.start()
+        issued, keys = self._keys(database, hashes, bulletin)
+        return Stores(
+            holder=self._holder,
+            database=database,
+            limits=limits,
+            shared=shared,
+            bulletin=bulletin,
+            ledger=records,
+            gate=gate,
+            hash_keys=hashes,
+            issued_keys=issued,
+            keys=keys,
+            arrears=arrears,
+        )
+
+    def _on_failure(self, work: str, failure: BaseException) -> None:
+        self._around.log.error("background work failed", work=work, exc_info=failure)
+
+    async def _shared(self, store: StoreOptions) -> tuple[ValkeyClient | None, LimitStore, Bulletin]:
+        """Limits and messages: in this process, or on the Valkey that several share."""
+        around = self._around
+        url = store.redis_url or around.redis_url
+        if url is None:
+            return None, MemoryLimits(around.clock), ProcessBulletin(self._on_failure)
+        client = ValkeyClient(
+            parse_store_url(url.reveal()),
+            prefix=store.redis_prefix,
+            clock=around.clock,
+            source=around.dice,
+            on_failure=self._on_failure,
+        )
+        self._held.push_async_callback(client.aclose)
+        await client.start()
+        limits = ValkeyLimits(
+            client,
+            prefix=store.redis_prefix,
+            holder=self._holder,
+            clock=around.clock,
+            reach="machine" if store.redis_url is None else "cluster",
+        )
+        bulletin = ValkeyBulletin(
+            client, prefix=store.redis_prefix, clock=around.clock, source=around.dice, on_failure=self._on_failure
+        )
+        self._held.push_async_callback(bulletin.aclose)
+        return client, limits, bulletin
+
+    def _ledger(self, database: Database, limits: LimitStore, options: LedgerOptions) -> Ledger:
+        async def settle(*, holder: str, request_id: str, settlement: Settlement) -> None:
+            await limits.settle_lost(holder, request_id, settlement)
+
+        around = self._around
+        ledger = Ledger(
+            around.data_dir,
+            writer=self._holder,
+            store=database.ledger,
+            options=options,
+            clock=around.clock,
+            dice=around.dice,
+            log=around.log,
+            on_settled=settle,
+            on_failure=self._on_failure,
+        )
+        self._held.push_async_callback(ledger.aclose)
+        return ledger
+
+    def _gate(
+        self, database: Database, limits: LimitStore, ledger: Ledger, arrears: Arrears, shared: ValkeyClient | None
+    ) -> Gate:
+        around = self._around
+
+        async def spent(limit: Limit) -> tuple[int, int]:
+            """What the ledger has of a budget's period, this process's own records shipped first."""
+            await ledger.flush()
+            since, until = span_of(limit)
+            return await database.ledger.spent(limit.scope, limit.subject, since=since, until=until)
+
+        gate = Gate(
+            limits,
+            here=lambda: MemoryLimits(around.clock),
+            spent=spent,
+            when_shipped=ledger.when_shipped,
+            arrears=arrears,
+            holder=self._holder,
+            log=around.log,
+        )
+        pulse = Pulse(limits, gate, clock=around.clock, log=around.log)
+        self._tasks.spawn(pulse.run(), name="beat of the limit store")
+        if shared is not None:
+            shared.on_change(lambda up: gate.store_returned() if up else None)
+        return gate
+
+    def _keys(self, database: Database, hashes: HashKeys, bulletin: Bulletin) -> tuple[IssuedKeys, Keys]:
+        around = self._around
+        issued = IssuedKeys(store=database.keys, hash_keys=hashes, clock=around.clock, log=around.log)
+        changes = KeyChanges(
+            store=database.keys,
+            issued=issued,
+            bulletin=bulletin,
+            clock=around.clock,
+            tasks=self._tasks,
+            log=around.log,
+        )
+        changes.start()
+        keys = Keys(
+            store=database.keys,
+            hash_keys=hashes,
+            clock=around.clock,
+            ids=self._ids,
+            source=around.dice,
+            announce=changes.announce,
+        )
+        return issued, keys
+
+
+def span_of(limit: Limit) -> tuple[datetime | None, datetime | None]:
+    """The first moment of a budget's period, and the first after it."""
+    if limit.period is None or limit.ends_at is None:
+        return None, None
+    span = span_at(limit.period, datetime.fromtimestamp(limit.ends_at - SECOND_S, UTC))
+    return span.since, span.until

@@ -1,0 +1,42 @@
+"""Counts the tokens of whole requests and of texts, by the vocabulary of the model that is called."""
+
+import asyncio
+from typing import Any, Final
+
+from llm_service.domain import Candidate, ModelRequest
+from llm_service.tokens import Tokenizers
+
+MOST_INLINE_BYTES: Final = 32 * 1024
+"""A longer prompt is counted in a thread, so that no other request waits for it."""
+
+
+class TokenCounter:
+    """What admission and accounting count with: exact for known vocabularies, rather too many than too few else."""
+
+    def __init__(self, tokenizers: Tokenizers) -> None:
+        self._tokenizers = tokenizers
+
+    async def count_prompt(self, request: ModelRequest, candidate: Candidate) -> int:
+        """Tokens of a request's prompt, off the event loop where it is long."""
+        if request.body_bytes > MOST_INLINE_BYTES:
+            return await asyncio.to_thread(self.prompt, candidate.upstream_model, request)
+        return self.prompt(candidate.upstream_model, request)
+
+    def text(self, model: str, text: str) -> int:
+        """Tokens of a text."""
+        return self._tokenizers.count_text(model, text).tokens
+
+    def prompt(self, model: str, request: ModelRequest) -> int:
+        """Tokens of a request's prompt."""
+        body: Any = request.body
+        if request.operation == "chat":
+            return self._tokenizers.count_chat(model, body["messages"], body.get("tools")).tokens
+        return self._of_input(model, body["prompt" if request.operation == "completion" else "input"])
+
+    def _of_input(self, model: str, given: Any) -> int:
+        """A text, token ids, or a list of either."""
+        if type(given) is str:
+            return self.text(model, given)
+        if type(given) is not list:
+            return 0
+        return sum(1 if type(one) is int else self._of_input(model, one) for one in given)
