@@ -25,8 +25,8 @@ from llm_service.storage.private_valkey import PrivateValkey, PrivateValkeyError
 from llm_service.storage.scripts import ScriptRunner
 from llm_service.storage.sql.base import Conflict, DatabaseError
 from llm_service.storage.sql.rows import storable
-from llm_service.storage.valkey_address import AddressError, StoreAddress, parse_store_url
-from llm_service.storage.valkey_client import ValkeyClient
+from llm_service.storage.valkey_address import AddressError, StoreAddress, StoreUrl, parse_store_url
+from llm_service.storage.valkey_client import StoreState, ValkeyClient
 from llm_service.storage.valkey_limits import ValkeyLimits
 
 __all__ = [
@@ -52,7 +52,9 @@ __all__ = [
     "Spent",
     "StoreAddress",
     "StoreOptions",
+    "StoreState",
     "StoreUnavailable",
+    "StoreUrl",
     "UsageFilter",
     "UsageGroup",
     "UsageSum",
