@@ -1,6 +1,5 @@
 """A real PostgreSQL server for tests: of their own, on a free loopback port, frozen, killed and restarted at will."""
 
-import asyncio
 import importlib.util
 import os
 import pwd
@@ -9,6 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,9 +17,9 @@ import psutil
 
 USER = "postgres"
 PASSWORD = "correct-horse"
-TEMPLATE = "prepared"
 
-_FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=60", "shared_buffers=32MB")
+# Safe from kill -9 all the same: what was written stays with the operating system.
+_FAST = ("fsync=off", "full_page_writes=off", "max_connections=60", "shared_buffers=32MB")
 _START_S = 30.0
 
 
@@ -70,7 +70,7 @@ class PostgresServer:
         command = [str(self._bin / "postgres"), "-D", str(self._data), "-p", str(self.port), *where, *settings]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, **self._as_user())
-        asyncio.run(self._answering())
+        self._wait()
 
     def kill(self) -> None:
         """kill -9 of the server and all its processes, as when its machine dies."""
@@ -134,14 +134,10 @@ class PostgresServer:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
 
-    async def _answering(self) -> None:
-        async with asyncio.timeout(_START_S):
-            while True:
-                try:
-                    await self.run("SELECT 1")
-                    return
-                except (OSError, asyncpg.PostgresError):
-                    assert self._process is not None
-                    if self._process.poll() is not None:
-                        raise CannotRun((self._folder / "log").read_text(errors="replace")[-300:]) from None
-                    await asyncio.sleep(0.02)
+    def _wait(self) -> None:
+        assert self._process is not None
+        ends_at = time.monotonic() + _START_S
+        while self._run("pg_isready", "-h", "127.0.0.1", "-p", str(self.port)).returncode:
+            if self._process.poll() is not None or time.monotonic() > ends_at:
+                raise CannotRun((self._folder / "log").read_text(errors="replace")[-300:])
+            time.sleep(0.02)

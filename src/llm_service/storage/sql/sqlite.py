@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from llm_service.storage.base import Reach, StoreUnavailable
 from llm_service.storage.sql.base import LONG_S, LOOK_UP_S, NO_VALUES, WORK_S, Row, Session, Values, Work
-from llm_service.storage.sql.sqlite_lane import Lane, connect, reason_of
+from llm_service.storage.sql.sqlite_lane import Lane, connect, is_damage, reason_of
 
 T = TypeVar("T")
 
@@ -44,16 +44,10 @@ class SqliteDriver:
 
     async def check(self) -> Sequence[str]:
         """What ``PRAGMA quick_check`` finds: torn pages, rows out of order, broken constraints."""
-
-        def look() -> list[str]:
-            with closing(connect(self._path, durable=False, writes=False)) as connection:
-                return [str(row[0]) for row in connection.execute("PRAGMA quick_check")]
-
         try:
-            found = await asyncio.wait_for(asyncio.to_thread(look), LONG_S)
+            return await asyncio.wait_for(asyncio.to_thread(_quick_check, self._path), LONG_S)
         except (sqlite3.Error, TimeoutError) as error:
             raise StoreUnavailable(f"the database cannot be checked: {_why(error)}") from error
-        return () if found == ["ok"] else found
 
     async def backup(self, path: str) -> None:
         """A consistent copy (0600) in a new file, made beside the running work. Raises FileExistsError."""
@@ -85,6 +79,18 @@ def copy(source: Path, target: Path) -> None:
     except BaseException:
         target.unlink(missing_ok=True)
         raise
+
+
+def _quick_check(path: Path) -> Sequence[str]:
+    found: list[str] = []
+    try:
+        with closing(connect(path, durable=False, writes=False)) as connection:
+            found.extend(str(row[0]) for row in connection.execute("PRAGMA quick_check"))
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        found.append(reason_of(error))
+    return () if found == ["ok"] else found
 
 
 def _why(error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 from llm_service.storage.sql.base import DatabaseError
 from llm_service.storage.sql.migrate import Migration, migrate_sqlite
 from llm_service.storage.sql.sqlite import SqliteDriver, create_private
-from llm_service.storage.sql.sqlite_lane import connect, reason_of
+from llm_service.storage.sql.sqlite_lane import code_of, connect, is_damage, reason_of
 
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _REMOTE: Final = frozenset(
@@ -62,8 +62,8 @@ def _file_system(path: Path, mounts: Path) -> str | None:
 
 
 def _remedy(error: sqlite3.Error) -> str:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+    code = code_of(error)
+    if is_damage(error):
         return "put a backup in its place, or move it away to begin anew"
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return "end the program that holds it and start again"

@@ -136,10 +136,21 @@ def connect(path: Path, *, durable: bool, writes: bool) -> sqlite3.Connection:
     return connection
 
 
+def code_of(error: sqlite3.Error) -> int | None:
+    """SQLite's primary result code (sqlite.org/rescode.html); errors of the Python module itself have none."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code & 0xFF if isinstance(code, int) else None
+
+
 def reason_of(error: sqlite3.Error) -> str:
     """Why SQLite failed, in words for an operator; nothing of what was stored."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return _REASONS.get(code & 0xFF, str(error)) if isinstance(code, int) else str(error)
+    code = code_of(error)
+    return str(error) if code is None else _REASONS.get(code, str(error))
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether it is the file itself that is wrong."""
+    return code_of(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 def _finish(work: Awaitable[T]) -> T:

@@ -1,0 +1,157 @@
+"""What is PostgreSQL's alone: a server that is away, silent, restarted; its words at the start."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from llm_service.domain import Secret
+from llm_service.storage import Database, DatabaseError, StoreUnavailable, open_database
+from llm_service.storage.sql import postgres_open
+from tests.conformance.storage.conftest import Place
+from tests.support.postgres import PASSWORD, PostgresServer
+from tests.support.records import key, rows, secret
+
+
+@pytest.fixture
+def engine() -> str:
+    return "postgres"
+
+
+@contextmanager
+def frozen(server: PostgresServer) -> Iterator[None]:
+    server.freeze()
+    try:
+        yield
+    finally:
+        server.thaw()
+
+
+async def test_a_silent_server_costs_a_look_up_a_second_and_other_work_five(
+    database: Database, postgres_server: PostgresServer
+) -> None:
+    await database.keys.insert(key(), secret())
+
+    async def seconds(call: object) -> float:
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="did not answer in time"):
+            await call
+        return time.monotonic() - began
+
+    with frozen(postgres_server):
+        calls = (database.keys.find("p"), database.ping(), database.ledger.append(rows(1)), database.facts.get("a"))
+        took = await asyncio.gather(*map(seconds, calls))
+    assert [round(each) for each in took] == [1, 1, 5, 5]
+    assert await database.keys.find(secret().prefix) == (key(), secret())
+    assert list(await database.ledger.append(rows(1))) == [1]
+
+
+async def test_a_silent_server_with_every_connection_in_use_keeps_nobody_longer(
+    database: Database, postgres_server: PostgresServer
+) -> None:
+    await database.ping()
+    with frozen(postgres_server):
+        began = time.monotonic()
+        calls = (database.keys.find("p") for _ in range(100))
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert time.monotonic() - began < 2
+    assert {type(result) for result in results} == {StoreUnavailable}
+    assert await database.keys.find("p") is None
+
+
+async def test_the_database_is_reached_again_after_the_server_died(
+    database: Database, postgres_server: PostgresServer
+) -> None:
+    await database.ledger.append(rows(2))
+    postgres_server.kill()
+    for call in (database.ping(), database.ledger.append(rows(3)), database.keys.find("p")):
+        with pytest.raises(StoreUnavailable):
+            await call
+    postgres_server.start()
+    assert list(await database.ledger.append(rows(3))) == [1, 2, 3]
+
+
+async def test_a_connection_that_the_server_cuts_costs_nothing_but_its_call(
+    database: Database, postgres_server: PostgresServer
+) -> None:
+    await asyncio.gather(*(database.facts.get("a") for _ in range(8)))
+    await postgres_server.run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'llm-service'"
+    )
+    answers = await asyncio.gather(*(database.facts.get("a") for _ in range(20)), return_exceptions=True)
+    assert {type(answer) for answer in answers} <= {type(None), StoreUnavailable}
+    assert await asyncio.gather(*(database.facts.get("a") for _ in range(20))) == [None] * 20
+
+
+async def test_who_stops_waiting_leaves_no_transaction_open(
+    database: Database, postgres_server: PostgresServer
+) -> None:
+    appending = [asyncio.create_task(database.ledger.append(rows(50, writer=f"w{n}"))) for n in range(8)]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    for task in appending:
+        task.cancel()
+    await asyncio.gather(*appending, return_exceptions=True)
+    async with asyncio.timeout(5):
+        await database.ledger.append(rows(1))
+    (left,) = await postgres_server.run(
+        "SELECT count(*) AS open FROM pg_stat_activity "
+        "WHERE application_name = 'llm-service' AND state LIKE 'idle in transaction%'"
+    )
+    assert left["open"] == 0
+
+
+async def test_no_more_connections_than_configured(place: Place, postgres_server: PostgresServer) -> None:
+    database = await open_database(Secret(place.url or ""), data_dir=place.folder, connections=2)
+    place.opened.append(database)
+    await asyncio.gather(*(database.facts.get("a") for _ in range(50)))
+    (found,) = await postgres_server.run(
+        f"SELECT count(*) AS open FROM pg_stat_activity WHERE datname = '{(place.url or '').rpartition('/')[2]}'"
+    )
+    assert found["open"] <= 2
+
+
+async def test_a_backup_is_left_to_the_tools_of_postgresql(database: Database) -> None:
+    with pytest.raises(StoreUnavailable, match="pg_dump"):
+        await database.backup("/nowhere")
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+async def told(url: str, place: Place) -> str:
+    with pytest.raises(DatabaseError) as caught:
+        await open_database(Secret(url), data_dir=place.folder)
+    assert PASSWORD not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    return str(caught.value)
+
+
+async def test_what_is_wrong_at_the_start_is_said(place: Place, postgres_server: PostgresServer) -> None:
+    server = postgres_server
+    assert "user or password is wrong" in await told(server.url(password="hunter2"), place)
+    assert "no database of that name" in await told(server.url("nowhere"), place)
+    away = f"postgresql://me:hunter2@127.0.0.1:{free_port()}/x"
+    assert "cannot be reached" in await told(away, place)
+    assert "must look like" in await told("postgresql://me:hunter2@127.0.0.1:port/x", place)
+
+
+async def test_a_user_who_may_not_create_tables_is_told(place: Place, postgres_server: PostgresServer) -> None:
+    name = (place.url or "").rpartition("/")[2]
+    await postgres_server.run(f"CREATE ROLE poor_{name} LOGIN PASSWORD 'hunter2'")
+    poor = f"postgresql://poor_{name}:hunter2@127.0.0.1:{postgres_server.port}/{name}"
+    assert "grant it CREATE" in await told(poor, place)
+
+
+async def test_a_silent_server_is_told_at_the_start(
+    place: Place, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_open, "WORK_S", 0.2)
+    with frozen(postgres_server):
+        assert "no answer in time" in await told(place.url or "", place)

@@ -1,0 +1,225 @@
+"""What is SQLite's alone: the file, its copies, its lock."""
+
+import asyncio
+import sqlite3
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from llm_service.storage import SQLITE_NAME, DatabaseError, StoreUnavailable, UsageFilter, open_database
+from llm_service.storage.sql import sqlite_lane
+from llm_service.storage.sql.migrate import Migration, migrations_for
+from llm_service.storage.sql.sqlite_file import open_sqlite, refuse_remote
+from tests.conformance.storage.conftest import Place
+from tests.support.records import key, rows, secret
+
+
+@pytest.fixture
+def engine() -> str:
+    return "sqlite"
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@contextmanager
+def locked(path: Path, *, for_s: float | None = None) -> Iterator[None]:
+    """Another process's write lock; let go at the end, or after so many seconds."""
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        timer = threading.Timer(for_s or 0, other.rollback)
+        if for_s is not None:
+            timer.start()
+        yield
+        if for_s is not None:
+            timer.join()
+
+
+async def test_the_file_and_its_companions_are_their_owners_alone(place: Place) -> None:
+    database = await place.open()
+    await database.facts.put("a", "1")
+    found = {path.name: mode(path) for path in place.folder.iterdir()}
+    assert found == dict.fromkeys((SQLITE_NAME, f"{SQLITE_NAME}-wal", f"{SQLITE_NAME}-shm"), 0o600)
+
+
+async def test_commits_reach_the_disk_when_that_is_asked_for(tmp_path: Path) -> None:
+    for durable, level in ((False, 1), (True, 2)):
+        with closing(sqlite_lane.connect(tmp_path / "a.db", durable=durable, writes=True)) as connection:
+            assert connection.execute("PRAGMA synchronous").fetchone()[0] == level
+
+
+async def test_a_backup_is_one_moment_of_a_database_that_is_written_to(place: Place) -> None:
+    database = await place.open()
+    await database.ledger.append(rows(200, tags={"a": "b"}))
+    stop = asyncio.Event()
+
+    async def write() -> None:
+        first = 1
+        while not stop.is_set():
+            await database.ledger.append(rows(20, writer="writer-b", first=first))
+            first += 20
+
+    writing = asyncio.create_task(write())
+    copies = [place.folder / f"copy-{number}" / SQLITE_NAME for number in range(5)]
+    for copy in copies:
+        copy.parent.mkdir()
+        await database.backup(str(copy))
+    stop.set()
+    await writing
+    for copy in copies:
+        assert mode(copy) == 0o600
+        restored = await open_database(None, data_dir=copy.parent)
+        page = await restored.ledger.page(UsageFilter(), after=None, count=100_000)
+        assert [kept.mark for kept in page] == list(range(len(page), 0, -1))
+        assert await restored.ledger.spent("global", "", since=None, until=None) == (1_000 * len(page), len(page))
+        assert list(await restored.check()) == []
+        await restored.aclose()
+
+
+async def test_a_backup_does_not_overwrite(place: Place) -> None:
+    database = await place.open()
+    target = place.folder / "copy"
+    target.write_text("something else")
+    with pytest.raises(FileExistsError):
+        await database.backup(str(target))
+    assert target.read_text() == "something else"
+
+
+async def test_a_copy_is_made_before_a_migration_and_none_without_one(place: Place) -> None:
+    old = await place.open()
+    await old.ledger.append(rows(3))
+    await (await place.open()).aclose()
+    path = place.folder / SQLITE_NAME
+    assert not list(place.folder.glob("*.backup"))
+    steps = [*migrations_for("sqlite"), Migration(2, "DROP TABLE ledger;")]
+    await open_sqlite(path, durable=False, migrations=steps, program="next").aclose()
+    (copy,) = place.folder.glob("*.backup")
+    assert (copy.name, mode(copy)) == (f"{SQLITE_NAME}.v1.backup", 0o600)
+    await old.aclose()
+    copy.replace(path)
+    for companion in place.folder.glob(f"{SQLITE_NAME}-*"):
+        companion.unlink()
+    restored = await place.open()
+    assert len(await restored.ledger.page(UsageFilter(), after=None, count=9)) == 3
+
+
+async def test_a_lock_of_four_seconds_delays_and_loses_nothing(place: Place) -> None:
+    database = await place.open()
+    await database.keys.insert(key(), secret())
+    with locked(place.folder / SQLITE_NAME, for_s=4.0):
+        appending = asyncio.create_task(database.ledger.append(rows(2)))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(1):  # who reads does not wait
+            assert await database.keys.find(secret().prefix) is not None
+            assert await database.ledger.known(["writer-a-1"]) == frozenset()
+        assert list(await appending) == [1, 2]
+    assert await database.ledger.known(["writer-a-1", "writer-a-2"]) == {"writer-a-1", "writer-a-2"}
+
+
+async def test_a_longer_lock_is_told_and_the_loop_runs_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_lane, "BUSY_S", 0.1)
+    database = await place.open()
+    with (
+        locked(place.folder / SQLITE_NAME),
+        pytest.raises(StoreUnavailable, match="another process holds its lock"),
+    ):
+        await database.ledger.append(rows(2))
+    assert list(await database.ledger.append(rows(2))) == [1, 2]
+
+
+async def test_work_that_takes_too_long_is_ended(place: Place) -> None:
+    from llm_service.storage.sql.database import SqlDatabase
+
+    database = await place.open()
+    assert isinstance(database, SqlDatabase)
+    endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) AS c FROM n"
+    with pytest.raises(StoreUnavailable, match="in time"):
+        await database._driver.rows(endless, timeout_s=0.1)
+    async with asyncio.timeout(1):
+        await database.ping()
+
+
+async def test_who_stops_waiting_does_not_break_the_work_of_others(place: Place) -> None:
+    database = await place.open()
+    appending = [asyncio.create_task(database.ledger.append(rows(1, writer=f"w{number}"))) for number in range(20)]
+    await asyncio.sleep(0)
+    for task in appending[::2]:
+        task.cancel()
+    await asyncio.gather(*appending, return_exceptions=True)
+    kept = await database.ledger.known([f"w{number}-1" for number in range(20)])
+    assert {f"w{number}-1" for number in range(1, 20, 2)} <= kept
+
+
+async def test_a_full_disk_is_told_and_nothing_half_written_stays(place: Place) -> None:
+    from llm_service.storage.sql.database import SqlDatabase
+
+    database = await place.open()
+    await database.ledger.append(rows(2))
+    driver = database._driver if isinstance(database, SqlDatabase) else None
+
+    def full(connection: sqlite3.Connection) -> int:
+        return connection.execute("PRAGMA max_page_count = 60").fetchone()[0]
+
+    await driver._writer.call(full, timeout_s=1)
+    with pytest.raises(StoreUnavailable, match="the disk is full"):
+        await database.ledger.append(rows(5_000, writer="writer-b"))
+    assert await database.ledger.spent("global", "", since=None, until=None) == (2_000, 2)
+    await driver._writer.call(lambda it: it.execute("PRAGMA max_page_count = 100000").fetchone(), timeout_s=1)
+    assert list(await database.ledger.append(rows(1, writer="writer-b"))) == [3]
+
+
+async def test_a_damaged_file_is_found_by_the_check(place: Place) -> None:
+    database = await place.open()
+    await database.ledger.append(rows(2_000))
+    await database.aclose()
+    path = place.folder / SQLITE_NAME
+    with path.open("r+b") as file:
+        for page in range(40, 60):
+            file.seek(page * 4096)
+            file.write(b"\xff" * 4096)
+    assert list(await (await place.open()).check())
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"this is no database at all" * 100, r"is no database\): put a backup"),
+        (b"SQLite format 3\0" + b"\xff" * 4080, "put a backup"),
+    ],
+)
+async def test_a_file_that_is_no_database_is_refused(content: bytes, words: str, tmp_path: Path) -> None:
+    (tmp_path / SQLITE_NAME).write_bytes(content)
+    with pytest.raises(DatabaseError, match=words):
+        await open_database(None, data_dir=tmp_path)
+    assert (tmp_path / SQLITE_NAME).read_bytes() == content
+
+
+async def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match=r"No such file or directory.*set server\.data_dir"):
+        await open_database(None, data_dir=tmp_path / "missing")
+
+
+MOUNTS = """\
+22 1 8:1 / / rw - ext4 /dev/sda1 rw
+23 22 0:40 / /mnt/share rw,relatime shared:1 - {kind} server:/export rw
+24 23 8:2 / /mnt/share/local\\040disk rw - xfs /dev/sdb rw
+"""
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs"])
+def test_a_network_file_system_is_refused(kind: str, tmp_path: Path) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(MOUNTS.format(kind=kind))
+    with pytest.raises(DatabaseError, match=rf"network file system \({kind}\): set server.data_dir"):
+        refuse_remote(Path("/mnt/share/data/a.db"), mounts=mounts)
+    for fine in ("/mnt/share/local disk/a.db", "/mnt/shared/a.db", "/a.db"):
+        refuse_remote(Path(fine), mounts=mounts)
+
+
+def test_a_system_without_a_list_of_mounts_is_trusted(tmp_path: Path) -> None:
+    refuse_remote(tmp_path / "a.db", mounts=tmp_path / "missing")
