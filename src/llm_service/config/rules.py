@@ -41,6 +41,7 @@ def apply_rules(settings: Settings, given: Builder) -> Ruled:
         *lost.values(),
         *_missing_keys([name for name in keyless if name in kept], given),
         *_unknown_providers(ruled, given),
+        *_prices_of_nobody(settings, given),
         *_open_doors(ruled, given),
     )
     notes = tuple(f"{_at(name)} is left out: its api_key is empty" for name in left_out)
@@ -80,8 +81,21 @@ def _how_to_set(name: str) -> str:
     return f"set {KEY_VARIABLES.get(name) or _at(name) + '.api_key'}"
 
 
+def _known_providers(settings: Settings) -> set[str]:
+    return {*settings.providers, *(KEY_VARIABLES if settings.sandbox == "on" else ())}
+
+
+def _prices_of_nobody(settings: Settings, given: Builder) -> Iterator[Mistake]:
+    known = _known_providers(settings)
+    for name in settings.prices:
+        provider = name.partition("/")[0]
+        if provider not in known:
+            at = f"prices.{shown(name)}"
+            yield Mistake.at(given.places[at], f"{at}: {provider} {_not_configured(provider, known)}")
+
+
 def _unknown_providers(settings: Settings, given: Builder) -> Iterator[Mistake]:
-    known = {*settings.providers, *(KEY_VARIABLES if settings.sandbox == "on" else ())}
+    known = _known_providers(settings)
     for name, model in settings.models.items():
         at = f"models.{shown(name)}.deployments"
         if any(path.startswith(at) for path in given.faulty):

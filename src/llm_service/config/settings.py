@@ -9,6 +9,7 @@ from llm_service.api import AuthOptions, ServerOptions
 from llm_service.domain import Doc, Pattern
 from llm_service.observability import ObservabilityOptions
 from llm_service.pipeline import ModelOptions
+from llm_service.prices import PriceOptions
 from llm_service.providers import ProviderOptions
 
 _PROVIDER_NAME = Pattern(
@@ -16,6 +17,7 @@ _PROVIDER_NAME = Pattern(
     "a name of letters, digits, '.', '_' and '-' (it is the first part of provider/model)",
 )
 _MODEL_NAME = Pattern(r"[!-~]{1,256}", "a name without blanks")
+_PRICED = Pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}/[!-~]{1,256}", "provider/model, or provider/* for all models of one")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,4 +40,11 @@ class Settings:
         Mapping[Annotated[str, _MODEL_NAME], ModelOptions], Doc("Model names of your own, and what serves them.")
     ] = field(default_factory=dict)
     limits: LimitsOptions = field(default_factory=LimitsOptions)
+    prices: Annotated[
+        Mapping[Annotated[str, _PRICED], PriceOptions],
+        Doc(
+            "Prices that you know better than the catalogues, by `provider/model` (the upstream's name of it) or "
+            "`provider/*`."
+        ),
+    ] = field(default_factory=dict)
     observability: ObservabilityOptions = field(default_factory=ObservabilityOptions)

@@ -63,7 +63,7 @@ from llm_service.domain.record import Intent, UsageRecord
 from llm_service.domain.reply import Head, Reply, Sink, Subscription
 from llm_service.domain.secret import MASK, Secret
 from llm_service.domain.setting import Bounds, Called, Confidential, Doc, HeaderSafe, NotEmpty, Pattern, Reserved, Rule
-from llm_service.domain.usage import Cost, CostSource, Price, Usage
+from llm_service.domain.usage import Cost, CostSource, Price, PriceTerm, Usage
 
 __all__ = [
     "MASK",
@@ -131,6 +131,7 @@ __all__ = [
     "OutcomeStatus",
     "Pattern",
     "Price",
+    "PriceTerm",
     "PriceUnknown",
     "RateLimited",
     "Refused",

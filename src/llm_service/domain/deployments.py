@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from llm_service.domain.usage import Price
+from llm_service.domain.usage import Price, PriceTerm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +17,8 @@ class Candidate:
 class ModelInfo:
     """A model as a provider's catalogue describes it; ``None`` where the catalogue is silent.
 
-    ``created``: Unix seconds. ``context_tokens``, ``max_output_tokens``: tokens.
+    ``created``: Unix seconds. ``context_tokens``, ``max_output_tokens``: tokens. ``price_terms``: prices that hold in
+    place of ``price`` at some hours; the last one that does.
     """
 
     id: str
@@ -27,5 +28,6 @@ class ModelInfo:
     context_tokens: int | None = None
     max_output_tokens: int | None = None
     price: Price | None = None
+    price_terms: tuple[PriceTerm, ...] = ()
     parameters: tuple[str, ...] = ()
     input_modalities: tuple[str, ...] = ()

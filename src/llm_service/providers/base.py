@@ -34,6 +34,17 @@ class Account:
     detail: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationRecord:
+    """What a provider says afterwards of one generation: what it billed, by its own tokenizer; ``None``: not told."""
+
+    cost_usd: Decimal
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
 class Provider(Protocol):
     """Whom we buy from. ``name`` is the key in the configuration and the label in metrics alike."""
 
@@ -50,6 +61,12 @@ class Provider(Protocol):
 
     async def account(self) -> Account:
         """The state of the operator's account. Raises LLMServiceError. Costs nothing."""
+
+    async def generation(self, upstream_id: str) -> GenerationRecord | None:
+        """What was billed for a generation, by the provider's id of it. Raises LLMServiceError. Costs nothing.
+
+        ``None``: it is not known there, or not yet, or the provider keeps no such records.
+        """
 
     async def aclose(self) -> None:
         """Abort what runs and close the connections."""
@@ -125,3 +142,9 @@ class Dialect(Protocol):
 
     def account(self, bodies: Sequence[bytes]) -> Account:
         """The account, from the bodies of those addresses in their order; empty ones where access was refused."""
+
+    def generation_path(self, upstream_id: str) -> str | None:
+        """The address of a generation's record, below the base URL; ``None`` where the provider keeps none."""
+
+    def generation(self, raw: bytes) -> GenerationRecord:
+        """The record, from the body of that address. Raises UpstreamInvalidResponse."""

@@ -30,6 +30,7 @@ RETIRED: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {"deepseek-chat": ("deepseek-flash", "disabled"), "deepseek-reasoner": ("deepseek-flash", "enabled")}
 )
 """Names switched off on 2026-07-24, with the model and the thinking that they stood for."""
+TODAYS: Final[Mapping[str, str]] = MappingProxyType({retired: model for retired, (model, _) in RETIRED.items()})
 WITHOUT_VISION: Final = frozenset({"deepseek-v4-pro"})
 EFFORTS: Final[Mapping[str, str]] = MappingProxyType(
     {"minimal": "low", "medium": "high", "xhigh": "high", "ultra": "max"}

@@ -11,7 +11,7 @@ CostForm = Literal["usd", "usd_ticks"]
 """Where a provider tells its price: ``usage.cost`` in USD (OpenRouter), ``usage.cost_in_usd_ticks`` (xAI)."""
 
 TICKS_PER_USD: Final = Decimal(10_000_000_000)  # https://docs.x.ai/developers/cost-tracking, seen 2026-11-23
-MOST_USD: Final = 1_000_000
+MOST_USD: Final = Decimal(1_000_000)
 """No request costs more: a larger figure is a defect of who tells it."""
 MOST_TOKENS: Final = 1_000_000_000
 
@@ -66,7 +66,7 @@ def cost_of(data: bytes, form: CostForm | None) -> Cost | None:
         return None
     usage = _usage_in_decimals(data)
     if form == "usd_ticks":
-        ticks = _money(usage.get("cost_in_usd_ticks"))
+        ticks = _money(usage.get("cost_in_usd_ticks"), most=MOST_USD * TICKS_PER_USD)
         return None if ticks is None else Cost(ticks / TICKS_PER_USD, "provider")
     usd = _money(usage.get("cost"))
     if usd is None:
@@ -85,11 +85,11 @@ def _usage_in_decimals(data: bytes) -> Mapping[str, Any]:
     return usage if isinstance(usage, dict) else {}
 
 
-def _money(figure: object) -> Decimal | None:
+def _money(figure: object, *, most: Decimal = MOST_USD) -> Decimal | None:
     if isinstance(figure, bool) or not isinstance(figure, int | Decimal):
         return None
     amount = Decimal(figure)
-    return amount if 0 <= amount < MOST_USD * TICKS_PER_USD else None
+    return amount if 0 <= amount < most else None
 
 
 def _first(counts: Mapping[str, Any], *names: str) -> int | None:

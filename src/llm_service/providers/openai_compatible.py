@@ -5,9 +5,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-from llm_service.domain import LLMServiceError, ModelInfo, Operation
+from llm_service.domain import LLMServiceError, ModelInfo, Operation, UpstreamInvalidResponse
 from llm_service.providers.answers import answer_of
-from llm_service.providers.base import Account, Answer, ChunkReader, UpstreamCall, UpstreamRequest
+from llm_service.providers.base import Account, Answer, ChunkReader, GenerationRecord, UpstreamCall, UpstreamRequest
 from llm_service.providers.catalog import Server
 from llm_service.providers.chunks import StreamReader
 from llm_service.providers.complaints import Complaint, complaint, complaint_of
@@ -60,6 +60,14 @@ class OpenAICompatible:
     def account(self, bodies: Sequence[bytes]) -> Account:
         """These servers tell nothing of an account."""
         return Account(usable=True)
+
+    def generation_path(self, upstream_id: str) -> str | None:
+        """These servers keep no records of what they did."""
+        return None
+
+    def generation(self, raw: bytes) -> GenerationRecord:
+        """Nothing of these servers is a record. Raises UpstreamInvalidResponse."""
+        raise UpstreamInvalidResponse("The provider keeps no records of generations.")
 
     def _body(self, call: UpstreamCall) -> dict[str, Any]:
         server = self._server

@@ -6,15 +6,17 @@ from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
+from urllib.parse import urlencode
 
-from llm_service.domain import LLMServiceError, ModelInfo, Price, UpstreamInvalidResponse
-from llm_service.providers.base import Account, UpstreamCall, UpstreamRequest
+from llm_service.domain import LLMServiceError, ModelInfo, UpstreamInvalidResponse
+from llm_service.providers.base import Account, GenerationRecord, UpstreamCall, UpstreamRequest
 from llm_service.providers.catalog import Server
 from llm_service.providers.complaints import Complaint
 from llm_service.providers.failures import Verdict
 from llm_service.providers.listing import count, entries_of, model_info
 from llm_service.providers.openai_compatible import Now, OpenAICompatible
 from llm_service.providers.openrouter_errors import RULES, openrouter_verdict, with_inner_message
+from llm_service.providers.openrouter_money import generation_of, prices_of
 
 SERVER: Final = Server(name="openrouter", base_url="https://openrouter.ai/api/v1", cost="usd")
 OWN_MODELS: Final = frozenset({"auto", "free"})
@@ -63,6 +65,14 @@ class OpenRouter(OpenAICompatible):
             detail={name: key[name] for name in _DETAILS if name in key},
         )
 
+    def generation_path(self, upstream_id: str) -> str | None:
+        """OpenRouter keeps a record of every generation; it can be read a second or more after the end."""
+        return f"/generation?{urlencode({'id': upstream_id})}"
+
+    def generation(self, raw: bytes) -> GenerationRecord:
+        """What the account was charged, and the native tokens. Raises UpstreamInvalidResponse."""
+        return generation_of(raw)
+
     def _body(self, call: UpstreamCall) -> dict[str, Any]:
         body = super()._body(call)
         body["model"] = openrouter_name(call.candidate.upstream_model)
@@ -92,34 +102,16 @@ def openrouter_name(model: str) -> str:
 def _model(entry: Mapping[str, Any]) -> ModelInfo:
     top = entry.get("top_provider")
     architecture = entry.get("architecture")
+    price, terms = prices_of(entry.get("pricing"))
     info = model_info(entry, owner=entry["id"].partition("/")[0])
     return replace(
         info,
         max_output_tokens=count(top.get("max_completion_tokens")) if isinstance(top, Mapping) else None,
-        price=_price(entry.get("pricing")),
+        price=price,
+        price_terms=terms,
         parameters=_names(entry.get("supported_parameters")),
         input_modalities=_names(architecture.get("input_modalities")) if isinstance(architecture, Mapping) else (),
     )
-
-
-def _price(told: object) -> Price | None:
-    """Strings in USD per token, as our USD per million; ``-1`` stands for a price that routing decides."""
-    if not isinstance(told, Mapping):
-        return None
-    price = Price(
-        input_usd=_per_million(told.get("prompt")),
-        output_usd=_per_million(told.get("completion")),
-        cached_input_usd=_per_million(told.get("input_cache_read")),
-    )
-    return None if price == Price() else price
-
-
-def _per_million(told: object) -> Decimal | None:
-    try:
-        usd = Decimal(str(told)) * 1_000_000
-    except ArithmeticError:
-        return None
-    return usd if usd.is_finite() and usd >= 0 else None
 
 
 def _names(told: object) -> tuple[str, ...]:

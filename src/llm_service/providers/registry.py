@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from llm_service.prices import PriceList
 from llm_service.providers import deepseek, openrouter
 from llm_service.providers.base import Dialect
 from llm_service.providers.catalog import SERVERS, Server
@@ -16,11 +17,11 @@ from llm_service.runtime import Clock
 
 
 class Kind(NamedTuple):
-    """A kind of provider: how its dialect is made, its server where there is but one, its retired models' names."""
+    """A kind of provider: how its dialect is made, its server where there is but one, today's names of retired models."""
 
     dialect: Callable[[str, ProviderOptions, Now], Dialect]
     server: Server | None = None
-    retired: frozenset[str] = frozenset()
+    retired: Mapping[str, str] = MappingProxyType({})
 
 
 def _plain(name: str, options: ProviderOptions, now: Now) -> Dialect:
@@ -39,7 +40,7 @@ KINDS: Final[Mapping[ProviderKind, Kind]] = MappingProxyType(
     {
         "openai_compatible": Kind(_plain),
         "openrouter": Kind(_openrouter, openrouter.SERVER),
-        "deepseek": Kind(_deepseek, deepseek.SERVER, frozenset(deepseek.RETIRED)),
+        "deepseek": Kind(_deepseek, deepseek.SERVER, deepseek.TODAYS),
     }
 )
 
@@ -68,7 +69,13 @@ def credential_headers(name: str, options: ProviderOptions) -> Mapping[str, str]
 
 def retired_names(kind: ProviderKind) -> frozenset[str]:
     """Names of models that the provider has given up and clients still send; its dialect translates them."""
-    return KINDS[kind].retired
+    return frozenset(KINDS[kind].retired)
+
+
+def price_list_for(name: str, options: ProviderOptions) -> PriceList:
+    """Where the price table has a configured provider's models. Raises ValueError for a ``server`` that has no row."""
+    aliases = KINDS[_kind_of(name, options)].retired
+    return PriceList(name=server_for(name, options).name, aliases=aliases)
 
 
 def server_for(name: str, options: ProviderOptions) -> Server:

@@ -19,7 +19,7 @@ from llm_service.domain import (
     UpstreamInvalidResponse,
     UpstreamTimeout,
 )
-from llm_service.providers.base import Account, Dialect, UpstreamCall
+from llm_service.providers.base import Account, Dialect, GenerationRecord, UpstreamCall
 from llm_service.providers.live import LiveReply, upstream_failure
 from llm_service.providers.options import TimeoutOptions
 from llm_service.providers.secrecy import hide
@@ -95,11 +95,24 @@ class HttpProvider:
                 bodies.append(b"")
         return self._dialect.account(bodies)
 
+    async def generation(self, upstream_id: str) -> GenerationRecord | None:
+        """What was billed for a generation; see :class:`Provider`. Raises LLMServiceError."""
+        path = self._dialect.generation_path(upstream_id)
+        if path is None:
+            return None
+        fetch, body = await self._fetch(path)
+        if fetch.status == 404:
+            return None
+        return self._dialect.generation(self._successful(fetch, body))
+
     async def _get(self, path: str) -> bytes:
+        return self._successful(*await self._fetch(path))
+
+    async def _fetch(self, path: str) -> tuple["_Fetch", bytes]:
         fetch = _Fetch()
         request = HttpRequest(
             method="GET",
-            url=f"{self._base_url if path.startswith('/') else ''}{path}{self._query}",
+            url=self._address(path),
             headers=self._headers,
             connect_s=self._timeouts.connect_s,
         )
@@ -110,6 +123,13 @@ class HttpProvider:
         finally:
             timer.cancel()
             flow.abort()
+        return fetch, body
+
+    def _address(self, path: str) -> str:
+        query = self._query.replace("?", "&", 1) if "?" in path else self._query
+        return f"{self._base_url if path.startswith('/') else ''}{path}{query}"
+
+    def _successful(self, fetch: "_Fetch", body: bytes) -> bytes:
         if fetch.status != 200:
             error = self._dialect.error(fetch.status, fetch.headers, body)
             error.provider = self.name

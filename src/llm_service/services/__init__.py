@@ -4,5 +4,17 @@ from llm_service.services.authenticator import LOCAL_KEY, Authenticator
 from llm_service.services.gateway import Gateway
 from llm_service.services.health import Health
 from llm_service.services.models import ModelEntry, Models
+from llm_service.services.reconcile import Drift, Reconciled, Reconciler, correction
 
-__all__ = ["LOCAL_KEY", "Authenticator", "Gateway", "Health", "ModelEntry", "Models"]
+__all__ = [
+    "LOCAL_KEY",
+    "Authenticator",
+    "Drift",
+    "Gateway",
+    "Health",
+    "ModelEntry",
+    "Models",
+    "Reconciled",
+    "Reconciler",
+    "correction",
+]

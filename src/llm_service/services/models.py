@@ -25,9 +25,9 @@ class ModelEntry:
 
 @dataclass(slots=True)
 class _Catalogue:
-    """What a provider last said, and when to ask again (monotonic seconds)."""
+    """What a provider last said, by the models' ids there, and when to ask again (monotonic seconds)."""
 
-    models: Sequence[ModelInfo]
+    models: Mapping[str, ModelInfo]
     ask_at: float
 
 
@@ -57,25 +57,28 @@ class Models:
                 return entry
         raise ModelNotFound(f"The model `{model[:200]}` does not exist; GET /v1/models lists the names.", param="model")
 
+    def told(self, provider: str, upstream_model: str) -> ModelInfo | None:
+        """What a provider's catalogue said last of a model, at once; ``None`` while nobody has asked it to ``list``."""
+        catalogue = self._catalogues.get(provider)
+        return catalogue.models.get(upstream_model) if catalogue else None
+
     def _named_entry(self, name: str) -> ModelEntry:
         deployment = self._named[name].deployments[0]
         catalogue = self._catalogues.get(deployment.provider)
-        for info in catalogue.models if catalogue else ():
-            if info.id == deployment.model:
-                return ModelEntry(replace(info, id=name), None)
-        return ModelEntry(ModelInfo(id=name, owned_by="llm-service"), None)
+        info = catalogue.models.get(deployment.model) if catalogue else None
+        return ModelEntry(replace(info, id=name) if info else ModelInfo(id=name, owned_by="llm-service"), None)
 
     async def _catalogue(self, provider: str) -> Sequence[ModelEntry]:
         async with self._locks[provider]:
             known = self._catalogues.get(provider)
             if known is None or known.ask_at <= self._clock.monotonic():
                 known = self._catalogues[provider] = await self._ask(provider, known)
-        return [ModelEntry(replace(info, id=f"{provider}/{info.id}"), provider) for info in known.models]
+        return [ModelEntry(replace(info, id=f"{provider}/{info.id}"), provider) for info in known.models.values()]
 
     async def _ask(self, provider: str, known: _Catalogue | None) -> _Catalogue:
         try:
             models = await self._providers[provider].list_models()
         except LLMServiceError as error:
             self._log.warning("no catalogue", provider=provider, error_code=error.code, error=error.message)
-            return _Catalogue(known.models if known else (), self._clock.monotonic() + FAILED_S)
-        return _Catalogue(models, self._clock.monotonic() + CATALOGUE_S)
+            return _Catalogue(known.models if known else {}, self._clock.monotonic() + FAILED_S)
+        return _Catalogue({info.id: info for info in models}, self._clock.monotonic() + CATALOGUE_S)

@@ -1,6 +1,7 @@
 """How many tokens a text or a chat has, before a provider says so."""
 
 from llm_service.tokens.base import TokenCount, Tokenizer, TokenizerUnavailable
+from llm_service.tokens.bound import bound_input_tokens
 from llm_service.tokens.registry import Tokenizers
 
-__all__ = ["TokenCount", "Tokenizer", "TokenizerUnavailable", "Tokenizers"]
+__all__ = ["TokenCount", "Tokenizer", "TokenizerUnavailable", "Tokenizers", "bound_input_tokens"]

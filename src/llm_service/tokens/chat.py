@@ -50,6 +50,24 @@ def take_apart(messages: Sequence[Mapping[str, object]], tools: Sequence[Mapping
     return Prompt(texts, media, frame_tokens)
 
 
+def plain_input(*inputs: object) -> tuple[Sequence[str], int]:
+    """The texts of a prompt or of what is to be embedded, and how many token ids stand beside them."""
+    texts: list[str] = []
+    ids = 0
+    waiting: list[object] = list(inputs)
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            texts.append(value)
+        elif isinstance(value, int):
+            ids += 1
+        elif isinstance(value, Mapping):
+            waiting.extend(value.values())
+        elif isinstance(value, Sequence):
+            waiting.extend(value)
+    return texts, ids
+
+
 def _frame_tokens(message: Mapping[str, object]) -> int:
     calls = message.get("tool_calls")
     call_count = (

@@ -29,6 +29,7 @@ _ORIGINAL_TOKENS: Final = 12_000  # gpt-5.4 and later take 10,000 patches at det
 
 # Inline data by its length in base64; what is only named by an address or an id costs the least.
 _RECORDING_CHARS_PER_TOKEN: Final = 80  # a spoken second: 32 tokens, at 16 kbit/s
+_RECORDING_CHARS_PER_TOKEN_AT_LEAST: Final = 8  # for bounds: video of few pictures, speech at 6 kbit/s
 _RECORDING_LEAST_TOKENS: Final = 1_000
 _FILE_CHARS_PER_TOKEN: Final = 16
 _FILE_LEAST_TOKENS: Final = 3_000
@@ -48,6 +49,31 @@ def medium_tokens(part: Mapping[str, object], *, model: str) -> int:
     if part["type"] in _RECORDINGS:
         return max(_RECORDING_LEAST_TOKENS, data_chars // _RECORDING_CHARS_PER_TOKEN)
     return max(_FILE_LEAST_TOKENS, data_chars // _FILE_CHARS_PER_TOKEN)
+
+
+def bounded_medium(part: Mapping[str, object], *, model: str) -> int:
+    """The most that a part costs beyond the bytes of its JSON; negative where its inline data is longer than that.
+
+    A file may be text, so that its data counts in full, and its pages beside.
+    """
+    tokens = medium_tokens(part, model=model)
+    if part["type"] in _FILES:
+        return tokens
+    data_chars = _data_chars(part)
+    if part["type"] in _RECORDINGS:
+        tokens = max(tokens, data_chars // _RECORDING_CHARS_PER_TOKEN_AT_LEAST)
+    return tokens - data_chars
+
+
+def _data_chars(part: Mapping[str, object]) -> int:
+    """Length of what is certainly data and not text: of ``data:`` addresses, and of the ``data`` of a recording."""
+    named = part["type"] in _RECORDINGS
+    total = 0
+    for holder in (part, *(value for value in part.values() if isinstance(value, Mapping))):
+        for name, value in holder.items():
+            if isinstance(value, str) and (value.startswith("data:") or (named and name == "data")):
+                total += len(value)
+    return total
 
 
 def _image_tokens(part: Mapping[str, object], model: str) -> int:

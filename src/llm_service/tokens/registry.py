@@ -6,8 +6,9 @@ from threading import Lock
 from types import MappingProxyType
 from typing import Final
 
+from llm_service.domain import ModelRequest
 from llm_service.tokens.base import TokenCount, Tokenizer, TokenizerUnavailable
-from llm_service.tokens.chat import take_apart
+from llm_service.tokens.chat import plain_input, take_apart
 from llm_service.tokens.deepseek import load_deepseek
 from llm_service.tokens.estimate import EstimatingTokenizer
 from llm_service.tokens.families import Family, family_of
@@ -73,6 +74,15 @@ class Tokenizers:
         prompt = take_apart(messages, tools)
         media_tokens = sum(medium_tokens(part, model=model) for part in prompt.media)
         tokens = prompt.frame_tokens + tokenizer.count_all(prompt.texts) + media_tokens
+        return TokenCount(tokens=tokens, estimated=True, tokenizer=tokenizer.name)
+
+    def count_input(self, model: str, request: ModelRequest) -> TokenCount:
+        """Input tokens of any request, marked as an estimate: a chat as above, else the texts and token ids."""
+        if request.operation == "chat":
+            return self.count_chat(model, request.body["messages"], request.body.get("tools"))
+        tokenizer = self.for_model(model)
+        texts, ids = plain_input(request.body.get("prompt"), request.body.get("input"), request.body.get("suffix"))
+        tokens = tokenizer.count_all(texts) + ids
         return TokenCount(tokens=tokens, estimated=True, tokenizer=tokenizer.name)
 
     def _tokenizer(self, family: Family) -> Tokenizer:

@@ -1,0 +1,53 @@
+"""What is charged for a request, and on whose word."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from llm_service.domain import MOST_NANO_USD, Cost, CostSource, Usage, nano_usd
+from llm_service.prices.model_price import ModelPrice
+
+NO_USAGE: Final = Usage(input_tokens=0, output_tokens=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """Tokens and money of a record. ``price_date``: the day of the price (``2026-11-25``), where one was applied."""
+
+    usage: Usage
+    nano_usd: int
+    cost_source: CostSource
+    price_date: str | None = None
+
+
+def charge(
+    usage: Usage | None,
+    cost: Cost | None,
+    price: ModelPrice | None,
+    at: datetime,
+    *,
+    estimated: bool = False,
+    service_tier: str | None = None,
+) -> Charge:
+    """The charge of a request that began at ``at`` (aware).
+
+    The provider's own figure counts, zero included; else tokens by price, as an ``estimate`` where the tokens are
+    ``estimated``; where the price is unknown, nothing. Rounded once, at the end, to nano-USD, halves to the even one.
+    """
+    tokens = usage or NO_USAGE
+    if cost is not None:
+        return Charge(usage=tokens, nano_usd=_bounded(nano_usd(cost.usd)), cost_source=cost.source)
+    if usage is None or price is None:
+        return Charge(usage=tokens, nano_usd=0, cost_source="none")
+    usd = price.cost(usage, at, service_tier=service_tier)
+    day = price.price_date(at)
+    return Charge(
+        usage=usage,
+        nano_usd=_bounded(nano_usd(usd)),
+        cost_source="estimate" if estimated else "catalog",
+        price_date=None if day is None else day.isoformat(),
+    )
+
+
+def _bounded(nano: int) -> int:
+    return min(nano, MOST_NANO_USD)

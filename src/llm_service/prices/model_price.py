@@ -1,0 +1,123 @@
+"""The price of one model: what a request comes to, and the most that it may come to."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Final, Literal
+
+from llm_service.domain import Price, PriceTerm, Usage
+
+Origin = Literal["operator", "provider", "table"]
+"""Who says so: the settings, the provider's own catalogue, the table that ships with the service."""
+
+LONGEST_REQUEST: Final = timedelta(days=1)
+"""No request goes on for longer, so that a price that begins later than this is no matter for it."""
+_NOTHING: Final = Decimal(0)
+_Rates = tuple[int, Decimal, Decimal, Decimal]
+"""For input of more tokens than this: USD per million of input and of output, millionths of USD for the request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPrice:
+    """Prices with the times at which they hold: the last one that does counts, else the first.
+
+    Each states input and output. ``stated_on``: the day of the table. ``service_tiers``: the same for requests that the
+    provider served at that tier; one that is not there costs the plain price.
+    """
+
+    terms: Sequence[PriceTerm]
+    origin: Origin
+    stated_on: date | None = None
+    service_tiers: Mapping[str, Sequence[PriceTerm]] = field(default_factory=lambda: MappingProxyType({}))
+    _rates: dict[tuple[date, str | None], Sequence[_Rates]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def cost(self, usage: Usage, at: datetime, *, service_tier: str | None = None) -> Decimal:
+        """USD for these tokens at an aware moment, exact to the last digit."""
+        terms = self._terms(service_tier)
+        price = next((term.price for term in reversed(terms) if term.holds(at)), terms[0].price)
+        price = _for_input(price, usage.input_tokens)
+        cached_usd, reasoning_usd = price.cached_input_usd, price.reasoning_usd
+        input_usd, output_usd = price.input_usd or _NOTHING, price.output_usd or _NOTHING
+        usd = input_usd * usage.input_tokens + output_usd * usage.output_tokens
+        if cached_usd is not None:
+            usd -= (input_usd - cached_usd) * usage.cached_input_tokens
+        if reasoning_usd is not None:
+            usd -= (output_usd - reasoning_usd) * usage.reasoning_tokens
+        return usd.scaleb(-6) + (price.request_usd or _NOTHING)
+
+    def worst_case(
+        self, input_tokens: int, output_tokens: int, at: datetime, *, service_tier: str | None = None
+    ) -> Decimal:
+        """The most in USD that a request which begins at ``at`` can cost with so many tokens or fewer.
+
+        At the dearest hour and length of input, all of it new to the provider's prompt cache and kept there.
+        """
+        usd = [
+            input_usd * input_tokens + output_usd * output_tokens + request_musd
+            for above, input_usd, output_usd, request_musd in self._dearest(at, service_tier)
+            if input_tokens > above
+        ]
+        return max(usd).scaleb(-6)
+
+    def price_date(self, at: datetime) -> date | None:
+        """The day of the price for a request at ``at``; none where the operator set it."""
+        return at.astimezone(UTC).date() if self.origin == "provider" else self.stated_on
+
+    def _terms(self, service_tier: str | None) -> Sequence[PriceTerm]:
+        return self.terms if service_tier is None else self.service_tiers.get(service_tier, self.terms)
+
+    def _dearest(self, at: datetime, service_tier: str | None) -> Sequence[_Rates]:
+        day = at.astimezone(UTC).date()
+        tier = service_tier if service_tier in self.service_tiers else None
+        known = self._rates.get((day, tier))
+        if known is None:
+            if len(self._rates) > len(self.service_tiers):  # a new day
+                self._rates.clear()
+            known = self._rates[day, tier] = tuple(_undominated(self._possible(day, tier)))
+        return known
+
+    def _possible(self, day: date, tier: str | None) -> Iterator[_Rates]:
+        """What may hold within the longest request; at a tier the plain prices too, since a provider may fall back."""
+        for terms in (self.terms,) if tier is None else (self.terms, self.service_tiers[tier]):
+            for price in (*_holding(terms, day), *_holding(terms, day + LONGEST_REQUEST)):
+                yield from _rates_of(price)
+
+
+def _holding(terms: Sequence[PriceTerm], day: date) -> Iterator[Price]:
+    """What holds at some hour of a day."""
+    for term in reversed(terms):
+        if term.since is None or term.since <= day:
+            yield term.price
+            if term.hours is None:
+                return
+    yield terms[0].price
+
+
+def _for_input(price: Price, input_tokens: int) -> Price:
+    for above, other in reversed(price.above):
+        if input_tokens > above:
+            return other
+    return price
+
+
+def _rates_of(price: Price) -> Iterator[_Rates]:
+    for above, one in ((-1, price), *price.above):
+        input_usd = max(filter(None, (one.input_usd, one.cached_input_usd, one.cache_write_usd)), default=_NOTHING)
+        output_usd = max(filter(None, (one.output_usd, one.reasoning_usd)), default=_NOTHING)
+        yield above, input_usd, output_usd, (one.request_usd or _NOTHING).scaleb(6)
+
+
+def _undominated(rates: Iterable[_Rates]) -> Iterator[_Rates]:
+    """Without those that another one exceeds in every figure and for every input."""
+    different = set(rates)
+    for one in different:
+        if not any(other != one and _exceeds(other, one) for other in different):
+            yield one
+
+
+def _exceeds(other: _Rates, one: _Rates) -> bool:
+    return other[0] <= one[0] and all(theirs >= ours for theirs, ours in zip(other[1:], one[1:], strict=True))
