@@ -151,7 +151,7 @@ def names(clause: Any) -> Iterator[tuple[str, ...]]:
         case types.ClauseContains(contains=text):
             yield (f"*{text.lower()}*",)
         case types.ClauseRegex(regex=text):
-            yield (f"~{text}",)
+            yield (f"regex {text}",)
         case _:
             raise ValueError(f"an unknown clause: {clause}")
 

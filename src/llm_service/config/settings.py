@@ -17,7 +17,9 @@ _PROVIDER_NAME = Pattern(
     "a name of letters, digits, '.', '_' and '-' (it is the first part of provider/model)",
 )
 _MODEL_NAME = Pattern(r"[!-~]{1,256}", "a name without blanks")
-_PRICED = Pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}/[!-~]{1,256}", "provider/model, or provider/* for all models of one")
+_PRICED = Pattern(
+    r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}/[!-~]{1,256}", "provider/model, or provider/* for all models of one"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,9 +25,10 @@ _FIELDS: Final[Mapping[str, str]] = MappingProxyType(
 )
 # OpenAI-like names end in a day, which some write without dashes.
 _COMPACT_DAY: Final = r"-(20\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)"
+_REGEX: Final = "regex "
 
 Way = str | Sequence[str]
-"""A pattern, or several that must all fit: ``name``, ``start*``, ``*end``, ``*part*``, ``~regular expression``."""
+"""A pattern, or several that must all fit: ``name``, ``start*``, ``*end``, ``*part*``, ``regex ...``; names hold no blanks."""
 
 
 class PriceTable:
@@ -46,17 +47,19 @@ class PriceTable:
         for spelling in dict.fromkeys((name, re.sub(_COMPACT_DAY, r"-\1-\2-\3", name))):
             for where in (list_name, *self._fallbacks.get(list_name, ())):
                 if (entry := self._lists[where].find(spelling)) is not None:
-                    return self._price(entry)
+                    return self._price(entry, own=where == list_name)
         return None
 
-    def _price(self, entry: Mapping[str, Any]) -> ModelPrice | None:
+    def _price(self, entry: Mapping[str, Any], *, own: bool) -> ModelPrice | None:
+        """``own``: not that of another provider, whose service tiers need not be the same."""
         if "prices" not in entry:
             return None
+        tiers = entry.get("tiers", {}) if own else {}
         return ModelPrice(
             terms=_terms(entry["prices"]),
             origin="table",
             stated_on=self._stated_on,
-            service_tiers={tier: _terms(rows) for tier, rows in entry.get("tiers", {}).items()},
+            service_tiers={tier: _terms(rows) for tier, rows in tiers.items()},
         )
 
 
@@ -74,7 +77,7 @@ class _List:
         self._patterns: list[tuple[int, Way]] = []
         for number, model in enumerate(models):
             for way in model["names"]:
-                if isinstance(way, str) and "*" not in way and not way.startswith("~"):
+                if isinstance(way, str) and "*" not in way and not way.startswith(_REGEX):
                     self._whole.setdefault(way, number)
                 else:
                     self._patterns.append((number, way))
@@ -91,8 +94,8 @@ class _List:
 
 
 def _fits(pattern: str, name: str) -> bool:
-    if pattern.startswith("~"):
-        return re.search(pattern[1:], name) is not None
+    if pattern.startswith(_REGEX):
+        return re.search(pattern.removeprefix(_REGEX), name) is not None
     open_start, open_end = pattern.startswith("*"), pattern.endswith("*")
     text = pattern.strip("*")
     if open_start and open_end:
