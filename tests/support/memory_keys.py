@@ -119,3 +119,13 @@ class MemoryFacts:
             self.facts.pop(name, None)
         else:
             self.facts[name] = value
+
+
+class MemoryDatabase:
+    """A Database with keys and facts."""
+
+    reach = "machine"
+
+    def __init__(self) -> None:
+        self.keys = MemoryKeys()
+        self.facts = MemoryFacts()

@@ -8,7 +8,7 @@ from llm_service.pipeline.closing import Accounts, Closing
 from llm_service.pipeline.delivery import Delivery, WatchedReply
 from llm_service.pipeline.observe import Observe
 from llm_service.pipeline.options import DeploymentOptions, ModelOptions
-from llm_service.pipeline.resolve import Resolve, Resolver
+from llm_service.pipeline.resolve import Resolve, Resolver, check_allowed
 
 __all__ = [
     "Account",
@@ -28,5 +28,6 @@ __all__ = [
     "Stage",
     "WatchedReply",
     "Watcher",
+    "check_allowed",
     "compose",
 ]

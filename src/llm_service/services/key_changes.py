@@ -12,7 +12,7 @@ from llm_service.storage import Bulletin, KeyStore, StoreUnavailable
 KEYS_TOPIC: Final = "keys"
 """The topic of the messages; each is the id of a key that has changed."""
 POLL_S: Final = 0.5
-_KEY_ID: Final = re.compile(r"key_[0-9a-f]{26}")
+KEY_ID: Final = re.compile(r"key_[0-9a-f]{26}")
 
 
 class KeyChanges:
@@ -60,7 +60,7 @@ class KeyChanges:
             self._log.warning(said, key_id=key_id, error=str(away))
 
     def _hear(self, text: str) -> None:
-        if _KEY_ID.fullmatch(text):
+        if KEY_ID.fullmatch(text):
             self._issued.forget(text)
             self._due.set()
 

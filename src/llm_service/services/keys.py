@@ -18,6 +18,7 @@ from llm_service.domain import (
 )
 from llm_service.runtime import Clock, IdSource
 from llm_service.services.hash_key import HashKeys
+from llm_service.services.key_changes import KEY_ID
 from llm_service.services.key_fields import new_key, read_fields, with_fields
 from llm_service.services.key_secret import new_secret
 from llm_service.storage import KeyStore, StoreUnavailable
@@ -79,7 +80,12 @@ class Keys:
         return Issued(key=key, secret=secret)
 
     async def list(self, *, after: str | None, count: int) -> KeyPage:
-        """Up to ``count`` keys in the order of their making, those after the key with the id ``after``."""
+        """Up to ``count`` keys in the order of their making, those after the key with the id ``after``.
+
+        Raises InvalidValue where that is no id of a key.
+        """
+        if after is not None and not KEY_ID.fullmatch(after):
+            raise InvalidValue("'after' must be the `next_cursor` of a page.", param="after")
         with _database():
             found = await self._store.page(after=after, count=count + 1)
         keys = found[:count]
@@ -87,8 +93,10 @@ class Keys:
 
     async def get(self, key_id: str) -> ApiKey:
         """One key. Raises NotFound."""
-        with _database():
-            key = await self._store.get(key_id)
+        key = None
+        if KEY_ID.fullmatch(key_id):  # nothing else is put to the database
+            with _database():
+                key = await self._store.get(key_id)
         if key is None:
             raise NotFound(f"There is no api key `{key_id[:64]}`.")
         return key

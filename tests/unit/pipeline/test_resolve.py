@@ -1,7 +1,10 @@
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
-from llm_service.domain import Candidate, ModelNotFound
-from llm_service.pipeline import DeploymentOptions, ModelOptions, Resolver
+from llm_service.domain import ApiKey, Candidate, ModelNotAllowed, ModelNotFound, ModelRequest, allows, chat_request
+from llm_service.pipeline import DeploymentOptions, ModelOptions, Resolver, check_allowed
 
 FAST = ModelOptions(
     deployments=(
@@ -47,3 +50,70 @@ def test_without_openrouter_an_unknown_name_is_refused_and_the_providers_are_nam
     with pytest.raises(ModelNotFound, match=r"`gpt-4o` does not exist.*\(deepseek\)") as refused:
         resolver(catch_all=None).candidates("gpt-4o")
     assert refused.value.param == "model"
+
+
+# -- what a key allows
+
+
+def key(*models: str) -> ApiKey:
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    return ApiKey(id="key_1", name="n", scopes=frozenset({"inference"}), created_at=now, models=models or None)
+
+
+def asked(model: str = "fast", **fields: Any) -> ModelRequest:
+    return chat_request({"model": model, "messages": [{"role": "user", "content": "hello"}], **fields})
+
+
+@pytest.mark.parametrize(
+    ("models", "model", "allowed"),
+    [
+        ((), "anything", True),
+        (("fast",), "fast", True),
+        (("fast",), "faster", False),
+        (("fast",), "Fast", False),
+        (("fast*",), "fast", True),
+        (("deepseek/*",), "deepseek/deepseek-flash", True),
+        (("deepseek/*",), "deepseek", False),
+        (("deepseek/*",), "openrouter/deepseek/deepseek-flash", False),
+        (("deepseek/?",), "deepseek/a", False),
+        (("de.pseek/a",), "deepseek/a", False),
+        (("*",), "anything", True),
+        (("a", "b*"), "bc", True),
+        (("author/*",), "author/model@preset/mine", False),
+        (("author/model@preset/mine",), "author/model@preset/mine", True),
+    ],
+)
+def test_a_key_allows_the_names_of_its_list(models: tuple[str, ...], model: str, allowed: bool) -> None:
+    assert allows(key(*models), model) is allowed
+
+
+def test_callers_without_an_issued_key_may_ask_for_everything() -> None:
+    assert allows(None, "anything")
+    check_allowed(None, asked("anything", models=["other"], preset="mine"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"model": "slow"}, "model"),
+        ({"models": ["fast", "slow"]}, "models"),
+        ({"preset": "mine"}, "preset"),
+        ({"plugins": [{"id": "web"}, {"id": "auto-router"}]}, "plugins"),
+        ({"plugins": [{"id": "fusion"}]}, "plugins"),
+    ],
+)
+def test_no_field_leads_past_the_list(fields: dict[str, Any], param: str) -> None:
+    check_allowed(key(), asked(**fields))
+    with pytest.raises(ModelNotAllowed) as refused:
+        check_allowed(key("fast"), asked(**fields))
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize("plugins", [None, "web", [], [5], [{"id": "web"}], [{"id": []}], {"id": "fusion"}])
+def test_other_plugins_are_left_alone(plugins: object) -> None:
+    check_allowed(key("fast"), asked(plugins=plugins, models=["fast"]))
+
+
+def test_a_model_that_is_not_allowed_is_refused_whether_or_not_it_exists() -> None:
+    with pytest.raises(ModelNotAllowed, match="may not use the model `nobody/knows`"):
+        check_allowed(key("fast"), asked("nobody/knows"))
