@@ -103,6 +103,21 @@ def read_again(config: Path | None, overrides: Mapping[str, str], *, sandboxed: 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Premises:
+    """Where a process serves: its data, its clock, its stream for log lines, and the settings of its stores.
+
+    ``private_store``: the address of the Valkey that the workers of this machine share, where they have one.
+    """
+
+    settings: Settings
+    sandboxed: bool
+    data_dir: Path
+    clock: Clock
+    stream: TextIO
+    private_store: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One run of the service."""
 
@@ -175,9 +190,11 @@ class Run:
 
     def _private_store(self, log: Log) -> PrivateValkey:
         """The Valkey that the workers share where the settings name none."""
-        return PrivateValkey(
-            self.data_dir / "valkey", lambda event: log.warning("private store", event=event), clock=self.clock
-        )
+
+        def on_event(said: str) -> None:
+            log.warning("private store", said=said)
+
+        return PrivateValkey(self.data_dir / "valkey", on_event, clock=self.clock)
 
     def _start_worker(
         self, premises: Premises, number: int, edition: Edition, others: Iterable[SupervisorsEnd]
@@ -218,21 +235,6 @@ class Run:
         log.info("serving", **facts, **workers)
         for note in self.first.loaded.notes:
             log.warning("configuration", note=note)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Premises:
-    """Where a process serves: its data, its clock, its stream for log lines, and the settings of its stores.
-
-    ``private_store``: the address of the Valkey that the workers of this machine share, where they have one.
-    """
-
-    settings: Settings
-    sandboxed: bool
-    data_dir: Path
-    clock: Clock
-    stream: TextIO
-    private_store: Secret | None = None
 
 
 async def furnish(held: AsyncExitStack, post: Post, *, premises: Premises) -> Build:

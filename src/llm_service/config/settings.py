@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from llm_service.admission import LimitsOptions
 from llm_service.api import AuthOptions, ServerOptions
 from llm_service.domain import Doc, Pattern
+from llm_service.ledger import LedgerOptions
 from llm_service.observability import ObservabilityOptions
 from llm_service.pipeline import ModelOptions
 from llm_service.prices import PriceOptions
@@ -51,4 +52,5 @@ class Settings:
             "`provider/*`."
         ),
     ] = field(default_factory=dict)
+    ledger: LedgerOptions = field(default_factory=LedgerOptions)
     observability: ObservabilityOptions = field(default_factory=ObservabilityOptions)

@@ -31,8 +31,8 @@ class Companion(Protocol):
     def start(self) -> None:
         """Start it, and wait until it can be used. Raises OSError."""
 
-    def poll(self) -> None:
-        """Look after it: called several times a second."""
+    def poll(self) -> bool:
+        """Look after it: called several times a second. Whether it runs."""
 
     def close(self) -> None:
         """End it."""

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from llm_service.transport import CLIENTS
 from tests.support.raw_server import serving
-from tests.support.upstream import OK, asked, failed, saying
+from tests.support.upstream import asked, failed, saying
 
 LENIENT = re.compile(rb"(?<!\r)\n|xx")
 Outcome = tuple[int | None, bytes, str]

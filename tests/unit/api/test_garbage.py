@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import orjson
@@ -12,7 +14,7 @@ from llm_service.config import Settings
 from llm_service.providers import ProviderOptions
 from llm_service.transport import HttpHead, HttpRequest, Receiver
 from tests.support.rest import chat_body
-from tests.support.service import LogLines
+from tests.support.service import LogLines, stores_in
 
 ENVELOPE = {"id": "c1", "created": 1, "model": "m"}
 WHOLE = {
@@ -58,11 +60,20 @@ class Transport:
         """Nothing to close."""
 
 
+@pytest.fixture
+async def held() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as held:
+        yield held
+
+
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_request_leaves_no_reference_cycle(stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bootstrap, "AiohttpTransport", Transport)
+async def test_a_request_leaves_no_reference_cycle(
+    stream: bool, monkeypatch: pytest.MonkeyPatch, held: AsyncExitStack
+) -> None:
+    monkeypatch.setattr(bootstrap.service, "CLIENTS", {"own": Transport})
     provider = ProviderOptions(kind="openai_compatible", base_url="http://127.0.0.1:1/v1")
-    service = bootstrap.build_service(Settings(providers={"p": provider}), log=LogLines())
+    settings, log = Settings(providers={"p": provider}), LogLines()
+    service = bootstrap.build_service(settings, await stores_in(held, settings, log=log), log=log)
     body = chat_body("p/m", stream=stream)
     scope = {
         "type": "http",

@@ -2,16 +2,27 @@
 
 import asyncio
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 import orjson
 
 from llm_service.api.rest.sse_sink import SseSink
-from llm_service.domain import Caller, Cost, Draining, Event, Head, Outcome, Reply, Sink, Subscription, chat_request
+from llm_service.domain import (
+    Caller,
+    Draining,
+    Event,
+    Head,
+    Outcome,
+    Reply,
+    Sink,
+    Subscription,
+    UsageRecord,
+    chat_request,
+)
 from llm_service.pipeline import Exchange
 from llm_service.runtime import Tasks
 from tests.support.clock import ManualClock
+from tests.support.records import a_record
 from tests.support.waiting import until
 
 OK = Outcome(status="ok")
@@ -65,7 +76,9 @@ class Source(Reply):
         self.detach()
 
 
-def a_sink(client: Client, *, include_usage: bool = False) -> tuple[SseSink, ManualClock, Source]:
+def a_sink(
+    client: Client, *, include_usage: bool = False, record: UsageRecord | None = None
+) -> tuple[SseSink, ManualClock, Source]:
     clock, source = ManualClock(), Source()
     tasks = Tasks(lambda name, failure: None)
     body = {"model": "p/m", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
@@ -78,6 +91,7 @@ def a_sink(client: Client, *, include_usage: bool = False) -> tuple[SseSink, Man
         tasks=tasks,
         received_at=0.0,
     )
+    exchange.record = record
     sink = SseSink(
         exchange=exchange, send=client.send, headers=lambda head: [], keep_alive_s=10, clock=clock, tasks=tasks
     )
@@ -112,10 +126,10 @@ async def test_usage_is_shown_to_those_who_asked() -> None:
 
 async def test_the_last_chunk_carries_the_cost_as_a_decimal() -> None:
     client = Client()
-    sink, _, source = a_sink(client)
+    sink, _, source = a_sink(client, record=a_record(nano_usd=160, cost_source="provider"))
     sink.subscribe(source)
     sink.write(ENDING)
-    sink.end(Outcome(status="ok", cost=Cost(usd=Decimal("1.6e-07"), source="provider")))
+    sink.end(OK)
     *_, last, done = data_of(client.body)
     assert (last["llm"]["cost_usd"], last["llm"]["cost_source"], done) == ("0.00000016", "provider", b"[DONE]")
     assert client.ended
