@@ -10,7 +10,6 @@ LATER = frozenset(
         "cache",
         "filters",
         "idempotency",
-        "ledger",
         "limits",
         "models.*.deployments[].weight",
         "models.*.fallbacks",

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from llm_service.api import AuthOptions, ServerOptions
 from llm_service.domain import Doc, Pattern
+from llm_service.ledger import LedgerOptions
 from llm_service.observability import ObservabilityOptions
 from llm_service.pipeline import ModelOptions
 from llm_service.providers import ProviderOptions
@@ -36,4 +37,5 @@ class Settings:
     models: Annotated[
         Mapping[Annotated[str, _MODEL_NAME], ModelOptions], Doc("Model names of your own, and what serves them.")
     ] = field(default_factory=dict)
+    ledger: LedgerOptions = field(default_factory=LedgerOptions)
     observability: ObservabilityOptions = field(default_factory=ObservabilityOptions)
