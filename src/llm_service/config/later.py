@@ -20,7 +20,6 @@ LATER = frozenset(
         "routing",
         "server.admin_port",
         "server.tls",
-        "server.workers",
         "streams",
     )
 )
