@@ -48,7 +48,7 @@ def cost_us(store: MemoryLimits, asks: Sequence[Ask]) -> float:
     for ask in asks:
         lease = at_once(store.admit(ask))
         if not isinstance(lease, Lease):
-            raise RuntimeError(f"refused: {lease}")
+            raise TypeError(f"refused: {lease}")
         at_once(store.settle(lease, USED))
     return (time.perf_counter() - begun) / len(asks) * 1e6
 

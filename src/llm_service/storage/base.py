@@ -8,7 +8,7 @@ or cannot do its work; what was asked for may have happened then.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from llm_service.domain import (
     ApiKey,
@@ -32,6 +32,9 @@ class StoreUnavailable(Exception):
     """A store did not answer in time, or cannot do its work now. The message holds no secret and no address."""
 
 
+NOT_KNOWN: Final = "the limit store does not know this lease"
+
+
 class LimitStore(Protocol):
     """Counters and leases. Windows slide: ``amount`` in any 60 s, in buckets of one second, by the store's clock.
 
@@ -49,7 +52,10 @@ class LimitStore(Protocol):
 
     async def swap(self, lease: Lease, ask: Ask) -> Decision:
         """For a fallback: take the first of ``ask.candidates`` with room (``ask.callers`` is empty), then give back
-        what ``lease`` holds of its provider. The lease of the result replaces ``lease``; on a refusal that stays."""
+        what ``lease`` holds of its provider. The lease of the result replaces ``lease``; on a refusal that stays.
+
+        Raises StoreUnavailable when the store does not know the lease: then nobody would settle the new part.
+        """
 
     async def settle(self, lease: Lease, settlement: Settlement | None) -> bool:
         """Put what was used in place of what was held, refunds into the second of the grant; ``None`` gives all back.

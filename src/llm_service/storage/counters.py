@@ -1,6 +1,5 @@
 """Counters in this process's memory: a sliding window of requests or tokens, requests at once, money of a period."""
 
-from collections import deque
 from typing import Final
 
 from llm_service.domain import WINDOW_S, Limit, Settlement
@@ -10,6 +9,9 @@ GONE: Final = -1
 
 KEPT_AFTER_END_S: Final = 3600
 """How long a budget outlives its period, so that what began in it can still be settled."""
+
+WINDOW_KEPT_S: Final = 180
+"""How long a window outlives what was taken in it; longer than 60 s because clocks are set back."""
 
 MOST_MARKS: Final = 10_000
 """How many of the newest records that were added to a budget are remembered."""
@@ -79,7 +81,7 @@ class Window(Counter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._buckets: deque[Bucket] = deque()
+        self._buckets: list[Bucket] = []
         self._newest = GONE
 
     def stands(self, second: int) -> int:
@@ -122,8 +124,8 @@ class Window(Counter):
         raise AssertionError("the buckets hold less than their sum")
 
     def idle(self, second: int) -> bool:
-        """Nothing was taken in the window."""
-        return second - self._newest > WINDOW_S
+        """Nothing was taken for long."""
+        return second - self._newest > WINDOW_KEPT_S
 
     def _change(self, bucket: Bucket, by: int) -> None:
         if bucket.second != GONE:
@@ -133,7 +135,7 @@ class Window(Counter):
     def _roll(self, second: int) -> None:
         buckets, oldest = self._buckets, second - WINDOW_S
         while buckets and buckets[0].second < oldest:
-            left = buckets.popleft()
+            left = buckets.pop(0)
             self.total -= left.total
             self.reserved -= left.reserved
             left.second = GONE
@@ -142,8 +144,7 @@ class Window(Counter):
     def _begin_again(self, second: int) -> None:
         for bucket in self._buckets:
             bucket.second = GONE
-        self._buckets.clear()
-        self._buckets.append(Bucket(second, self.total))
+        self._buckets = [Bucket(second, self.total)]
         self.reserved = 0
         self._newest = second
 

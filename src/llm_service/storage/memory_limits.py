@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 from llm_service.domain import Ask, Claim, Decision, Lease, Limit, LimitState, Refused, Settlement, Unknown
 from llm_service.runtime import Clock
-from llm_service.storage.base import Reach
+from llm_service.storage.base import NOT_KNOWN, Reach, StoreUnavailable
 from llm_service.storage.counters import Bucket, Budget, Counter, Presence, TokenWindow, Window
 
 SWEPT_PER_COUNTER: Final = 2
@@ -17,20 +17,19 @@ Taken: TypeAlias = list[tuple[Counter, int, Bucket]]
 
 
 class _Lease(Lease):
-    """A lease, and the counters that it stands in. ``whole``: with its callers' part."""
+    """A lease, and the counters that it stands in."""
 
-    __slots__ = ("taken", "taken_of_provider", "whole")
+    __slots__ = ("taken", "taken_of_provider")
 
     taken: Taken
     taken_of_provider: Taken
-    whole: bool
 
 
 class MemoryLimits:
     """Exact limits of a single process, see LimitStore. Seconds are those of ``clock.time()``.
 
-    What is unused is forgotten: windows after 60 s, budgets an hour after their end (one of period ``total`` never).
-    There is no other holder whose leases could be lost, so ``beat`` is 1 and ``reap`` finds nothing.
+    What is unused is forgotten: windows after three minutes, budgets an hour after their end, those of period ``total``
+    never. There is no other holder whose leases could be lost, so ``beat`` is 1 and ``reap`` finds nothing.
     """
 
     __slots__ = ("_counters", "_due", "_leases", "_sweep", "_time", "reach")
@@ -45,8 +44,8 @@ class MemoryLimits:
 
     @property
     def life(self) -> str:
-        """Memory lives as long as the process: it never begins anew."""
-        return ""
+        """One for as long as the process lives."""
+        return "process"
 
     async def admit(self, ask: Ask) -> Decision:
         """Take all claims of the callers and of the first candidate with room, or nothing at all.
@@ -76,18 +75,19 @@ class MemoryLimits:
         lease.taken = [(counter, cost, counter.take(cost)) for counter, cost in room]
         lease.taken_of_provider = [(counter, cost, counter.take(cost)) for counter, cost in room_of_provider]
         lease.used = [counter.total for counter, _ in room]
-        lease.whole = True
         self._leases[ask.lease_id] = lease
         return lease
 
     async def swap(self, lease: Lease, ask: Ask) -> Decision:
         """Take the first candidate with room in place of the lease's provider part; its id and callers stay.
 
-        What the lease holds of a provider is no obstacle to its own new claim on the same limits.
+        What the lease holds of a provider is no obstacle to its own new claim on the same limits. Raises
+        StoreUnavailable when the lease is not known (any more).
         """
-        second = int(self._time())
         held = self._leases.get(lease.id)
-        old = held.taken_of_provider if held is not None else []
+        if held is None:
+            raise StoreUnavailable(NOT_KNOWN)
+        second, old = int(self._time()), held.taken_of_provider
         for counter, _, _ in old:
             counter.stands(second)
         for counter, cost, bucket in old:
@@ -106,9 +106,8 @@ class MemoryLimits:
             second=second,
             used=lease.used,
         )
-        swapped.taken = held.taken if held is not None else []
+        swapped.taken = held.taken
         swapped.taken_of_provider = [(counter, cost, counter.take(cost)) for counter, cost in room]
-        swapped.whole = held is not None and held.whole
         self._leases[lease.id] = swapped
         return swapped
 
@@ -164,7 +163,7 @@ class MemoryLimits:
         else:
             for counter, cost, bucket in lease.taken_of_provider:
                 counter.settle(cost, bucket, settlement)
-        return lease.whole
+        return True
 
     def _room(self, claims: Sequence[Claim], second: int) -> Room | Refused | Unknown:
         """The counters of claims that all have room, with their costs."""

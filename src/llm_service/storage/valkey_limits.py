@@ -5,7 +5,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from llm_service.domain import Ask, Claim, Decision, Lease, Limit, LimitKind, LimitState, Refused, Settlement, Unknown
 from llm_service.runtime import Clock
-from llm_service.storage.base import Reach
+from llm_service.storage.base import NOT_KNOWN, Reach, StoreUnavailable
 from llm_service.storage.scripts import ScriptRunner, script
 
 KINDS: Final[Mapping[LimitKind, str]] = {"requests": "q", "tokens": "t", "concurrency": "c", "money": "m"}
@@ -15,12 +15,15 @@ ALIVE_S: Final = 3
 LEASES_KEPT_S: Final = 7 * 86400
 BUDGET_KEPT_AFTER_END_S: Final = 86400
 MARKS_KEPT_S: Final = 3600
+LOOKS: Final = 3
+"""How often one looks at a silent holder at least before its silence is believed."""
 SETTLED_AT_ONCE: Final = 50
 """How many leases of a dead holder one script settles: others wait for it."""
 
 GRANTED: Final = 1
 REFUSED: Final = 0
 UNDECLARED: Final = -2
+UNHELD: Final = -3
 
 Mode: TypeAlias = Literal["real", "back", "held"]
 NOTHING: Final = Settlement(tokens=0, nano_usd=0)
@@ -31,17 +34,18 @@ class ValkeyLimits:
 
     Keys begin with ``{<prefix>adm}:``, so that all are on one node of a cluster: ``w:<limit>`` (windows), ``holders``,
     and with the identity of the server's memory (``run_id``) between: ``m:<limit>`` (budgets), ``c:<limit>`` (requests
-    at once), ``leases:<holder>``. A server that was restarted, or a replica that was promoted, may have lost the newest
-    writes, each of them whole. By a new identity it knows no budget, so that each is seeded from the ledger again; and
-    no lease, so that the old ones' settling says False and their records are added. A lost release would hold a place
-    for ever; so requests at once begin from zero, and those that run go uncounted. Windows go on with what is there.
+    at once), ``leases:<holder>``, ``tombstone:<lease>``. A server that was restarted, or a replica that was promoted,
+    may have lost the newest writes, each of them whole. By a new identity it knows no budget, so that each is seeded
+    from the ledger again; and no lease, so that the old ones' settling says False and their records are added. A lost
+    release would hold a place for ever; so requests at once begin from zero, and those that run go uncounted. Windows
+    go on with what is there.
 
     The server must not evict keys. Amounts are exact below 2**53.
     """
 
     __slots__ = (
-        "_add", "_admit", "_base", "_beat", "_forget", "_holder", "_holders", "_leases", "_monotonic", "_now", "_read",
-        "_runner", "_seed", "_seen", "_settle", "reach",
+        "_add", "_admit", "_base", "_beat", "_forget", "_holder", "_holders", "_leases", "_looked_s", "_monotonic",
+        "_now", "_read", "_runner", "_seed", "_settle", "_silence", "reach",
     )  # fmt: skip
 
     def __init__(
@@ -61,7 +65,8 @@ class ValkeyLimits:
         self._holder = holder
         self._monotonic = clock.monotonic
         self._now = now
-        self._seen: dict[str, tuple[str, float]] = {}
+        self._silence: dict[str, tuple[str, float]] = {}
+        self._looked_s = 0.0
         self._admit = script("common", "admit")
         self._settle = script("common", "settle")
         self._read = script("common", "read")
@@ -71,7 +76,7 @@ class ValkeyLimits:
 
     @property
     def life(self) -> str:
-        """Names the server's memory."""
+        """The identity of the server's memory."""
         return self._runner.run_id
 
     async def admit(self, ask: Ask) -> Decision:
@@ -80,7 +85,7 @@ class ValkeyLimits:
         No limit may be claimed twice by the callers and one candidate. Without candidates the lease's is -1.
         """
         claims = [*ask.callers, *(claim for claims in ask.candidates for claim in claims)]
-        answer = await self._ask("admit", ask.lease_id, ask.callers, ask.candidates, claims, ())
+        answer = await self._ask("admit", ask.lease_id, ask.callers, ask.candidates, claims)
         if answer[0] != GRANTED:
             return _no(answer, claims)
         _, candidate, second, *used = answer
@@ -96,11 +101,11 @@ class ValkeyLimits:
     async def swap(self, lease: Lease, ask: Ask) -> Decision:
         """Take the first candidate with room in place of the lease's provider part; its id and callers stay.
 
-        What the lease holds of a provider is no obstacle to its own new claim on the same limits.
+        What the lease holds of a provider is no obstacle to its own new claim on the same limits. Raises
+        StoreUnavailable when the lease is not known (any more).
         """
         claims = [claim for claims in ask.candidates for claim in claims]
-        held = self._keys(lease.provider)
-        answer = await self._ask("swap", lease.id, (), ask.candidates, claims, held)
+        answer = await self._ask("swap", lease.id, (), ask.candidates, [*claims, *lease.provider])
         if answer[0] != GRANTED:
             return _no(answer, claims)
         _, candidate, second = answer
@@ -115,27 +120,29 @@ class ValkeyLimits:
 
     async def settle(self, lease: Lease, settlement: Settlement | None) -> bool:
         """Put what was used in place of what was held, by the note that is kept with the lease."""
-        keys = self._keys((*lease.callers, *lease.provider))
-        return await self._settle_one(self._holder, lease.id, settlement, keys)
+        mode, used = _mode(settlement)
+        limits = [claim.limit for claim in (*lease.callers, *lease.provider)]
+        return await self._settle_by_notes(self._holder, (lease.id,), mode, settlement=used, limits=limits) > 0
 
     async def settle_lost(self, holder: str, lease_id: str, settlement: Settlement | None) -> bool:
-        """Settle a lease by its note alone: one round trip more."""
-        return await self._settle_one(holder, lease_id, settlement, ())
+        """Settle a lease by its note alone: one round trip more. An ask for it that comes later is granted nothing."""
+        mode, used = _mode(settlement)
+        return await self._settle_by_notes(holder, (lease_id,), mode, settlement=used, unheard=True) > 0
 
     async def seed(self, limit: Limit, *, used: int, mark: int) -> None:
         """Say what was spent of a budget up to ``mark``, unless that is known."""
         until = "" if limit.ends_at is None else limit.ends_at + BUDGET_KEPT_AFTER_END_S
-        await self._runner.run(self._seed, self._keys_of((limit,)), (used, mark, until))
+        await self._runner.run(self._seed, self._keys((limit,)), (used, mark, until))
 
     async def add(self, limit: Limit, *, cost: int, mark: int) -> None:
         """Count the ledger's record ``mark`` if the budget is known and was seeded without it; once within an hour."""
-        (key,) = self._keys_of((limit,))
+        (key,) = self._keys((limit,))
         await self._runner.run(self._add, (key, f"{key}:added"), (cost, mark, MARKS_KEPT_S))
 
     async def read(self, limits: Sequence[Limit]) -> Sequence[LimitState]:
         """Where the limits stand, in their order."""
         args = (self._time(), *(KINDS[limit.kind] for limit in limits))
-        answer = await self._runner.run(self._read, self._keys_of(limits), args)
+        answer = await self._runner.run(self._read, self._keys(limits), args)
         states = zip(limits, answer[::2], answer[1::2], strict=True)
         return [
             LimitState(limit=limit, used=used, reserved=None if used is None else reserved)
@@ -152,7 +159,7 @@ class ValkeyLimits:
         """Settle the leases of other holders of which no new beat was seen for so long, by this process's own clock.
 
         By its own: a clock of the server that jumps would make all holders silent at once. So it has to be called
-        again and again, and one that has just begun to look needs ``silent_s`` to notice anything.
+        again and again; at most a third of ``silent_s`` counts as silence between two calls.
         """
         count = 0
         for holder, beat in await self._silent(silent_s):
@@ -171,24 +178,40 @@ class ValkeyLimits:
         callers: Sequence[Claim],
         candidates: Sequence[Sequence[Claim]],
         claims: Sequence[Claim],
-        held: Sequence[str],
     ) -> Any:
-        keys = [self._key_of_leases(self._holder), self._key_of_holders, *self._keys(claims), *held]
+        """``claims``: the callers', the candidates', and those that a lease holds already."""
         counts = (len(candidates), len(callers), *map(len, candidates))
         args: list[str | int] = [self._time(), self._holder, lease_id, mode, *counts]
         for limit, cost in claims:
             args += (KINDS[limit.kind], limit.amount, cost)
-        return await self._run_declared(self._admit, keys, args)
+        limits = [claim.limit for claim in claims]
 
-    async def _settle_one(self, holder: str, lease_id: str, settlement: Settlement | None, keys: Sequence[str]) -> bool:
-        mode: Mode = "back" if settlement is None else "real"
-        return await self._settle_by_notes(holder, (lease_id,), mode, settlement or NOTHING, keys) > 0
+        def keys() -> list[str]:
+            leases, tombstone = self._key_of_leases(self._holder), self._key_of_tombstone(lease_id)
+            return [leases, self._key_of_holders, tombstone, *self._keys(limits)]
+
+        answer = await self._run_declared(self._admit, keys, args)
+        if answer[0] == UNHELD:
+            raise StoreUnavailable(NOT_KNOWN)
+        return answer
 
     async def _settle_by_notes(
-        self, holder: str, lease_ids: Sequence[str], mode: Mode, settlement: Settlement, keys: Sequence[str]
+        self,
+        holder: str,
+        lease_ids: Sequence[str],
+        mode: Mode,
+        *,
+        settlement: Settlement = NOTHING,
+        limits: Sequence[Limit] = (),
+        unheard: bool = False,
     ) -> int:
-        args = (mode, settlement.tokens, settlement.nano_usd, int(settlement.provider), *lease_ids)
-        _, settled = await self._run_declared(self._settle, [self._key_of_leases(holder), *keys], args)
+        args = (mode, settlement.tokens, settlement.nano_usd, int(settlement.provider), int(unheard), *lease_ids)
+
+        def keys() -> list[str]:
+            leases, tombstone = self._key_of_leases(holder), self._key_of_tombstone(lease_ids[0])
+            return [leases, tombstone, *self._keys(limits)]
+
+        _, settled = await self._run_declared(self._settle, keys, args)
         count: int = settled
         return count
 
@@ -197,30 +220,36 @@ class ValkeyLimits:
         count = 0
         for begin in range(0, len(lease_ids), SETTLED_AT_ONCE):
             some = lease_ids[begin : begin + SETTLED_AT_ONCE]
-            count += await self._settle_by_notes(holder, some, "held", NOTHING, ())
+            count += await self._settle_by_notes(holder, some, "held")
         return count
 
     async def _silent(self, silent_s: float) -> list[tuple[str, str]]:
-        """Other holders whose last beat has stood for so long, and that beat."""
+        """Other holders whose last beat has stood for so long, and that beat.
+
+        Only so much of the time since the last look counts as silence: while the store was away nobody could beat.
+        """
         answer = [_text(part) for part in await self._runner.run(self._holders, (self._key_of_holders,), ())]
-        now_s, before = self._monotonic(), self._seen
-        self._seen = {}
+        now_s, before = self._monotonic(), self._silence
+        passed_s = min(now_s - self._looked_s, silent_s / LOOKS)
+        self._looked_s, self._silence = now_s, {}
         for holder, beat in zip(answer[::2], answer[1::2], strict=True):
-            known, since_s = before.get(holder, (beat, now_s))
-            self._seen[holder] = (beat, since_s if known == beat else now_s)
+            known, silence_s = before.get(holder, ("", 0.0))
+            self._silence[holder] = (beat, silence_s + passed_s if known == beat else 0.0)
         return [
             (holder, beat)
-            for holder, (beat, since_s) in self._seen.items()
-            if holder != self._holder and now_s - since_s >= silent_s
+            for holder, (beat, silence_s) in self._silence.items()
+            if holder != self._holder and silence_s >= silent_s
         ]
 
-    async def _run_declared(self, source: str, keys: list[str], args: Sequence[str | int]) -> Any:
+    async def _run_declared(self, source: str, keys: Callable[[], list[str]], args: Sequence[str | int]) -> Any:
         """Run a script that goes by a lease's note; where that names limits not declared, again with these."""
-        answer = await self._runner.run(source, keys, args)
-        while answer[0] == UNDECLARED:
-            keys += map(_text, answer[1:])
-            answer = await self._runner.run(source, keys, args)
-        return answer
+        life, more = self.life, list[str]()
+        while True:
+            answer = await self._runner.run(source, [*keys(), *more], args)
+            if answer[0] != UNDECLARED:
+                return answer
+            more = [*more, *map(_text, answer[1:])] if life == self.life else []
+            life = self.life
 
     def _time(self) -> str:
         return "" if self._now is None else str(self._now())
@@ -232,10 +261,10 @@ class ValkeyLimits:
     def _key_of_leases(self, holder: str) -> str:
         return f"{self._base}:{self._runner.run_id}:leases:{holder}"
 
-    def _keys(self, claims: Sequence[Claim]) -> list[str]:
-        return self._keys_of([claim.limit for claim in claims])
+    def _key_of_tombstone(self, lease_id: str) -> str:
+        return f"{self._base}:{self._runner.run_id}:tombstone:{lease_id}"
 
-    def _keys_of(self, limits: Sequence[Limit]) -> list[str]:
+    def _keys(self, limits: Sequence[Limit]) -> list[str]:
         lasting, of_memory = f"{self._base}:w:", f"{self._base}:{self._runner.run_id}:"
         return [
             f"{lasting}{limit.key}"
@@ -251,6 +280,10 @@ def _no(answer: Sequence[int], claims: Sequence[Claim]) -> Refused | Unknown:
         return Unknown(limit=limit)
     _, _, used, reserved, wait_s = answer
     return Refused(limit=limit, used=used, reserved=reserved, wait_s=wait_s if wait_s >= 0 else None)
+
+
+def _mode(settlement: Settlement | None) -> tuple[Mode, Settlement]:
+    return ("back", NOTHING) if settlement is None else ("real", settlement)
 
 
 def _text(answer: str | bytes) -> str:

@@ -1,13 +1,15 @@
 -- Takes all claims of the callers and of the first candidate with room, or nothing at all. Or, for a fallback: the first
 -- candidate with room, in place of what the lease holds of its provider, which is no obstacle to it.
 --
--- KEYS: the holder's leases, the holders, then the limit of each claim: those of the callers, then of each candidate in order,
---   none twice among the callers and one candidate; for a fallback also the limits that the lease holds of its provider.
+-- KEYS: the holder's leases, the holders, the lease's tombstone, then the limit of each claim: those of the callers, then of
+--   each candidate in order, none twice among the callers and one candidate; for a fallback also the limits that the lease
+--   holds of its provider.
 -- ARGV: now ('': the server's), holder, lease id, 'admit' or 'swap', number of candidates, number of the callers' claims,
 --   number of each candidate's claims, then for each claim: kind (q, t, c, m), limit, cost (permits, tokens, nano-USD).
 -- -> {1, candidate from 0 (-1: there were none), second, what stands against each caller's limit with this}: granted
 --    {0, which limit from 0, used, reserved, wait in s (-1: waiting is no use)}: refused
 --    {-1, which limit from 0}: it is not known what was spent of this budget
+--    {-3}: a fallback of a lease that is not known, or an ask that was given back before it came
 --    {-2, keys}: nothing was done; the lease holds other limits than were declared, run again with these as well
 local leases, holders, holder, id, fallback = KEYS[1], KEYS[2], ARGV[2], ARGV[3], ARGV[4] == 'swap'
 local now, candidates, count_of_callers = time_of(ARGV[1]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -15,10 +17,11 @@ local second, first_claim = math.floor(now), 7 + candidates
 
 local note = redis.call('HGET', leases, id)
 note = note and cmsgpack.unpack(note)
-if note and not fallback then return {1, note[1], note[2], unpack(note[4])} end   -- asked twice: the first answer
+if note and not fallback then return {1, note[1], note[2], unpack(note[3])} end   -- asked twice: the first answer
+if not note and (fallback or redis.call('EXISTS', KEYS[3]) == 1) then return {-3} end
 
 -- What the lease holds of its provider, by limit: it is given back together with the taking.
-local old, held = fallback and note and note[6] or {}, {}
+local old, held = fallback and note[5] or {}, {}
 local missing = undeclared(old)
 if #missing > 0 then return {-2, unpack(missing)} end
 for at = 1, #old, 5 do
@@ -30,7 +33,7 @@ local NOTHING = {cost = 0}
 
 local function claim(i)
   local at = first_claim + 3 * (i - 1)
-  return KEYS[i + 2], ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  return KEYS[i + 3], ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
 end
 
 -- Seconds until so much has left a window that ends with w.t, apart from what the lease holds in it.
@@ -126,12 +129,7 @@ for i = 1, count_of_callers do
 end
 for i = first, first + count - 1 do take(i, provider) end
 
-if fallback then   -- the callers' part stays; a lease that is not known any more has none
-  note = note or {chosen, second, 0, {}, {}, {}}
-  note[6] = provider
-else
-  note = {chosen, second, 1, used, callers, provider}
-end
+if fallback then note[5] = provider else note = {chosen, second, used, callers, provider} end
 redis.call('HSET', leases, id, cmsgpack.pack(note))
 redis.call('ZADD', holders, 'NX', now, holder)   -- whoever holds leases can be found when it dies, also before it first beats
 return {1, chosen, second, unpack(used)}

@@ -4,13 +4,15 @@
 --   and in the 60 whole ones before it (second modulo 61), and for tokens what leases hold of these: r, r0..r60.
 --   e: how often the window had to begin again because the clock was set back; a bucket of before is none of now.
 -- concurrency 'c', a number. money 'm', a hash: u settled, r reserved, m the mark of the seed; absent means unknown.
--- leases of a holder, a hash: lease id -> its note {candidate, second, whole, used, callers, provider}; the last two are
---   the claims, flat, five for each: kind, key, cost, and for windows the second and e of the bucket where it went.
+-- leases of a holder, a hash: lease id -> its note {candidate, second, used, callers, provider}; the last two are the
+--   claims, flat, five for each: kind, key, cost, and for windows the second and e of the bucket where it went.
+-- tombstone of a lease: it was given back before its grant was heard of, so an ask that comes late must not grant it.
 -- holders, a sorted set: holder -> when it last said that it lives.
 
 local SPAN, SLOTS = 60, 61
 local WINDOW_KEPT_S = 180       -- housekeeping only: a window that nobody asks for is empty long before
 local PRESENCE_KEPT_S = 86400   -- longer than any request lasts
+local TOMBSTONE_KEPT_S = 600    -- longer than an ask lies in the socket of a server that hangs
 
 -- Redis 7.0 would write a large Lua number as 1e+15. (And none takes '-0': 0 - x, never -x.)
 local function int(x) return ('%.0f'):format(x) end

@@ -1,19 +1,23 @@
 -- Settles leases, each once: what was used in place of what was held.
 --
--- KEYS: the holder's leases, then every limit that these leases stand in.
+-- KEYS: the holder's leases, the tombstone that a lease gets which is not known, then every limit that the leases stand in.
 -- ARGV: 'real' (what was used), 'back' (everything is given back) or 'held' (as if all that is held had been used),
---   tokens and nano-USD that were really used, '1' if the provider was called (else its part is given back), lease ids.
--- -> {1, how many leases were settled, and were whole}: a lease that is not known, or whose callers' part was lost, is not counted
+--   tokens and nano-USD that were really used, '1' if the provider was called (else its part is given back), '1' if its
+--   grant was perhaps never heard of (then the tombstone is set), lease ids: more than one only without a tombstone.
+-- -> {1, how many of the leases were known, and are settled now}
 --    {-2, keys}: nothing was done; the leases stand in other limits than were declared, run again with these
-local leases, mode, tokens, nano_usd, called = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
+local leases, mode, tokens, nano_usd = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local called, unheard = ARGV[4] == '1', ARGV[5] == '1'
 
 local notes, parts = {}, {}
-for i = 5, #ARGV do
+for i = 6, #ARGV do
   local note = redis.call('HGET', leases, ARGV[i])
   if note then
     note = cmsgpack.unpack(note)
     notes[ARGV[i]] = note
-    parts[#parts + 1], parts[#parts + 2] = note[5], note[6]
+    parts[#parts + 1], parts[#parts + 2] = note[4], note[5]
+  elseif unheard then
+    redis.call('SET', KEYS[2], '', 'EX', TOMBSTONE_KEPT_S)
   end
 end
 local missing = undeclared(unpack(parts))
@@ -30,11 +34,11 @@ local function settle_part(claims, back)
   end
 end
 
-local whole = 0
+local settled = 0
 for id, note in pairs(notes) do
   redis.call('HDEL', leases, id)
-  settle_part(note[5], mode == 'back')
-  settle_part(note[6], mode == 'back' or mode == 'real' and not called)
-  whole = whole + note[3]
+  settle_part(note[4], mode == 'back')
+  settle_part(note[5], mode == 'back' or mode == 'real' and not called)
+  settled = settled + 1
 end
-return {1, whole}
+return {1, settled}
