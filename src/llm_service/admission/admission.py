@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Final, Protocol
 
@@ -33,8 +32,8 @@ TRIES: Final = 4
 class WorstCase(Protocol):
     """A deployment's price, as far as admission needs it."""
 
-    def worst_case(self, input_tokens: int, output_tokens: int, at: datetime) -> Decimal:
-        """The most that so many tokens can cost from a moment (aware) on, in USD."""
+    def worst_case(self, *, input_tokens: int, output_tokens: int) -> Decimal:
+        """The most that so many tokens can cost, in USD."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +41,8 @@ class Facts:
     """What admission asks others for.
 
     ``price``: of a deployment, ``None`` where nobody knows. ``most_output``: tokens that a deployment's model can
-    answer with, where that is known. ``bound`` is never less than the prompt's tokens; ``count`` counts them. ``now``:
-    aware UTC.
+    answer with, where that is known. ``bound`` is never less than the prompt's tokens; ``count`` counts them.
     """
-
-    now: Callable[[], datetime]
 
     price: Callable[[Candidate], WorstCase | None]
     most_output: Callable[[Candidate], int | None]
@@ -153,7 +149,6 @@ class _Attempt:
         self.size = Size(0, 0)
         self.cap: int | None = None
         self._facts = facts
-        self._now = facts.now()
         self._plan = plan
         self._providers = list(providers)
         self._indices = list(range(len(candidates)))
@@ -250,7 +245,7 @@ class _Attempt:
         if price is None:
             return 0
         output = self.size.output_tokens if output_tokens is None else output_tokens
-        return nano_usd_up(price.worst_case(self.size.input_tokens, output, self._now))
+        return nano_usd_up(price.worst_case(input_tokens=self.size.input_tokens, output_tokens=output))
 
     def _claims(self, plan: Plan, nano_usd: int) -> list[Claim]:
         costs = {"requests": 1, "tokens": self.size.tokens, "concurrency": 1, "money": nano_usd}

@@ -207,7 +207,7 @@ def build_accounts(
         stores.gate,
         Rules(settings.limits, now=clock.now, time=clock.time),
         options=settings.limits,
-        facts=Facts(now=clock.now, price=price, most_output=most_output, bound=bound, count=counter.count_prompt),
+        facts=Facts(price=price, most_output=most_output, bound=bound, count=counter.count_prompt),
     )
     return Accounts(
         admission=admission,

@@ -110,7 +110,7 @@ class SqlLedger:
         await seals.keep(self._driver, seal)
 
     async def remove_sealed(self, *, before: datetime) -> int:
-        return await seals.remove(self._driver, before=before)
+        return await seals.remove_older(self._driver, before=before)
 
     async def estimates(self, provider: str, *, since: datetime, count: int) -> Sequence[LedgerRow]:
         values: dict[str, Value] = {"provider": provider, "since": micros(since), "count": count}

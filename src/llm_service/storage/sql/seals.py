@@ -61,7 +61,7 @@ async def keep(driver: Driver, seal: Seal) -> None:
     await driver.write(work)
 
 
-async def remove(driver: Driver, *, before: datetime) -> int:
+async def remove_older(driver: Driver, *, before: datetime) -> int:
     """Removes the records of pieces that are old as a whole, a transaction for each: others get their turn between."""
     old = await driver.rows(_OLD, {"before": micros(before)}, timeout_s=LONG_S)
     return sum([await _remove_piece(driver, _place(_seal(row))) for row in old])
