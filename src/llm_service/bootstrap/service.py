@@ -26,7 +26,7 @@ from llm_service.config import Settings, rendered
 from llm_service.domain import Candidate, ModelInfo, ModelRequest
 from llm_service.observability import AccessLog, Listener, Listeners, Log
 from llm_service.pipeline import Account, Accounts, Admit, CallProvider, Observe, Resolve, Resolver, Row, compose
-from llm_service.prices import ModelPrice, PriceBook
+from llm_service.prices import Ceiling, ModelPrice, PriceBook
 from llm_service.providers import (
     HttpProvider,
     Provider,
@@ -196,6 +196,10 @@ def build_accounts(
     def price(candidate: Candidate) -> ModelPrice | None:
         return book.price(candidate.provider, candidate.upstream_model)
 
+    def ceiling(candidate: Candidate) -> Ceiling | None:
+        known_price = price(candidate)
+        return None if known_price is None else known_price.ceiling(clock.now())
+
     def most_output(candidate: Candidate) -> int | None:
         told = known(candidate.provider, candidate.upstream_model)
         return None if told is None else told.max_output_tokens
@@ -207,7 +211,7 @@ def build_accounts(
         stores.gate,
         Rules(settings.limits, now=clock.now, time=clock.time),
         options=settings.limits,
-        facts=Facts(price=price, most_output=most_output, bound=bound, count=counter.count_prompt),
+        facts=Facts(price=ceiling, most_output=most_output, bound=bound, count=counter.count_prompt),
     )
     return Accounts(
         admission=admission,
