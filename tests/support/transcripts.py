@@ -19,8 +19,8 @@ from tests.support.clock import ManualClock
 
 FOLDER = Path(__file__).parents[1] / "transcripts"
 FURTHER = "LLM_SERVICE_TEST_TRANSCRIPTS"
-Form = Literal["stream", "answer", "error", "models", "account"]
-_OTHER_SURFACES = ("anthropic", "responses", "generation", "model-endpoints")
+Form = Literal["stream", "answer", "error", "models", "account", "generation"]
+_OTHER_SURFACES = ("anthropic", "responses", "generation-404", "model-endpoints")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +122,8 @@ def _form(stem: str, suffix: str, status: int) -> Form:
         return "stream"
     if stem == "models":
         return "models"
+    if stem.startswith("generation"):
+        return "generation"
     return "account" if stem in ("key", "credits", "balance") or stem.startswith("account-") else "answer"
 
 

@@ -1,5 +1,7 @@
 """What must hold between settings of several rooms."""
 
+from decimal import Decimal
+
 import pytest
 
 from tests.unit.config.conftest import Configured
@@ -72,6 +74,28 @@ def test_a_deployment_needs_a_configured_provider(configured: Configured, provid
     (mistake,) = configured.mistakes(text)
     assert mistake.endswith(f": models.m.deployments[1].provider {message}")
     assert mistake.startswith("llm-service.yaml:2:")
+
+
+@pytest.mark.parametrize("provider", ["olama", "zzz", "deepseek"])
+def test_a_price_needs_a_configured_provider(configured: Configured, provider: str) -> None:
+    text = (
+        f"{OLLAMA}prices: {{ollama/*: {{input_usd: 0, output_usd: 0}}, {provider}/x: {{input_usd: 1, output_usd: 2}}}}"
+    )
+    (mistake,) = configured.mistakes(text)
+    assert mistake.startswith("llm-service.yaml:2:")
+    assert f": prices.{provider}/x: {provider} is " in mistake
+
+
+def test_a_provider_that_is_left_out_may_keep_its_prices(configured: Configured) -> None:
+    text = "providers: {deepseek: {api_key: '${A:-}'}}\nprices: {deepseek/*: {input_usd: 0.5, output_usd: 1}}"
+    assert configured.settings(text).prices["deepseek/*"].price.input_usd == Decimal("0.5")
+
+
+@pytest.mark.parametrize("amount", ["-1", "1e3", ".5", "1234567", "free"])
+def test_a_price_is_a_plain_decimal(configured: Configured, amount: str) -> None:
+    text = f"{OLLAMA}prices: {{ollama/x: {{input_usd: '{amount}', output_usd: 1}}}}"
+    (mistake,) = configured.mistakes(text)
+    assert mistake.endswith("prices.ollama/x.input_usd must be a decimal number of USD, such as 0.25")
 
 
 def test_in_the_sandbox_its_providers_are_there(configured: Configured) -> None:

@@ -138,8 +138,8 @@ def test_all_text_of_recorded_streams_is_found(transcript: Transcript) -> None:
     reader, decoder = transcript.dialect.reader(transcript.call), SseDecoder()
     meter = Meter()
     with suppress(LLMServiceError):
-        for told in (*decoder.feed(transcript.body), *decoder.close()):
-            for event in reader.read(told.data, told.kind) if told.data != b"[DONE]" else ():
+        for data, kind in (*decoder.feed(transcript.body), *decoder.close()):
+            for event in reader.read(data, kind) if data != b"[DONE]" else ():
                 meter.see(event.raw)
     found: list[str] = []
     meter.count(lambda text: found.append(text) or 0, lambda: 0)

@@ -106,8 +106,8 @@ def test_error_of_anything_is_one_of_our_tree(dialect: Dialect, status: int, bod
 
 
 @given(dialect=dialects, body=values)
-def test_lists_and_accounts_of_anything_are_read_or_refused(dialect: Dialect, body: Any) -> None:
-    for read in (dialect.models, lambda raw: dialect.account([raw, raw])):
+def test_lists_accounts_and_records_of_anything_are_read_or_refused(dialect: Dialect, body: Any) -> None:
+    for read in (dialect.models, lambda raw: dialect.account([raw, raw]), dialect.generation):
         try:
             read(wire(body))
         except LLMServiceError:

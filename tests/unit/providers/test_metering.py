@@ -70,3 +70,9 @@ def test_cost_in_ticks_is_in_ten_billionths_of_a_dollar() -> None:
 
 def test_cost_of_a_server_that_is_not_known_to_bill_is_none() -> None:
     assert cost_of(b'{"usage": {"cost": 0.1}}', None) is None
+
+
+@pytest.mark.parametrize("usage", ['{"cost": 1000000}', '{"cost": 1e9}', '{"cost_in_usd_ticks": 1e16}'])
+def test_a_cost_that_no_request_can_have_is_none(usage: str) -> None:
+    form = "usd_ticks" if "ticks" in usage else "usd"
+    assert cost_of(f'{{"usage": {usage}}}'.encode(), form) is None

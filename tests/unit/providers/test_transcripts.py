@@ -1,7 +1,8 @@
-"""Whole answers, errors, model lists and accounts, each as its transcript says, or as far as one can tell."""
+"""Whole answers, errors, model lists, accounts and records, each as its transcript says, or as far as one can tell."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
@@ -119,6 +120,12 @@ def test_account_is_as_its_transcript_says(transcript: Transcript) -> None:
 def account_said(account: Account) -> dict[str, Any]:
     names = ("usable", "balance", "currency", "limit_remaining_usd")
     return {name: said(getattr(account, name)) for name in names}
+
+
+@pytest.mark.parametrize("transcript", own("generation"), ids=named)
+def test_generation_record_is_as_its_transcript_says(transcript: Transcript) -> None:
+    record = transcript.dialect.generation(transcript.body)
+    assert {name: said(value) for name, value in asdict(record).items()} == transcript.expected["generation"]
 
 
 @pytest.mark.parametrize("transcript", transcripts("answer"), ids=named)
