@@ -3,10 +3,11 @@
 from llm_service.prices.book import Live, PriceBook, PriceList
 from llm_service.prices.charge import Charge, charge
 from llm_service.prices.meter import CountInput, CountText, Meter
-from llm_service.prices.model_price import ModelPrice
+from llm_service.prices.model_price import Ceiling, ModelPrice
 from llm_service.prices.options import PriceOptions
 
 __all__ = [
+    "Ceiling",
     "Charge",
     "CountInput",
     "CountText",

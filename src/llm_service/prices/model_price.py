@@ -31,7 +31,7 @@ class ModelPrice:
     origin: Origin
     stated_on: date | None = None
     service_tiers: Mapping[str, Sequence[PriceTerm]] = field(default_factory=lambda: MappingProxyType({}))
-    _rates: dict[tuple[date, str | None], Sequence[_Rates]] = field(
+    _ceilings: dict[tuple[date, str | None], "Ceiling"] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -49,19 +49,16 @@ class ModelPrice:
             usd -= (output_usd - reasoning_usd) * usage.reasoning_tokens
         return usd.scaleb(-6) + (price.request_usd or _NOTHING)
 
-    def worst_case(
-        self, input_tokens: int, output_tokens: int, at: datetime, *, service_tier: str | None = None
-    ) -> Decimal:
-        """The most in USD that a request which begins at ``at`` can cost with so many tokens or fewer.
-
-        At the dearest hour and length of input, all of it new to the provider's prompt cache and kept there.
-        """
-        usd = [
-            input_usd * input_tokens + output_usd * output_tokens + request_musd
-            for above, input_usd, output_usd, request_musd in self._dearest(at, service_tier)
-            if input_tokens > above
-        ]
-        return max(usd).scaleb(-6)
+    def ceiling(self, at: datetime, *, service_tier: str | None = None) -> "Ceiling":
+        """What a request that begins at an aware moment can cost at most; the same object all day."""
+        day = at.astimezone(UTC).date()
+        tier = service_tier if service_tier in self.service_tiers else None
+        known = self._ceilings.get((day, tier))
+        if known is None:
+            if len(self._ceilings) > len(self.service_tiers):  # a new day
+                self._ceilings.clear()
+            known = self._ceilings[day, tier] = Ceiling(rates=tuple(_undominated(self._possible(day, tier))))
+        return known
 
     def price_date(self, at: datetime) -> date | None:
         """The day of the price for a request at ``at``; none where the operator set it."""
@@ -70,21 +67,27 @@ class ModelPrice:
     def _terms(self, service_tier: str | None) -> Sequence[PriceTerm]:
         return self.terms if service_tier is None else self.service_tiers.get(service_tier, self.terms)
 
-    def _dearest(self, at: datetime, service_tier: str | None) -> Sequence[_Rates]:
-        day = at.astimezone(UTC).date()
-        tier = service_tier if service_tier in self.service_tiers else None
-        known = self._rates.get((day, tier))
-        if known is None:
-            if len(self._rates) > len(self.service_tiers):  # a new day
-                self._rates.clear()
-            known = self._rates[day, tier] = tuple(_undominated(self._possible(day, tier)))
-        return known
-
     def _possible(self, day: date, tier: str | None) -> Iterator[_Rates]:
         """What may hold within the longest request; at a tier the plain prices too, since a provider may fall back."""
         for terms in (self.terms,) if tier is None else (self.terms, self.service_tiers[tier]):
             for price in (*_holding(terms, day), *_holding(terms, day + LONGEST_REQUEST)):
                 yield from _rates_of(price)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceiling:
+    """The dearest rates that a request can meet: at any hour, all input new to the provider's prompt cache and kept."""
+
+    rates: Sequence[_Rates]
+
+    def worst_case(self, *, input_tokens: int, output_tokens: int) -> Decimal:
+        """The most in USD that so many tokens, or fewer, can cost. It never falls as tokens grow."""
+        usd = [
+            input_usd * input_tokens + output_usd * output_tokens + request_musd
+            for above, input_usd, output_usd, request_musd in self.rates
+            if input_tokens > above
+        ]
+        return max(usd).scaleb(-6)
 
 
 def _holding(terms: Sequence[PriceTerm], day: date) -> Iterator[Price]:

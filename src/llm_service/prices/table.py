@@ -28,7 +28,7 @@ _COMPACT_DAY: Final = r"-(20\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)"
 _REGEX: Final = "regex "
 
 Way = str | Sequence[str]
-"""A pattern, or several that must all fit: ``name``, ``start*``, ``*end``, ``*part*``, ``regex ...``; names hold no blanks."""
+"""A pattern, or several that must all fit: ``name``, ``start*``, ``*end``, ``*part*``, ``regex ...`` without blanks."""
 
 
 class PriceTable:

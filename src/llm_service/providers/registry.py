@@ -17,7 +17,7 @@ from llm_service.runtime import Clock
 
 
 class Kind(NamedTuple):
-    """A kind of provider: how its dialect is made, its server where there is but one, today's names of retired models."""
+    """A kind of provider: its dialect, its server where there is but one, and today's names of its retired models."""
 
     dialect: Callable[[str, ProviderOptions, Now], Dialect]
     server: Server | None = None

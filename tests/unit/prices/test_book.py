@@ -48,7 +48,7 @@ def paid(book: PriceBook, provider: str, model: str) -> Decimal | None:
     return None if price is None else price.cost(A_MILLION, NOON)
 
 
-OWN = PriceOptions(input_usd="0.25", output_usd="1")
+OWN = PriceOptions(input_usd=Decimal("0.25"), output_usd=Decimal(1))
 
 
 def test_operators_price_wins_over_the_catalogue_and_that_over_the_table() -> None:
@@ -59,7 +59,7 @@ def test_operators_price_wins_over_the_catalogue_and_that_over_the_table() -> No
 
 
 def test_a_price_for_one_model_wins_over_one_for_all_of_its_provider() -> None:
-    book = a_book({"ollama/*": PriceOptions(input_usd="0", output_usd="0"), "ollama/big": OWN})
+    book = a_book({"ollama/*": PriceOptions(input_usd=Decimal(0), output_usd=Decimal(0)), "ollama/big": OWN})
     assert (paid(book, "ollama", "small"), paid(book, "ollama", "big")) == (0, Decimal("0.25"))
 
 

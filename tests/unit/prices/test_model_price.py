@@ -29,6 +29,10 @@ def usage(input_tokens: int = 0, output_tokens: int = 0, cached: int = 0, reason
     )
 
 
+def worst(model: ModelPrice, input_tokens: int, output_tokens: int, at: datetime, **tier: str) -> Decimal:
+    return model.ceiling(at, **tier).worst_case(input_tokens=input_tokens, output_tokens=output_tokens)
+
+
 @pytest.mark.parametrize(
     ("price", "used", "usd"),
     [
@@ -88,8 +92,8 @@ def test_a_service_tier_has_its_price_where_one_is_stated() -> None:
 
 def test_worst_case_is_the_dearest_hour_without_a_discount_and_with_what_keeping_costs() -> None:
     cheap = Price(input_usd=Decimal(2), output_usd=Decimal(8), cached_input_usd=Decimal("0.2"))
-    assert a_model(cheap, PEAK).worst_case(1_000_000, 0, NOON) == 9
-    assert a_model(a_price(cache_write_usd="2.5")).worst_case(1_000_000, 0, NOON) == Decimal("2.5")
+    assert worst(a_model(cheap, PEAK), 1_000_000, 0, NOON) == 9
+    assert worst(a_model(a_price(cache_write_usd="2.5")), 1_000_000, 0, NOON) == Decimal("2.5")
 
 
 def test_worst_case_looks_a_day_ahead_and_not_at_the_past() -> None:
@@ -97,14 +101,14 @@ def test_worst_case_looks_a_day_ahead_and_not_at_the_past() -> None:
     soon = PriceTerm(price=a_price(input_usd="3"), since=date(2026, 11, 26))
     later = PriceTerm(price=a_price(input_usd="70"), since=date(2026, 12, 26))
     model = a_model(before, PriceTerm(price=a_price(), since=date(2026, 1, 1)), soon, later)
-    assert model.worst_case(1_000_000, 0, NOON) == 3
-    assert model.worst_case(1_000_000, 0, NOON - timedelta(days=2)) == 2
-    assert model.worst_case(1_000_000, 0, NOON + timedelta(days=40)) == 70
+    assert worst(model, 1_000_000, 0, NOON) == 3
+    assert worst(model, 1_000_000, 0, NOON - timedelta(days=2)) == 2
+    assert worst(model, 1_000_000, 0, NOON + timedelta(days=40)) == 70
 
 
 def test_worst_case_of_a_tier_is_at_least_the_plain_one() -> None:
     model = a_model(a_price(), service_tiers={"flex": (PriceTerm(price=a_price(input_usd="1")),)})
-    assert model.worst_case(1_000_000, 0, NOON, service_tier="flex") == 2
+    assert worst(model, 1_000_000, 0, NOON, service_tier="flex") == 2
 
 
 amounts = st.decimals(0, 1000, places=6)
@@ -141,7 +145,7 @@ def test_no_request_of_so_many_tokens_or_fewer_exceeds_its_worst_case(
 ) -> None:
     model = a_model(*given_terms)
     at = data.draw(moments)
-    most = model.worst_case(input_tokens, output_tokens, at)
+    most = worst(model, input_tokens, output_tokens, at)
     used_input = data.draw(st.integers(0, input_tokens))
     used_output = data.draw(st.integers(0, output_tokens))
     used = usage(used_input, used_output, data.draw(st.integers(0, used_input)), data.draw(st.integers(0, used_output)))

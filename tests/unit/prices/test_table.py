@@ -160,7 +160,9 @@ def test_no_request_costs_more_than_its_worst_case(table: PriceTable, chance: ra
             for at in moments(model, chance):
                 usage, tier = chance.choice(usages(model, chance)), chance.choice(TIERS)
                 later = at + timedelta(minutes=chance.randrange(24 * 60))
-                most = ours.worst_case(usage.input_tokens, usage.output_tokens, at, service_tier=tier)
+                most = ours.ceiling(at, service_tier=tier).worst_case(
+                    input_tokens=usage.input_tokens, output_tokens=usage.output_tokens
+                )
                 assert ours.cost(usage, later, service_tier=tier) <= most, (model.id, at, usage)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_service.domain import ModelRequest, chat_request, completion_request, embedding_request
+from llm_service.domain import InvalidValue, ModelRequest, chat_request, completion_request, embedding_request
 from llm_service.tokens import Tokenizers, bound_input_tokens
 
 MODELS = ("gpt-4o", "gpt-4", "deepseek-v4-flash")
@@ -134,12 +134,22 @@ def test_text_that_only_looks_like_data_counts_in_full() -> None:
     assert bound(request, raw) >= len(DATA)
 
 
-def test_tools_that_are_nested_too_deeply_still_have_a_bound() -> None:
+def test_a_body_that_cannot_be_sent_on_has_no_bound() -> None:
     deep: Any = {}
     for _ in range(300):
         deep = {"x": deep}
     body = {"model": "m", "messages": [{"role": "user"}], "tools": [deep]}
-    assert bound(chat_request(body), as_written(body, escaped=False)) > 600
+    with pytest.raises(InvalidValue):
+        bound(chat_request(body), as_written(body, escaped=False))
+
+
+@given(st.lists(MESSAGES, min_size=1, max_size=4), st.booleans())
+def test_a_body_is_measured_where_nobody_says_how_long_it_was(messages: Any, escaped: bool) -> None:
+    raw = as_written({"model": "m", "messages": messages}, escaped=escaped)
+    request = chat_request(json.loads(raw))
+    assert bound_input_tokens(request, model="gpt-4o") <= bound(request, raw)
+    shortest = as_written({"model": "m", "messages": messages}, escaped=False)
+    assert bound_input_tokens(request, model="gpt-4o") == bound(request, shortest)
 
 
 def test_a_bound_takes_microseconds() -> None:
