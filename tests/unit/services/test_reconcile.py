@@ -94,7 +94,7 @@ async def test_record_and_correction_are_together_what_was_billed() -> None:
 async def test_a_correction_counts_for_the_same_moment_key_and_tags_and_for_no_request_of_its_own() -> None:
     record = a_record()
     (corrected,) = (await reconciled(Ledger(record), Billing({"gen-1": BILLED}))).corrections
-    assert corrected.adjusts == record.request_id != corrected.request_id
+    assert (corrected.adjusts, corrected.request_id) == ("req_1", "req_1.billed")
     assert corrected.cost_source == "provider"
     same = ("at", "key_id", "user", "tags", "model", "provider", "upstream_id", "status")
     assert [getattr(corrected, name) for name in same] == [getattr(record, name) for name in same]
