@@ -171,7 +171,7 @@ class LimitModel:
         return wait_s
 
     def _look(self, limit: Limit, second: int) -> None:
-        """Time passes for a window that has begun; a clock set back by more than its length makes all in it used now."""
+        """Time passes for a window that has begun; a clock set back by more than its length: all was used now."""
         newest = self.newest.get(limit.key)
         if newest is None:
             return

@@ -117,6 +117,19 @@ async def test_clock_set_back_far_frees_after_a_window(store: LimitStore, clock:
     await granted(store, ask("b", Claim(tokens, 10)))
 
 
+async def test_refund_does_not_touch_what_came_after_the_clock_was_set_back_far(
+    store: LimitStore, clock: ManualClock
+) -> None:
+    tokens = limit("tokens", 20)
+    lease = await granted(store, ask("a", Claim(tokens, 10)))
+    clock.advance(-3600)
+    await stands(store, tokens)
+    clock.advance(3600)  # its second comes a second time
+    await granted(store, ask("b", Claim(tokens, 10)))
+    await store.settle(lease, NOTHING)
+    assert await stands(store, tokens) == [(0, 10)]
+
+
 async def test_refund_after_a_clock_was_set_back_goes_where_it_was_taken(store: LimitStore, clock: ManualClock) -> None:
     tokens = limit("tokens", 100)
     await granted(store, ask("a", Claim(tokens, 10)))
