@@ -117,7 +117,8 @@ class LimitModel:
 
     def _take(self, lease: str, part: str, claims: Sequence[Claim], second: int) -> None:
         for limit, cost in claims:
-            at = self.newest.get(limit.key, second)
+            windowed = limit.kind in {"requests", "tokens"}
+            at = self.newest.setdefault(limit.key, second) if windowed else second
             reserved = cost if limit.kind in {"tokens", "money"} else 0
             self.entries.append(Entry(limit, lease, part, at, cost, reserved))
 
@@ -170,11 +171,11 @@ class LimitModel:
         return wait_s
 
     def _look(self, limit: Limit, second: int) -> None:
-        """Time passes for a window; when the clock is set back by more than it is long, all in it was used now."""
-        if limit.kind not in {"requests", "tokens"}:
-            return
+        """Time passes for a window that has begun; a clock set back by more than its length: all was used now."""
         newest = self.newest.get(limit.key)
-        if newest is None or second > newest:
+        if newest is None:
+            return
+        if second > newest:
             self.newest[limit.key] = second
         elif newest - second > WINDOW_S:
             left = Entry(limit, None, "", second, self._stands(limit), 0)
@@ -184,12 +185,12 @@ class LimitModel:
 
     def _stands(self, limit: Limit) -> int:
         if limit.kind in {"requests", "tokens"}:
-            return self._in_window(limit, self.newest[limit.key])
+            return self._in_window(limit, self.newest.get(limit.key, 0))
         spent = self.budgets[limit.key].used if limit.kind == "money" else 0
         return spent + sum(entry.cost for entry in self._of(limit))
 
     def _reserved(self, limit: Limit) -> int:
-        since = self.newest[limit.key] - WINDOW_S if limit.kind in {"requests", "tokens"} else 0
+        since = self.newest.get(limit.key, 0) - WINDOW_S
         return sum(entry.reserved for entry in self._of(limit) if entry.second >= since)
 
     def _in_window(self, limit: Limit, second: int) -> int:

@@ -45,8 +45,8 @@ class Counter:
         """The total at this Unix second; called before anything is taken."""
         return self.total
 
-    def take(self, cost: int) -> Bucket:
-        """Count ``cost`` on top; where it went, for ``settle`` and ``give_back``."""
+    def take(self, cost: int, second: int) -> Bucket:
+        """Count ``cost`` on top, at the second that was looked at; where it went, for ``settle`` and ``give_back``."""
         raise NotImplementedError
 
     def settle(self, cost: int, bucket: Bucket, settlement: Settlement) -> None:
@@ -87,15 +87,19 @@ class Window(Counter):
     def stands(self, second: int) -> int:
         """The sum of the window that ends with this second."""
         if second != self._newest:
+            if self._newest == GONE:
+                return 0
             if second > self._newest:
                 self._roll(second)
             elif self._newest - second > WINDOW_S:
                 self._begin_again(second)
         return self.total
 
-    def take(self, cost: int) -> Bucket:
-        """Count in the newest second that was looked at."""
+    def take(self, cost: int, second: int) -> Bucket:
+        """Count in the newest second; what is first taken begins the window."""
         buckets = self._buckets
+        if self._newest == GONE:
+            self._newest = second
         if buckets and buckets[-1].second == self._newest:
             bucket = buckets[-1]
         else:
@@ -154,9 +158,9 @@ class TokenWindow(Window):
 
     __slots__ = ()
 
-    def take(self, cost: int) -> Bucket:
+    def take(self, cost: int, second: int) -> Bucket:
         """Reserve in the newest second."""
-        bucket = super().take(cost)
+        bucket = super().take(cost, second)
         bucket.reserved += cost
         self.reserved += cost
         return bucket
@@ -182,7 +186,7 @@ class Presence(Counter):
 
     __slots__ = ()
 
-    def take(self, cost: int) -> Bucket:
+    def take(self, cost: int, second: int) -> Bucket:
         """One more is here."""
         self.total += cost
         return NOWHERE
@@ -216,7 +220,7 @@ class Budget(Counter):
         self.ends_at = ends_at
         self._added: dict[int, None] = {}
 
-    def take(self, cost: int) -> Bucket:
+    def take(self, cost: int, second: int) -> Bucket:
         """Reserve."""
         self.total += cost
         self.reserved += cost

@@ -72,8 +72,8 @@ class MemoryLimits:
             provider=ask.candidates[candidate] if candidate >= 0 else (),
             second=second,
         )
-        lease.taken = [(counter, cost, counter.take(cost)) for counter, cost in room]
-        lease.taken_of_provider = [(counter, cost, counter.take(cost)) for counter, cost in room_of_provider]
+        lease.taken = [(counter, cost, counter.take(cost, second)) for counter, cost in room]
+        lease.taken_of_provider = [(counter, cost, counter.take(cost, second)) for counter, cost in room_of_provider]
         lease.used = [counter.total for counter, _ in room]
         self._leases[ask.lease_id] = lease
         return lease
@@ -107,7 +107,7 @@ class MemoryLimits:
             used=lease.used,
         )
         swapped.taken = held.taken
-        swapped.taken_of_provider = [(counter, cost, counter.take(cost)) for counter, cost in room]
+        swapped.taken_of_provider = [(counter, cost, counter.take(cost, second)) for counter, cost in room]
         self._leases[lease.id] = swapped
         return swapped
 

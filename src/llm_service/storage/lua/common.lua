@@ -14,8 +14,11 @@ local WINDOW_KEPT_S = 180       -- housekeeping only: a window that nobody asks 
 local PRESENCE_KEPT_S = 86400   -- longer than any request lasts
 local TOMBSTONE_KEPT_S = 600    -- longer than an ask lies in the socket of a server that hangs
 
--- Redis 7.0 would write a large Lua number as 1e+15. (And none takes '-0': 0 - x, never -x.)
-local function int(x) return ('%.0f'):format(x) end
+-- A number as Redis takes it. Redis 7.0 would write a large one as 1e+15. (And none takes '-0': 0 - x, never -x.)
+local function int(x)
+  if x < 1e14 and x > -1e14 then return x end
+  return ('%.0f'):format(x)
+end
 
 -- The given time (only under test), else the server's: hosts' clocks differ.
 local function time_of(given)
@@ -42,7 +45,7 @@ end
 -- A window as it stands at second `now` -> {s, r sums, t newest second, e, b, rb the newest bucket, fresh: to be given an expiry}
 local function window(key, now, kind)
   local slot = now % SLOTS
-  local h = redis.call('HMGET', key, 's', 't', 'e', slot, 'r', 'r' .. slot)
+  local h = kind == 't' and redis.call('HMGET', key, 's', 't', 'e', slot, 'r', 'r' .. slot) or redis.call('HMGET', key, 's', 't', 'e', slot)
   local t = tonumber(h[2])
   local w = {s = tonumber(h[1]) or 0, t = t or now, e = tonumber(h[3]) or 0, b = tonumber(h[4]) or 0, r = tonumber(h[5]) or 0,
              rb = tonumber(h[6]) or 0, fresh = not t}
@@ -80,20 +83,18 @@ local function settle(claims, at, real)
   if kind == 'c' then
     if redis.call('DECRBY', key, cost) <= 0 then redis.call('DEL', key) end
   elseif kind == 'm' then
-    if redis.call('HEXISTS', key, 'u') == 1 then
-      redis.call('HINCRBY', key, 'r', int(0 - cost))
-      redis.call('HINCRBY', key, 'u', int(real))
-    end
+    local h = redis.call('HMGET', key, 'u', 'r')
+    if h[1] then redis.call('HSET', key, 'u', int(h[1] + real), 'r', int((h[2] or 0) - cost)) end
   elseif kind == 't' or real ~= tonumber(cost) then
     local second, e = claims[at + 3], claims[at + 4]
-    local h = redis.call('HMGET', key, 't', 'e')
+    local slot = second % SLOTS
+    local h = redis.call('HMGET', key, 't', 'e', 's', slot, 'r', 'r' .. slot)
     if h[1] and stands({t = tonumber(h[1]), e = tonumber(h[2]) or 0}, second, e) then
-      local slot, change = second % SLOTS, int(real - cost)
-      redis.call('HINCRBY', key, 's', change)
-      redis.call('HINCRBY', key, slot, change)
+      local change = real - cost
       if kind == 't' then
-        redis.call('HINCRBY', key, 'r', int(0 - cost))
-        redis.call('HINCRBY', key, 'r' .. slot, int(0 - cost))
+        redis.call('HSET', key, 's', int(h[3] + change), slot, int(h[4] + change), 'r', int(h[5] - cost), 'r' .. slot, int(h[6] - cost))
+      else
+        redis.call('HSET', key, 's', int(h[3] + change), slot, int(h[4] + change))
       end
     end
   end
