@@ -1,0 +1,493 @@
+"""Real Valkey servers on loopback: one, a cluster, sentinels, with TLS; and what can go wrong with them, on purpose.
+
+Import the fixtures that a test module uses: ``from tests.support.valkey import valkey, valkey_cluster``. Servers are
+started once for a module and brought back into shape for each test.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hiredis import Reader, pack_command
+
+from llm_service.storage.private_valkey import server_binary
+
+STARTED_WITHIN_S = 20.0
+SERVICE = "llm-primary"
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, below those that the system gives to outgoing connections where it can."""
+    with ExitStack() as held:
+        ports = []
+        while len(ports) < count:
+            one = held.enter_context(socket.socket())
+            one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1]
+            if port < 55000:  # a cluster node needs its port + 10000 as well
+                ports.append(port)
+        return ports
+
+
+def wait_until(state: Callable[[], Any], *, within_s: float = STARTED_WITHIN_S) -> Any:
+    """What the check gives as soon as it is true; for fixtures, which run outside the event loop."""
+    deadline = time.monotonic() + within_s
+    while not (found := state()):
+        assert time.monotonic() < deadline, "a server did not get there in time"
+        time.sleep(0.01)
+    return found
+
+
+@dataclass
+class Server:
+    """One server process; ``extra`` are further words of its command line."""
+
+    folder: Path
+    port: int = 0
+    socket_path: Path | None = None
+    extra: Sequence[str] = ()
+    password: str = ""
+    process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
+    frozen: bool = field(default=False, init=False)
+
+    @property
+    def url(self) -> str:
+        if self.socket_path is not None:
+            return f"unix://{self.socket_path}"
+        return f"redis://{f':{self.password}@' if self.password else ''}127.0.0.1:{self.port}"
+
+    def start(self) -> "Server":
+        self.folder.mkdir(parents=True, exist_ok=True)
+        where = ["--unixsocket", str(self.socket_path)] if self.socket_path else []
+        words = ["--bind", "127.0.0.1", "--port", str(self.port), *where, "--dir", str(self.folder)]
+        words += ["--save", "", "--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0", *self.extra]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen([str(server_binary()), *words], stdout=log, stderr=log, cwd=self.folder)
+        wait_until(self.answers)
+        return self
+
+    def answers(self) -> bool:
+        try:
+            return self.ask("PING") == b"PONG"
+        except (OSError, RuntimeError):
+            assert self.process is not None
+            assert self.process.poll() is None, (self.folder / "log").read_text(errors="replace")
+            return False
+
+    def ask(self, *command: str | int | bytes, within_s: float = 5.0) -> Any:
+        """One command on a connection of its own. Raises RuntimeError for an error reply."""
+        with self._connected(within_s) as line:
+            if self.password:
+                _asked(line, "AUTH", self.password)
+            return _asked(line, *command)
+
+    def set(self, name: str, value: str) -> None:
+        self.ask("CONFIG", "SET", name, value)
+
+    def info(self, name: str) -> str:
+        lines = self.ask("INFO").decode().splitlines()
+        return next(line.partition(":")[2] for line in lines if line.startswith(f"{name}:"))
+
+    # What can go wrong.
+
+    def freeze(self) -> None:
+        self._signal(signal.SIGSTOP)
+        self.frozen = True
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+        self.frozen = False
+
+    def kill(self) -> None:
+        """As kill -9 does."""
+        self._signal(signal.SIGKILL)
+        assert self.process is not None
+        self.process.wait(10)
+
+    def restart(self) -> None:
+        """On the same port and folder."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+        self.frozen = False
+        self.start()
+
+    def make_read_only(self) -> None:
+        """Wants more replicas than there are."""
+        self.set("min-replicas-to-write", "1")
+
+    def make_replica(self) -> None:
+        """Of nobody who answers."""
+        self.ask("REPLICAOF", "127.0.0.1", "1")
+
+    def fill(self) -> None:
+        self.set("maxmemory", "1")
+
+    def nap(self, seconds: float) -> None:
+        """Answers nobody for so long; returns at once."""
+        with self._connected(1) as line:
+            line.sendall(pack_command(("DEBUG", "SLEEP", str(seconds))))
+            time.sleep(0.02)
+
+    def flush(self) -> None:
+        self.ask("FLUSHALL")
+        self.ask("SCRIPT", "FLUSH")
+
+    def restore(self) -> None:
+        """Undo all of the above, and forget every key."""
+        if self.frozen:
+            self.thaw()
+        if self.process is None or self.process.poll() is not None:
+            self.start()
+        for name, value in (("min-replicas-to-write", "0"), ("maxmemory", "0"), ("maxmemory-policy", "noeviction")):
+            self.set(name, value)
+        if "--cluster-enabled" not in self.extra:
+            self.ask("REPLICAOF", "NO", "ONE")
+        self.flush()
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    @contextmanager
+    def _connected(self, within_s: float) -> Iterator[socket.socket]:
+        family = socket.AF_UNIX if self.socket_path else socket.AF_INET
+        with socket.socket(family) as line:
+            line.settimeout(within_s)
+            line.connect(str(self.socket_path) if self.socket_path else ("127.0.0.1", self.port))
+            yield line
+
+
+def _asked(line: socket.socket, *command: str | int | bytes) -> Any:
+    line.sendall(pack_command(tuple(str(word) if isinstance(word, int) else word for word in command)))
+    reader = Reader(replyError=RuntimeError, notEnoughData=Ellipsis)
+    while (answer := reader.gets()) is Ellipsis:
+        data = line.recv(65536)
+        if not data:
+            raise ConnectionResetError("the server closed the connection")
+        reader.feed(data)
+    if isinstance(answer, RuntimeError):
+        raise answer
+    return answer
+
+
+@dataclass
+class ValkeyCluster:
+    """Three primaries, no replicas."""
+
+    nodes: list[Server]
+
+    @property
+    def url(self) -> str:
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+
+    def owner(self, key: str) -> Server:
+        slot = self.nodes[0].ask("CLUSTER", "KEYSLOT", key)
+        for first, last, (_, port, *_), *_ in self.nodes[0].ask("CLUSTER", "SLOTS"):
+            if first <= slot <= last:
+                return next(node for node in self.nodes if node.port == port)
+        raise AssertionError(f"nobody owns slot {slot}")
+
+    def move(self, key: str, *, to: Server) -> None:
+        """Give an empty slot to another node, as far as every node is concerned."""
+        slot = self.nodes[0].ask("CLUSTER", "KEYSLOT", key)
+        node_id = to.ask("CLUSTER", "MYID")
+        self.owner(key).flush()
+        for node in self.nodes:
+            node.ask("CLUSTER", "SETSLOT", slot, "NODE", node_id)
+
+    def form(self) -> None:
+        """Share out the slots and meet (no tool but the server's own commands)."""
+        share = 16384 // len(self.nodes)
+        for number, node in enumerate(self.nodes):
+            last = 16383 if number == len(self.nodes) - 1 else (number + 1) * share - 1
+            node.ask("CLUSTER", "ADDSLOTSRANGE", number * share, last)
+            node.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        for node in self.nodes[1:]:
+            node.ask("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port)
+        wait_until(lambda: all(b"cluster_state:ok" in node.ask("CLUSTER", "INFO") for node in self.nodes))
+
+    def restore(self) -> None:
+        for node in self.nodes:
+            node.restore()
+        wait_until(lambda: all(b"cluster_state:ok" in node.ask("CLUSTER", "INFO") for node in self.nodes))
+
+
+@dataclass
+class SentinelSet:
+    """Two servers, of which one is the primary now, and three sentinels."""
+
+    servers: list[Server]
+    sentinels: list[Server]
+
+    @property
+    def url(self) -> str:
+        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
+        return f"redis+sentinel://{hosts}/{SERVICE}"
+
+    def primary(self) -> Server:
+        """Whom the sentinels name."""
+        _, port = self.sentinels[0].ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
+        return next(server for server in self.servers if server.port == int(port))
+
+    def replica(self) -> Server:
+        primary = self.primary()
+        return next(server for server in self.servers if server is not primary)
+
+    def is_whole(self) -> bool:
+        """All know each other, and the replica follows the primary."""
+        try:
+            for sentinel in self.sentinels:
+                facts = sentinel.ask("SENTINEL", "MASTER", SERVICE)
+                known = dict(zip(facts[::2], facts[1::2], strict=True))
+                if (known[b"num-slaves"], known[b"num-other-sentinels"], known[b"flags"]) != (b"1", b"2", b"master"):
+                    return False
+            return self.replica().info("master_link_status") == "up" and self.primary().info("role") == "master"
+        except (RuntimeError, OSError, StopIteration):
+            return False
+
+
+@contextmanager
+def running(*servers: Server) -> Iterator[None]:
+    """Servers that end with the block."""
+    try:
+        for server in servers:
+            server.start()
+        yield
+    finally:
+        for server in servers:
+            server.close()
+
+
+@contextmanager
+def single(folder: Path, *extra: str, password: str = "") -> Iterator[Server]:
+    words = (*extra, *(("--requirepass", password) if password else ()))
+    server = Server(folder, port=free_ports(1)[0], extra=words, password=password)
+    with running(server):
+        yield server
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[ValkeyCluster]:
+    ports = free_ports(3)
+    words = ("--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "1500")
+    made = ValkeyCluster([Server(folder / str(port), port=port, extra=words) for port in ports])
+    with running(*made.nodes):
+        made.form()
+        yield made
+
+
+@contextmanager
+def sentinel_set(folder: Path) -> Iterator[SentinelSet]:
+    ports = free_ports(5)
+    primary = Server(folder / "a", port=ports[0])
+    replica = Server(folder / "b", port=ports[1], extra=("--replicaof", "127.0.0.1", str(ports[0])))
+    sentinels = []
+    for port in ports[2:]:
+        place = folder / str(port)
+        place.mkdir(parents=True)
+        conf = place / "sentinel.conf"
+        monitor = f"sentinel monitor {SERVICE} 127.0.0.1 {ports[0]} 2\n"
+        timing = f"sentinel down-after-milliseconds {SERVICE} 600\nsentinel failover-timeout {SERVICE} 2000\n"
+        conf.write_text(f"port {port}\nbind 127.0.0.1\ndir {place}\n{monitor}{timing}")
+        sentinels.append(_Sentinel(place, port=port, conf=conf))
+    with running(primary, replica, *sentinels):
+        made = SentinelSet([primary, replica], list(sentinels))
+        wait_until(made.is_whole)
+        yield made
+
+
+@dataclass
+class _Sentinel(Server):
+    conf: Path = Path()
+
+    def start(self) -> Server:
+        with (self.folder / "log").open("ab") as log:
+            words = [str(server_binary()), str(self.conf), "--sentinel"]
+            self.process = subprocess.Popen(words, stdout=log, stderr=log, cwd=self.folder)
+        wait_until(self.answers)
+        return self
+
+
+def make_certificates(folder: Path) -> None:
+    """An authority (ca.pem) and a server's certificate for localhost (server.pem, server.key)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    usage = ["-addext", "keyUsage=critical,keyCertSign"]
+    authority = ["openssl", "req", "-x509", *key, "-subj", "/CN=test authority", *usage]
+    subprocess.run([*authority, "-keyout", "ca.key", "-out", "ca.pem"], cwd=folder, check=True, capture_output=True)
+    signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "subjectAltName=DNS:localhost"]
+    server = ["openssl", "req", "-x509", *key, "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.pem"]
+    subprocess.run([*server, *signed], cwd=folder, check=True, capture_output=True)
+
+
+@dataclass
+class TlsServer:
+    """A server that speaks TLS alone, beside a socket for what a test asks it; its certificate is for ``localhost``."""
+
+    server: Server
+    port: int
+    authority: Path
+
+    @property
+    def url(self) -> str:
+        return f"rediss://localhost:{self.port}?ca_file={self.authority}"
+
+
+@contextmanager
+def tls_server(folder: Path) -> Iterator[TlsServer]:
+    make_certificates(folder)
+    port = free_ports(1)[0]
+    files = ("--tls-cert-file", "server.pem", "--tls-key-file", "server.key", "--tls-ca-cert-file", "ca.pem")
+    words = ("--tls-port", str(port), "--tls-auth-clients", "no", *files)
+    server = Server(folder, socket_path=short_folder() / "s", extra=words)
+    with running(server):
+        yield TlsServer(server, port=port, authority=folder / "ca.pem")
+    shutil.rmtree(server.socket_path.parent, ignore_errors=True) if server.socket_path else None
+
+
+def short_folder() -> Path:
+    """A new folder whose path is short enough for a Unix socket; the caller removes it."""
+    return Path(tempfile.mkdtemp(prefix="llmv-"))
+
+
+class SlowLine:
+    """A TCP proxy to a server that passes nothing on before ``delay_s``, or cuts all its lines."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+        self.delay_s = 0.0
+        self.connections = 0
+        self.most = 0
+
+    @property
+    def port(self) -> int:
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    async def __aenter__(self) -> "SlowLine":
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.most = max(self.most, self.connections)
+        upstream, sink = await asyncio.open_connection("127.0.0.1", self._to)
+        ways = (self._pump(reader, sink, delays=True), self._pump(upstream, writer, delays=False))
+        both = [asyncio.ensure_future(way) for way in ways]
+        self._tasks.update(both)
+        self._writers.update((writer, sink))
+        await asyncio.wait(both)
+        self.connections -= 1
+        for end in (writer, sink):
+            end.close()
+            self._writers.discard(end)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, delays: bool) -> None:
+        with suppress(ConnectionError):
+            while data := await source.read(65536):
+                if delays and self.delay_s:
+                    await asyncio.sleep(self.delay_s)
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+
+@pytest.fixture(scope="module")
+def _valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with single(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
+def valkey(_valkey: Server) -> Iterator[Server]:
+    """One server without a password, empty."""
+    _valkey.restore()
+    yield _valkey
+    if _valkey.frozen:
+        _valkey.thaw()
+
+
+@pytest.fixture(scope="module")
+def _valkey_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyCluster]:
+    with cluster(tmp_path_factory.mktemp("cluster")) as made:
+        yield made
+
+
+@pytest.fixture
+def valkey_cluster(_valkey_cluster: ValkeyCluster) -> Iterator[ValkeyCluster]:
+    """A cluster of three nodes, empty."""
+    _valkey_cluster.restore()
+    yield _valkey_cluster
+    for node in _valkey_cluster.nodes:
+        if node.frozen:
+            node.thaw()
+
+
+@pytest.fixture(scope="module")
+def valkey_sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelSet]:
+    """A primary, its replica and three sentinels. A test that fails over leaves them as they are then."""
+    with sentinel_set(tmp_path_factory.mktemp("sentinel")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def valkey_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
+    """A server that speaks TLS, with a certificate of an authority of its own."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    with tls_server(tmp_path_factory.mktemp("tls")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def valkey_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on a Unix socket."""
+    place = short_folder()
+    server = Server(tmp_path_factory.mktemp("socket"), socket_path=place / "s")
+    with running(server):
+        yield server
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and is not waited for does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
