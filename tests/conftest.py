@@ -5,7 +5,13 @@ import os
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["pytester", "tests.support.evidence", "tests.support.network", "tests.support.skips"]
+pytest_plugins = [
+    "pytester",
+    "tests.support.evidence",
+    "tests.support.network",
+    "tests.support.skips",
+    "tests.support.valkey",
+]
 
 # Nothing of the developer's own environment may change what a test sees.
 _FOREIGN_PREFIXES = ("LLM_SERVICE_", "OPENAI_", "LANGCHAIN_", "LANGSMITH_")

@@ -1,7 +1,7 @@
-"""Real Valkey servers on loopback: one, a cluster, sentinels, with TLS; and what can go wrong with them, on purpose.
+"""Real Valkey servers on loopback: one, a cluster, sentinels, behind TLS; and what can go wrong with them, on purpose.
 
-Import the fixtures that a test module uses: ``from tests.support.valkey import valkey, valkey_cluster``. Servers are
-started once for a module and brought back into shape for each test.
+The fixtures (``valkey``, ``valkey_cluster`` ...) are known to every test. Servers are started once for a module that
+uses them, and brought back into shape for each test.
 """
 
 import asyncio
@@ -9,10 +9,11 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -336,42 +337,21 @@ def make_certificates(folder: Path) -> None:
     subprocess.run([*server, *signed], cwd=folder, check=True, capture_output=True)
 
 
-@dataclass
-class TlsServer:
-    """A server that speaks TLS alone, beside a socket for what a test asks it; its certificate is for ``localhost``."""
-
-    server: Server
-    port: int
-    authority: Path
-
-    @property
-    def url(self) -> str:
-        return f"rediss://localhost:{self.port}?ca_file={self.authority}"
-
-
-@contextmanager
-def tls_server(folder: Path) -> Iterator[TlsServer]:
-    make_certificates(folder)
-    port = free_ports(1)[0]
-    files = ("--tls-cert-file", "server.pem", "--tls-key-file", "server.key", "--tls-ca-cert-file", "ca.pem")
-    words = ("--tls-port", str(port), "--tls-auth-clients", "no", *files)
-    server = Server(folder, socket_path=short_folder() / "s", extra=words)
-    with running(server):
-        yield TlsServer(server, port=port, authority=folder / "ca.pem")
-    shutil.rmtree(server.socket_path.parent, ignore_errors=True) if server.socket_path else None
-
-
 def short_folder() -> Path:
     """A new folder whose path is short enough for a Unix socket; the caller removes it."""
     return Path(tempfile.mkdtemp(prefix="llmv-"))
 
 
 class SlowLine:
-    """A TCP proxy to a server that passes nothing on before ``delay_s``, or cuts all its lines."""
+    """A TCP proxy to a server that passes nothing on before ``delay_s``, or cuts all its lines.
 
-    def __init__(self, port: int) -> None:
+    With ``tls`` it speaks TLS to the client (the wheel's server does not speak it itself).
+    """
+
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         self._to = port
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tls = tls
+        self._handlers: set[asyncio.Task[Any]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self.delay_s = 0.0
@@ -388,34 +368,34 @@ class SlowLine:
         return f"redis://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> "SlowLine":
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+        await asyncio.sleep(0)  # who was just accepted gets its handler
         self.cut()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._handlers:
+            await asyncio.wait(tuple(self._handlers))
 
     def cut(self) -> None:
-        for writer in self._writers:
+        for writer in tuple(self._writers):
             writer.transport.abort()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handler = asyncio.current_task()
+        assert handler is not None
+        self._handlers.add(handler)
+        handler.add_done_callback(self._handlers.discard)
         self.connections += 1
         self.most = max(self.most, self.connections)
         upstream, sink = await asyncio.open_connection("127.0.0.1", self._to)
-        ways = (self._pump(reader, sink, delays=True), self._pump(upstream, writer, delays=False))
-        both = [asyncio.ensure_future(way) for way in ways]
-        self._tasks.update(both)
-        self._writers.update((writer, sink))
-        await asyncio.wait(both)
+        ends = {writer, sink}
+        self._writers |= ends
+        await asyncio.gather(self._pump(reader, sink, delays=True), self._pump(upstream, writer, delays=False))
+        self._writers -= ends
         self.connections -= 1
-        for end in (writer, sink):
-            end.close()
-            self._writers.discard(end)
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, delays: bool) -> None:
         with suppress(ConnectionError):
@@ -424,7 +404,7 @@ class SlowLine:
                     await asyncio.sleep(self.delay_s)
                 sink.write(data)
                 await sink.drain()
-        sink.close()
+        sink.transport.abort()
 
 
 @pytest.fixture(scope="module")
@@ -460,18 +440,29 @@ def valkey_cluster(_valkey_cluster: ValkeyCluster) -> Iterator[ValkeyCluster]:
 
 @pytest.fixture(scope="module")
 def valkey_sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelSet]:
-    """A primary, its replica and three sentinels. A test that fails over leaves them as they are then."""
+    """A primary, its replica and three sentinels. Whoever fails over waits until ``is_whole`` before: it may take the
+    sentinels ten seconds to make a replica of the primary of the test before."""
     with sentinel_set(tmp_path_factory.mktemp("sentinel")) as made:
         yield made
 
 
-@pytest.fixture(scope="module")
-def valkey_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
-    """A server that speaks TLS, with a certificate of an authority of its own."""
+@pytest.fixture(scope="session")
+def valkey_certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ca.pem, server.pem and server.key."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
-    with tls_server(tmp_path_factory.mktemp("tls")) as made:
-        yield made
+    folder = tmp_path_factory.mktemp("tls")
+    make_certificates(folder)
+    return folder
+
+
+@pytest.fixture
+async def valkey_tls(valkey: Server, valkey_certificates: Path) -> AsyncIterator[SlowLine]:
+    """The server behind TLS, with a certificate for ``localhost``."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(valkey_certificates / "server.pem", valkey_certificates / "server.key")
+    async with SlowLine(valkey.port, tls) as line:
+        yield line
 
 
 @pytest.fixture(scope="module")

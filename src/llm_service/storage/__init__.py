@@ -17,8 +17,14 @@ from llm_service.storage.base import (
     UsageGroup,
     UsageSum,
 )
+from llm_service.storage.bulletin import ProcessBulletin, ValkeyBulletin
+from llm_service.storage.private_valkey import PrivateValkey, PrivateValkeyError
+from llm_service.storage.scripts import ScriptRunner
+from llm_service.storage.valkey_address import AddressError, StoreAddress, StoreUrl, parse_store_url
+from llm_service.storage.valkey_client import StoreState, ValkeyClient
 
 __all__ = [
+    "AddressError",
     "Bulletin",
     "ChainLink",
     "Database",
@@ -27,11 +33,21 @@ __all__ = [
     "LedgerRow",
     "LedgerStore",
     "LimitStore",
+    "PrivateValkey",
+    "PrivateValkeyError",
+    "ProcessBulletin",
     "Reach",
+    "ScriptRunner",
     "Seal",
     "Spent",
+    "StoreAddress",
+    "StoreState",
     "StoreUnavailable",
+    "StoreUrl",
     "UsageFilter",
     "UsageGroup",
     "UsageSum",
+    "ValkeyBulletin",
+    "ValkeyClient",
+    "parse_store_url",
 ]

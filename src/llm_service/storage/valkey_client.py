@@ -122,19 +122,21 @@ class ValkeyClient:
     async def _call(self, work: Callable[[Wire], Awaitable[T]]) -> T:
         reign = self._reign
         self._check(reign)
-        has_turn = False
+        asked_at: float | None = None
         try:
             async with asyncio.timeout(self._deadline_s), self._pool.turn():
-                has_turn = True
+                asked_at = self._clock.monotonic()
                 self._check(reign)
                 async with self._pool.wire() as wire:
                     return await work(wire)
-        except TimeoutError as error:
-            if not has_turn:  # says that we ask for much, not that the store is gone
+        except Exception as error:
+            if isinstance(error, TimeoutError) and self._was_our_own_fault(asked_at):
                 raise StoreUnavailable("all connections to the store were busy") from error
             raise self._unavailable(error, reign) from error
-        except Exception as error:
-            raise self._unavailable(error, reign) from error
+
+    def _was_our_own_fault(self, asked_at: float | None) -> bool:
+        """Whether most of the deadline went by in waiting for a turn: that we ask for much does not mean it is gone."""
+        return asked_at is None or self._clock.monotonic() - asked_at < self._deadline_s / 2
 
     def _check(self, reign: int) -> None:
         if not self._state.up:

@@ -1,0 +1,40 @@
+"""Real servers, and clients that are closed after the test."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from llm_service.runtime import SystemClock
+from llm_service.storage import ValkeyClient, parse_store_url
+
+Connect = Callable[..., Awaitable[ValkeyClient]]
+
+
+def failed(work: str, failure: BaseException) -> None:
+    raise AssertionError(work) from failure
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Makes a started client of a URL."""
+    clients: list[ValkeyClient] = []
+
+    async def connect(url: str, *, prefix: str = "llm:", max_connections: int = 16) -> ValkeyClient:
+        client = ValkeyClient(
+            parse_store_url(url),
+            prefix=prefix,
+            clock=SystemClock(),
+            source=random.Random(len(clients)),
+            on_failure=failed,
+            max_connections=max_connections,
+        )
+        clients.append(client)
+        await client.start()
+        return client
+
+    yield connect
+    for client in clients:
+        await client.aclose()
+    await asyncio.sleep(0)  # transports tell their protocols that they are closed
