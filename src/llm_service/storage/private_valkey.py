@@ -28,19 +28,19 @@ _LONGEST_PAUSE_S: Final = 10.0
 _STABLE_S: Final = 60.0
 _WITHOUT: Final = "set store.redis_url to a Valkey or Redis server, or server.workers to 1"
 
-# Run by the interpreter between us and the server. Linux: has the server ended by the kernel with the thread that
-# started it, then becomes the server. Elsewhere: stays, and ends the server when the pipe from us closes.
-_KEEPER: Final = """
-import os, signal, sys
-command = sys.argv[2:]
-if sys.platform == "linux":
-    import ctypes
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != int(sys.argv[1]):
-        sys.exit("the service has ended")
-    os.execv(command[0], command)
-import subprocess, threading
-server = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+# Run by an interpreter between us and the server, which it either becomes or watches. Linux: the kernel ends the server
+# with the thread that started it.
+_BY_KERNEL: Final = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("the service has ended")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+# Elsewhere: the server is ended when the pipe from us closes.
+_BY_PIPE: Final = """
+import os, signal, subprocess, sys, threading
+server = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL)
 def watch():
     os.read(0, 1)
     server.terminate()
@@ -48,6 +48,7 @@ signal.signal(signal.SIGTERM, lambda *_: server.terminate())
 threading.Thread(target=watch, daemon=True).start()
 sys.exit(server.wait())
 """
+_KEEPER: Final = _BY_KERNEL if sys.platform.startswith("linux") else _BY_PIPE
 
 
 class PrivateValkeyError(Exception):
@@ -90,12 +91,11 @@ class PrivateValkey:
         _check_private(self._folder)
         self._socket.parent.mkdir(_PRIVATE_DIR, exist_ok=True)
         _check_private(self._socket.parent)
-        _end_predecessor(self._socket)
         process = self._spawn()
         deadline = self._clock.monotonic() + _STARTED_WITHIN_S
         while not _answers(self._socket):
             if _has_ended(process, within_s=_LOOK_EVERY_S):
-                self._process = None
+                self._forget()
                 raise PrivateValkeyError(f"the private Valkey ended at once: {self._last_words()}")
             if self._clock.monotonic() > deadline:
                 self.close()
@@ -108,7 +108,7 @@ class PrivateValkey:
         if self._process is not None:
             if (code := self._process.poll()) is None:
                 return True
-            self._process = None
+            self._forget()
             pause_s = self._pause_s = self._next_pause(ran_s=now - self._started_at)
             self._retry_at = now + pause_s
             when = f" in {pause_s:g} s" if pause_s else ""
@@ -121,26 +121,33 @@ class PrivateValkey:
     def close(self) -> None:
         """End it, with its data on disk, and wait for that; idempotent."""
         self._retry_at = None
-        process, self._process = self._process, None
+        process = self._process
         if process is None:
             return
         process.terminate()
         if not _has_ended(process, within_s=_ENDED_WITHIN_S):
             process.kill()
             process.wait()
-        if process.stdin is not None:
-            process.stdin.close()
+        self._forget()
         self._socket.unlink(missing_ok=True)
         if self._socket.parent != self._folder:
             self._socket.parent.rmdir()
 
+    def _forget(self) -> None:
+        """The process has ended; our end of its pipe goes as well."""
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+
     def _spawn(self) -> "subprocess.Popen[bytes]":
+        _end_predecessor(self._socket)
         self._retry_at = None
         self._started_at = self._clock.monotonic()
         log_path = self._folder / _LOG_NAME
         if log_path.exists():
             log_path.replace(log_path.with_suffix(".log.1"))  # what the one before said, when it ended
         keeper = [sys.executable, "-I", "-S", "-c", _KEEPER, str(os.getpid())]
+        log_path.touch(0o600)
         with log_path.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and the server of our own dependency
                 [*keeper, str(server_binary()), *self._settings()],
