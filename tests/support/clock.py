@@ -42,6 +42,11 @@ class ManualClock:
         self.call_later(delay_s, lambda: woken.set_result(None))
         await woken
 
+    @property
+    def timers(self) -> int:
+        """How many are still to fire."""
+        return sum(timer.callback is not None for _, _, timer in self._timers)
+
     def advance(self, seconds: float) -> None:
         """Let time pass, and fire what falls due on the way."""
         until = self._seconds + seconds

@@ -343,7 +343,7 @@ def short_folder() -> Path:
 
 
 class SlowLine:
-    """A TCP proxy to a server that passes nothing on before ``delay_s``, or cuts all its lines.
+    """A TCP proxy to a server that passes nothing on before ``delay_s``, or cuts or mutes all its lines.
 
     With ``tls`` it speaks TLS to the client (the wheel's server does not speak it itself).
     """
@@ -355,6 +355,8 @@ class SlowLine:
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self.delay_s = 0.0
+        self._muted = 0
+        self._accepted = 0
         self.connections = 0
         self.most = 0
 
@@ -379,6 +381,10 @@ class SlowLine:
         while self._handlers:
             await asyncio.wait(tuple(self._handlers))
 
+    def mute(self) -> None:
+        """Pass nothing on, either way, on the lines that there are; they stay open."""
+        self._muted = self._accepted
+
     def cut(self) -> None:
         for writer in tuple(self._writers):
             writer.transport.abort()
@@ -388,18 +394,24 @@ class SlowLine:
         assert handler is not None
         self._handlers.add(handler)
         handler.add_done_callback(self._handlers.discard)
+        number, self._accepted = self._accepted, self._accepted + 1
         self.connections += 1
         self.most = max(self.most, self.connections)
         upstream, sink = await asyncio.open_connection("127.0.0.1", self._to)
         ends = {writer, sink}
         self._writers |= ends
-        await asyncio.gather(self._pump(reader, sink, delays=True), self._pump(upstream, writer, delays=False))
+        there = self._pump(reader, sink, number, delays=True)
+        await asyncio.gather(there, self._pump(upstream, writer, number, delays=False))
         self._writers -= ends
         self.connections -= 1
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, delays: bool) -> None:
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, number: int, *, delays: bool
+    ) -> None:
         with suppress(ConnectionError):
             while data := await source.read(65536):
+                if number < self._muted:
+                    continue
                 if delays and self.delay_s:
                     await asyncio.sleep(self.delay_s)
                 sink.write(data)
@@ -466,7 +478,7 @@ async def valkey_tls(valkey: Server, valkey_certificates: Path) -> AsyncIterator
 
 
 @pytest.fixture(scope="module")
-def valkey_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def valkey_on_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server on a Unix socket."""
     place = short_folder()
     server = Server(tmp_path_factory.mktemp("socket"), socket_path=place / "s")

@@ -14,9 +14,7 @@ from llm_service.storage.valkey_wire import Wire
 Hear = Callable[[str], None]
 
 _RECONNECT_S: Final = 0.25
-_PING_EVERY_S: Final = 1.0
-_SILENT_S: Final = 3.0
-"""A line on which not even our pings are answered for so long is dead, though nobody said so."""
+_PINGS: Final = 3
 
 
 class _Listeners:
@@ -65,11 +63,19 @@ class ProcessBulletin:
 class ValkeyBulletin:
     """For all processes that share a store, on its channels ``<prefix>bulletin:<topic>``; its own messages too.
 
-    What is published while a listener's line to the store is down, that listener does not hear.
+    What is published while a listener's line to the store is down, that listener does not hear. A line on which not
+    even our pings are answered for ``silent_s`` is dead, though nobody said so.
     """
 
     def __init__(
-        self, client: ValkeyClient, *, prefix: str, clock: Clock, source: random.Random, on_failure: OnFailure
+        self,
+        client: ValkeyClient,
+        *,
+        prefix: str,
+        clock: Clock,
+        source: random.Random,
+        on_failure: OnFailure,
+        silent_s: float = 3.0,
     ) -> None:
         self._client = client
         self._prefix = f"{prefix}bulletin:"
@@ -79,6 +85,7 @@ class ValkeyBulletin:
         self._listeners = _Listeners(on_failure)
         self._tasks = Tasks(on_failure)
         self._line: Wire | None = None
+        self._silent_s = silent_s
 
     async def publish(self, topic: str, text: str) -> None:
         """Tell all processes. Raises StoreUnavailable."""
@@ -116,7 +123,7 @@ class ValkeyBulletin:
             await line.send("SUBSCRIBE", *(self._prefix + topic for topic in self._listeners))
             pings = self._tasks.spawn(self._ping(line), name="bulletin pings")
             while True:
-                async with asyncio.timeout(_SILENT_S):
+                async with asyncio.timeout(self._silent_s):
                     message = await line.read()
                 self._hear(message)
         finally:
@@ -135,7 +142,7 @@ class ValkeyBulletin:
 
     async def _ping(self, line: Wire) -> None:
         while await _said(line, "PING"):
-            await self._clock.sleep(_PING_EVERY_S)
+            await self._clock.sleep(self._silent_s / _PINGS)
 
 
 async def _said(line: Wire, *command: str) -> bool:

@@ -1,4 +1,4 @@
-"""What runs one Lua script on the store, atomically."""
+"""What the limit store needs of Valkey: to run a script, and to know whose memory it runs on. And its scripts."""
 
 from collections.abc import Sequence
 from importlib.resources import files
@@ -6,20 +6,20 @@ from typing import Any, Protocol
 
 
 class ScriptRunner(Protocol):
-    """Runs scripts on one store. All keys of a script carry the deployment's hash tag, so they live on one primary."""
+    """Runs Lua scripts on Valkey or Redis, single, sentinel or cluster."""
 
     @property
     def run_id(self) -> str:
-        """Identity of the store's memory: another one after a restart, a failover or a flush.
+        """Which memory answers: another one after a restart or a failover.
 
-        Keys that name it are built, and ``run`` is called, without awaiting anything in between: a script that was
-        asked for under another identity than the store's is refused before it begins.
+        It is asked for anew on every new connection, before a script runs on it; a script whose keys were named after
+        an older memory is refused with StoreUnavailable.
         """
 
     async def run(self, script: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
-        """Run the script once: its result as integers, bytes, ``None`` and lists of these.
+        """What a script (its Lua source) answers: integers, bytes, lists of these.
 
-        Raises StoreUnavailable when the store does not answer in time, cannot do its work or has another memory.
+        Raises StoreUnavailable when the answer does not come in time; the script may have run then.
         """
 
 

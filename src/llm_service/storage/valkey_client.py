@@ -16,7 +16,7 @@ from llm_service.storage.valkey_causes import OTHER_MEMORY, Unfit, cause_of, cod
 from llm_service.storage.valkey_memory import Guarded, Memory, guarded, open_memory
 from llm_service.storage.valkey_pool import Pool
 from llm_service.storage.valkey_topology import locator_of
-from llm_service.storage.valkey_wire import Wire, Word, open_wire, tls_context
+from llm_service.storage.valkey_wire import Wire, Word, load_library, open_wire, tls_context
 
 _PROBE_EVERY_S: Final = 0.25
 _PROBE_JITTER: Final = 0.2
@@ -41,7 +41,7 @@ class ValkeyClient:
     Every call ends within ``deadline_s``, connecting and waiting for a connection included. The first failure of the
     store takes it down: calls then fail at once, until a probe in the background (at once, then every 0.25 s) finds
     the server that holds our keys, writable and answering within the deadline. A script is never sent twice, but for
-    NOSCRIPT. ``prefix`` makes the hash tag ``{<prefix>adm}`` that all keys must carry.
+    NOSCRIPT. All keys must carry the hash tag ``{adm}``; the client's own is ``<prefix>{adm}:life``.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class ValkeyClient:
     ) -> None:
         """Raises AddressError when a TLS file of the address cannot be used."""
         self._address = address
-        self._key = f"{{{prefix}adm}}:life"
+        self._key = f"{prefix}{{adm}}:life"
         self._clock = clock
         self._random = source
         self._on_failure = on_failure
@@ -89,6 +89,7 @@ class ValkeyClient:
 
     async def start(self) -> None:
         """Look for the store, once; when it is not there, go on looking in the background."""
+        load_library()
         if not await self._restored():
             self._tasks.spawn(self._restore(), name="store probe")
 

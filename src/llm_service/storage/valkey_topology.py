@@ -122,7 +122,7 @@ class Cluster:
 
 def slot_of(key: str) -> int:
     """The slot of a key in a cluster (Valkey, cluster specification: CRC16 of the hash tag)."""
-    tagged = re.search(r"\{([^}]+)\}", key)
+    tagged = re.match(r"[^{]*\{([^}]+)\}", key)
     return binascii.crc_hqx((tagged[1] if tagged else key).encode(), 0) % _SLOTS
 
 

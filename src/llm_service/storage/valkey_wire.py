@@ -62,6 +62,11 @@ class Wire:
             raise ConnectionResetError("the connection was closed")
 
 
+def load_library() -> None:
+    """Import redis-py, 0.1 s of work that no deadline of a connection should hold."""
+    import redis.asyncio  # noqa: F401
+
+
 async def open_wire(endpoint: Endpoint, login: Login, *, tls: ssl.SSLContext | None, database: int = 0) -> Wire:
     """Connect and log in. Raises redis-py's errors and OSError; bound it by a deadline."""
     connection = _connection(endpoint, login, tls=tls, database=database)

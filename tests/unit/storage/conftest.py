@@ -18,16 +18,19 @@ def failed(work: str, failure: BaseException) -> None:
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Connect]:
-    """Makes a started client of a URL."""
+    """Makes a started client of a URL. The deadline is one that a busy machine keeps as well."""
     clients: list[ValkeyClient] = []
 
-    async def connect(url: str, *, prefix: str = "llm:", max_connections: int = 16) -> ValkeyClient:
+    async def connect(
+        url: str, *, prefix: str = "llm:", deadline_s: float = 0.5, max_connections: int = 16
+    ) -> ValkeyClient:
         client = ValkeyClient(
             parse_store_url(url),
             prefix=prefix,
             clock=SystemClock(),
             source=random.Random(len(clients)),
             on_failure=failed,
+            deadline_s=deadline_s,
             max_connections=max_connections,
         )
         clients.append(client)

@@ -45,9 +45,9 @@ async def test_a_restarted_store_has_another_identity_though_its_data_is_there(
     """Its newest second may be lost, and nobody can tell."""
     client = await connect(valkey.url)
     before = client.run_id
-    life = valkey.ask("GET", "{llm:adm}:life")
+    life = valkey.ask("GET", "llm:{adm}:life")
     valkey.restart()
-    valkey.ask("SET", "{llm:adm}:life", life)
+    valkey.ask("SET", "llm:{adm}:life", life)
     with pytest.raises(StoreUnavailable):
         await count(client)
     assert await changed(client, before) != before
@@ -109,7 +109,7 @@ async def test_a_cluster_without_its_owner_is_down_and_comes_back(
     client = await connect(valkey_cluster.url)
     owner = valkey_cluster.owner(KEY)
     owner.freeze()
-    assert (await refused(client))[1] < 0.15
+    assert (await refused(client))[1] < 0.6
     owner.thaw()
     assert await back_after(client) < 2
 
@@ -126,12 +126,12 @@ async def test_a_frozen_seed_does_not_keep_a_cluster_from_being_found(
 
 async def test_sentinels_lead_to_the_new_primary(valkey_sentinels: SentinelSet, connect: Connect) -> None:
     wait_until(valkey_sentinels.is_whole)
-    client = await connect(valkey_sentinels.url)
+    client = await connect(valkey_sentinels.url, deadline_s=0.3)
     before = client.run_id
     assert await count(client) >= 1
     primary, replica = valkey_sentinels.primary(), valkey_sentinels.replica()
     primary.freeze()
-    assert (await refused(client))[1] < 0.15
+    assert (await refused(client))[1] < 0.6
     wait_until(lambda: valkey_sentinels.primary() is replica)
     assert await back_after(client) < 2
     assert client.run_id != before
