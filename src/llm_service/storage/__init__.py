@@ -1,6 +1,22 @@
 """What outlives a request: limits and leases, api keys, records, messages; each embedded and shared."""
 
-from llm_service.storage.base import Bulletin, ChainLink, Database, FactStore, KeyStore, LedgerRow, LedgerStore, LimitStore, Reach, Seal, Spent, StoreUnavailable, UsageFilter, UsageGroup, UsageSum
+from llm_service.storage.base import (
+    Bulletin,
+    ChainLink,
+    Database,
+    FactStore,
+    KeyStore,
+    LedgerRow,
+    LedgerStore,
+    LimitStore,
+    Reach,
+    Seal,
+    Spent,
+    StoreUnavailable,
+    UsageFilter,
+    UsageGroup,
+    UsageSum,
+)
 from llm_service.storage.bulletin import ProcessBulletin, ValkeyBulletin
 from llm_service.storage.memory_limits import MemoryLimits
 from llm_service.storage.open import SQLITE_NAME, open_database
@@ -14,6 +30,7 @@ from llm_service.storage.valkey_client import StoreState, ValkeyClient
 from llm_service.storage.valkey_limits import ValkeyLimits
 
 __all__ = [
+    "SQLITE_NAME",
     "AddressError",
     "Bulletin",
     "ChainLink",
@@ -30,7 +47,6 @@ __all__ = [
     "PrivateValkeyError",
     "ProcessBulletin",
     "Reach",
-    "SQLITE_NAME",
     "ScriptRunner",
     "Seal",
     "Spent",

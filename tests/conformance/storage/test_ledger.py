@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from llm_service.domain import MOST_NANO_USD
 from llm_service.storage import Conflict, Database, LedgerRow, Seal, UsageFilter
 from tests.conformance.storage.conftest import Place
 from tests.support.records import NOON, record, row, rows
@@ -20,7 +19,7 @@ FULL = record(
     tags={"z": "1", "a": "'; --", "": ""},
     upstream_id="gen-1",
     input_tokens=2**40,
-    nano_usd=MOST_NANO_USD,
+    nano_usd=2**46,
     cost_source="provider",
     status="interrupted",
     error_code="stream_interrupted",
@@ -34,7 +33,7 @@ FULL = record(
 )
 ADJUSTMENT = record(
     "adj_1", adjusts="req_full", input_tokens=-5, output_tokens=0, cached_input_tokens=0, reasoning_tokens=0,
-    nano_usd=-MOST_NANO_USD, cost_source="provider", provider=None, upstream_model=None, user="",
+    nano_usd=-2**46, cost_source="provider", provider=None, upstream_model=None, user="",
 )  # fmt: skip
 
 
@@ -81,12 +80,14 @@ async def test_a_place_in_a_chain_is_taken_once_and_nothing_of_the_rest_stays(da
 
 
 async def test_text_that_no_database_keeps_does_not_stop_the_ledger(database: Database) -> None:
-    odd = record(user="nul\0 and \ud800", model="m" * 100_000, tags={"t\0": "v" * 5_000}, input_tokens=2**70)
+    odd = record(
+        user="nul\0 and \ud800", model="m" * 100_000, tags={"t\0": "v" * 5_000}, input_tokens=2**70, nano_usd=10**30
+    )
     await database.ledger.append([replace(row(), record=odd)])
     (found,) = await database.ledger.find("req_1")
     assert found.record.user == "nul\ufffd and \ufffd"
     assert (found.record.model, found.record.tags) == ("m" * 512, {"t\ufffd": "v" * 128})
-    assert found.record.input_tokens == 2**53 - 1
+    assert (found.record.input_tokens, found.record.nano_usd) == (2**40, 2**46)
 
 
 async def test_the_widest_text_that_is_kept_fits_the_indexes(database: Database) -> None:

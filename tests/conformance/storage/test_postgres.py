@@ -11,6 +11,8 @@ import pytest
 from llm_service.domain import Secret
 from llm_service.storage import Database, DatabaseError, StoreUnavailable, open_database
 from llm_service.storage.sql import postgres_open
+from llm_service.storage.sql.base import Session
+from llm_service.storage.sql.database import SqlDatabase
 from tests.conformance.storage.conftest import Place
 from tests.support.postgres import PASSWORD, PostgresServer
 from tests.support.records import key, rows, secret
@@ -74,15 +76,13 @@ async def test_the_database_is_reached_again_after_the_server_died(
     assert list(await database.ledger.append(rows(3))) == [1, 2, 3]
 
 
-async def test_a_connection_that_the_server_cuts_costs_nothing_but_its_call(
+async def test_connections_that_the_server_has_cut_are_replaced_unnoticed(
     database: Database, postgres_server: PostgresServer
 ) -> None:
     await asyncio.gather(*(database.facts.get("a") for _ in range(8)))
     await postgres_server.run(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'llm-service'"
     )
-    answers = await asyncio.gather(*(database.facts.get("a") for _ in range(20)), return_exceptions=True)
-    assert {type(answer) for answer in answers} <= {type(None), StoreUnavailable}
     assert await asyncio.gather(*(database.facts.get("a") for _ in range(20))) == [None] * 20
 
 
@@ -102,6 +102,24 @@ async def test_who_stops_waiting_leaves_no_transaction_open(
         "WHERE application_name = 'llm-service' AND state LIKE 'idle in transaction%'"
     )
     assert left["open"] == 0
+
+
+async def test_a_lock_whose_holder_went_silent_is_let_go_by_the_server(place: Place) -> None:
+    silent, other = await place.open(), await place.open()
+    assert isinstance(silent, SqlDatabase)
+    going_on = asyncio.Event()
+
+    async def hold(session: Session) -> None:
+        await session.rows("UPDATE marks SET newest = 0 WHERE name = 'ledger'")
+        await going_on.wait()
+
+    holding = asyncio.create_task(silent._driver.write(hold, timeout_s=60))
+    with pytest.raises(StoreUnavailable):
+        await other.ledger.append(rows(1))
+    assert list(await other.ledger.append(rows(1))) == [1]
+    going_on.set()
+    with pytest.raises(StoreUnavailable):
+        await holding
 
 
 async def test_no_more_connections_than_configured(place: Place, postgres_server: PostgresServer) -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
 
 import orjson
@@ -13,8 +13,14 @@ from llm_service.storage.sql.base import LOOK_UP_S, NAMED, NO_VALUES, WORK_S, Co
 
 T = TypeVar("T")
 
-_READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_WRITE: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+# A process whose machine died must not keep its locks until the kernel notices; set here and not for the session, which
+# may be a pooler's.
+_BOUNDS: Final = f"""
+    SET LOCAL lock_timeout = '{WORK_S}s';
+    SET LOCAL idle_in_transaction_session_timeout = '{WORK_S}s'
+"""
+_READ: Final = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_BOUNDS}"
+_WRITE: Final = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {_BOUNDS}"
 _VALUES: Final = re.compile(r"INSERT INTO (\w+) \(([^()]*)\)\s+VALUES \([^()]*\)")
 _FROM_JSON: Final = r"INSERT INTO \1 (\2) SELECT \2 FROM json_populate_recordset(NULL::\1, $1::json)"
 _SQLSTATE: Final = re.compile(r"[0-9A-Z]{5}")
@@ -45,11 +51,17 @@ class Pool(Protocol):
     async def release(self, connection: Connection) -> None:
         """Take it back."""
 
+    async def expire_connections(self) -> None:
+        """Use none of the present ones again."""
+
     async def close(self) -> None:
         """Wait for all, and close them."""
 
     def terminate(self) -> None:
         """Cut all."""
+
+
+Job = Callable[[Connection], Awaitable[T]]
 
 
 class PostgresTexts:
@@ -109,14 +121,16 @@ class PostgresDriver:
         self._texts = PostgresTexts()
 
     async def rows(self, statement: str, values: Values = NO_VALUES, *, timeout_s: float = WORK_S) -> Sequence[Row]:
-        async with self._session(timeout_s) as (session, _):
-            return await session.rows(statement, values)
+        async def ask(connection: Connection) -> Sequence[Row]:
+            return await PostgresSession(connection, self._texts).rows(statement, values)
+
+        return await self._call(ask, timeout_s=timeout_s, may_repeat=lambda: True)
 
     async def read(self, work: Work[T], *, timeout_s: float = WORK_S) -> T:
-        return await self._transact(_READ, work, timeout_s)
+        return await self._transact(_READ, work, timeout_s=timeout_s)
 
     async def write(self, work: Work[T], *, timeout_s: float = WORK_S) -> T:
-        return await self._transact(_WRITE, work, timeout_s)
+        return await self._transact(_WRITE, work, timeout_s=timeout_s)
 
     async def ping(self) -> None:
         await self.rows("SELECT 1", timeout_s=LOOK_UP_S)
@@ -137,11 +151,15 @@ class PostgresDriver:
         except TimeoutError:
             self._pool.terminate()
 
-    async def _transact(self, begin: str, work: Work[T], timeout_s: float) -> T:
-        async with self._session(timeout_s) as (session, connection):
+    async def _transact(self, begin: str, work: Work[T], *, timeout_s: float) -> T:
+        written = False
+
+        async def run(connection: Connection) -> T:
+            nonlocal written
             await connection.execute(begin)
+            written = begin == _WRITE
             try:
-                result = await work(session)
+                result = await work(PostgresSession(connection, self._texts))
             except Exception:
                 if not connection.is_closed():
                     await connection.execute("ROLLBACK")
@@ -149,29 +167,53 @@ class PostgresDriver:
             await connection.execute("COMMIT")
             return result
 
-    @asynccontextmanager
-    async def _session(self, timeout_s: float) -> AsyncIterator[tuple[PostgresSession, Connection]]:
-        """A connection for so long. When the time is over it is cut, which ends whatever waits for it at once:
-        to cancel would be to ask a server that does not answer."""
+        return await self._call(run, timeout_s=timeout_s, may_repeat=lambda: not written)
+
+    async def _call(self, job: Job[T], *, timeout_s: float, may_repeat: Callable[[], bool]) -> T:
+        """The job, once more on a new connection when an old one turned out to be dead before it did anything."""
         import asyncpg
 
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + timeout_s
+        dead = (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.InterfaceError)
         try:
-            connection = await self._pool.acquire(timeout=timeout_s)
-            timer = loop.call_at(ends_at, connection.terminate)
             try:
-                yield PostgresSession(connection, self._texts), connection
-            except asyncio.CancelledError:
-                connection.terminate()  # in the midst of something: of no use to the next
-                raise
-            finally:
-                timer.cancel()
-                await self._pool.release(connection)
+                return await self._within(job, ends_at)
+            except (*dead, asyncpg.InternalClientError, ConnectionError):
+                if not may_repeat() or loop.time() >= ends_at:
+                    raise
+                await self._pool.expire_connections()
+                return await self._within(job, ends_at)
         except asyncpg.IntegrityConstraintViolationError as error:
             raise Conflict(type(error).__name__) from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             raise StoreUnavailable(_reason(error, late=loop.time() >= ends_at)) from error
+
+    async def _within(self, job: Job[T], ends_at: float) -> T:
+        """The job on a connection that is cut when the time is over, which ends whatever waits for it at once.
+
+        To cancel would be to ask a server that does not answer.
+        """
+        import asyncpg
+
+        loop = asyncio.get_running_loop()
+        connection = await self._pool.acquire(timeout=ends_at - loop.time())
+        timer = loop.call_at(ends_at, _cut, connection)
+        try:
+            return await job(connection)
+        except (asyncio.CancelledError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            _cut(connection)  # in the midst of something: of no use to the next
+            raise
+        finally:
+            timer.cancel()
+            await self._pool.release(connection)
+
+
+def _cut(connection: Connection) -> None:
+    import asyncpg
+
+    with suppress(asyncpg.InterfaceError):  # the pool has taken it back already, for the server has cut it
+        connection.terminate()
 
 
 def _reason(error: Exception, *, late: bool) -> str:

@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from llm_service.domain import MOST_NANO_USD, UsageRecord
+from llm_service.domain import UsageRecord
 from llm_service.storage.base import ChainLink, LedgerRow
 from llm_service.storage.sql.base import Row, Values
 from llm_service.storage.sql.moments import micros, moment
@@ -13,6 +13,9 @@ from llm_service.storage.sql.moments import micros, moment
 MOST_TEXT: Final = 512
 """Characters of a text in a record: an index of PostgreSQL holds 2,704 bytes."""
 MOST_TAG_TEXT: Final = 128
+MOST_TOKENS: Final = 2**40
+MOST_NANO: Final = 2**46
+"""70,368 USD for one request. Whatever nonsense an upstream reports: its sums over years fit the columns."""
 
 _UNKEEPABLE: Final = re.compile("[\0\ud800-\udfff]")  # PostgreSQL has no NUL in a text, UTF-8 no lone surrogates
 
@@ -20,8 +23,8 @@ _UNKEEPABLE: Final = re.compile("[\0\ud800-\udfff]")  # PostgreSQL has no NUL in
 def storable(record: UsageRecord) -> UsageRecord:
     """The record as every database can keep it, itself if it is one; whoever hashes records does so afterwards.
 
-    Characters that cannot be kept become U+FFFD, texts are cut at 512 characters and those of tags at 128, counts end
-    at 2^53 - 1, durations are floats.
+    Characters that cannot be kept become U+FFFD, texts are cut at 512 characters and those of tags at 128, tokens
+    end at 2^40 and money at 2^46 nano-USD (either side of zero), durations are floats.
     """
     if _is_storable(record):
         return record
@@ -38,11 +41,11 @@ def storable(record: UsageRecord) -> UsageRecord:
         provider=_optional(record.provider),
         upstream_model=_optional(record.upstream_model),
         upstream_id=_optional(record.upstream_id),
-        input_tokens=_count(record.input_tokens),
-        output_tokens=_count(record.output_tokens),
-        cached_input_tokens=_count(record.cached_input_tokens),
-        reasoning_tokens=_count(record.reasoning_tokens),
-        nano_usd=_count(record.nano_usd),
+        input_tokens=_within(record.input_tokens, MOST_TOKENS),
+        output_tokens=_within(record.output_tokens, MOST_TOKENS),
+        cached_input_tokens=_within(record.cached_input_tokens, MOST_TOKENS),
+        reasoning_tokens=_within(record.reasoning_tokens, MOST_TOKENS),
+        nano_usd=_within(record.nano_usd, MOST_NANO),
         error_code=_optional(record.error_code),
         cache=_text(record.cache),
         queue_ms=_float(record.queue_ms),
@@ -135,17 +138,16 @@ def _is_storable(record: UsageRecord) -> bool:
         record.request_id, record.stream_id, record.key_id, record.user, record.surface, record.model, record.provider,
         record.upstream_model, record.upstream_id, record.error_code, record.cache, record.price_date, record.adjusts,
     ]  # fmt: skip
-    counts = (
-        record.input_tokens, record.output_tokens, record.cached_input_tokens, record.reasoning_tokens, record.nano_usd,
-    )  # fmt: skip
+    tokens = (record.input_tokens, record.output_tokens, record.cached_input_tokens, record.reasoning_tokens)
     durations = (record.queue_ms, record.first_chunk_ms, record.duration_ms, record.overhead_ms)
     together = "".join(text for text in (*texts, *record.tags, *record.tags.values()) if text)
     return (
         len(together) <= MOST_TEXT
         and _UNKEEPABLE.search(together) is None
         and all(len(text) <= MOST_TAG_TEXT for tag in record.tags.items() for text in tag)
-        and max(counts) <= MOST_NANO_USD
-        and min(counts) >= -MOST_NANO_USD
+        and max(tokens) <= MOST_TOKENS
+        and min(tokens) >= -MOST_TOKENS
+        and abs(record.nano_usd) <= MOST_NANO
         and all(duration is None or isinstance(duration, float) for duration in durations)
     )
 
@@ -158,8 +160,8 @@ def _optional(text: str | None) -> str | None:
     return None if text is None else _text(text)
 
 
-def _count(count: int) -> int:
-    return max(-MOST_NANO_USD, min(count, MOST_NANO_USD))
+def _within(count: int, most: int) -> int:
+    return max(-most, min(count, most))
 
 
 def _float(duration_ms: float | None) -> float | None:

@@ -28,7 +28,8 @@ def open_sqlite(path: Path, *, durable: bool, migrations: Sequence[Migration], p
     try:
         with suppress(FileExistsError):
             create_private(path)
-        path.chmod(0o600)
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
         with closing(connect(path, durable=True, writes=True)) as connection:
             migrate_sqlite(connection, path, migrations=migrations, program=program)
         return SqliteDriver(path, durable=durable)

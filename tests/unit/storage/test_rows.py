@@ -1,0 +1,58 @@
+"""What a record is like once every database can keep it."""
+
+from dataclasses import fields, replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_service.domain import UsageRecord
+from llm_service.storage import storable
+from tests.support.records import NOON, record
+
+texts = st.text(max_size=600) | st.text(st.characters(categories=["Cs", "Cc", "So"]), max_size=600)
+counts = st.integers() | st.integers(-100, 10_000)
+durations = st.none() | st.integers(0, 2**40) | st.floats(0, 1e12)
+records = st.builds(
+    UsageRecord,
+    at=st.just(NOON),
+    tags=st.dictionaries(texts, texts, max_size=3),
+    cost_source=st.just("catalog"),
+    status=st.just("ok"),
+    attempts=st.just(1),
+    **dict.fromkeys(("request_id", "key_id", "surface", "model", "cache"), texts),
+    **{
+        name: st.none() | texts
+        for name in ("stream_id", "user", "provider", "upstream_model", "upstream_id", "error_code", "adjusts")
+    },
+    **dict.fromkeys(("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens", "nano_usd"), counts),
+    **dict.fromkeys(("queue_ms", "first_chunk_ms", "duration_ms", "overhead_ms"), durations),
+)
+
+
+def test_an_ordinary_record_is_left_as_it_is() -> None:
+    ordinary = record(user="alice", tags={"team": "search"}, duration_ms=1.5)
+    assert storable(ordinary) is ordinary
+
+
+@given(records)
+def test_cleaning_is_done_once(odd: UsageRecord) -> None:
+    assert storable(storable(odd)) == storable(odd)
+
+
+@given(records)
+def test_every_text_can_be_kept(odd: UsageRecord) -> None:
+    clean = storable(odd)
+    texts = [value for each in fields(clean) if isinstance(value := getattr(clean, each.name), str)]
+    texts += [text for tag in clean.tags.items() for text in tag]
+    assert all("\0" not in text and text.encode() and len(text) <= 512 for text in texts if text)
+
+
+@given(records)
+def test_the_quick_look_agrees_with_the_long_one(odd: UsageRecord) -> None:
+    """Whether a record is clean does not depend on how long its texts are together."""
+    padded = storable(replace(odd, cache="x" * 512))
+    assert replace(padded, cache=storable(odd).cache) == storable(odd)
+
+
+def test_durations_are_floats_so_that_they_read_alike_before_and_after() -> None:
+    assert repr(storable(record(duration_ms=5)).duration_ms) == "5.0"
