@@ -1,0 +1,73 @@
+"""The hash chain of a writer's records: each names the hash of the one before, so that no change stays unseen."""
+
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+import orjson
+
+from llm_service.domain import UsageRecord
+from llm_service.storage import ChainLink
+
+GENESIS: Final = "0" * 64
+"""What the first record of a writer names as the hash before it."""
+
+
+class Tip(NamedTuple):
+    """The end of a chain: the last record's number and hash."""
+
+    seq: int
+    hash: str
+
+
+START: Final = Tip(0, GENESIS)
+
+
+def canonical(record: UsageRecord) -> bytes:
+    """The record as JSON that is the same wherever it is read: keys sorted, durations always with a decimal point.
+
+    A field that a later version adds must be left out where it is ``None``, or older records would seem changed.
+    """
+    fields = {
+        "adjusts": record.adjusts,
+        "at": record.at,
+        "attempts": record.attempts,
+        "cache": record.cache,
+        "cached_input_tokens": record.cached_input_tokens,
+        "cost_source": record.cost_source,
+        "duration_ms": _decimal(record.duration_ms),
+        "error_code": record.error_code,
+        "first_chunk_ms": _decimal(record.first_chunk_ms),
+        "input_tokens": record.input_tokens,
+        "key_id": record.key_id,
+        "model": record.model,
+        "nano_usd": record.nano_usd,
+        "output_tokens": record.output_tokens,
+        "overhead_ms": _decimal(record.overhead_ms),
+        "price_date": record.price_date,
+        "provider": record.provider,
+        "queue_ms": _decimal(record.queue_ms),
+        "reasoning_tokens": record.reasoning_tokens,
+        "request_id": record.request_id,
+        "status": record.status,
+        "stream_id": record.stream_id,
+        "surface": record.surface,
+        "tags": dict(record.tags),
+        "upstream_id": record.upstream_id,
+        "upstream_model": record.upstream_model,
+        "user": record.user,
+    }
+    return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
+
+
+def digest(previous: str, text: bytes) -> str:
+    """SHA-256, in hexadecimal digits, over the hash before and a record's canonical JSON."""
+    return sha256(previous.encode() + text).hexdigest()
+
+
+def follow(tip: Tip, *, writer: str, text: bytes) -> ChainLink:
+    """The place of a further record, whose canonical JSON is ``text``, at the end of a chain."""
+    return ChainLink(writer=writer, seq=tip.seq + 1, previous=tip.hash, hash=digest(tip.hash, text))
+
+
+def _decimal(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else float(milliseconds)

@@ -1,0 +1,114 @@
+"""The lines of a journal: compact JSON, one entry each, with a checksum that tells a whole line from a torn one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from zlib import crc32
+
+import orjson
+
+from llm_service.domain import Intent, Usage, UsageRecord
+from llm_service.ledger.chain import Tip
+from llm_service.storage import ChainLink
+
+FORMAT: Final = 1
+_SUM: Final = b',"crc":"'
+_TAIL_BYTES: Final = len(_SUM) + len('01234567"}')
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The first line of a segment: whose it is, and where the chain stood when it was begun."""
+
+    writer: str
+    tip: Tip
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A request is about to be sent to an upstream."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A request is over. ``called``: an intent came before."""
+
+    record: UsageRecord
+    link: ChainLink
+    called: bool
+
+
+Entry = Head | Opened | Closed
+
+
+def head_line(writer: str, tip: Tip) -> bytes:
+    """The line of a `Head`."""
+    return _sealed(orjson.dumps({"journal": FORMAT, "writer": writer, "seq": tip.seq, "hash": tip.hash})[:-1])
+
+
+def intent_line(intent: Intent) -> bytes:
+    """The line of an `Opened`."""
+    return _sealed(orjson.dumps({"intent": intent}, default=dict, option=orjson.OPT_UTC_Z)[:-1])
+
+
+def close_line(text: bytes, link: ChainLink, *, called: bool) -> bytes:
+    """The line of a `Closed`; ``text`` is the record's canonical JSON."""
+    called_text = b"true" if called else b"false"
+    return _sealed(
+        b'{"close":%b,"called":%b,"seq":%d,"previous":"%b","hash":"%b"'
+        % (text, called_text, link.seq, link.previous.encode(), link.hash.encode())
+    )
+
+
+def read(data: bytes, *, writer: str) -> Iterator[tuple[Entry, int]]:
+    """The whole entries in a piece of a journal, each with the offset of its end.
+
+    Whatever is no whole entry is passed over: a torn tail, space that was laid by, a page that a loss of power left
+    empty. Raises ValueError for an entry that is whole and means nothing here: a later version wrote it.
+    """
+    start = 0
+    while (end := data.find(b"\n", start) + 1) > 0:
+        line = data[start : end - 1].lstrip(b"\0")  # a page that was never written may stand before it
+        if _is_whole(line):
+            yield _entry(orjson.loads(line), writer), end
+        start = end
+
+
+def _sealed(body: bytes) -> bytes:
+    return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
+
+
+def _is_whole(line: bytes) -> bool:
+    body = line[:-_TAIL_BYTES]
+    return bool(body) and line[-_TAIL_BYTES:] == b'%b%08x"}' % (_SUM, crc32(body))
+
+
+def _entry(fields: dict[str, Any], writer: str) -> Entry:
+    try:
+        return _known_entry(fields, writer)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"an entry has other fields than this version writes: {error}") from error
+
+
+def _known_entry(fields: dict[str, Any], writer: str) -> Entry:
+    match fields:
+        case {"intent": dict(intent)}:
+            return Opened(_intent(intent))
+        case {"close": dict(record), "called": bool(called), "seq": seq, "previous": previous, "hash": digest}:
+            return Closed(_record(record), ChainLink(writer=writer, seq=seq, previous=previous, hash=digest), called)
+        case {"journal": 1, "writer": str(owner), "seq": seq, "hash": digest}:
+            return Head(owner, Tip(seq, digest))
+        case _:
+            raise ValueError(f"an entry with the fields {', '.join(sorted(fields))} is of no known kind")
+
+
+def _intent(fields: dict[str, Any]) -> Intent:
+    at, held = datetime.fromisoformat(fields.pop("at")), Usage(**fields.pop("held"))
+    return Intent(at=at, held=held, **fields)
+
+
+def _record(fields: dict[str, Any]) -> UsageRecord:
+    return UsageRecord(at=datetime.fromisoformat(fields.pop("at")), **fields)

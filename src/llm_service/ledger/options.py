@@ -1,0 +1,26 @@
+"""Settings of the ledger: how long records are kept, and when they are safe from a loss of power."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from llm_service.domain import Bounds, Doc
+
+Fsync = Literal["interval", "always"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerOptions:
+    """How the usage records are kept."""
+
+    retention_days: Annotated[
+        int,
+        Bounds(at_least=1, at_most=36500),
+        Doc("Days that records are kept. Older ones are removed by the hour; sums and seals stay."),
+    ] = 400
+    fsync: Annotated[
+        Fsync,
+        Doc(
+            "When a record is on the disk itself. `interval`: within 50 ms of the answer; `always`: before its last "
+            "byte. A process that dies loses nothing either way."
+        ),
+    ] = "interval"

@@ -1,0 +1,196 @@
+"""A ledger's store in memory, or in a file that several processes share; it keeps the promises of the port."""
+
+import asyncio
+import fcntl
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from llm_service.domain import LimitScope, UsageRecord
+from llm_service.storage import (
+    ChainLink,
+    LedgerRow,
+    Seal,
+    StoreUnavailable,
+    UsageFilter,
+    UsageGroup,
+    UsageSum,
+)
+
+
+class MemoryLedger:
+    """Rows in a list. ``away``: every call fails; ``calls``: how often rows were appended."""
+
+    def __init__(self) -> None:
+        self.rows = list[LedgerRow]()
+        self.kept_seals = list[Seal]()
+        self.away = False
+        self.calls = 0
+        self.gate: asyncio.Event | None = None
+
+    def ids(self) -> list[str]:
+        return [row.record.request_id for row in self.rows]
+
+    async def append(self, rows: Sequence[LedgerRow]) -> Sequence[int]:
+        self.calls += 1
+        if self.gate is not None:
+            await self.gate.wait()
+        self._reach()
+        marks = {row.record.request_id: row.mark for row in self.rows}
+        for row in rows:
+            if row.record.request_id not in marks:
+                marks[row.record.request_id] = len(marks) + 1
+                self.rows.append(replace(row, mark=marks[row.record.request_id]))
+        return [marks[row.record.request_id] for row in rows]
+
+    async def known(self, request_ids: Sequence[str]) -> frozenset[str]:
+        self._reach()
+        return frozenset(self.ids()) & frozenset(request_ids)
+
+    async def find(self, request_id: str) -> Sequence[LedgerRow]:
+        self._reach()
+        return [
+            row
+            for row in self.rows
+            if request_id in (row.record.request_id, row.record.adjusts, row.record.upstream_id)
+        ]
+
+    async def page(self, which: UsageFilter, *, after: int | None, count: int) -> Sequence[LedgerRow]:
+        self._reach()
+        found = [row for row in reversed(self.rows) if _lets_through(which, row.record)]
+        return [row for row in found if after is None or row.mark < after][:count]
+
+    async def sums(self, which: UsageFilter, *, by: Sequence[UsageGroup]) -> Sequence[UsageSum]:
+        self._reach()
+        assert not by, "the real stores group"
+        records = [row.record for row in self.rows if _lets_through(which, row.record)]
+
+        def total(figure: Callable[[UsageRecord], int]) -> int:
+            return sum(figure(record) for record in records)
+
+        return [
+            UsageSum(
+                group={},
+                requests=total(lambda record: record.adjusts is None),
+                input_tokens=total(lambda record: record.input_tokens),
+                output_tokens=total(lambda record: record.output_tokens),
+                cached_input_tokens=total(lambda record: record.cached_input_tokens),
+                reasoning_tokens=total(lambda record: record.reasoning_tokens),
+                nano_usd=total(lambda record: record.nano_usd),
+                errors=total(lambda record: record.status == "error"),
+            )
+        ]
+
+    async def spent(
+        self, scope: LimitScope, subject: str, *, since: datetime | None, until: datetime | None
+    ) -> tuple[int, int]:
+        self._reach()
+        names = {"key": "key_id", "user": "user", "model": "model", "provider": "provider"}
+        which = UsageFilter(since=since, until=until, **({names[scope]: subject} if scope in names else {}))  # type: ignore[arg-type]
+        money = sum(row.record.nano_usd for row in self.rows if _lets_through(which, row.record))
+        return money, self.rows[-1].mark if self.rows else 0
+
+    async def chain(self, writer: str, *, after_seq: int, count: int) -> Sequence[LedgerRow]:
+        self._reach()
+        rows = sorted((row for row in self.rows if row.link.writer == writer), key=lambda row: row.link.seq)
+        return [row for row in rows if row.link.seq > after_seq][:count]
+
+    async def writers(self) -> Sequence[str]:
+        self._reach()
+        return sorted({row.link.writer for row in self.rows} | {seal.writer for seal in self.kept_seals})
+
+    async def seals(self, writer: str) -> Sequence[Seal]:
+        self._reach()
+        return sorted((seal for seal in self.kept_seals if seal.writer == writer), key=lambda seal: seal.first_seq)
+
+    async def seal(self, seal: Seal) -> None:
+        self._reach()
+        if not any((kept.writer, kept.first_seq) == (seal.writer, seal.first_seq) for kept in self.kept_seals):
+            self.kept_seals.append(seal)
+
+    async def remove_sealed(self, *, before: datetime) -> int:
+        self._reach()
+        gone = 0
+        for index, seal in enumerate(self.kept_seals):
+            piece = [
+                row
+                for row in self.rows
+                if row.link.writer == seal.writer and seal.first_seq <= row.link.seq <= seal.last_seq
+            ]
+            if not seal.removed and all(row.record.at < before for row in piece):
+                self.rows = [row for row in self.rows if row not in piece]
+                self.kept_seals[index] = replace(seal, removed=True)
+                gone += len(piece)
+        return gone
+
+    async def estimates(self, provider: str, *, since: datetime, count: int) -> Sequence[LedgerRow]:
+        self._reach()
+        corrected = {row.record.adjusts for row in self.rows}
+        return [
+            row
+            for row in self.rows
+            if row.record.provider == provider
+            and row.record.at >= since
+            and row.record.cost_source == "estimate"
+            and row.record.upstream_id is not None
+            and row.record.request_id not in corrected
+        ][:count]
+
+    def _reach(self) -> None:
+        if self.away:
+            raise StoreUnavailable("the store is away")
+
+
+class FileLedger(MemoryLedger):
+    """The same in a file: what is kept is appended as a line, and what others kept is read before each call."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._read = 0
+        path.touch()
+
+    async def append(self, rows: Sequence[LedgerRow]) -> Sequence[int]:
+        with self._path.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            self._catch_up(file)
+            before = len(self.rows)
+            marks = await super().append(rows)
+            lines = [orjson.dumps({"row": row}, default=dict) + b"\n" for row in self.rows[before:]]
+            file.seek(self._read)
+            file.write(b"".join(lines))
+            file.truncate()
+            self._read = file.tell()
+        return marks
+
+    def _reach(self) -> None:
+        super()._reach()
+        with self._path.open("rb") as file:
+            self._catch_up(file)
+
+    def _catch_up(self, file: Any) -> None:
+        file.seek(self._read)
+        text = file.read()
+        whole = text[: text.rfind(b"\n") + 1]
+        self._read += len(whole)
+        for line in whole.splitlines():
+            row = orjson.loads(line)["row"]
+            record = UsageRecord(**row["record"] | {"at": datetime.fromisoformat(row["record"]["at"])})
+            self.rows.append(LedgerRow(record=record, link=ChainLink(**row["link"]), mark=row["mark"]))
+
+
+def _lets_through(which: UsageFilter, record: UsageRecord) -> bool:
+    return (
+        (which.since is None or record.at >= which.since)
+        and (which.until is None or record.at < which.until)
+        and which.key_id in (None, record.key_id)
+        and which.user in (None, record.user)
+        and which.model in (None, record.model)
+        and which.provider in (None, record.provider)
+        and which.status in (None, record.status)
+        and (which.tag is None or record.tags.get(which.tag[0]) == which.tag[1])
+    )
