@@ -51,7 +51,22 @@ def head_line(writer: str, tip: Tip) -> bytes:
 
 def intent_line(intent: Intent) -> bytes:
     """The line of an `Opened`."""
-    return _sealed(orjson.dumps({"intent": intent}, default=dict, option=orjson.OPT_UTC_Z)[:-1])
+    held = intent.held
+    fields = {
+        "request_id": intent.request_id,
+        "stream_id": intent.stream_id,
+        "at": intent.at,
+        "key_id": intent.key_id,
+        "user": intent.user,
+        "tags": dict(intent.tags),
+        "surface": intent.surface,
+        "model": intent.model,
+        "provider": intent.provider,
+        "upstream_model": intent.upstream_model,
+        "held": (held.input_tokens, held.output_tokens, held.cached_input_tokens, held.reasoning_tokens),
+        "nano_usd": intent.nano_usd,
+    }
+    return _sealed(orjson.dumps({"intent": fields}, option=orjson.OPT_UTC_Z)[:-1])
 
 
 def close_line(text: bytes, link: ChainLink, *, called: bool) -> bytes:
@@ -106,7 +121,11 @@ def _known_entry(fields: dict[str, Any], writer: str) -> Entry:
 
 
 def _intent(fields: dict[str, Any]) -> Intent:
-    at, held = datetime.fromisoformat(fields.pop("at")), Usage(**fields.pop("held"))
+    at = datetime.fromisoformat(fields.pop("at"))
+    given, answered, cached, reasoned = fields.pop("held")
+    held = Usage(
+        input_tokens=given, output_tokens=answered, cached_input_tokens=cached, reasoning_tokens=reasoned
+    )
     return Intent(at=at, held=held, **fields)
 
 

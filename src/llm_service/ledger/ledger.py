@@ -173,7 +173,12 @@ class Ledger:
         )
 
     async def aclose(self, *, within_s: float = 5.0) -> None:
-        """Ship what can be shipped in this time. What cannot stays in the journal, which the next process adopts."""
+        """Ship what can be shipped in this time. What cannot stays in the journal, which the next process adopts.
+
+        Idempotent; nothing can be written afterwards.
+        """
+        if self._journal.fd < 0:
+            return
         await self._tasks.aclose()
         everything = self._write_kept() and await self._ship_the_rest(within_s)
         await asyncio.to_thread(self._syncer.stop)

@@ -29,7 +29,7 @@ class Syncer:
         self._folder = folder
         self._every_s = every_s
         self._on_failure = on_failure
-        self._loop = asyncio.get_running_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._ending = threading.Event()
@@ -43,7 +43,8 @@ class Syncer:
         self._failing = False
 
     def start(self) -> None:
-        """Begin."""
+        """Begin, for those who wait on the running event loop."""
+        self._loop = asyncio.get_running_loop()
         self._thread.start()
 
     def touch(self, fd: int, written_bytes: int) -> None:
@@ -64,7 +65,7 @@ class Syncer:
 
     def reached(self) -> Settled:
         """Done when everything that is written by now is on the disk; raises LedgerUnavailable when the disk fails."""
-        settled = self._loop.create_future()
+        settled = asyncio.get_running_loop().create_future()
         with self._lock:
             self._waiting.append(settled)
         self._dirty = True
@@ -117,6 +118,8 @@ class Syncer:
             sync_folder(self._folder)
 
     def _tell(self, failure: OSError | None, waiting: list[Settled]) -> None:
+        if self._loop is None:  # never started: there is nobody to tell
+            return
         if waiting:
             self._loop.call_soon_threadsafe(_settle, waiting, failure)
         if failure is not None or self._failing:

@@ -1,0 +1,113 @@
+"""Lines of a journal: what is whole is read as it was written, and nothing else is read at all."""
+
+from dataclasses import fields
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_service.domain import UsageRecord
+from llm_service.ledger.chain import GENESIS, START, Tip, canonical, digest, follow
+from llm_service.ledger.entries import Closed, Entry, Head, Opened, close_line, head_line, intent_line, read
+from tests.support.ledger_entries import MORNING, a_record, an_intent
+
+WRITER = "host-a1"
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+MAYBE_MS = st.none() | st.floats(0, 1e9) | st.integers(0, 10**9)
+RECORDS = st.builds(
+    a_record,
+    st.integers(1, 10**6),
+    user=st.none() | TEXTS,
+    tags=st.dictionaries(TEXTS, TEXTS, max_size=3),
+    nano_usd=st.integers(-(2**53), 2**53),
+    queue_ms=MAYBE_MS,
+    duration_ms=MAYBE_MS,
+    error_code=st.none() | TEXTS,
+    at=st.datetimes(timezones=st.just(MORNING.tzinfo)),
+)
+INTENTS = st.builds(an_intent, st.integers(1, 10**6), user=st.none() | TEXTS, tags=st.dictionaries(TEXTS, TEXTS))
+
+
+def close(record: UsageRecord, tip: Tip = START) -> bytes:
+    text = canonical(record)
+    return close_line(text, follow(tip, writer=WRITER, text=text), called=True)
+
+
+def entries(data: bytes) -> list[Entry]:
+    return [entry for entry, _ in read(data, writer=WRITER)]
+
+
+@given(RECORDS)
+def test_a_record_is_read_as_it_was_written(record: UsageRecord) -> None:
+    (entry,) = entries(close(record))
+    assert isinstance(entry, Closed)
+    assert entry.record == record
+    assert entry.link.hash == digest(GENESIS, canonical(entry.record))
+
+
+@given(INTENTS)
+def test_an_intent_is_read_as_it_was_written(intent: object) -> None:
+    assert entries(intent_line(intent)) == [Opened(intent)]  # type: ignore[arg-type]
+
+
+def test_a_line_is_one_json_object() -> None:
+    for line in (head_line(WRITER, START), intent_line(an_intent()), close(a_record())):
+        assert line.count(b"\n") == 1
+        assert "crc" in orjson.loads(line)
+
+
+def test_every_prefix_of_a_journal_is_read_as_the_entries_that_are_whole_in_it() -> None:
+    lines = [head_line(WRITER, START), intent_line(an_intent(1)), close(a_record(1)), intent_line(an_intent(2))]
+    whole, data = entries(b"".join(lines)), b"".join(lines)
+    ends = [sum(map(len, lines[: count + 1])) for count in range(len(lines))]
+    for cut in range(len(data) + 1):
+        expected = whole[: sum(end <= cut for end in ends)]
+        assert entries(data[:cut]) == expected
+        assert entries(data[:cut] + bytes(300)) == expected  # space that was laid by
+
+
+@given(st.lists(st.one_of(INTENTS.map(intent_line), RECORDS.map(close)), max_size=5), st.data())
+def test_any_journal_cut_anywhere_yields_its_beginning(lines: list[bytes], data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, sum(map(len, lines))))
+    found = entries(b"".join(lines)[:cut])
+    kept = [count for count in range(len(lines) + 1) if sum(map(len, lines[:count])) <= cut]
+    assert found == entries(b"".join(lines[: kept[-1]]))
+    assert len(found) == kept[-1]
+
+
+def test_a_page_that_was_never_written_costs_its_own_entries_alone() -> None:
+    lines = [close(a_record(number)) for number in range(4)]
+    torn = lines[0] + lines[1][:100] + bytes(len(lines[1]) - 100) + lines[2] + lines[3]
+    assert entries(torn) == entries(lines[0] + lines[3])
+    assert entries(bytes(4096) + lines[3]) == entries(lines[3])
+
+
+@given(st.integers(0, 10_000), st.integers(1, 255))
+def test_a_changed_byte_is_noticed(where: int, change: int) -> None:
+    data = bytearray(close(a_record()))
+    data[where % (len(data) - 1)] ^= change
+    assert entries(bytes(data)) == []
+
+
+def test_an_entry_of_a_later_version_is_not_passed_over() -> None:
+    line = head_line(WRITER, START).replace(b'"journal":1', b'"journal":2')
+    body = line[: line.index(b',"crc"')]
+    from zlib import crc32
+
+    with pytest.raises(ValueError, match="no known kind"):
+        entries(body + b',"crc":"%08x"}\n' % crc32(body))
+
+
+def test_the_head_says_where_the_chain_stood() -> None:
+    assert entries(head_line(WRITER, Tip(7, "ab"))) == [Head(WRITER, Tip(7, "ab"))]
+
+
+def test_the_canonical_text_has_every_field_in_the_order_of_names() -> None:
+    names = [field.name for field in fields(UsageRecord)]
+    assert list(orjson.loads(canonical(a_record()))) == sorted(names)
+
+
+def test_the_canonical_text_is_the_same_after_a_database_made_floats_of_whole_durations() -> None:
+    assert canonical(a_record(duration_ms=100)) == canonical(a_record(duration_ms=100.0))
+    assert canonical(a_record(tags={"b": "1", "a": "2"})) == canonical(a_record(tags={"a": "2", "b": "1"}))
