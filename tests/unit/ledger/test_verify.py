@@ -1,0 +1,216 @@
+"""Seals, retention, and what verification finds."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from llm_service.ledger import Fault, Ledger, LedgerOptions, verify
+from llm_service.ledger.chain import START, Tip, canonical, digest, follow
+from llm_service.storage import LedgerRow
+from tests.support.clock import ManualClock
+from tests.support.ledger_entries import SilentLog, a_record
+from tests.support.memory_ledger import MemoryLedger
+from tests.support.waiting import until
+from tests.unit.ledger.conftest import Open
+
+WRITER = "w"
+
+
+def fill(store: MemoryLedger, count: int = 10, *, writer: str = WRITER) -> None:
+    tip = START
+    for number in range(1, count + 1):
+        record = a_record(number)
+        link = follow(tip, writer=writer, text=canonical(record))
+        store.rows.append(LedgerRow(record=record, link=link, mark=number))
+        tip = Tip(link.seq, link.hash)
+
+
+async def seal(store: MemoryLedger, last_seq: int, clock: ManualClock) -> None:
+    from llm_service.ledger.seals import seal_up_to
+
+    row = next(row for row in store.rows if row.link.seq == last_seq)
+    await seal_up_to(store, WRITER, Tip(last_seq, row.link.hash), clock=clock)
+
+
+async def faults(store: MemoryLedger) -> list[tuple[str, int, int]]:
+    return [(fault.kind, fault.first_seq, fault.last_seq) for fault in (await verify(store)).faults]
+
+
+async def test_chains_that_are_as_they_were_written_are_sound(store: MemoryLedger) -> None:
+    fill(store)
+    fill(store, writer="other")
+    verification = await verify(store)
+    assert (verification.writers, verification.records, verification.sound) == (2, 20, True)
+
+
+@pytest.mark.parametrize("change", [{"nano_usd": 4}, {"status": "refused"}, {"tags": {"team": "red"}}, {"queue_ms": 1}])
+async def test_a_changed_record_is_found(change: dict[str, object], store: MemoryLedger) -> None:
+    fill(store)
+    store.rows[4] = replace(store.rows[4], record=replace(store.rows[4].record, **change))  # type: ignore[arg-type]
+    assert await faults(store) == [("changed", 5, 5)]
+
+
+async def test_a_changed_record_with_a_hash_to_match_is_found_by_the_next(store: MemoryLedger) -> None:
+    fill(store)
+    row = store.rows[4]
+    record = replace(row.record, nano_usd=0)
+    store.rows[4] = replace(
+        row, record=record, link=replace(row.link, hash=digest(row.link.previous, canonical(record)))
+    )
+    assert await faults(store) == [("changed", 6, 6)]
+
+
+async def test_a_changed_last_record_with_a_hash_to_match_is_found_by_its_seal(
+    store: MemoryLedger, clock: ManualClock
+) -> None:
+    fill(store)
+    await seal(store, 10, clock)
+    record = replace(store.rows[9].record, nano_usd=0)
+    link = replace(store.rows[9].link, hash=digest(store.rows[9].link.previous, canonical(record)))
+    store.rows[9] = replace(store.rows[9], record=record, link=link)
+    assert await faults(store) == [("changed", 10, 10)]
+
+
+async def test_removed_records_are_found(store: MemoryLedger) -> None:
+    fill(store)
+    del store.rows[3:6]
+    assert await faults(store) == [("missing", 4, 6)]
+
+
+async def test_a_removed_beginning_is_found(store: MemoryLedger) -> None:
+    fill(store)
+    del store.rows[:2]
+    assert await faults(store) == [("missing", 1, 2)]
+
+
+async def test_a_removed_end_is_found_by_its_seal(store: MemoryLedger, clock: ManualClock) -> None:
+    fill(store)
+    await seal(store, 4, clock)
+    await seal(store, 10, clock)
+    del store.rows[7:]
+    assert await faults(store) == [("missing", 8, 10)]
+
+
+async def test_a_doubled_record_is_found(store: MemoryLedger) -> None:
+    fill(store)
+    store.rows.insert(5, store.rows[4])
+    (fault,) = (await verify(store)).faults
+    assert fault == Fault(
+        kind="doubled",
+        writer=WRITER,
+        first_seq=5,
+        last_seq=5,
+        request_id="req_00000005",
+        text="another record has the same number",
+    )
+
+
+async def test_two_records_that_changed_places_are_found(store: MemoryLedger) -> None:
+    fill(store)
+    third, fourth = store.rows[2].record, store.rows[3].record
+    store.rows[2] = replace(store.rows[2], record=fourth)
+    store.rows[3] = replace(store.rows[3], record=third)
+    assert await faults(store) == [("changed", 3, 3), ("changed", 4, 4)]
+
+
+async def test_a_record_that_comes_too_late_is_out_of_order(store: MemoryLedger) -> None:
+    fill(store)
+    store.rows.append(store.rows.pop(2))
+    store.chain = _as_they_stand(store)  # type: ignore[method-assign]
+    assert await faults(store) == [("missing", 3, 3), ("out_of_order", 3, 3)]
+
+
+def _as_they_stand(store: MemoryLedger):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    async def chain(writer: str, *, after_seq: int, count: int) -> list[LedgerRow]:
+        return store.rows if after_seq == 0 else []
+
+    return chain
+
+
+async def test_more_records_than_a_page_are_walked(store: MemoryLedger) -> None:
+    fill(store, 2500)
+    assert (await verify(store)).records == 2500
+
+
+async def test_what_retention_removed_is_not_missing(store: MemoryLedger, clock: ManualClock) -> None:
+    fill(store)
+    await seal(store, 4, clock)
+    await seal(store, 7, clock)
+    await seal(store, 10, clock)
+    assert await store.remove_sealed(before=a_record(8).at) == 7
+    verification = await verify(store)
+    assert (verification.sound, verification.records, verification.removed) == (True, 3, 7)
+    store.rows[0] = replace(store.rows[0], record=replace(store.rows[0].record, nano_usd=0))
+    assert await faults(store) == [("changed", 8, 8)]
+
+
+async def test_a_whole_chain_that_retention_removed_is_sound(store: MemoryLedger, clock: ManualClock) -> None:
+    fill(store)
+    await seal(store, 10, clock)
+    await store.remove_sealed(before=a_record(11).at)
+    verification = await verify(store)
+    assert (verification.sound, verification.records, verification.removed) == (True, 0, 10)
+
+
+async def test_records_that_are_gone_before_retention_removed_theirs_are_missing(
+    store: MemoryLedger, clock: ManualClock
+) -> None:
+    fill(store)
+    await seal(store, 4, clock)
+    await seal(store, 10, clock)
+    store.kept_seals[1] = replace(store.kept_seals[1], removed=True)
+    store.rows.clear()
+    assert await faults(store) == [("missing", 1, 4)]
+
+
+async def hour(clock: ManualClock, minutes: int = 60) -> None:
+    for _ in range(minutes):
+        clock.advance(60)
+        for _ in range(20):  # whatever was waiting for this minute does its work
+            await _turn()
+
+
+async def _turn() -> None:
+    import asyncio
+
+    await asyncio.sleep(0)
+
+
+async def test_a_chain_is_sealed_by_the_hour(ledger: Ledger, store: MemoryLedger, clock: ManualClock) -> None:
+    ledger.close(a_record(1))
+    await ledger.flush()
+    await hour(clock, 59)
+    assert store.kept_seals == []
+    await hour(clock, 2)
+    ledger.close(a_record(2))
+    ledger.close(a_record(3))
+    await ledger.flush()
+    await hour(clock, 61)
+    await hour(clock, 61)  # an hour without a record has no seal
+    assert [(seal.first_seq, seal.last_seq) for seal in store.kept_seals] == [(1, 1), (2, 3)]
+
+
+async def test_records_are_removed_when_they_were_kept_long_enough(
+    ledger_of: Open, store: MemoryLedger, clock: ManualClock, log: SilentLog
+) -> None:
+    fill(store)
+    await seal(store, 10, clock)
+    clock.advance(timedelta(days=30).total_seconds())
+    ledger_of(start=True, options=LedgerOptions(retention_days=20))
+    await until(lambda: not store.rows)
+    assert store.kept_seals[0].removed
+    assert ("old_records_removed", {"records": 10}) in log.said
+
+
+async def test_upkeep_that_the_store_refuses_is_done_later(
+    ledger_of: Open, store: MemoryLedger, clock: ManualClock, log: SilentLog
+) -> None:
+    store.away = True
+    fill(store)
+    ledger_of(start=True, options=LedgerOptions(retention_days=1))
+    await until(lambda: "ledger_upkeep_put_off" in log.events())
+    store.away = False
+    await seal(store, 10, clock)
+    clock.advance(timedelta(days=30).total_seconds())
+    await until(lambda: not store.rows)
