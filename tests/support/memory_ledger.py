@@ -30,6 +30,7 @@ class MemoryLedger:
         self.kept_seals = list[Seal]()
         self.away = False
         self.calls = 0
+        self._marks = dict[str, int]()
         self.gate: asyncio.Event | None = None
 
     def ids(self) -> list[str]:
@@ -40,7 +41,7 @@ class MemoryLedger:
         if self.gate is not None:
             await self.gate.wait()
         self._reach()
-        marks = {row.record.request_id: row.mark for row in self.rows}
+        marks = self._known_marks()
         for row in rows:
             if row.record.request_id not in marks:
                 marks[row.record.request_id] = len(marks) + 1
@@ -49,7 +50,7 @@ class MemoryLedger:
 
     async def known(self, request_ids: Sequence[str]) -> frozenset[str]:
         self._reach()
-        return frozenset(self.ids()) & frozenset(request_ids)
+        return frozenset(self._known_marks().keys() & set(request_ids))
 
     async def find(self, request_id: str) -> Sequence[LedgerRow]:
         self._reach()
@@ -139,6 +140,11 @@ class MemoryLedger:
             and row.record.upstream_id is not None
             and row.record.request_id not in corrected
         ][:count]
+
+    def _known_marks(self) -> dict[str, int]:
+        if len(self._marks) != len(self.rows):  # a test, or another process, has changed the rows
+            self._marks = {row.record.request_id: row.mark for row in self.rows}
+        return self._marks
 
     def _reach(self) -> None:
         if self.away:

@@ -10,7 +10,6 @@ LATER = frozenset(
         "cache",
         "filters",
         "idempotency",
-        "ledger",
         "limits.max_input_tokens",
         "models.*.deployments[].weight",
         "models.*.fallbacks",

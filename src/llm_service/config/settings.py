@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from llm_service.admission import LimitsOptions
 from llm_service.api import AuthOptions, ServerOptions
 from llm_service.domain import Doc, Pattern
+from llm_service.ledger import LedgerOptions
 from llm_service.observability import ObservabilityOptions
 from llm_service.pipeline import ModelOptions
 from llm_service.providers import ProviderOptions
@@ -38,4 +39,5 @@ class Settings:
         Mapping[Annotated[str, _MODEL_NAME], ModelOptions], Doc("Model names of your own, and what serves them.")
     ] = field(default_factory=dict)
     limits: LimitsOptions = field(default_factory=LimitsOptions)
+    ledger: LedgerOptions = field(default_factory=LedgerOptions)
     observability: ObservabilityOptions = field(default_factory=ObservabilityOptions)

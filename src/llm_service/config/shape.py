@@ -69,7 +69,7 @@ class Setting:
     def unit(self) -> str:
         """Units live in names."""
         suffix = self.name.rpartition("_")[2]
-        return {"s": "seconds", "bytes": "bytes"}.get(suffix, "")
+        return {"s": "seconds", "days": "days", "bytes": "bytes"}.get(suffix, "")
 
 
 def describe(options: type) -> Group:

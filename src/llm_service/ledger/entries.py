@@ -123,9 +123,7 @@ def _known_entry(fields: dict[str, Any], writer: str) -> Entry:
 def _intent(fields: dict[str, Any]) -> Intent:
     at = datetime.fromisoformat(fields.pop("at"))
     given, answered, cached, reasoned = fields.pop("held")
-    held = Usage(
-        input_tokens=given, output_tokens=answered, cached_input_tokens=cached, reasoning_tokens=reasoned
-    )
+    held = Usage(input_tokens=given, output_tokens=answered, cached_input_tokens=cached, reasoning_tokens=reasoned)
     return Intent(at=at, held=held, **fields)
 
 

@@ -10,6 +10,7 @@ from llm_service.api import AuthOptions, ServerOptions
 from llm_service.config import Settings, json_schema, rendered
 from llm_service.config.later import LATER
 from llm_service.config.shape import Leaf, Setting, describe, walk
+from llm_service.ledger import LedgerOptions
 from llm_service.observability import ObservabilityOptions
 from llm_service.pipeline import DeploymentOptions, ModelOptions
 from llm_service.providers import ProviderOptions, TimeoutOptions
@@ -106,7 +107,7 @@ def test_what_is_announced_for_later_is_not_there_yet() -> None:
 
 def test_every_options_class_is_frozen_and_named_by_keyword() -> None:
     classes = (Settings, ServerOptions, AuthOptions, ProviderOptions, TimeoutOptions, ModelOptions, DeploymentOptions)
-    for options in (*classes, ObservabilityOptions):
+    for options in (*classes, LedgerOptions, ObservabilityOptions):
         assert options.__dataclass_params__.frozen  # type: ignore[attr-defined]
         assert hasattr(options, "__slots__")
         assert all(item.kw_only for item in fields(options))

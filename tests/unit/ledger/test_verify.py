@@ -121,7 +121,7 @@ async def test_a_record_that_comes_too_late_is_out_of_order(store: MemoryLedger)
     assert await faults(store) == [("missing", 3, 3), ("out_of_order", 3, 3)]
 
 
-def _as_they_stand(store: MemoryLedger):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _as_they_stand(store: MemoryLedger):  # type: ignore[no-untyped-def]
     async def chain(writer: str, *, after_seq: int, count: int) -> list[LedgerRow]:
         return store.rows if after_seq == 0 else []
 
