@@ -171,8 +171,11 @@ class Shipper:
             self._log.error("callback_failed", work="when_shipped", exc_info=error)
 
     async def _remove(self, paths: Sequence[Path]) -> None:
-        if paths:
-            await asyncio.to_thread(_unlink, paths)
+        try:
+            if paths:
+                await asyncio.to_thread(_unlink, paths)
+        except OSError as error:  # whoever adopts what is left of this journal tries again
+            self._log.warning("shipped_journal_not_removed", reason=error.strerror)
 
 
 def _unlink(paths: Sequence[Path]) -> None:

@@ -45,39 +45,61 @@ class Verification:
 
 async def verify(store: LedgerStore) -> Verification:
     """Check every writer's chain against its links and seals. Raises StoreUnavailable."""
-    faults = list[Fault]()
-    writers = await store.writers()
-    records = removed = 0
-    for writer in writers:
-        walk = _Walk(writer, await store.seals(writer))
+    walks = [await _walk(store, writer) for writer in await store.writers()]
+    return Verification(
+        writers=len(walks),
+        records=sum(walk.records for walk in walks),
+        removed=sum(walk.removed for walk in walks),
+        faults=[fault for walk in walks for fault in walk.faults],
+    )
+
+
+async def _walk(store: LedgerStore, writer: str) -> "_Walk":
+    while True:
+        seals = await store.seals(writer)
+        walk = _Walk(writer, seals)
         async for row in _rows(store, writer):
-            faults.extend(walk.see(row))
-            records += 1
-        faults.extend(walk.end())
-        removed += walk.removed
-    return Verification(writers=len(writers), records=records, removed=removed, faults=faults)
+            walk.pass_by(row)
+        walk.end()
+        if not walk.faults or await store.seals(writer) == seals:  # else retention was at work on the way
+            return walk
 
 
 async def _rows(store: LedgerStore, writer: str) -> AsyncIterator[LedgerRow]:
-    after_seq = 0
-    while rows := await store.chain(writer, after_seq=after_seq, count=_PAGE_ROWS):
+    """A chain's rows; pages overlap by a number, so that a doubled one is seen on their edge as well."""
+    after_seq, seen = 0, 0
+    while rows := (await store.chain(writer, after_seq=after_seq, count=_PAGE_ROWS))[seen:]:
         for row in rows:
             yield row
-        after_seq = rows[-1].link.seq
+        last_seq = rows[-1].link.seq
+        seen = sum(row.link.seq == last_seq for row in rows) + (seen if last_seq == after_seq + 1 else 0)
+        after_seq = last_seq - 1
 
 
 class _Walk:
-    """Along one chain, from its beginning; holds where it should be by now."""
+    """Along one chain, from its beginning; holds where it should be by now, and what was wrong so far."""
 
     def __init__(self, writer: str, seals: Sequence[Seal]) -> None:
+        self.faults = list[Fault]()
+        self.records = 0
         self.removed = 0
         self._writer = writer
         self._tip = START
         self._trusted = True
         self._seals = list(seals)
 
-    def see(self, row: LedgerRow) -> Iterator[Fault]:
-        """What the next row shows to be wrong."""
+    def pass_by(self, row: LedgerRow) -> None:
+        """Look at the next row."""
+        self.records += 1
+        self.faults.extend(self._look_at(row))
+
+    def end(self) -> None:
+        """Look at the end of the chain."""
+        self._pass_removed()
+        if self._seals and self._seals[-1].last_seq > self._tip.seq:
+            self.faults.extend(self._gap(self._seals[-1].last_seq))
+
+    def _look_at(self, row: LedgerRow) -> Iterator[Fault]:
         link = row.link
         self._pass_removed()
         if link.seq <= self._tip.seq:
@@ -93,12 +115,6 @@ class _Walk:
             yield self._fault("changed", link.seq, "its fields are not those that its hash was made of", row=row)
         self._tip, self._trusted = Tip(link.seq, link.hash), True
         yield from self._check_seal(row)
-
-    def end(self) -> Iterator[Fault]:
-        """What is wrong with the end of the chain."""
-        self._pass_removed()
-        if self._seals and self._seals[-1].last_seq > self._tip.seq:
-            yield from self._gap(self._seals[-1].last_seq)
 
     def _pass_removed(self) -> None:
         """Step over pieces that retention removed."""

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -259,16 +260,10 @@ async def test_a_journal_of_a_later_version_is_kept_and_does_not_hold_up_the_oth
     lock_fd = take(folder, "dead-1")
     assert lock_fd is not None
     (folder / "dead-1.00000001.journal").write_bytes(
-        b'{"x":1,"crc":"4e9d12c6"}\n'.replace(b"4e9d12c6", b"%08x" % _crc(b'{"x":1'))
+        b'{"x":1,"crc":"4e9d12c6"}\n'.replace(b"4e9d12c6", b"%08x" % crc32(b'{"x":1'))
     )
     let_go(folder, "dead-1", lock_fd, remove=False)
     assert await ledger_of("living").adopt() == 1
     assert len(store.rows) == 5
     assert "journal_not_adopted" in log.events()
     assert journals(tmp_path) == {"living", "dead-1"}
-
-
-def _crc(body: bytes) -> int:
-    from zlib import crc32
-
-    return crc32(body)

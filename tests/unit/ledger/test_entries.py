@@ -1,6 +1,7 @@
 """Lines of a journal: what is whole is read as it was written, and nothing else is read at all."""
 
 from dataclasses import fields
+from zlib import crc32
 
 import orjson
 import pytest
@@ -93,8 +94,6 @@ def test_a_changed_byte_is_noticed(where: int, change: int) -> None:
 def test_an_entry_of_a_later_version_is_not_passed_over() -> None:
     line = head_line(WRITER, START).replace(b'"journal":1', b'"journal":2')
     body = line[: line.index(b',"crc"')]
-    from zlib import crc32
-
     with pytest.raises(ValueError, match="no known kind"):
         entries(body + b',"crc":"%08x"}\n' % crc32(body))
 

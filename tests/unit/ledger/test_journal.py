@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from llm_service.ledger import folder
 from llm_service.ledger import journal as module
 from llm_service.ledger.entries import Closed, Entry, Head, Opened, read
 from llm_service.ledger.folder import segments_of, take, writers_in
@@ -36,13 +37,13 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
             journal.finish(remove=False)
 
 
-def entries(folder: Path, writer: str = WRITER) -> list[Entry]:
-    data = [path.read_bytes() for path in segments_of(folder, writer).values()]
+def entries(where: Path, writer: str = WRITER) -> list[Entry]:
+    data = [path.read_bytes() for path in segments_of(where, writer).values()]
     return [entry for piece in data for entry, _ in read(piece, writer=writer)]
 
 
-def kinds(folder: Path) -> list[type]:
-    return [type(entry) for entry in entries(folder)]
+def kinds(where: Path) -> list[type]:
+    return [type(entry) for entry in entries(where)]
 
 
 def test_an_entry_can_be_read_as_soon_as_it_is_written(begin: Begin, tmp_path: Path) -> None:
@@ -91,8 +92,10 @@ def test_a_second_intent_takes_the_place_of_the_first(begin: Begin) -> None:
     journal.open(an_intent(1))
     journal.open(an_intent(1, provider="openrouter"))
     assert journal.open_requests == 1
-    journal.close(a_record(1))
+    for number in range(1, 40):
+        journal.close(a_record(number))
     assert journal.open_requests == 0
+    assert len(journal.shipped(39)) == 3
 
 
 def test_nobody_takes_a_journal_whose_owner_lives(begin: Begin, tmp_path: Path) -> None:
@@ -103,6 +106,24 @@ def test_nobody_takes_a_journal_whose_owner_lives(begin: Begin, tmp_path: Path) 
     journal.finish(remove=False)
     lock_fd = take(tmp_path, WRITER)
     assert lock_fd is not None
+    os.close(lock_fd)
+
+
+def test_a_lock_that_its_owner_removes_meanwhile_is_not_taken_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks = list[int]()
+
+    def lock(lock_fd: int, how: int) -> None:
+        locks.append(lock_fd)
+        if len(locks) == 1:
+            (tmp_path / f"{WRITER}.lock").unlink()
+
+    monkeypatch.setattr(folder.fcntl, "flock", lock)
+    lock_fd = take(tmp_path, WRITER)
+    assert lock_fd is not None
+    assert os.fstat(lock_fd).st_nlink == 1
+    assert len(locks) == 2
     os.close(lock_fd)
 
 

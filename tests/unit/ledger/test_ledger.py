@@ -53,9 +53,10 @@ async def test_a_record_is_there_from_its_close_on(ledger: Ledger, store: Memory
 async def test_a_second_close_of_a_request_is_left_out(ledger: Ledger, store: MemoryLedger) -> None:
     ledger.close(a_record(1))
     ledger.close(a_record(1, nano_usd=99))
+    assert ledger.state.unshipped_records == 1
     await ledger.flush()
     ledger.close(a_record(1, nano_usd=99))
-    await ledger.flush()
+    assert ledger.state.unshipped_records == 0
     assert [(row.link.seq, row.record.nano_usd) for row in store.rows] == [(1, 1)]
 
 
@@ -158,6 +159,7 @@ async def test_memory_is_bounded_while_the_store_is_away(
     assert ledger.recent("req_00000299") is not None
     await asyncio.gather(ledger.flush(), ledger.flush())
     ledger.close(a_record(300))  # the first behind what was on disk alone
+    assert len(ledger._shipper._backlog._rows) == 1
     await ledger.flush()
     assert [row.record for row in store.rows] == [a_record(number) for number in range(301)]
     assert (await verify_all(store)).sound
@@ -195,6 +197,16 @@ async def test_what_cannot_be_shipped_at_the_end_is_left_to_the_next(
     assert await following.adopt() == 1
     assert store.ids() == ["req_00000001"]
     assert files(tmp_path) == ["host-b2.00000001.journal", "host-b2.lock"]
+
+
+async def test_a_request_that_is_open_at_the_end_is_left_to_the_next(
+    ledger: Ledger, store: MemoryLedger, ledger_of: Open
+) -> None:
+    ledger.open(an_intent(1))
+    await ledger.aclose()
+    assert store.rows == []
+    await ledger_of("host-b2").adopt()
+    assert [row.record.status for row in store.rows] == ["interrupted"]
 
 
 async def test_a_store_that_hangs_does_not_hold_up_the_end(ledger: Ledger, store: MemoryLedger, log: SilentLog) -> None:

@@ -1,5 +1,7 @@
 """Seals, retention, and what verification finds."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,6 +9,7 @@ import pytest
 
 from llm_service.ledger import Fault, Ledger, LedgerOptions, verify
 from llm_service.ledger.chain import START, Tip, canonical, digest, follow
+from llm_service.ledger.seals import seal_up_to
 from llm_service.storage import LedgerRow
 from tests.support.clock import ManualClock
 from tests.support.ledger_entries import SilentLog, a_record
@@ -27,8 +30,6 @@ def fill(store: MemoryLedger, count: int = 10, *, writer: str = WRITER) -> None:
 
 
 async def seal(store: MemoryLedger, last_seq: int, clock: ManualClock) -> None:
-    from llm_service.ledger.seals import seal_up_to
-
     row = next(row for row in store.rows if row.link.seq == last_seq)
     await seal_up_to(store, WRITER, Tip(last_seq, row.link.hash), clock=clock)
 
@@ -117,20 +118,39 @@ async def test_two_records_that_changed_places_are_found(store: MemoryLedger) ->
 async def test_a_record_that_comes_too_late_is_out_of_order(store: MemoryLedger) -> None:
     fill(store)
     store.rows.append(store.rows.pop(2))
-    store.chain = _as_they_stand(store)  # type: ignore[method-assign]
-    assert await faults(store) == [("missing", 3, 3), ("out_of_order", 3, 3)]
 
-
-def _as_they_stand(store: MemoryLedger):  # type: ignore[no-untyped-def]
-    async def chain(writer: str, *, after_seq: int, count: int) -> list[LedgerRow]:
+    async def as_they_stand(writer: str, *, after_seq: int, count: int) -> Sequence[LedgerRow]:
         return store.rows if after_seq == 0 else []
 
-    return chain
+    store.chain = as_they_stand  # type: ignore[method-assign]
+    assert await faults(store) == [("missing", 3, 3), ("out_of_order", 3, 3)]
 
 
 async def test_more_records_than_a_page_are_walked(store: MemoryLedger) -> None:
     fill(store, 2500)
-    assert (await verify(store)).records == 2500
+    verification = await verify(store)
+    assert (verification.records, verification.sound) == (2500, True)
+
+
+async def test_a_doubled_record_on_the_edge_of_a_page_is_found(store: MemoryLedger) -> None:
+    fill(store, 2500)
+    store.rows.insert(1000, store.rows[999])
+    assert await faults(store) == [("doubled", 1000, 1000)]
+
+
+async def test_retention_that_works_during_the_walk_is_no_fault(store: MemoryLedger, clock: ManualClock) -> None:
+    fill(store)
+    await seal(store, 4, clock)
+    await seal(store, 10, clock)
+    chain = store.chain
+
+    async def removing(writer: str, *, after_seq: int, count: int) -> Sequence[LedgerRow]:
+        await store.remove_sealed(before=a_record(5).at)
+        return await chain(writer, after_seq=after_seq, count=count)
+
+    store.chain = removing  # type: ignore[method-assign]
+    verification = await verify(store)
+    assert (verification.sound, verification.records, verification.removed) == (True, 6, 4)
 
 
 async def test_what_retention_removed_is_not_missing(store: MemoryLedger, clock: ManualClock) -> None:
@@ -168,13 +188,7 @@ async def hour(clock: ManualClock, minutes: int = 60) -> None:
     for _ in range(minutes):
         clock.advance(60)
         for _ in range(20):  # whatever was waiting for this minute does its work
-            await _turn()
-
-
-async def _turn() -> None:
-    import asyncio
-
-    await asyncio.sleep(0)
+            await asyncio.sleep(0)
 
 
 async def test_a_chain_is_sealed_by_the_hour(ledger: Ledger, store: MemoryLedger, clock: ManualClock) -> None:
