@@ -3,13 +3,23 @@
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from starlette.middleware.cors import CORSMiddleware
 
 from llm_service import __version__
-from llm_service.api import DocsRoutes, DoorParts, GenerateDoor, HealthRoutes, ModelRoutes, RestApp, control_routes
-from llm_service.config import Settings
+from llm_service.api import (
+    ConfigRoutes,
+    DocsRoutes,
+    DoorParts,
+    GenerateDoor,
+    HealthRoutes,
+    ModelRoutes,
+    RestApp,
+    control_routes,
+)
+from llm_service.config import Settings, rendered
 from llm_service.observability import AccessLog, Listener, Listeners, Log
 from llm_service.pipeline import CallProvider, Observe, Resolve, Resolver, Row, compose
 from llm_service.providers import (
@@ -117,7 +127,12 @@ def build_service(
     )
     app = RestApp(
         door=door,
-        routes=control_routes(ModelRoutes(models), HealthRoutes(health), DocsRoutes(__version__)),
+        routes=control_routes(
+            ModelRoutes(models),
+            HealthRoutes(health),
+            DocsRoutes(__version__),
+            ConfigRoutes(partial(rendered, settings)),
+        ),
         authenticator=authenticator,
         ids=ids,
         log=log,
@@ -181,7 +196,7 @@ def with_cors(app: RestApp, origins: tuple[str, ...]) -> Any:
     return CORSMiddleware(
         app,
         allow_origins=origins,
-        allow_methods=("GET", "POST", "DELETE"),
+        allow_methods=("GET", "POST", "PATCH", "DELETE"),
         allow_headers=CORS_HEADERS,
         expose_headers=EXPOSED_HEADERS,
         allow_origin_regex=None,

@@ -6,13 +6,15 @@ from itertools import count
 
 import httpx2
 
-from llm_service.api import DocsRoutes, HealthRoutes, ModelRoutes, control_routes
+from llm_service.api import ConfigRoutes, DocsRoutes, HealthRoutes, KeyRoutes, ModelRoutes, control_routes
 from llm_service.api.rest.app import Control
 from llm_service.api.rest.routes import Route
+from llm_service.config import Settings, rendered
 from llm_service.domain import LLMServiceError, ModelInfo, Secret
 from llm_service.pipeline import ModelOptions
 from llm_service.services import Authenticator, Health, Models
 from tests.support.clock import ManualClock
+from tests.support.key_service import Process, World
 from tests.support.service import LogLines
 
 ADMIN_KEY = "sk-test-admin-key-0123456789"
@@ -45,10 +47,14 @@ class Parts:
     models: ModelRoutes
     health: HealthRoutes
     docs: DocsRoutes
+    process: Process
+    settings: Settings
 
     @property
     def routes(self) -> tuple[Route, ...]:
-        return control_routes(self.models, self.health, self.docs)
+        keys = KeyRoutes(self.process.keys, self.process.world.clock)
+        config = ConfigRoutes(lambda: rendered(self.settings))
+        return control_routes(self.models, self.health, self.docs, config, keys)
 
 
 def health_of(clock: ManualClock, *, sandbox: bool = False) -> Health:
@@ -61,23 +67,30 @@ def models_of(
     return Models(providers=providers, named=named or {}, clock=clock, log=LogLines())  # type: ignore[arg-type]
 
 
-def parts_of(*, models: Models | None = None, health: Health | None = None) -> Parts:
+def parts_of(*, models: Models | None = None, health: Health | None = None, settings: Settings | None = None) -> Parts:
     clock = ManualClock()
     return Parts(
         models=ModelRoutes(models or models_of({}, clock)),
         health=HealthRoutes(health or health_of(clock)),
         docs=DocsRoutes("1.2.3"),
+        process=Process(World()),
+        settings=settings or Settings(),
+    )
+
+
+def control_of(parts: Parts, *, keyless: bool = True) -> Control:
+    return Control(
+        parts.routes,
+        authenticator=Authenticator(
+            admin_key=Secret(ADMIN_KEY), keyless=keyless, allowed_origins=(), keys=parts.process.issued
+        ),
+        ids=CountedIds(),
+        log=LogLines(),
+        fixed_headers=(),
     )
 
 
 def client_of(parts: Parts, *, keyless: bool = True) -> httpx2.AsyncClient:
     """A client on this machine."""
-    app = Control(
-        parts.routes,
-        authenticator=Authenticator(admin_key=Secret(ADMIN_KEY), keyless=keyless, allowed_origins=()),
-        ids=CountedIds(),
-        log=LogLines(),
-        fixed_headers=(),
-    )
-    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+    transport = httpx2.ASGITransport(control_of(parts, keyless=keyless), raise_app_exceptions=False)
     return httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080")

@@ -2,20 +2,24 @@
 
 from llm_service.api.options import AuthOptions, ServerOptions
 from llm_service.api.rest.app import RestApp
+from llm_service.api.rest.configuration import ConfigRoutes
 from llm_service.api.rest.docs import DocsRoutes
 from llm_service.api.rest.generate import DoorParts, GenerateDoor
 from llm_service.api.rest.health import HealthRoutes
+from llm_service.api.rest.keys import KeyRoutes
 from llm_service.api.rest.models import ModelRoutes
 from llm_service.api.rest.routes import control_routes
 from llm_service.api.server import HttpServer, listen
 
 __all__ = [
     "AuthOptions",
+    "ConfigRoutes",
     "DocsRoutes",
     "DoorParts",
     "GenerateDoor",
     "HealthRoutes",
     "HttpServer",
+    "KeyRoutes",
     "ModelRoutes",
     "RestApp",
     "ServerOptions",

@@ -5,12 +5,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from llm_service.domain import Bounds, Doc, HeaderSafe, Pattern, Secret
+from llm_service.domain import Bounds, Doc, HeaderSafe, OrSingle, Pattern, Secret
 
 _HOST = Pattern(r"[A-Za-z0-9.:%_-]+", "a host name or an IP address")
 _ORIGIN = Pattern(
     r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", "an origin such as https://chat.example.com"
 )
+
+_HASH_KEY = Pattern(r"[!-~]{32,512}", "32 to 512 visible ASCII characters, such as `openssl rand -hex 32` makes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,14 @@ class AuthOptions:
     admin_key: Annotated[
         Secret | None, HeaderSafe(), Doc("Key that opens everything, the admin interface included.")
     ] = None
+    hash_key: Annotated[
+        tuple[Annotated[Secret, _HASH_KEY], ...],
+        OrSingle(),
+        Doc(
+            "What api keys are hashed with. Unset: made at the first start in `<data_dir>/hash.key`; with a shared "
+            "database it must be given. Of a list the first one hashes, and all of them verify."
+        ),
+    ] = ()
     required: Annotated[
         Literal["auto", "always"],
         Doc("`auto`: requests from this machine need no key when the service listens on loopback; `always`: all do."),

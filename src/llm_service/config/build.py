@@ -86,6 +86,9 @@ class Builder:
         return NOTHING
 
     def _list(self, shape: ListOf, node: Node, at: At) -> Any:
+        if shape.or_single and isinstance(node, Scalar):
+            value = self.build(shape.item, node, at)
+            return value if value is NOTHING else (value,)
         if not isinstance(node, Items):
             return self._refuse(at, f"{at.path} must be a list", node.place)
         values = tuple(self._item(shape.item, item, at.index(number)) for number, item in enumerate(node.items))

@@ -9,7 +9,7 @@ from llm_service.config.json_text import NotJson, read_json
 from llm_service.config.later import is_later, nearest
 from llm_service.config.mistake import Mistake, Place, Source, shown
 from llm_service.config.node import Fields, Node, Scalar, nest, overlay
-from llm_service.config.shape import Group, Leaf, MapOf, Shape, walk
+from llm_service.config.shape import Group, Leaf, ListOf, MapOf, Shape, walk
 
 PREFIX = "LLM_SERVICE_"
 CONFIG_VARIABLE = "LLM_SERVICE_CONFIG"
@@ -80,12 +80,19 @@ def _take(result: Environment, text: str, *, keys: tuple[str, ...], shape: Shape
         result.mistakes.append(Mistake.at(place, "is set but empty: give it a value or unset it"))
         return
     try:
-        node = Scalar(text, place) if isinstance(shape, Leaf) else read_json(text, place)
+        node = Scalar(text, place) if _is_single(shape, text) else read_json(text, place)
     except NotJson as problem:
         wanted = "a JSON map" if isinstance(shape, (Group, MapOf)) else "a JSON list"
         result.mistakes.append(Mistake.at(place, f"must be {wanted}, but {problem}"))
         return
     result.node = overlay(result.node, nest(keys, node))
+
+
+def _is_single(shape: Shape, text: str) -> bool:
+    """Whether the text is a value as it stands; a list that may be a single value is told by its bracket."""
+    return isinstance(shape, Leaf) or (
+        isinstance(shape, ListOf) and shape.or_single and not text.lstrip().startswith("[")
+    )
 
 
 @dataclass(slots=True)

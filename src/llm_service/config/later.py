@@ -6,7 +6,6 @@ from difflib import get_close_matches
 LATER = frozenset(
     (
         "alerts",
-        "auth.hash_key",
         "cache",
         "filters",
         "idempotency",

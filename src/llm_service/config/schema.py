@@ -51,7 +51,10 @@ def _shape(shape: Shape) -> dict[str, Any]:
         case Leaf():
             return _leaf(shape)
         case ListOf():
-            return {"type": ["array", "null"], "items": _shape(shape.item), **_words(shape.rules)}
+            items = {"items": _shape(shape.item), **_words(shape.rules)}
+            if shape.or_single:
+                return {"anyOf": [_shape(shape.item), {"type": "array", **items}]}
+            return {"type": ["array", "null"], **items}
         case MapOf():
             values = _shape(shape.value)
             return {

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
-from llm_service.domain import Called, Confidential, Doc, Reserved, Rule, Secret
+from llm_service.domain import Called, Confidential, Doc, OrSingle, Reserved, Rule, Secret
 
 _LEAF_TYPES = (str, int, float, bool, Decimal, Path, Secret)
 
@@ -28,6 +28,8 @@ class ListOf:
 
     item: "Shape"
     rules: tuple[Rule, ...] = ()
+    or_single: bool = False
+    """A single value may stand for a list of it alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def _shape(hint: Any) -> tuple[Shape, tuple[object, ...]]:
         reserved = tuple(note.word for note in notes if isinstance(note, Reserved))
         return Leaf(str, choices=arguments, reserved=reserved, rules=rules), notes
     if origin is tuple and arguments[1:] == (...,):
-        return ListOf(_shape(arguments[0])[0], rules), notes
+        return ListOf(_shape(arguments[0])[0], rules, any(isinstance(note, OrSingle) for note in notes)), notes
     if origin is not None and issubclass(origin, Mapping):
         key, value = _shape(arguments[0])[0], _shape(arguments[1])[0]
         if isinstance(key, Leaf):

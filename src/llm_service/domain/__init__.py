@@ -1,6 +1,17 @@
 """Nouns and pure rules of the service; standard library only."""
 
-from llm_service.domain.access import NO_ALLOWANCE, NO_TAGS, Allowance, ApiKey, Caller, Credentials, KeySecret, Scope
+from llm_service.domain.access import (
+    NO_ALLOWANCE,
+    NO_TAGS,
+    Allowance,
+    ApiKey,
+    Caller,
+    Credentials,
+    KeySecret,
+    Scope,
+    allows,
+    require_scope,
+)
 from llm_service.domain.chat import Body, ModelRequest, Operation, chat_request, completion_request, embedding_request
 from llm_service.domain.deployments import Candidate, ModelInfo
 from llm_service.domain.errors import (
@@ -62,7 +73,18 @@ from llm_service.domain.periods import Span, span_at
 from llm_service.domain.record import Intent, UsageRecord
 from llm_service.domain.reply import Head, Reply, Sink, Subscription
 from llm_service.domain.secret import MASK, Secret
-from llm_service.domain.setting import Bounds, Called, Confidential, Doc, HeaderSafe, NotEmpty, Pattern, Reserved, Rule
+from llm_service.domain.setting import (
+    Bounds,
+    Called,
+    Confidential,
+    Doc,
+    HeaderSafe,
+    NotEmpty,
+    OrSingle,
+    Pattern,
+    Reserved,
+    Rule,
+)
 from llm_service.domain.usage import Cost, CostSource, Price, Usage
 
 __all__ = [
@@ -127,6 +149,7 @@ __all__ = [
     "NotFound",
     "NotLocal",
     "Operation",
+    "OrSingle",
     "Outcome",
     "OutcomeStatus",
     "Pattern",
@@ -156,11 +179,13 @@ __all__ = [
     "UpstreamTimeout",
     "Usage",
     "UsageRecord",
+    "allows",
     "chat_request",
     "completion_request",
     "embedding_request",
     "nano_usd",
     "nano_usd_up",
+    "require_scope",
     "span_at",
     "usd_of",
     "usd_text",

@@ -6,6 +6,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final, Literal
 
+from llm_service.domain.errors import ScopeMissing
 from llm_service.domain.limits import BudgetPeriod
 
 Scope = Literal["inference", "read", "admin"]
@@ -91,3 +92,23 @@ class Caller:
     key_id: str
     scopes: frozenset[Scope]
     key: ApiKey | None = None
+
+
+def allows(key: ApiKey | None, model: str) -> bool:
+    """Whether a key lets its caller ask for a model by this name; callers without an issued key may ask for all.
+
+    A pattern (``deepseek/*``) does not reach the stored settings of an OpenRouter account (``name@preset/slug``), which
+    may name any other model: such a name has to stand in the list as it is.
+    """
+    if key is None or key.models is None or model in key.models:
+        return True
+    if "@preset/" in model:
+        return False
+    return any(name.endswith("*") and model.startswith(name[:-1]) for name in key.models)
+
+
+def require_scope(caller: Caller, scope: Scope) -> None:
+    """Raises ScopeMissing, which names the scope, unless the caller has it. No scope includes another."""
+    if scope not in caller.scopes:
+        had = ", ".join(sorted(caller.scopes))
+        raise ScopeMissing(f"This address asks for a key with the scope `{scope}`; the presented key has: {had}.")

@@ -30,6 +30,11 @@ class Confidential:
 
 
 @dataclass(frozen=True, slots=True)
+class OrSingle:
+    """A single value may stand where the list is expected: a list of it alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reserved:
     """A word that a later version may accept here."""
 

@@ -5,7 +5,7 @@ from llm_service.pipeline.call_provider import CallProvider
 from llm_service.pipeline.delivery import Delivery, WatchedReply
 from llm_service.pipeline.observe import Observe
 from llm_service.pipeline.options import DeploymentOptions, ModelOptions
-from llm_service.pipeline.resolve import Resolve, Resolver
+from llm_service.pipeline.resolve import Resolve, Resolver, check_allowed
 
 __all__ = [
     "CallProvider",
@@ -21,5 +21,6 @@ __all__ = [
     "Stage",
     "WatchedReply",
     "Watcher",
+    "check_allowed",
     "compose",
 ]

@@ -1,10 +1,14 @@
 """Stage: from the model's name in the request to the deployments that can serve it."""
 
 from collections.abc import Mapping
+from typing import Final
 
-from llm_service.domain import Candidate, ModelNotFound, Reply
+from llm_service.domain import ApiKey, Candidate, ModelNotAllowed, ModelNotFound, ModelRequest, Reply, allows
 from llm_service.pipeline.base import Exchange, Proceed
 from llm_service.pipeline.options import ModelOptions
+
+CHOOSING_PLUGINS: Final = ("auto-router", "fusion", "pareto-router")
+"""Plugins of OpenRouter that call models of their own choice, whatever the request names (seen 2026-11)."""
 
 
 class Resolver:
@@ -53,6 +57,22 @@ class Resolver:
         )
 
 
+def check_allowed(key: ApiKey | None, request: ModelRequest) -> None:
+    """Raises ModelNotAllowed where the request asks for a model, or lets the upstream take one, that the key lacks."""
+    if key is None or key.models is None:
+        return
+    for name, param in ((request.model, "model"), *((name, "models") for name in request.models)):
+        if not allows(key, name):
+            raise ModelNotAllowed(f"The api key may not use the model `{name[:200]}`.", param=param)
+    if request.body.get("preset") is not None:
+        raise ModelNotAllowed("The api key is limited to some models, and a preset may name others.", param="preset")
+    plugins = request.body.get("plugins")
+    for plugin in plugins if isinstance(plugins, list) else ():
+        if isinstance(plugin, dict) and plugin.get("id") in CHOOSING_PLUGINS:
+            said = f"The api key is limited to some models, and the plugin `{plugin['id']}` chooses by itself."
+            raise ModelNotAllowed(said, param="plugins")
+
+
 class Resolve:
     """Fills ``exchange.candidates``."""
 
@@ -60,6 +80,7 @@ class Resolve:
         self._resolver = resolver
 
     async def __call__(self, exchange: Exchange, proceed: Proceed) -> Reply:
-        """Refuse an unknown model, or go on with its candidates."""
+        """Refuse a model that is unknown or not the caller's, or go on with its candidates."""
+        check_allowed(exchange.caller.key, exchange.request)
         exchange.candidates = self._resolver.candidates(exchange.request.model)
         return await proceed(exchange)

@@ -68,6 +68,19 @@ def default_data_dir(environ: Mapping[str, str]) -> Path:
     return Path(home, ".local", "state", "llm-service")
 
 
+def prepare_data_dir(path: Path) -> None:
+    """Creates the directory where it is missing (0700, parents too) and checks it, without taking its lock.
+
+    For programs beside the service that only use what several may use. Raises DataDirError.
+    """
+    path = path.absolute()
+    try:
+        _create(path)
+        _make_private(path)
+    except (OSError, ValueError) as error:
+        raise _unusable(path, error) from error
+
+
 def open_data_dir(path: Path) -> DataDir:
     """Creates the directory where it is missing (0700, parents too), checks it and takes its lock.
 

@@ -1,13 +1,17 @@
-"""Who may come in: the admin key, or a request from this machine that needs none."""
+"""Who may come in: the admin key, an issued key, or a request from this machine that needs none."""
 
 import hmac
 import re
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from typing import Final
 
 from llm_service.domain import Caller, Credentials, InvalidApiKey, NotLocal, Secret
+from llm_service.services.issued_keys import UNKNOWN, IssuedKeys
 
 LOCAL_KEY: Final = "local"
+ISSUED: Final = "llms_"
+"""How issued keys begin."""
 LOCAL: Final = Caller(key_id="local", scopes=frozenset({"inference", "read", "admin"}))
 ADMIN: Final = Caller(key_id="admin", scopes=frozenset({"inference", "read", "admin"}))
 _HOST: Final = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+))(?::[0-9]{0,5})?", re.ASCII)
@@ -18,24 +22,47 @@ class Authenticator:
 
     ``keyless``: whether requests from this machine need no key (the service listens on loopback and the operator
     did not ask for keys). Clients that insist on sending a key may send ``local`` then, which counts as none.
+    ``keys``: the issued keys; ``None`` where none are.
     """
 
-    def __init__(self, *, admin_key: Secret | None, keyless: bool, allowed_origins: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        *,
+        admin_key: Secret | None,
+        keyless: bool,
+        allowed_origins: tuple[str, ...],
+        keys: IssuedKeys | None = None,
+    ) -> None:
         self._admin_key = None if admin_key is None else _encoded(admin_key.reveal())
         self._keyless = keyless
         self._allowed_origins = frozenset(allowed_origins)
+        self._keys = keys
 
-    def authenticate(self, credentials: Credentials) -> Caller:
-        """The caller. Raises InvalidApiKey and NotLocal, which say what to do and never repeat the key."""
+    def authenticate(self, credentials: Credentials) -> Caller | Awaitable[Caller]:
+        """The caller, or something to await for it where an issued key has to be looked up first.
+
+        Raises InvalidApiKey and NotLocal, which say what to do and never repeat the key; the other way out may also
+        raise LedgerUnavailable, where the database does not answer.
+        """
         key = credentials.key
         if key is not None and not (self._keyless and key == LOCAL_KEY):
             if self._admin_key is not None and hmac.compare_digest(_encoded(key), self._admin_key):
                 return ADMIN
+            if self._keys is not None and key.startswith(ISSUED):
+                return self._keys.find(key)
             raise InvalidApiKey(self._wrong_key())
         if not self._keyless:
             raise InvalidApiKey("A key is required: send it as 'Authorization: Bearer <key>' or 'x-api-key'.")
         self._check_local(credentials)
         return LOCAL
+
+    def on_revoked(self, callback: Callable[[str], None]) -> None:
+        """Call back with the id of a key when its revocation becomes known here; for one key more than once at times.
+
+        Within 0.5 s of it (at once by message), for all keys, also those that were never presented to this process.
+        """
+        if self._keys is not None:
+            self._keys.on_revoked(callback)
 
     def _wrong_key(self) -> str:
         if self._keyless:
@@ -43,7 +70,7 @@ class Authenticator:
                 "The presented key is not known here. This service needs no key from its own machine: send none, or "
                 f"'{LOCAL_KEY}' where a client insists on one."
             )
-        return "The presented key is not known here."
+        return UNKNOWN
 
     def _check_local(self, credentials: Credentials) -> None:
         """Without a key: the peer and the Host are this machine, no proxy is between, no foreign page asks."""

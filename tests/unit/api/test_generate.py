@@ -12,7 +12,7 @@ from llm_service.domain import Head, Reply, Sink, Subscription, chat_request
 from llm_service.observability import Listeners
 from llm_service.pipeline import Exchange
 from llm_service.runtime import Tasks
-from llm_service.services import Authenticator
+from llm_service.services import Authenticator, IssuedKeys
 from tests.support.clock import ManualClock
 from tests.support.rest import chat_body, events_of
 from tests.support.service import LogLines
@@ -63,18 +63,23 @@ class Asked:
     """One request at the door, and what comes back."""
 
     def __init__(
-        self, reply: Reply | Exception, *, stream: bool = False, headers: Sequence[tuple[bytes, bytes]] = ()
+        self,
+        reply: Reply | Exception,
+        *,
+        stream: bool = False,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        keys: IssuedKeys | None = None,
     ) -> None:
         self.clock = ManualClock()
         self.log = LogLines()
         self.gateway = Gateway(reply)
         self.messages: list[Any] = []
         self.leaves = asyncio.Event()
-        self._body: bytes | None = None if headers else chat_body("p/m", stream=stream)
+        self._body: bytes | None = None if headers and keys is None else chat_body("p/m", stream=stream)
         self.door = GenerateDoor(
             DoorParts(
                 gateway=self.gateway,  # type: ignore[arg-type]
-                authenticator=Authenticator(admin_key=None, keyless=True, allowed_origins=()),
+                authenticator=Authenticator(admin_key=None, keyless=True, allowed_origins=(), keys=keys),
                 listeners=Listeners([]),
                 log=self.log,
                 options=ServerOptions(keep_alive_s=10),

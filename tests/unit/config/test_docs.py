@@ -28,7 +28,8 @@ def type_of(shape: Shape) -> str:
         case Leaf():
             return " or ".join(f"`{word}`" for word in shape.choices) or TYPES[shape.type]
         case ListOf():
-            return f"list of {'maps' if isinstance(shape.item, Group) else type_of(shape.item)}"
+            items = "maps" if isinstance(shape.item, Group) else type_of(shape.item)
+            return f"{items} or list of {items}s" if shape.or_single else f"list of {items}"
         case MapOf():
             return f"map of {'maps' if isinstance(shape.value, Group) else type_of(shape.value)}"
         case Group():

@@ -1,7 +1,21 @@
+from datetime import UTC, datetime
+from typing import Any, cast
+
 import pytest
 
-from llm_service.domain import Candidate, ModelNotFound
-from llm_service.pipeline import DeploymentOptions, ModelOptions, Resolver
+from llm_service.domain import (
+    ApiKey,
+    Caller,
+    Candidate,
+    ModelNotAllowed,
+    ModelNotFound,
+    ModelRequest,
+    Reply,
+    allows,
+    chat_request,
+)
+from llm_service.pipeline import DeploymentOptions, Exchange, ModelOptions, Resolve, Resolver, check_allowed
+from llm_service.runtime import Tasks
 
 FAST = ModelOptions(
     deployments=(
@@ -47,3 +61,100 @@ def test_without_openrouter_an_unknown_name_is_refused_and_the_providers_are_nam
     with pytest.raises(ModelNotFound, match=r"`gpt-4o` does not exist.*\(deepseek\)") as refused:
         resolver(catch_all=None).candidates("gpt-4o")
     assert refused.value.param == "model"
+
+
+# -- what a key allows
+
+
+def key(*models: str) -> ApiKey:
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    return ApiKey(id="key_1", name="n", scopes=frozenset({"inference"}), created_at=now, models=models or None)
+
+
+def asked(model: str = "fast", **fields: Any) -> ModelRequest:
+    return chat_request({"model": model, "messages": [{"role": "user", "content": "hello"}], **fields})
+
+
+@pytest.mark.parametrize(
+    ("models", "model", "allowed"),
+    [
+        ((), "anything", True),
+        (("fast",), "fast", True),
+        (("fast",), "faster", False),
+        (("fast",), "Fast", False),
+        (("fast*",), "fast", True),
+        (("deepseek/*",), "deepseek/deepseek-flash", True),
+        (("deepseek/*",), "deepseek", False),
+        (("deepseek/*",), "openrouter/deepseek/deepseek-flash", False),
+        (("deepseek/?",), "deepseek/a", False),
+        (("de.pseek/a",), "deepseek/a", False),
+        (("*",), "anything", True),
+        (("a", "b*"), "bc", True),
+        (("author/*",), "author/model@preset/mine", False),
+        (("author/model@preset/mine",), "author/model@preset/mine", True),
+    ],
+)
+def test_a_key_allows_the_names_of_its_list(models: tuple[str, ...], model: str, allowed: bool) -> None:
+    assert allows(key(*models), model) is allowed
+
+
+def test_callers_without_an_issued_key_may_ask_for_everything() -> None:
+    assert allows(None, "anything")
+    check_allowed(None, asked("anything", models=["other"], preset="mine"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"model": "slow"}, "model"),
+        ({"models": ["fast", "slow"]}, "models"),
+        ({"preset": "mine"}, "preset"),
+        ({"plugins": [{"id": "web"}, {"id": "auto-router"}]}, "plugins"),
+        ({"plugins": [{"id": "fusion"}]}, "plugins"),
+    ],
+)
+def test_no_field_leads_past_the_list(fields: dict[str, Any], param: str) -> None:
+    check_allowed(key(), asked(**fields))
+    with pytest.raises(ModelNotAllowed) as refused:
+        check_allowed(key("fast"), asked(**fields))
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize("plugins", [None, "web", [], [5], [{"id": "web"}], [{"id": []}], {"id": "fusion"}])
+def test_other_plugins_are_left_alone(plugins: object) -> None:
+    check_allowed(key("fast"), asked(plugins=plugins, models=["fast"]))
+
+
+def test_a_model_that_is_not_allowed_is_refused_whether_or_not_it_exists() -> None:
+    with pytest.raises(ModelNotAllowed, match="may not use the model `nobody/knows`"):
+        check_allowed(key("fast"), asked("nobody/knows"))
+
+
+NOTHING = cast("Reply", object())
+
+
+async def test_the_stage_lets_nothing_pass_that_the_key_does_not_allow() -> None:
+    passed: list[Exchange] = []
+
+    async def proceed(exchange: Exchange) -> Reply:
+        passed.append(exchange)
+        return NOTHING
+
+    stage = Resolve(resolver())
+    caller = Caller(key_id="key_1", scopes=frozenset({"inference"}), key=key("fast"))
+    await stage(exchange_of(asked("fast"), caller), proceed)
+    with pytest.raises(ModelNotAllowed):
+        await stage(exchange_of(asked("gpt-4o"), caller), proceed)
+    assert [exchange.request.model for exchange in passed] == ["fast"]
+
+
+def exchange_of(request: ModelRequest, caller: Caller) -> Exchange:
+    return Exchange(
+        id="req_1",
+        stream_id="str_1",
+        surface="rest",
+        request=request,
+        caller=caller,
+        tasks=Tasks(lambda work, failure: None),
+        received_at=0.0,
+    )

@@ -98,3 +98,13 @@ def test_local_does_not_open_to_others() -> None:
 def test_where_a_key_is_required_its_absence_is_said() -> None:
     with pytest.raises(InvalidApiKey, match="Authorization: Bearer"):
         authenticator(keyless=False).authenticate(credentials())
+
+
+def test_an_admin_key_that_looks_like_an_issued_one_opens_all_the_same() -> None:
+    key = "llms_" + "a" * 12 + "_" + "b" * 52
+    assert authenticator(admin_key=key).authenticate(credentials(key=key)).key_id == "admin"
+
+
+def test_where_no_keys_are_issued_one_that_looks_so_is_a_wrong_key() -> None:
+    with pytest.raises(InvalidApiKey, match="needs no key from its own machine"):
+        authenticator().authenticate(credentials(key="llms_" + "a" * 12 + "_" + "b" * 52))

@@ -7,13 +7,23 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.routing import Route as StarletteRoute
 
 from llm_service.api.rest.generate import GenerateDoor
 from llm_service.api.rest.responses import error_response
 from llm_service.api.rest.routes import HOT_ROUTES, RESERVED_PATHS, Route
-from llm_service.api.rest.wire import Receive, Scope, Send, credentials_of, headers_of
-from llm_service.domain import Body, InternalError, LLMServiceError, MethodNotAllowed, ModelRequest, NotFound
+from llm_service.api.rest.wire import HungUp, Receive, Scope, Send, credentials_of, headers_of
+from llm_service.domain import (
+    Body,
+    Caller,
+    InternalError,
+    LLMServiceError,
+    MethodNotAllowed,
+    ModelRequest,
+    NotFound,
+    require_scope,
+)
 from llm_service.observability import Log
 from llm_service.runtime import IdSource
 from llm_service.services import Authenticator
@@ -76,7 +86,7 @@ class Control:
         self._fixed_headers = [*fixed_headers]
         self._app = Starlette(
             routes=[
-                StarletteRoute(path, partial(self._serve, route), methods=["GET"])
+                StarletteRoute(path, partial(self._serve, route), methods=[route.method])
                 for route in routes
                 for path in dict.fromkeys((route.path, route.path.rstrip("/") or "/", f"{route.path.rstrip('/')}/"))
             ],
@@ -99,15 +109,26 @@ class Control:
 
     async def _serve(self, route: Route, request: Request) -> Response:
         try:
-            if route.access == "key":
-                self._authenticator.authenticate(credentials_of(request.scope, headers_of(request.scope)))
+            if route.access != "open":
+                caller = self._authenticator.authenticate(credentials_of(request.scope, headers_of(request.scope)))
+                request.state.caller = caller if isinstance(caller, Caller) else await caller
+                require_scope(request.state.caller, route.access)
             return await route.handler(request)
+        except HungUp:
+            return Response(status_code=400)  # nobody is left to read it
         except LLMServiceError as error:
             return error_response(error, request_id=request.state.request_id)
 
     async def _not_found(self, request: Request, missed: Exception) -> Response:
         unknown = isinstance(missed, HTTPException) and missed.status_code == 404
-        return error_response(missing(request, unknown=unknown), request_id=request.state.request_id)
+        error = missing(request, allowed=() if unknown else self._methods_at(request.scope))
+        return error_response(error, request_id=request.state.request_id)
+
+    def _methods_at(self, scope: Scope) -> tuple[str, ...]:
+        """What the address can be asked by."""
+        found = [route for route in self._app.routes if route.matches(scope)[0] is not Match.NONE]
+        methods = {method for route in found if isinstance(route, StarletteRoute) for method in route.methods or ()}
+        return tuple(sorted(methods))
 
     async def _defect(self, request: Request, defect: Exception) -> Response:
         self._log.error("defect", request_id=request.state.request_id, path=request.scope["path"], exc_info=defect)
@@ -115,13 +136,13 @@ class Control:
         return error_response(error, request_id=request.state.request_id)
 
 
-def missing(request: Request, *, unknown: bool) -> LLMServiceError:
-    """Why nothing is served here: a wrong method, a reserved address, or (``unknown``) none at all."""
+def missing(request: Request, *, allowed: tuple[str, ...]) -> LLMServiceError:
+    """Why nothing is served here: a method that is not among the ``allowed``, a reserved address, or none at all."""
     path = request.scope["path"].rstrip("/") or "/"
     if path in hot_paths():
         return MethodNotAllowed(f"{path} is asked by POST.", allowed=("POST",))
     if path in RESERVED_PATHS or f"/v1{path}" in RESERVED_PATHS:
         return NotFound(f"{path} is reserved for a later version; use /v1/chat/completions.")
-    if unknown:
+    if not allowed:
         return NotFound("There is nothing at this address; /docs lists what there is.")
-    return MethodNotAllowed("This address is asked by GET.", allowed=("GET", "HEAD"))
+    return MethodNotAllowed(f"This address is asked by {' or '.join(allowed)}.", allowed=allowed)

@@ -1,16 +1,15 @@
 """The hot routes: chat, text completion and embeddings, whole or streamed, on plain ASGI."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 from llm_service.api.errors import error_body, error_headers, spoken
 from llm_service.api.options import ServerOptions
 from llm_service.api.rest.hang_up import HangUpWatch
 from llm_service.api.rest.sse_sink import SseSink
 from llm_service.api.rest.wire import (
-    Headers,
     HungUp,
     Receive,
     Scope,
@@ -25,6 +24,7 @@ from llm_service.api.rest.wire import (
 )
 from llm_service.domain import (
     Body,
+    Caller,
     Draining,
     Head,
     InternalError,
@@ -33,6 +33,7 @@ from llm_service.domain import (
     Outcome,
     Reply,
     RequestTooLarge,
+    require_scope,
 )
 from llm_service.observability import Listeners, Log, RequestFinished
 from llm_service.pipeline import Exchange
@@ -41,6 +42,7 @@ from llm_service.services import Authenticator, Gateway
 
 HeaderList = list[tuple[bytes, bytes]]
 Parse = Callable[[Body], ModelRequest]
+Found = TypeVar("Found")
 _JSON: Final = (b"content-type", b"application/json")
 _STREAM: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -134,8 +136,11 @@ class GenerateDoor:
                 raise self._draining
             headers = headers_of(scope)
             caller = parts.authenticator.authenticate(credentials_of(scope, headers))
+            if not isinstance(caller, Caller):
+                caller = await self._before_the_end(caller)
+            require_scope(caller, "inference")
             timeout_s = timeout_of(headers)
-            body = await self._body(receive, headers)
+            body = await self._before_the_end(read_body(receive, headers, parts.options.max_body_bytes))
             received_at = self._clock.monotonic()
             request = parse(json_object(body))
         except LLMServiceError as error:
@@ -152,10 +157,10 @@ class GenerateDoor:
             deadline=None if timeout_s is None else received_at + timeout_s,
         )
 
-    async def _body(self, receive: Receive, headers: Headers) -> bytes:
-        """The request's body, unless the grace of a shutdown ends before it."""
+    async def _before_the_end(self, awaited: Awaitable[Found]) -> Found:
+        """What is still to come of a request, unless the grace of a shutdown ends before it."""
         try:
-            return await read_body(receive, headers, self._parts.options.max_body_bytes)
+            return await awaited
         except asyncio.CancelledError:
             if self._draining is None:
                 raise

@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from llm_service.api.rest.responses import json_response
-from llm_service.domain import Price
+from llm_service.api.rest.wire import caller_of
+from llm_service.domain import ModelNotAllowed, Price, allows
 from llm_service.services import ModelEntry, Models
 
 
@@ -17,14 +18,17 @@ class ModelRoutes:
     def __init__(self, models: Models) -> None:
         self._models = models
 
-    async def list(self, _: Request) -> Response:
-        """All models."""
-        entries = await self._models.list()
+    async def list(self, request: Request) -> Response:
+        """All models that the caller's key allows."""
+        key = caller_of(request).key
+        entries = [entry for entry in await self._models.list() if allows(key, entry.info.id)]
         return json_response({"object": "list", "data": [model_object(entry) for entry in entries]})
 
     async def get(self, request: Request) -> Response:
         """One model; its id may hold slashes, percent-encoded or not, and one after it does not count."""
         name = unquote(request.path_params["id"]).removesuffix("/")
+        if not allows(caller_of(request).key, name):
+            raise ModelNotAllowed(f"The api key may not use the model `{name[:200]}`.", param="model")
         return json_response(model_object(await self._models.get(name)))
 
 

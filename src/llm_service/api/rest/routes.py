@@ -8,12 +8,15 @@ from typing import Final, Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
+from llm_service.api.rest.configuration import ConfigRoutes
 from llm_service.api.rest.docs import DocsRoutes
 from llm_service.api.rest.health import HealthRoutes
+from llm_service.api.rest.keys import KeyRoutes
 from llm_service.api.rest.models import ModelRoutes
-from llm_service.domain import Body, ModelRequest, chat_request, completion_request, embedding_request
+from llm_service.domain import Body, ModelRequest, Scope, chat_request, completion_request, embedding_request
 
-Access = Literal["open", "key"]
+Access = Scope | Literal["open"]
+Method = Literal["GET", "POST", "PATCH", "DELETE"]
 Handler = Callable[[Request], Awaitable[Response]]
 
 HOT_ROUTES: Final[Mapping[str, Callable[[Body], ModelRequest]]] = MappingProxyType(
@@ -30,20 +33,23 @@ RESERVED_PATHS: Final = frozenset({"/v1/responses", "/v1/messages", "/v1/message
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One address that answers GET and HEAD. ``access``: whether a caller has to be known."""
+    """One address and method. ``access``: the scope that a caller needs, or ``open`` to everybody. GET answers HEAD."""
 
     path: str
     handler: Handler
-    access: Access = "key"
+    access: Access
+    method: Method = "GET"
 
 
-def control_routes(models: ModelRoutes, health: HealthRoutes, docs: DocsRoutes) -> tuple[Route, ...]:
-    """The routes beside the hot ones, the first match first."""
+def control_routes(
+    models: ModelRoutes, health: HealthRoutes, docs: DocsRoutes, config: ConfigRoutes, keys: KeyRoutes | None = None
+) -> tuple[Route, ...]:
+    """The routes beside the hot ones, the first match first. ``keys`` is ``None`` where nothing keeps api keys."""
     return (
-        Route("/v1/models", models.list),
-        Route("/v1/models/{id:path}", models.get),
-        Route("/models", models.list),
-        Route("/models/{id:path}", models.get),
+        Route("/v1/models", models.list, "inference"),
+        Route("/v1/models/{id:path}", models.get, "inference"),
+        Route("/models", models.list, "inference"),
+        Route("/models/{id:path}", models.get, "inference"),
         Route("/health", health.report, "open"),
         Route("/health/live", health.live, "open"),
         Route("/health/liveness", health.live, "open"),
@@ -52,8 +58,22 @@ def control_routes(models: ModelRoutes, health: HealthRoutes, docs: DocsRoutes) 
         Route("/health/ready", health.ready, "open"),
         Route("/health/readiness", health.ready, "open"),
         Route("/readyz", health.ready, "open"),
-        Route("/", docs.index),
-        Route("/docs", docs.page),
-        Route("/docs/{name}", docs.file),
-        Route("/openapi.json", docs.openapi),
+        Route("/", docs.index, "read"),
+        Route("/docs", docs.page, "read"),
+        Route("/docs/{name}", docs.file, "read"),
+        Route("/openapi.json", docs.openapi, "read"),
+        Route("/admin/config", config.get, "admin"),
+        *(key_routes(keys) if keys is not None else ()),
+    )
+
+
+def key_routes(keys: KeyRoutes) -> tuple[Route, ...]:
+    """The administration of api keys."""
+    return (
+        Route("/admin/keys", keys.list, "admin"),
+        Route("/admin/keys", keys.create, "admin", "POST"),
+        Route("/admin/keys/{id}", keys.get, "admin"),
+        Route("/admin/keys/{id}", keys.update, "admin", "PATCH"),
+        Route("/admin/keys/{id}", keys.revoke, "admin", "DELETE"),
+        Route("/admin/keys/{id}/rotate", keys.rotate, "admin", "POST"),
     )

@@ -8,8 +8,9 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import orjson
+from starlette.requests import Request
 
-from llm_service.domain import Body, Credentials, InvalidJson, InvalidRequest, InvalidValue, RequestTooLarge
+from llm_service.domain import Body, Caller, Credentials, InvalidJson, InvalidRequest, InvalidValue, RequestTooLarge
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -18,6 +19,8 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
 
 MAX_TIMEOUT_S: Final = 86400.0
+MAX_CONTROL_BYTES: Final = 64 * 1024
+MAX_DIGITS: Final = 9
 UNWANTED_S: Final = 5.0
 UNWANTED_BYTES: Final = 64 * 1024 * 1024
 _FORWARDED: Final = frozenset(
@@ -127,7 +130,7 @@ async def let_pass(receive: Receive) -> None:
 
 
 def _too_large(max_bytes: int) -> RequestTooLarge:
-    return RequestTooLarge(f"The body is larger than {max_bytes} bytes (server.max_body_bytes).")
+    return RequestTooLarge(f"The body is larger than {max_bytes} bytes .")
 
 
 def json_object(body: bytes) -> Body:
@@ -142,6 +145,36 @@ def json_object(body: bytes) -> Body:
     if type(value) is not dict:
         raise InvalidJson("The body must be a JSON object.")
     return value
+
+
+def caller_of(request: Request) -> Caller:
+    """Who asks; of a route that is not open."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+async def json_body(request: Request, *, optional: bool = False) -> Body:
+    """The small JSON object that a request of the control plane carries; nothing counts as ``{}`` where it may.
+
+    Raises RequestTooLarge, InvalidJson, InvalidValue for another content type, and HungUp.
+    """
+    headers = headers_of(request.scope)
+    body = await read_body(request.receive, headers, MAX_CONTROL_BYTES)
+    if optional and not body:
+        return {}
+    if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
+        raise InvalidValue("The body must be sent as 'Content-Type: application/json'.", param="Content-Type")
+    return json_object(body)
+
+
+def count_of(request: Request, name: str, *, default: int, at_most: int) -> int:
+    """A whole number from 1 on in the query. Raises InvalidValue."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS and 1 <= int(text) <= at_most):
+        raise InvalidValue(f"'{name}' must be a whole number from 1 to {at_most}.", param=name)
+    return int(text)
 
 
 def header_value(text: str) -> bytes:

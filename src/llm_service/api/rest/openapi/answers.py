@@ -2,6 +2,7 @@
 
 from typing import Any, Final, get_args
 
+from llm_service.api.rest.openapi.objects import closed_object, list_of, map_of, open_object, ref
 from llm_service.domain import CostSource
 
 Json = dict[str, Any]
@@ -29,28 +30,28 @@ def answer_schemas() -> Json:
         **_embeddings(),
         **_models(),
         **_health(),
-        "Service": _closed(
-            {"name": {"const": "llm-service"}, "version": _TEXT, "links": _map_of(_TEXT)}, said="What answers here."
+        "Service": closed_object(
+            {"name": {"const": "llm-service"}, "version": _TEXT, "links": map_of(_TEXT)}, said="What answers here."
         ),
     }
 
 
 def _chat() -> Json:
-    call = _open(
+    call = open_object(
         {
             "id": _TEXT,
             "type": _TEXT,
-            "function": _open({"name": _TEXT, "arguments": _TEXT | {"description": "JSON."}}),
+            "function": open_object({"name": _TEXT, "arguments": _TEXT | {"description": "JSON."}}),
         },
         said="A call that the model asks for.",
     )
-    message = _open(
+    message = open_object(
         {"role": {"const": "assistant"}, "content": _MAYBE_TEXT},
-        {**_REASONING, "tool_calls": _list_of(_ref("ToolCall"))},
+        {**_REASONING, "tool_calls": list_of(ref("ToolCall"))},
         said="The answer.",
     )
-    choice = _open({"index": _INDEX, "message": message, "finish_reason": _finish_reason()})
-    usage = _open(
+    choice = open_object({"index": _INDEX, "message": message, "finish_reason": _finish_reason()})
+    usage = open_object(
         {"prompt_tokens": _TOKENS, "completion_tokens": _TOKENS, "total_tokens": _TOKENS},
         {
             "prompt_tokens_details": {"type": ["object", "null"]},
@@ -59,25 +60,25 @@ def _chat() -> Json:
         said="Tokens as the provider counted them.",
     )
     return {
-        "ChatCompletion": _answer("chat.completion", choice, {"usage": _ref("Usage")}),
+        "ChatCompletion": _answer("chat.completion", choice, {"usage": ref("Usage")}),
         "ToolCall": call,
         "Usage": usage,
     }
 
 
 def _chunks() -> Json:
-    delta = _open(
+    delta = open_object(
         {},
         {
             "role": {"const": "assistant"},
             "content": _MAYBE_TEXT,
             **_REASONING,
-            "tool_calls": _list_of(_open({"index": _INDEX}, said="A piece; the pieces of an index are one call.")),
+            "tool_calls": list_of(open_object({"index": _INDEX}, said="A piece; the pieces of an index are one call.")),
         },
         said="What comes in addition.",
     )
-    choice = _open({"index": _INDEX, "delta": delta}, {"finish_reason": _finish_reason(or_null=True)})
-    facts = _open(
+    choice = open_object({"index": _INDEX, "delta": delta}, {"finish_reason": _finish_reason(or_null=True)})
+    facts = open_object(
         {"request_id": _TEXT, "stream_id": _TEXT},
         {
             "provider": _TEXT,
@@ -88,7 +89,7 @@ def _chunks() -> Json:
         },
         said="What only the end of a stream tells; on its last chunk.",
     )
-    last = {"usage": _ref("Usage"), "llm": _ref("StreamFacts")}
+    last = {"usage": ref("Usage"), "llm": ref("StreamFacts")}
     return {
         "ChatCompletionChunk": _answer("chat.completion.chunk", choice, last),
         "StreamFacts": facts,
@@ -96,30 +97,32 @@ def _chunks() -> Json:
 
 
 def _completion() -> Json:
-    choice = _open({"index": _INDEX, "text": _TEXT}, {"finish_reason": _finish_reason(or_null=True)})
-    last = {"usage": _ref("Usage"), "llm": _ref("StreamFacts")}
+    choice = open_object({"index": _INDEX, "text": _TEXT}, {"finish_reason": _finish_reason(or_null=True)})
+    last = {"usage": ref("Usage"), "llm": ref("StreamFacts")}
     return {"Completion": _answer("text_completion", choice, last)}
 
 
 def _embeddings() -> Json:
     vector = {
         "oneOf": [
-            _list_of({"type": "number"}),
+            list_of({"type": "number"}),
             {"type": "string", "contentEncoding": "base64", "description": "Little-endian float32."},
         ]
     }
-    embedding = _open({"embedding": vector}, {"object": {"const": "embedding"}, "index": _INDEX})
+    embedding = open_object({"embedding": vector}, {"object": {"const": "embedding"}, "index": _INDEX})
     body = {"object": {"const": "list"}, "model": _TEXT, "usage": {"type": "object"}}
-    return {"Embeddings": _open({"data": _list_of(embedding)}, body, said=f"One vector for each input. {_PASSED_ON}")}
+    return {
+        "Embeddings": open_object({"data": list_of(embedding)}, body, said=f"One vector for each input. {_PASSED_ON}")
+    }
 
 
 def _models() -> Json:
-    price = _closed(
+    price = closed_object(
         {},
         {"input": _USD, "output": _USD, "cached_input": _USD},
         said="US dollars for a million tokens, as decimal numbers.",
     )
-    model = _closed(
+    model = closed_object(
         {"id": _TEXT, "object": {"const": "model"}, "created": _SECONDS, "owned_by": _TEXT},
         {
             "name": _TEXT,
@@ -127,63 +130,40 @@ def _models() -> Json:
             "context_length": _TOKENS,
             "max_output_tokens": _TOKENS,
             "pricing_usd_per_million": price,
-            "supported_parameters": _list_of(_TEXT),
-            "input_modalities": _list_of(_TEXT),
+            "supported_parameters": list_of(_TEXT),
+            "input_modalities": list_of(_TEXT),
         },
         said="A model, with what its provider's catalogue tells of it.",
     )
     return {
         "Model": model,
-        "ModelList": _closed({"object": {"const": "list"}, "data": _list_of(_ref("Model"))}),
+        "ModelList": closed_object({"object": {"const": "list"}, "data": list_of(ref("Model"))}),
     }
 
 
 def _health() -> Json:
     status = {"enum": ["ok", "draining"]}
-    report = _closed(
+    report = closed_object(
         {
             "status": status,
             "version": _TEXT,
             "uptime_s": {"type": "number", "minimum": 0},
-            "providers": _map_of(_open({"kind": _TEXT})),
+            "providers": map_of(open_object({"kind": _TEXT})),
             "sandbox": {"type": "boolean", "description": "Whether the providers are simulated."},
         },
         {"sandbox_note": _TEXT},
     )
-    return {"Status": _closed({"status": status}), "HealthReport": report}
+    return {"Status": closed_object({"status": status}), "HealthReport": report}
 
 
 # -- the forms that repeat
 
 
 def _answer(name: str, choice: Json, more: Json) -> Json:
-    shared = {"id": _TEXT, "object": {"const": name}, "created": _SECONDS, "model": _TEXT, "choices": _list_of(choice)}
-    return _open(shared, more, said=_PASSED_ON)
+    shared = {"id": _TEXT, "object": {"const": name}, "created": _SECONDS, "model": _TEXT, "choices": list_of(choice)}
+    return open_object(shared, more, said=_PASSED_ON)
 
 
 def _finish_reason(*, or_null: bool = False) -> Json:
     """The reasons that strict clients know; the provider's own word is in ``native_finish_reason``."""
     return {"enum": [*_FINISH_REASONS, *([None] if or_null else [])]}
-
-
-def _open(required: Json, optional: Json | None = None, *, said: str | None = None) -> Json:
-    """An object that may hold further fields."""
-    schema = {"type": "object", "required": [*required], "properties": {**required, **(optional or {})}}
-    return schema if said is None else {**schema, "description": said}
-
-
-def _closed(required: Json, optional: Json | None = None, *, said: str | None = None) -> Json:
-    """An object of ours: these fields and no others."""
-    return {**_open(required, optional, said=said), "additionalProperties": False}
-
-
-def _list_of(schema: Json) -> Json:
-    return {"type": "array", "items": schema}
-
-
-def _map_of(schema: Json) -> Json:
-    return {"type": "object", "additionalProperties": schema}
-
-
-def _ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}

@@ -40,7 +40,7 @@ FAILURES: Final = (
     Failure(domain.ContentFiltered, "A content rule of the provider refused the prompt.", "Change the prompt."),
     Failure(
         domain.InvalidApiKey,
-        "The key is not known, or none was sent where one is required.",
+        "The key is not known, has expired or was revoked, or none was sent where one is required.",
         "Send a valid key as `Authorization: Bearer` or `x-api-key`.",
     ),
     Failure(

@@ -12,7 +12,7 @@ Json = dict[str, Any]
 _REASONS: Final[Mapping[int, str]] = {
     400: "The request cannot be served as it is.",
     401: "A valid key is required.",
-    403: "A request without a key has to come from this machine.",
+    403: "The key does not reach that far, or there is none and the request comes from elsewhere.",
     404: "There is no such model or address.",
     405: "The address is asked by another method.",
     413: "The body is too large.",

@@ -3,20 +3,29 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from llm_service.api.rest.openapi.admin import TAG as ADMIN
+from llm_service.api.rest.openapi.admin import admin_paths
 from llm_service.api.rest.openapi.examples import CHAT, CHAT_STREAM, COMPLETION, COMPLETION_STREAM, EMBEDDING, Examples
-from llm_service.api.rest.openapi.failures import response_name
-from llm_service.api.rest.openapi.headers import ON_ANSWERS, ON_EVERY_RESPONSE, REQUEST_HEADERS, described
+from llm_service.api.rest.openapi.headers import ON_ANSWERS, REQUEST_HEADERS
+from llm_service.api.rest.openapi.operations import (
+    KEYED_FAILS,
+    failures,
+    get,
+    json_content,
+    open_get,
+    response,
+)
 
 Json = dict[str, Any]
 
 TAGS: Final[Mapping[str, str]] = {
     "Generate": "Ask a model. A trailing slash and the same paths without `/v1` work too.",
     "Models": "What can be asked for.",
+    ADMIN: "For the admin key, and api keys with the scope `admin`.",
     "Health": "Open to everybody; costs nothing.",
     "Description": "What the service says of itself.",
 }
 _GENERATE_FAILS: Final = (400, 401, 403, 404, 413, 429, 500, 502, 503, 504)
-_KEYED_FAILS: Final = (401, 403, 500)
 _STREAM_FORM: Final = """\
 Server-sent events, one for each chunk, flushed at once. Each has `id: <stream_id>.<number>`, numbered from 1, and a
 chunk as JSON in `data:`. While the provider is silent a comment line (`: keep-alive`) comes every
@@ -35,19 +44,23 @@ _ID: Final = {
 
 def paths(page_files: Sequence[str]) -> Json:
     """All addresses. ``page_files``: the names below ``/docs/``."""
-    return {**_generate(), **_models(), **_health(), **_description(page_files)}
+    return {**_generate(), **_models(), **admin_paths(), **_health(), **_description(page_files)}
 
 
 def _generate() -> Json:
-    chat = _json("ChatCompletion") | _events(CHAT_STREAM)
-    completion = _json("Completion") | _events(COMPLETION_STREAM)
+    chat = json_content("ChatCompletion") | _events(CHAT_STREAM)
+    completion = json_content("Completion") | _events(COMPLETION_STREAM)
     return {
         "/v1/chat/completions": _post("chat", "Answer a conversation", takes="ChatRequest", examples=CHAT, gives=chat),
         "/v1/completions": _post(
             "complete", "Continue a text", takes="CompletionRequest", examples=COMPLETION, gives=completion
         ),
         "/v1/embeddings": _post(
-            "embed", "Turn texts into vectors", takes="EmbeddingRequest", examples=EMBEDDING, gives=_json("Embeddings")
+            "embed",
+            "Turn texts into vectors",
+            takes="EmbeddingRequest",
+            examples=EMBEDDING,
+            gives=json_content("Embeddings"),
         ),
     }
 
@@ -55,21 +68,25 @@ def _generate() -> Json:
 def _models() -> Json:
     paths: Json = {}
     for prefix, suffix, note in (("/v1", "", ""), ("", "Unversioned", " (without /v1)")):
-        every = _get(f"listModels{suffix}", f"All models{note}", tag="Models", gives=_json("ModelList"))
-        one = _get(
-            f"getModel{suffix}", f"One model{note}", tag="Models", gives=_json("Model"), fails=(*_KEYED_FAILS, 404)
+        every = get(f"listModels{suffix}", f"All models{note}", tag="Models", gives=json_content("ModelList"))
+        one = get(
+            f"getModel{suffix}",
+            f"One model{note}",
+            tag="Models",
+            gives=json_content("Model"),
+            fails=(*KEYED_FAILS, 404),
         )
         paths |= {f"{prefix}/models": every, f"{prefix}/models/{{id}}": one | {"parameters": [_ID]}}
     return paths
 
 
 def _health() -> Json:
-    paths = {"/health": _open("health", "How the process is doing", gives=_json("HealthReport"))}
+    paths = {"/health": open_get("health", "How the process is doing", gives=json_content("HealthReport"))}
     for path in ("/health/live", "/health/liveness", "/health/liveliness", "/healthz"):
-        paths[path] = _open(_id_of("live", path), "Whether the process is up", gives=_json("Status"))
+        paths[path] = open_get(_id_of("live", path), "Whether the process is up", gives=json_content("Status"))
     for path in ("/health/ready", "/health/readiness", "/readyz"):
-        ready = _open(_id_of("ready", path), "Whether new requests are taken", gives=_json("Status"))
-        ready["get"]["responses"]["503"] = _response("It is shutting down.", _json("Status"))
+        ready = open_get(_id_of("ready", path), "Whether new requests are taken", gives=json_content("Status"))
+        ready["get"]["responses"]["503"] = response("It is shutting down.", json_content("Status"))
         paths[path] = ready
     return paths
 
@@ -78,18 +95,18 @@ def _description(page_files: Sequence[str]) -> Json:
     name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "enum": [*page_files]}}
     text = {"schema": {"type": "string"}}
     tag = "Description"
-    page_file = _get(
+    page_file = get(
         "getPageFile",
         "A file of the page",
         tag=tag,
         gives={"text/javascript": text, "text/css": text},
-        fails=(*_KEYED_FAILS, 404),
+        fails=(*KEYED_FAILS, 404),
     )
     return {
-        "/": _get("index", "Name, version and links", tag=tag, gives=_json("Service")),
-        "/docs": _get("docsPage", "This description as a page", tag=tag, gives={"text/html": text}),
+        "/": get("index", "Name, version and links", tag=tag, gives=json_content("Service")),
+        "/docs": get("docsPage", "This description as a page", tag=tag, gives={"text/html": text}),
         "/docs/{name}": page_file | {"parameters": [name]},
-        "/openapi.json": _get(
+        "/openapi.json": get(
             "openapi",
             "This description for programs",
             tag=tag,
@@ -109,33 +126,9 @@ def _post(name: str, summary: str, *, takes: str, examples: Examples, gives: Jso
         "tags": ["Generate"],
         "parameters": [{"$ref": f"#/components/parameters/{header}"} for header in REQUEST_HEADERS],
         "requestBody": {"required": True, "content": {"application/json": body}},
-        "responses": {"200": _response("The answer.", gives, headers=ON_ANSWERS), **_failures(_GENERATE_FAILS)},
+        "responses": {"200": response("The answer.", gives, headers=ON_ANSWERS), **failures(_GENERATE_FAILS)},
     }
     return {"post": operation}
-
-
-def _get(name: str, summary: str, *, tag: str, gives: Json, fails: Sequence[int] = _KEYED_FAILS) -> Json:
-    responses = {"200": _response("Here it is.", gives), **_failures(fails)}
-    return {"get": {"operationId": name, "summary": summary, "tags": [tag], "responses": responses}}
-
-
-def _open(name: str, summary: str, *, gives: Json) -> Json:
-    """An address that wants no key."""
-    path = _get(name, summary, tag="Health", gives=gives, fails=(500,))
-    path["get"]["security"] = []
-    return path
-
-
-def _response(said: str, content: Json, *, headers: Sequence[str] = ON_EVERY_RESPONSE) -> Json:
-    return {"description": said, "headers": described(headers), "content": content}
-
-
-def _failures(statuses: Sequence[int]) -> Json:
-    return {str(status): {"$ref": f"#/components/responses/{response_name(status)}"} for status in statuses}
-
-
-def _json(schema: str) -> Json:
-    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
 
 
 def _events(example: str) -> Json:
