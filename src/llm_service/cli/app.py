@@ -1,11 +1,12 @@
 """The commands by name; each has a module of its own, imported when it is asked for."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from llm_service import __version__
+from llm_service.cli.arguments import AsJson, ConfigPath
+from llm_service.cli.key_commands import keys_app
 
 app = typer.Typer(
     name="llm-service",
@@ -17,9 +18,8 @@ app = typer.Typer(
 )
 providers_app = typer.Typer(help="The configured providers.", no_args_is_help=True)
 app.add_typer(providers_app, name="providers")
+app.add_typer(keys_app, name="keys")
 
-ConfigPath = Annotated[Path | None, typer.Option("--config", help="Configuration file; else LLM_SERVICE_CONFIG.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Address = Annotated[str, typer.Option("--url", help="Address of a running service.")]
 Key = Annotated[str | None, typer.Option("--key", help="Api key; else LLM_SERVICE_KEY.", envvar="LLM_SERVICE_KEY")]
 

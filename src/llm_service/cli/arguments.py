@@ -1,0 +1,9 @@
+"""Arguments that several commands take."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ConfigPath = Annotated[Path | None, typer.Option("--config", help="Configuration file; else LLM_SERVICE_CONFIG.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -1,0 +1,194 @@
+"""``keys``: api keys, straight in the database, with the service stopped or running."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from llm_service.cli.configuration import complain, load
+from llm_service.cli.database import CannotOpen, Opener, opened_database
+from llm_service.cli.output import print_json, refuse
+from llm_service.cli.sandbox_mode import wants_sandbox
+from llm_service.cli.serve import data_dir_of
+from llm_service.cli.where import Where
+from llm_service.config import Loaded, SettingsError
+from llm_service.domain import ApiKey, InvalidValue, LLMServiceError
+from llm_service.runtime import RandomIds, SystemClock, system_random
+from llm_service.services import HashKeyError, Issued, Keys, check_hash_keys, hash_keys_of, key_object
+from llm_service.storage import StoreUnavailable
+
+Shown = dict[str, Any]
+Act = Callable[[Keys], Awaitable[Shown]]
+COLUMNS = ("id", "name", "status", "user", "scopes", "models", "limits", "expires_at")
+LIMITS = (
+    ("requests_per_minute", "{} requests/min"),
+    ("tokens_per_minute", "{} tokens/min"),
+    ("concurrent_requests", "{} at once"),
+    ("budget_usd", "{} USD/{period}"),
+)
+
+
+def create_key(where: Where, fields: Mapping[str, Any], *, as_json: bool) -> int:
+    """Make a key and show it with its secret; the exit code."""
+
+    async def act(keys: Keys) -> Shown:
+        return issued_object(await keys.create(fields))
+
+    return run(where, act, show_key, as_json=as_json)
+
+
+def list_keys(where: Where, *, after: str | None, limit: int, as_json: bool) -> int:
+    """Show a page of the keys; the exit code."""
+
+    async def act(keys: Keys) -> Shown:
+        page = await keys.list(after=after, count=limit)
+        return {"data": [plain_object(key) for key in page.keys], "next_cursor": page.next_cursor}
+
+    return run(where, act, show_page, as_json=as_json)
+
+
+def get_key(where: Where, key_id: str, *, as_json: bool) -> int:
+    """Show one key; the exit code."""
+
+    async def act(keys: Keys) -> Shown:
+        return plain_object(await keys.get(key_id))
+
+    return run(where, act, show_key, as_json=as_json)
+
+
+def update_key(where: Where, key_id: str, fields: Mapping[str, Any], *, clear: Sequence[str], as_json: bool) -> int:
+    """Change the given fields, put those of ``clear`` back to their defaults; the exit code."""
+
+    async def act(keys: Keys) -> Shown:
+        patch = {**dict.fromkeys(clear), **fields}
+        if not patch:
+            raise InvalidValue("Nothing is to be changed: give an option, or --clear with a field.")
+        if patch.get("expires_at") != "now":
+            return plain_object(await keys.update(key_id, patch))
+        del patch["expires_at"]
+        if patch:
+            await keys.update(key_id, patch)
+        return plain_object(await keys.expire(key_id))
+
+    return run(where, act, show_key, as_json=as_json)
+
+
+def rotate_key(where: Where, key_id: str, *, overlap_s: int | None, as_json: bool) -> int:
+    """Give a key a new secret and show it; the exit code."""
+
+    async def act(keys: Keys) -> Shown:
+        return issued_object(await keys.rotate(key_id, {"overlap_s": overlap_s}))
+
+    return run(where, act, show_key, as_json=as_json)
+
+
+def revoke_key(where: Where, key_id: str, *, as_json: bool) -> int:
+    """End a key for good; the exit code."""
+
+    async def act(keys: Keys) -> Shown:
+        return plain_object(await keys.revoke(key_id))
+
+    return run(where, act, show_key, as_json=as_json)
+
+
+# -- with the database open
+
+
+def run(
+    where: Where,
+    act: Act,
+    show: Callable[[Shown], None],
+    *,
+    as_json: bool,
+    opened: Opener = opened_database,
+) -> int:
+    """Do something with the keys of the configured database; the exit code."""
+    try:
+        shown = asyncio.run(_acted(load(where.config, where.overrides), act, opened))
+    except SettingsError as error:
+        return complain(error, as_json=as_json)
+    except (CannotOpen, HashKeyError, StoreUnavailable) as error:
+        return refuse(f"The keys cannot be reached: {error}.", as_json=as_json)
+    except LLMServiceError as error:
+        return say(error, as_json=as_json)
+    if as_json:
+        print_json(shown)
+    else:
+        show(shown)
+    return 0
+
+
+async def _acted(loaded: Loaded, act: Act, opened: Opener) -> Shown:
+    settings = loaded.settings
+    data_dir = data_dir_of(settings.server, sandboxed=wants_sandbox(loaded))
+    source, clock = system_random(), SystemClock()
+    async with opened(settings, data_dir) as database:
+        hash_keys = hash_keys_of(
+            settings.auth.hash_key,
+            data_dir=data_dir,
+            shared_database=database.reach == "cluster",
+            source=source,
+        )
+        await check_hash_keys(database.facts, hash_keys)
+        ids = RandomIds(clock, source)
+        return await act(Keys(store=database.keys, hash_keys=hash_keys, clock=clock, ids=ids, source=source))
+
+
+def say(error: LLMServiceError, *, as_json: bool) -> int:
+    """Why the keys stay as they are; the exit code."""
+    if as_json:
+        print_json({"ok": False, "error": {"message": error.message, "code": error.code, "param": error.param}})
+    else:
+        print(error.message, file=sys.stderr)
+    return 1
+
+
+# -- what is shown
+
+
+def plain_object(key: ApiKey) -> Shown:
+    """A key as the interface shows it."""
+    return key_object(key, now=SystemClock().now())
+
+
+def issued_object(issued: Issued) -> Shown:
+    """A key with its new secret."""
+    return {**plain_object(issued.key), "key": issued.secret.reveal()}
+
+
+def show_key(shown: Shown) -> None:
+    """One key, a line for each field that is set."""
+    known = {name: text_of(value) for name, value in shown.items() if name != "key"}
+    width = max(map(len, known))
+    print("\n".join(f"{name:<{width}}  {text}" for name, text in known.items() if text))
+    if "key" in shown:
+        print(f"\nThis is the key. It is shown this once:\n\n  {shown['key']}\n")
+
+
+def show_page(shown: Shown) -> None:
+    """A table of keys."""
+    if not shown["data"]:
+        print("There are no keys.")
+        return
+    rows = [COLUMNS, *(tuple(text_of(row[name]) for name in COLUMNS) for row in map(with_limits, shown["data"]))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+    if shown["next_cursor"] is not None:
+        print(f"There are more: --after {shown['next_cursor']}", file=sys.stderr)
+
+
+def with_limits(shown: Shown) -> Shown:
+    """A key with its limits in a few words."""
+    period = shown["budget_period"]
+    limits = [form.format(shown[name], period=period) for name, form in LIMITS if shown[name] is not None]
+    return {**shown, "limits": limits}
+
+
+def text_of(value: object) -> str:
+    """A field as text, empty where it is not set."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={text}" for name, text in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
