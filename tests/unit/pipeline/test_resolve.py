@@ -1,10 +1,21 @@
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from llm_service.domain import ApiKey, Candidate, ModelNotAllowed, ModelNotFound, ModelRequest, allows, chat_request
-from llm_service.pipeline import DeploymentOptions, ModelOptions, Resolver, check_allowed
+from llm_service.domain import (
+    ApiKey,
+    Caller,
+    Candidate,
+    ModelNotAllowed,
+    ModelNotFound,
+    ModelRequest,
+    Reply,
+    allows,
+    chat_request,
+)
+from llm_service.pipeline import DeploymentOptions, Exchange, ModelOptions, Resolve, Resolver, check_allowed
+from llm_service.runtime import Tasks
 
 FAST = ModelOptions(
     deployments=(
@@ -117,3 +128,33 @@ def test_other_plugins_are_left_alone(plugins: object) -> None:
 def test_a_model_that_is_not_allowed_is_refused_whether_or_not_it_exists() -> None:
     with pytest.raises(ModelNotAllowed, match="may not use the model `nobody/knows`"):
         check_allowed(key("fast"), asked("nobody/knows"))
+
+
+NOTHING = cast("Reply", object())
+
+
+async def test_the_stage_lets_nothing_pass_that_the_key_does_not_allow() -> None:
+    passed: list[Exchange] = []
+
+    async def proceed(exchange: Exchange) -> Reply:
+        passed.append(exchange)
+        return NOTHING
+
+    stage = Resolve(resolver())
+    caller = Caller(key_id="key_1", scopes=frozenset({"inference"}), key=key("fast"))
+    await stage(exchange_of(asked("fast"), caller), proceed)
+    with pytest.raises(ModelNotAllowed):
+        await stage(exchange_of(asked("gpt-4o"), caller), proceed)
+    assert [exchange.request.model for exchange in passed] == ["fast"]
+
+
+def exchange_of(request: ModelRequest, caller: Caller) -> Exchange:
+    return Exchange(
+        id="req_1",
+        stream_id="str_1",
+        surface="rest",
+        request=request,
+        caller=caller,
+        tasks=Tasks(lambda work, failure: None),
+        received_at=0.0,
+    )

@@ -267,6 +267,21 @@ async def test_an_answer_that_a_change_has_overtaken_is_not_kept(world: World, p
     assert "revoked" in str(await process.refusal(issued))
 
 
+async def test_an_answer_that_two_changes_have_overtaken_is_asked_for_anew(world: World, process: Process) -> None:
+    issued = await process.issue()
+    world.store.gate = asyncio.Event()
+    asking = asyncio.ensure_future(process.caller(issued))
+    for asked in (1, 2):
+        await until(lambda: len(world.store.asked) == asked and world.store.waiting)  # noqa: B023 - awaited at once
+        process.issued.forget(issued.key.id)
+        gate, world.store.gate = world.store.gate, asyncio.Event()
+        gate.set()
+        await until(lambda: len(world.store.asked) > asked or asking.done())  # noqa: B023
+    assert (await asking).key_id == issued.key.id
+    world.store.gate = None
+    assert not process.knows(issued)
+
+
 async def test_a_hit_needs_no_event_loop(process: Process) -> None:
     issued = await process.issue()
     await process.caller(issued)

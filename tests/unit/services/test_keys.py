@@ -1,15 +1,17 @@
 """Api keys from their making to their end, and what is said of wrong fields."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_service.domain import InvalidValue, LedgerUnavailable, MissingParameter, NotFound
+from llm_service.domain import InvalidValue, LedgerUnavailable, MissingParameter, NotFound, Scope
 from llm_service.services import key_object
 from llm_service.services.key_fields import DEFAULTS, new_key, read_fields, with_fields
 from tests.support.key_service import Process, World
@@ -26,8 +28,8 @@ WHOLE: dict[str, Any] = {
     "budget_usd": "12.5",
     "budget_period": "day",
     "tags": {"team": "support"},
-    "on_disconnect": "finish",
     "expires_at": "2030-01-31T12:00:00Z",
+    "on_disconnect": "finish",
 }
 
 
@@ -357,3 +359,14 @@ async def test_a_secret_is_seen_nowhere_but_where_it_was_made(world: World, proc
     for one in (issued, rotated):
         assert not any(one.secret.reveal()[-12:] in text for text in seen)
     assert not any(digest in text for digest in hashes for text in seen[0:2] + seen[6:])
+
+
+# -- the guide
+
+
+def test_the_guide_has_the_row_of_every_field() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "keys.md").read_text(encoding="utf-8")
+    table = guide.partition("## What a key says")[2].partition("###")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == sorted(DEFAULTS, key=[*WHOLE].index)
+    scopes = guide.partition("### Scopes")[2].partition("###")[0]
+    assert re.findall(r"^\| `(\w+)` \|", scopes, re.MULTILINE) == [*get_args(Scope)]
