@@ -1,4 +1,4 @@
-"""Builds the whole object graph, once, in order. The list of stages stands here and nowhere else."""
+"""Builds the whole object graph, in order. The list of stages stands here and nowhere else."""
 
 import ssl
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from llm_service.providers import (
     retired_names,
 )
 from llm_service.runtime import Clock, IdSource, OnFailure, RandomIds, SystemClock, Tasks, system_random
-from llm_service.services import Authenticator, Gateway, Health, Models
+from llm_service.services import Authenticator, Gateway, Health, Models, Standing
 from llm_service.transport import AiohttpTransport
 
 STAINLESS = tuple(
@@ -75,8 +75,9 @@ def build_service(
     sandbox: bool = False,
     clock: Clock | None = None,
     ids: IdSource | None = None,
+    standing: Standing | None = None,
 ) -> Service:
-    """The service for these settings; call it on the running event loop.
+    """The service for these settings; call it on the running event loop, once for each generation of the settings.
 
     ``listening`` are told of every request; without any, the log gets a line for each.
     """
@@ -95,7 +96,7 @@ def build_service(
     gateway = Gateway(row=build_row(settings, providers, listeners=listeners, clock=clock), tasks=tasks, log=log)
     models = Models(providers=providers, named=settings.models, clock=clock, log=log)
     kinds = {name: options.kind or "openai_compatible" for name, options in enabled.items()}
-    health = Health(version=__version__, sandbox=sandbox, providers=kinds, clock=clock)
+    health = Health(version=__version__, sandbox=sandbox, providers=kinds, clock=clock, standing=standing)
     authenticator = Authenticator(
         admin_key=settings.auth.admin_key,
         keyless=settings.server.on_loopback and settings.auth.required == "auto",

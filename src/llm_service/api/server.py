@@ -1,5 +1,6 @@
 """The HTTP server around the doors: uvicorn with our own connections, and signals left to the caller."""
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ class HttpServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                interface="asgi3",
                 loop="none",
                 http=Connection,
                 ws="none",
@@ -34,6 +36,17 @@ class HttpServer(uvicorn.Server):
                 timeout_graceful_shutdown=LAST_WRITES_S,
             )
         )
+        self.listening = asyncio.Event()
+
+    @property
+    def requests(self) -> frozenset["asyncio.Task[None]"]:
+        """The tasks of the requests that are being answered now."""
+        return frozenset(self.server_state.tasks)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to take connections, and say so by ``listening``."""
+        await super().startup(sockets)
+        self.listening.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -49,6 +49,7 @@ def serve(
     config: ConfigPath = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[str | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    workers: Annotated[str | None, typer.Option(help="Processes that serve.")] = None,
     sandbox: Annotated[str | None, typer.Option(help="auto, on or off: simulated providers.")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Folder for what the service keeps.")] = None,
     as_json: AsJson = False,
@@ -59,7 +60,13 @@ def serve(
     with lasting():
         from llm_service.cli.serve import run_service
 
-    overrides = {"server.host": host, "server.port": port, "sandbox": sandbox, "server.data_dir": data_dir}
+    overrides = {
+        "server.host": host,
+        "server.port": port,
+        "server.workers": workers,
+        "sandbox": sandbox,
+        "server.data_dir": data_dir,
+    }
     given = {path: value for path, value in overrides.items() if value is not None}
     raise typer.Exit(run_service(config, given, as_json=as_json))
 

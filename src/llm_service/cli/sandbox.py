@@ -8,7 +8,7 @@ import uvloop
 from llm_service.api import ServerOptions
 from llm_service.cli.output import cannot_listen, print_json, refuse
 from llm_service.cli.sandbox_mode import ALWAYS_THERE, upstream_of
-from llm_service.cli.signals import Stop
+from llm_service.runtime import Stop
 from llm_service.sandbox import Sandbox
 
 
@@ -24,7 +24,7 @@ def run_sandbox(host: str, port: int, *, seed: int, as_json: bool) -> int:
 
 
 async def _serve(host: str, port: int, *, seed: int, as_json: bool) -> int:
-    stop = Stop()
+    stop = Stop.by_signals()
     sandbox = Sandbox(seed=seed)
     try:
         address = await sandbox.start(host=host, port=port)

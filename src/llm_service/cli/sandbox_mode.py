@@ -37,12 +37,12 @@ def wants_sandbox(loaded: Loaded) -> bool:
     return loaded.source_path is None and not settings.providers and settings.server.on_loopback
 
 
-async def simulate(configured: Mapping[str, ProviderOptions], *, held: AsyncExitStack) -> Mapping[str, ProviderOptions]:
-    """Run the sandbox for as long as ``held`` lasts; the providers that are there."""
+async def simulate(*, held: AsyncExitStack) -> str:
+    """Run the sandbox for as long as ``held`` lasts; its address."""
     from llm_service.sandbox import Sandbox  # which a service that has real providers need not load
 
     sandbox = await held.enter_async_context(Sandbox())
-    return simulated_providers(sandbox.address, configured)
+    return sandbox.address
 
 
 def upstream_of(options: ProviderOptions, address: str) -> str:

@@ -22,7 +22,6 @@ LATER = frozenset(
         "routing",
         "server.admin_port",
         "server.tls",
-        "server.workers",
         "store",
         "streams",
     )

@@ -4,6 +4,7 @@ from llm_service.observability.facts import Listener, Listeners, RequestFinished
 from llm_service.observability.libraries import LibraryLog
 from llm_service.observability.logging import AccessLog, JsonAccessLog, Log, build_access_log, build_log
 from llm_service.observability.options import ObservabilityOptions
+from llm_service.observability.shared_stream import share_stream
 
 __all__ = [
     "AccessLog",
@@ -16,4 +17,5 @@ __all__ = [
     "RequestFinished",
     "build_access_log",
     "build_log",
+    "share_stream",
 ]

@@ -36,12 +36,18 @@ class Log(Protocol):
         """Something failed; ``exc_info`` carries the exception."""
 
 
-def build_log(options: ObservabilityOptions, *, clock: Clock, stream: TextIO = sys.stderr) -> Log:
-    """The process's log on a stream: JSON lines, or readable ones on a terminal."""
+def build_log(
+    options: ObservabilityOptions, *, clock: Clock, stream: TextIO = sys.stderr, worker: int | None = None
+) -> Log:
+    """The process's log on a stream: JSON lines, or readable ones on a terminal.
+
+    ``worker``: the number of this process among several that write there; each line tells it.
+    """
     stamps = _Stamps(clock)
+    own = _of_worker(worker)
 
     def stamp(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        return {"at": stamps.now(), **event}
+        return {"at": stamps.now(), **own, **event}
 
     processors: list[Any] = [structlog.processors.add_log_level, stamp]
     if _as_text(options, stream):
@@ -88,10 +94,13 @@ class JsonAccessLog:
     Lines are written together, ``KEEP_S`` after the first of them or when there are ``KEEP_LINES``.
     """
 
-    __slots__ = ("_clock", "_infos", "_lines", "_out", "_stamps", "_warnings")
+    __slots__ = ("_clock", "_infos", "_lines", "_out", "_own", "_stamps", "_warnings")
 
-    def __init__(self, options: ObservabilityOptions, *, clock: Clock, stream: TextIO) -> None:
+    def __init__(
+        self, options: ObservabilityOptions, *, clock: Clock, stream: TextIO, worker: int | None = None
+    ) -> None:
         self._clock = clock
+        self._own = _of_worker(worker)
         self._lines: list[bytes] = []
         self._stamps = _Stamps(clock)
         self._out = Outlet(stream.buffer)
@@ -106,6 +115,7 @@ class JsonAccessLog:
                 "at": self._stamps.now(),
                 "level": "warning" if failed else "info",
                 "event": "request",
+                **self._own,
                 **line_of(fact),
             }
             if not self._lines:
@@ -122,9 +132,22 @@ class JsonAccessLog:
             self._out.flush()
 
 
-def build_access_log(options: ObservabilityOptions, *, log: Log, clock: Clock, stream: TextIO = sys.stderr) -> Listener:
+def build_access_log(
+    options: ObservabilityOptions,
+    *,
+    log: Log,
+    clock: Clock,
+    stream: TextIO = sys.stderr,
+    worker: int | None = None,
+) -> Listener:
     """The listener that writes the line of each request, in the log's format and to its stream."""
-    return AccessLog(log) if _as_text(options, stream) else JsonAccessLog(options, clock=clock, stream=stream)
+    if _as_text(options, stream):
+        return AccessLog(log)
+    return JsonAccessLog(options, clock=clock, stream=stream, worker=worker)
+
+
+def _of_worker(worker: int | None) -> dict[str, int]:
+    return {} if worker is None else {"worker": worker}
 
 
 def _failed(fact: RequestFinished) -> bool:

@@ -4,7 +4,9 @@ from llm_service.runtime.clock import Clock, SystemClock, TimerHandle
 from llm_service.runtime.data_dir import DataDir, DataDirError, default_data_dir, open_data_dir
 from llm_service.runtime.ids import IdSource, RandomIds, system_random
 from llm_service.runtime.memory import lasting, settle_memory
+from llm_service.runtime.signals import Stop
 from llm_service.runtime.tasks import OnFailure, Rest, Tasks, begin
+from llm_service.runtime.terminal import Terminal
 
 __all__ = [
     "Clock",
@@ -14,8 +16,10 @@ __all__ = [
     "OnFailure",
     "RandomIds",
     "Rest",
+    "Stop",
     "SystemClock",
     "Tasks",
+    "Terminal",
     "TimerHandle",
     "begin",
     "default_data_dir",

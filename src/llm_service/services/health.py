@@ -1,20 +1,44 @@
 """How the process is doing."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from llm_service.runtime import Clock
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Which process this is, and which settings it goes by."""
+
+    generation: int
+    """1 at the start of the service, one more with each reload."""
+    loaded_at: datetime
+    """When these settings were read."""
+    started_at: float
+    """When the process began to serve, in monotonic seconds: a reload does not change it."""
+    worker: int | None = None
+    """Its number among several workers, from 1."""
+
+
 class Health:
     """Liveness is being asked at all; readiness ends when the process begins to drain."""
 
-    def __init__(self, *, version: str, sandbox: bool, providers: Mapping[str, str], clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        version: str,
+        sandbox: bool,
+        providers: Mapping[str, str],
+        clock: Clock,
+        standing: Standing | None = None,
+    ) -> None:
         self._version = version
         self._sandbox = sandbox
         self._providers = providers
         self._clock = clock
-        self._started_at = clock.monotonic()
+        self._standing = standing or Standing(generation=1, loaded_at=clock.now(), started_at=clock.monotonic())
         self.draining = False
 
     @property
@@ -24,16 +48,24 @@ class Health:
 
     def report(self) -> dict[str, Any]:
         """Everything that is known, for ``GET /health``."""
+        standing = self._standing
         report: dict[str, Any] = {
             "status": "draining" if self.draining else "ok",
             "version": self._version,
-            "uptime_s": round(self._clock.monotonic() - self._started_at, 1),
+            "uptime_s": round(self._clock.monotonic() - standing.started_at, 1),
+            "config": {"generation": standing.generation, "loaded_at": _rfc3339(standing.loaded_at)},
             "providers": {name: {"kind": kind} for name, kind in self._providers.items()},
             "sandbox": self._sandbox,
         }
+        if standing.worker is not None:
+            report["worker"] = standing.worker
         if self._sandbox:
             report["sandbox_note"] = (
                 "The providers are simulated. Set OPENROUTER_API_KEY or DEEPSEEK_API_KEY, or write a configuration "
                 "file, to use real ones."
             )
         return report
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

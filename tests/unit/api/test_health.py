@@ -28,6 +28,7 @@ async def test_the_report_tells_version_time_and_providers() -> None:
         "status": "ok",
         "version": "1.2.3",
         "uptime_s": 12.3,
+        "config": {"generation": 1, "loaded_at": "2026-11-23T00:16:40.000Z"},
         "providers": {"deepseek": {"kind": "deepseek"}},
         "sandbox": False,
     }

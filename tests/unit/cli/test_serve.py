@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 
 from llm_service.cli.serve import address_of, banner
-from llm_service.config import Settings
-from llm_service.providers import ProviderOptions
 from tests.unit.cli.conftest import Command
 
 NO_PROVIDER = "No provider is configured. Set OPENROUTER_API_KEY or DEEPSEEK_API_KEY"
@@ -87,10 +85,9 @@ def test_a_refusal_leaves_nothing_in_the_folder(command: Command, tmp_path: Path
 
 
 def test_the_banner_says_simulated_only_of_what_is() -> None:
-    settings = Settings(providers={"second": ProviderOptions(), "first": ProviderOptions()})
-    real = banner("http://127.0.0.1:1", settings, sandboxed=False)
+    real = banner("http://127.0.0.1:1", ["first", "second"], sandboxed=False)
     assert real == "llm-service on http://127.0.0.1:1  (docs: http://127.0.0.1:1/docs)\nproviders: first, second"
-    assert "SANDBOX: these providers are simulated" in banner("http://127.0.0.1:1", settings, sandboxed=True)
+    assert "SANDBOX: these providers are simulated" in banner("http://127.0.0.1:1", ["first"], sandboxed=True)
 
 
 def test_an_address_of_ipv6_stands_in_brackets() -> None:

@@ -145,10 +145,20 @@ def _health() -> Json:
             "status": status,
             "version": _TEXT,
             "uptime_s": {"type": "number", "minimum": 0},
+            "config": _closed(
+                {
+                    "generation": {"type": "integer", "minimum": 1},
+                    "loaded_at": {"type": "string", "format": "date-time"},
+                },
+                said="Which settings the process goes by: 1 from its start, one more with each reload.",
+            ),
             "providers": _map_of(_open({"kind": _TEXT})),
             "sandbox": {"type": "boolean", "description": "Whether the providers are simulated."},
         },
-        {"sandbox_note": _TEXT},
+        {
+            "worker": {"type": "integer", "minimum": 1, "description": "Which of several workers has answered."},
+            "sandbox_note": _TEXT,
+        },
     )
     return {"Status": _closed({"status": status}), "HealthReport": report}
 

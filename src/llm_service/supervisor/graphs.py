@@ -1,0 +1,118 @@
+"""The service graphs of one process: the one that answers, one that is being prepared, and those that finish."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from llm_service.api import HttpServer
+from llm_service.bootstrap import Service
+from llm_service.observability import LibraryLog, Log
+from llm_service.supervisor.edition import Edition, ReloadRefused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Graph:
+    """One service, built from one edition of the settings, and where it logs."""
+
+    edition: Edition
+    service: Service
+    log: Log
+
+
+Build = Callable[[Edition], Awaitable[Graph]]
+"""Builds a graph beside those that are there. May raise anything."""
+
+
+class Switch:
+    """The ASGI application of the server: hands each request to the application that is there when it begins."""
+
+    __slots__ = ("app",)
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        """No coroutine of its own: it would be passed through with every event of a stream."""
+        answer: Awaitable[None] = self.app(scope, receive, send)
+        return answer
+
+
+class Graphs:
+    """Changes the graph that answers without a moment in which none does.
+
+    A request is answered to its end by the graph that it met, which is closed when the last of its requests has ended.
+    """
+
+    def __init__(self, first: Graph, build: Build) -> None:
+        self.current = first
+        self._build = build
+        self._switch = Switch(first.service.app)
+        self._prepared: Graph | None = None
+        self._finishing: dict[Graph, asyncio.Task[None]] = {}
+        self._draining = False
+        self.server = HttpServer(self._switch)
+        _send_libraries_to(first.log)
+
+    async def prepare(self, edition: Edition) -> None:
+        """Build the graph of these settings beside the current one. Raises ReloadRefused."""
+        if self._draining:
+            raise ReloadRefused("the service is shutting down")
+        try:
+            prepared = await self._build(edition)
+        except Exception as failure:
+            self._tell("cannot build", edition, failure)
+            raise ReloadRefused(f"the service cannot be built: {type(failure).__name__}: {failure}") from failure
+        self._prepared = prepared
+
+    def commit(self) -> bool:
+        """Let the prepared graph answer from the next request on, also in connections that are open.
+
+        Whether it does: a process that is draining keeps what it has.
+        """
+        if self._prepared is None or self._draining:
+            return False
+        old, self.current, self._prepared = self.current, self._prepared, None
+        self._switch.app = self.current.service.app
+        _send_libraries_to(self.current.log)
+        self._finishing[old] = asyncio.get_running_loop().create_task(self._finish(old, self.server.requests))
+        return True
+
+    async def abort(self) -> None:
+        """Give up what is prepared, if anything is."""
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None:
+            await prepared.service.aclose()
+
+    async def drain(self, grace_s: float, *, hurried: asyncio.Event) -> None:
+        """Take nothing new in any graph; what runs may go on for so long, unless hurried."""
+        self._draining = True
+        services = [self.current.service, *(graph.service for graph in self._finishing)]
+        for service in services:
+            service.health.draining = True
+        await asyncio.gather(*(service.door.drain(grace_s, hurried=hurried) for service in services))
+
+    async def aclose(self) -> None:
+        """Close all graphs; no request may be running any more."""
+        await self.abort()
+        await asyncio.gather(*self._finishing.values())
+        await self.current.service.aclose()
+
+    async def _finish(self, graph: Graph, requests: frozenset["asyncio.Task[None]"]) -> None:
+        """Close the graph once its requests have ended, whatever becomes of them."""
+        try:
+            if requests:
+                await asyncio.wait(requests)
+            await graph.service.aclose()
+        except Exception as failure:  # noqa: BLE001 - nobody waits for it but the shutdown, which must go on
+            self._tell("cannot close", graph.edition, failure)
+        finally:
+            del self._finishing[graph]
+
+    def _tell(self, event: str, edition: Edition, failure: Exception) -> None:
+        self.current.log.error(event, generation=edition.generation.number, exc_info=failure)
+
+
+def _send_libraries_to(log: Log) -> None:
+    logging.basicConfig(level=logging.WARNING, handlers=[LibraryLog(log)], force=True)

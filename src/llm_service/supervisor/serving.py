@@ -1,0 +1,100 @@
+"""A process that serves: from its graph to its last response, alone or as one of several workers."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from llm_service.observability import Log
+from llm_service.runtime import Clock, Stop, Tasks, Terminal, settle_memory
+from llm_service.supervisor.edition import Edition, Read, ReloadRefused
+from llm_service.supervisor.graphs import Build, Graph, Graphs
+from llm_service.supervisor.reload import LocalReload, Reload, tell_refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """What a process that serves is told of its place."""
+
+    worker: int | None
+    """Its number among several workers, from 1; None when it serves alone."""
+    reload: Reload
+
+
+Furnish = Callable[[AsyncExitStack, Post], Awaitable[Build]]
+"""Prepares, once a process, what all its graphs share and what lasts as long as the stack."""
+
+
+async def serve_alone(
+    furnish: Furnish,
+    *,
+    first: Edition,
+    read: Read,
+    listening: socket.socket,
+    clock: Clock,
+    terminal: Terminal,
+    announce: Callable[[Graph], None],
+) -> Log:
+    """Build, serve, drain, close; SIGHUP reloads. The log that was in use at the end."""
+    stop = Stop.by_signals()
+    reload = LocalReload(read, clock=clock)
+    async with AsyncExitStack() as held:
+        build = await furnish(held, Post(worker=None, reload=reload))
+        graphs = reload.graphs = Graphs(await build(first), build)
+        held.push_async_callback(graphs.aclose)
+        tasks = Tasks(lambda work, failure: graphs.current.log.error("failed", work=work, exc_info=failure))
+        held.push_async_callback(tasks.aclose)
+        hang_up = _HangUp(graphs, reload=reload, stop=stop, tasks=tasks, terminal=terminal)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up.signalled)
+        announce(graphs.current)
+        settle_memory()
+        await serve_until(stop, graphs, listening=listening)
+    return graphs.current.log
+
+
+async def serve_until(
+    stop: Stop, graphs: Graphs, *, listening: socket.socket, on_listening: Callable[[], None] | None = None
+) -> None:
+    """Serve; when asked to stop take nothing new, let running requests finish, and end."""
+    server = graphs.server
+    loop = asyncio.get_running_loop()
+    serving = loop.create_task(server.serve(sockets=[listening]))
+    if on_listening is not None:
+        begun = loop.create_task(server.listening.wait())
+        await asyncio.wait({serving, begun}, return_when=asyncio.FIRST_COMPLETED)
+        begun.cancel()
+        on_listening()
+    waiting = loop.create_task(stop.asked.wait())
+    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    grace_s = graphs.current.edition.loaded.settings.server.shutdown_grace_s
+    graphs.current.log.info("draining", grace_s=grace_s)
+    await graphs.drain(grace_s, hurried=stop.hurried)
+    server.should_exit = True
+    await serving
+
+
+class _HangUp:
+    """SIGHUP: a reload; the end, when it came because the terminal is gone."""
+
+    def __init__(self, graphs: Graphs, *, reload: LocalReload, stop: Stop, tasks: Tasks, terminal: Terminal) -> None:
+        self._graphs = graphs
+        self._reload = reload
+        self._stop = stop
+        self._tasks = tasks
+        self._terminal = terminal
+
+    def signalled(self) -> None:
+        if self._terminal.is_gone:
+            self._stop.ask()
+        else:
+            self._tasks.spawn(self._try(), name="reload")
+
+    async def _try(self) -> None:
+        try:
+            await self._reload.reload()
+        except ReloadRefused as refused:
+            current = self._graphs.current
+            tell_refused(current.log, refused, generation=current.edition.generation.number)
