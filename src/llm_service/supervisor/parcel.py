@@ -35,5 +35,9 @@ class _Packer(pickle.Pickler):
         if isinstance(value, Secret):
             return Secret, (value.reveal(),)
         if isinstance(value, MappingProxyType):
-            return MappingProxyType, (dict(value),)
+            return _read_only, (dict(value),)
         return NotImplemented
+
+
+def _read_only(items: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(items)  # whose own name pickle cannot find

@@ -258,14 +258,19 @@ class Supervisor:
             self._refuse(ReloadRefused("the service is shutting down"))
             return
         try:
-            self._candidate = next_edition(self._edition, self._read, self._clock)
+            candidate = next_edition(self._edition, self._read, self._clock)
+            edition = packed(candidate)
         except ReloadRefused as refused:
             self._refuse(refused)
             return
+        except Exception as defect:  # noqa: BLE001 - the service goes on
+            self._log.error("defect", exc_info=defect)
+            self._refuse(ReloadRefused("the service failed on this; its log has the details"))
+            return
+        self._candidate = candidate
         self._attempt += 1
         self._rollout = Rollout(seat.number for seat in self._busy)
         self._give_up_at = self._clock.monotonic() + PREPARE_S
-        edition = packed(self._candidate)
         for channel in self._channels():
             channel.say("prepare", attempt=self._attempt, edition=edition)
         self._follow_rollout()
