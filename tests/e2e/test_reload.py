@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from llm_service.sandbox import Sandbox
-from tests.support.process import Serving, place, serving
+from tests.support.process import Serving, banner, child, place, serving
 from tests.support.rest import ask, chat_body, connected, events_of
 from tests.support.workers import generations, healths, log_of, said, workers_of
 
@@ -222,19 +222,18 @@ async def test_an_invalid_file_changes_nothing_and_all_its_mistakes_are_told(tmp
 
 
 RESTARTS = {
-    "server.host": {"server": "{host: 127.0.0.2}"},
+    "server.host": {"server": "{port: 0, host: 127.0.0.2}"},
     "server.port, server.workers": {"server": "{port: 1, workers: 3}"},
-    "server.data_dir": {"server": "{data_dir: elsewhere}"},
+    "server.data_dir": {"server": "{port: 0, data_dir: elsewhere}"},
     "simulated providers": {"sandbox": "off", "providers": "{deepseek: {api_key: sk-test-1}}"},
 }
 
 
 @pytest.mark.parametrize(("named", "parts"), RESTARTS.items(), ids=list(RESTARTS))
 async def test_what_takes_a_restart_is_refused_by_name(tmp_path: Path, named: str, parts: dict[str, str]) -> None:
-    write(tmp_path)
-    with serving(place(tmp_path)) as service:  # whose port is given on the command line, and stays
-        if "port" in named:
-            return
+    write(tmp_path, server="{port: 0}")
+    with child(place(tmp_path), "serve", "--json") as started:
+        service = Serving(started, started.out.until(banner))
         reload(service, tmp_path, **parts)
         refused = await said(service, "reload refused")
         assert await generations(service, workers=1) == [1]

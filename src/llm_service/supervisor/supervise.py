@@ -110,8 +110,10 @@ class Supervisor:
                 while self._busy or not self._ending:
                     self._turn(alarm)
             finally:
-                for seat in self._busy:
+                for seat in self._busy:  # nobody, unless this loop has failed
                     self._kill(seat)
+                for channel in self._channels():
+                    channel.close()
                 if self._companion is not None:
                     self._companion.close()
         self._log.info("stopped")
@@ -134,18 +136,10 @@ class Supervisor:
             self._listen(seat)
         self._follow_rollout()
         self._reload_if_wished()
+        self._fill_seats()
+        self._mind_the_grace()
         if self._companion is not None:
             self._companion.poll()
-        now = self._clock.monotonic()
-        for seat in self._seats.values():
-            if seat.start_at is not None and seat.start_at <= now and self._rollout is None:
-                self._start_again(seat)
-        if now >= self._kill_at:
-            self._kill_at = float("inf")
-            for seat in self._busy:
-                self._log.error("worker does not end", worker=seat.number)
-                self._code = 1
-                self._kill(seat)
 
     def _wait(self, alarm: Alarm) -> None:
         """Until something is to be read, or to be done."""
@@ -196,6 +190,12 @@ class Supervisor:
         except OSError as failure:  # no memory, or too many processes
             self._fill_later(seat, failure=str(failure))
 
+    def _fill_seats(self) -> None:
+        now = self._clock.monotonic()
+        for seat in self._seats.values():
+            if seat.start_at is not None and seat.start_at <= now and self._rollout is None:
+                self._start_again(seat)
+
     def _fill_later(self, seat: _Seat, **facts: Any) -> None:
         now = self._clock.monotonic()
         pause_s = seat.restarts.pause_s(now - seat.started_at)
@@ -238,6 +238,16 @@ class Supervisor:
             seat.start_at = None
         for channel in self._channels():
             channel.say(say)
+
+    def _mind_the_grace(self) -> None:
+        """Who has not ended long after the grace never will."""
+        if self._clock.monotonic() < self._kill_at:
+            return
+        self._kill_at = float("inf")
+        for seat in self._busy:
+            self._log.error("worker does not end", worker=seat.number)
+            self._code = 1
+            self._kill(seat)
 
     def _kill(self, seat: _Seat) -> None:
         if seat.process is not None:

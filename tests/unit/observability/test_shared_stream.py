@@ -1,0 +1,56 @@
+"""Several processes, one pipe: no line is cut by another."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from llm_service.observability import ObservabilityOptions, build_log, share_stream
+from llm_service.runtime import SystemClock
+
+WRITER = """
+import sys, tempfile
+from llm_service.observability import share_stream
+guard = open(sys.argv[1], "r+b")
+stream = share_stream(sys.stdout, guard)
+for _ in range(60):
+    stream.write(sys.argv[2] * 9000)
+    stream.write("\\n")
+    stream.flush()
+"""
+
+
+def test_long_lines_of_two_processes_do_not_mix(tmp_path: Path) -> None:
+    guard = tmp_path / "guard"
+    guard.touch()
+    reading, writing = os.pipe()
+    environment = {"PYTHONPATH": str(Path(__file__).parents[3] / "src")}
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(guard), letter], stdout=writing, env=environment)
+        for letter in "ab"
+    ]
+    os.close(writing)
+    with os.fdopen(reading, "rb") as lines:
+        seen = lines.read().splitlines()
+    assert [writer.wait() for writer in writers] == [0, 0]
+    assert sorted(set(seen)) == [b"a" * 9000, b"b" * 9000]
+    assert len(seen) == 120
+
+
+def test_what_is_written_waits_for_the_flush(tmp_path: Path) -> None:
+    with tempfile.TemporaryFile() as guard, (tmp_path / "log").open("w") as file:
+        stream = share_stream(file, guard)
+        stream.write("one ")
+        before = (tmp_path / "log").read_text()
+        stream.write("line\n")
+        stream.flush()
+        assert (before, (tmp_path / "log").read_text()) == ("", "one line\n")
+        assert not stream.isatty()
+
+
+def test_each_line_names_its_worker(tmp_path: Path) -> None:
+    with tempfile.TemporaryFile() as guard, (tmp_path / "log").open("w") as file:
+        log = build_log(ObservabilityOptions(), clock=SystemClock(), stream=share_stream(file, guard), worker=3)
+        log.info("ready")
+    assert '"worker":3' in (tmp_path / "log").read_text()
