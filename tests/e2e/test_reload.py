@@ -266,6 +266,7 @@ async def test_what_takes_a_restart_is_refused_by_name(tmp_path: Path, named: st
     assert "restart" in reason
 
 
+@pytest.mark.skipif(not hasattr(psutil.Process, "rlimit"), reason="this system has no prlimit(2)")
 async def test_one_worker_that_cannot_build_keeps_all_at_what_they_have(tmp_path: Path) -> None:
     authority = f"{{deepseek: {{api_key: sk-test-1, ca_file: '{certifi.where()}'}}}}"
     plain = "{deepseek: {api_key: sk-test-1}}"

@@ -100,7 +100,7 @@ class Supervisor:
         )
 
     def run(self) -> int:
-        """Until all has ended; the exit code. Raises what the companion raises, and OSError where none can be forked."""
+        """Until all has ended; the exit code. Raises what the companion raises, and OSError where nobody can start."""
         with Alarm(MINDED) as alarm:
             try:
                 if self._companion is not None:
