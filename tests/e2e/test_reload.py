@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import pty
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -12,7 +14,7 @@ import psutil
 import pytest
 
 from llm_service.sandbox import Sandbox
-from tests.support.process import Serving, banner, child, place, serving
+from tests.support.process import OWNING_ITS_TERMINAL, Serving, after, banner, child, place, serving
 from tests.support.rest import ask, chat_body, connected, events_of
 from tests.support.workers import generations, healths, log_of, said, workers_of
 
@@ -207,6 +209,28 @@ async def test_of_two_hundred_requests_none_is_lost_to_reloads(tmp_path: Path, w
     assert errors == []
 
 
+@pytest.mark.skipif(not Path("/dev/tty").exists(), reason="this system has no /dev/tty")
+def test_the_end_of_the_terminal_is_the_end_of_the_service(tmp_path: Path, workers: int) -> None:
+    ours, theirs = pty.openpty()
+    where, said_to = place(tmp_path), tmp_path / "said"
+    with said_to.open("wb") as file:
+        command = (*after(OWNING_ITS_TERMINAL), *where.command("serve", "--port", "0", "--workers", str(workers)))
+        process = subprocess.Popen(
+            command, env=where.environment, cwd=tmp_path, stdin=theirs, stdout=file, stderr=file, start_new_session=True
+        )
+    try:
+        os.close(theirs)
+        while b'"serving"' not in said_to.read_bytes():
+            assert process.poll() is None
+        os.close(ours)
+        assert process.wait(20) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    assert b"reload" not in said_to.read_bytes()
+
+
 # -- or nothing changes
 
 
@@ -242,6 +266,7 @@ async def test_what_takes_a_restart_is_refused_by_name(tmp_path: Path, named: st
     assert "restart" in reason
 
 
+@pytest.mark.skipif(not hasattr(psutil.Process, "rlimit"), reason="this system has no prlimit(2)")
 async def test_one_worker_that_cannot_build_keeps_all_at_what_they_have(tmp_path: Path) -> None:
     authority = f"{{deepseek: {{api_key: sk-test-1, ca_file: '{certifi.where()}'}}}}"
     plain = "{deepseek: {api_key: sk-test-1}}"

@@ -28,7 +28,8 @@ async def said(service: Serving, event: str, *, times: int = 1) -> dict[str, Any
 
 
 def workers_of(service: Serving) -> dict[int, int]:
-    """The process ids of the workers that are ready and live, by their numbers."""
+    """The process ids of the workers that are ready and live, by their numbers, of a service that serves."""
+    service.child.err.until_said('"serving"')  # the banner comes by another stream, and may be read before
     ready = {line["pid"]: line["worker"] for line in log_of(service) if line["event"] == "worker ready"}
     return {ready[one.pid]: one.pid for one in psutil.Process(service.pid).children() if one.pid in ready}
 

@@ -29,10 +29,10 @@ class Companion(Protocol):
     """Another process that lives with the service, such as its private store. Called on the main thread alone."""
 
     def start(self) -> None:
-        """Start it, and wait until it can be used. Raises OSError."""
+        """Start it, and wait until it can be used. What it raises ends the run."""
 
-    def poll(self) -> bool:
-        """Look after it: called several times a second. Whether it runs."""
+    def poll(self) -> object:
+        """Look after it, without waiting: called several times a second."""
 
     def close(self) -> None:
         """End it."""
@@ -100,7 +100,7 @@ class Supervisor:
         )
 
     def run(self) -> int:
-        """Until all has ended; the exit code. Raises OSError when the companion or a first worker cannot start."""
+        """Until all has ended; the exit code. Raises what the companion raises, and OSError where nobody can start."""
         with Alarm(MINDED) as alarm:
             try:
                 if self._companion is not None:
