@@ -85,7 +85,7 @@ class Transport:
 
 
 async def main() -> None:
-    bootstrap.AiohttpTransport = Transport  # type: ignore[misc,assignment]
+    bootstrap.CLIENTS = {"own": Transport}  # type: ignore[misc,assignment]
     nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: ASYNC230, SIM115 - once, and for good
     options, clock = ObservabilityOptions(log_format="json"), SystemClock()
     log = build_log(options, clock=clock, stream=nowhere)

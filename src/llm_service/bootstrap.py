@@ -23,7 +23,7 @@ from llm_service.providers import (
 )
 from llm_service.runtime import Clock, IdSource, OnFailure, RandomIds, SystemClock, Tasks, system_random
 from llm_service.services import Authenticator, Gateway, Health, Models
-from llm_service.transport import AiohttpTransport
+from llm_service.transport import CLIENTS
 
 STAINLESS = tuple(
     f"x-stainless-{name}"
@@ -164,7 +164,7 @@ def build_provider(name: str, options: ProviderOptions, *, clock: Clock, on_fail
     return HttpProvider(
         name=name,
         dialect=dialect_for(name, options, clock),
-        transport=AiohttpTransport(max_connections=options.max_connections, on_failure=on_failure, tls=tls),
+        transport=CLIENTS[options.client](max_connections=options.max_connections, on_failure=on_failure, tls=tls),
         base_url=base_url_for(name, options),
         headers={**credential_headers(name, options), **options.headers},
         query=options.query,

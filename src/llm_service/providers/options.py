@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from llm_service.domain import Bounds, Confidential, Doc, HeaderSafe, Pattern, Reserved, Secret
 
 ProviderKind = Literal["openrouter", "deepseek", "openai_compatible"]
+HttpClient = Literal["own", "aiohttp"]
 
 _LONGEST_S = 86400
 _HEADER_NAME = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110, section 5.6.2
@@ -120,6 +121,10 @@ class ProviderOptions:
     max_connections: Annotated[
         int, Bounds(at_least=1, at_most=100_000), Doc("Most connections to this upstream at the same time.")
     ] = 1000
+    client: Annotated[
+        HttpClient,
+        Doc("HTTP client for this upstream: the service's own, or aiohttp, which is slower and puts up with more."),
+    ] = "own"
     headers: Annotated[
         Mapping[Annotated[str, HeaderName()], Annotated[str, _HEADER_VALUE]],
         Confidential(),

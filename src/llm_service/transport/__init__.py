@@ -2,5 +2,17 @@
 
 from llm_service.transport.aiohttp_client import AiohttpTransport
 from llm_service.transport.base import Flow, HttpHead, HttpRequest, Receiver, Transport, TransportError
+from llm_service.transport.http_client import HttpTransport
+from llm_service.transport.registry import CLIENTS
 
-__all__ = ["AiohttpTransport", "Flow", "HttpHead", "HttpRequest", "Receiver", "Transport", "TransportError"]
+__all__ = [
+    "CLIENTS",
+    "AiohttpTransport",
+    "Flow",
+    "HttpHead",
+    "HttpRequest",
+    "HttpTransport",
+    "Receiver",
+    "Transport",
+    "TransportError",
+]

@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import zlib
 from typing import Any, Final
 
 import aiohttp
@@ -11,9 +10,10 @@ from yarl import URL
 
 from llm_service.runtime import OnFailure
 from llm_service.transport.base import Flow, HttpHead, HttpRequest, Receiver, TransportError
+from llm_service.transport.decoding import Decoder, decoder_of
+from llm_service.transport.failures import cannot_connect, connect_late, cut_off, no_http, not_handled, tls_refused
+from llm_service.transport.response_head import HEAD_LINE_BYTES
 
-DECODED_PIECE_BYTES: Final = 256 * 1024
-HEAD_LINE_BYTES: Final = 16 * 1024
 IDLE_CONNECTION_S: Final = 15.0
 
 
@@ -99,7 +99,7 @@ class _Call:
         self._request = request
         self._receiver = receiver
         self._response: aiohttp.ClientResponse | None = None
-        self._decoder: Any = None
+        self._decoder: Decoder | None = None
         self._resumed: asyncio.Event | None = None
         self._aborted = False
         self.task: asyncio.Task[None] | None = None
@@ -126,12 +126,15 @@ class _Call:
         except asyncio.CancelledError:
             if not self._aborted:
                 raise
-        except (aiohttp.ClientError, OSError, TimeoutError, zlib.error) as error:
+        except TransportError as error:
+            if not self._aborted:
+                self._receiver.on_error(error)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
             if not self._aborted:
                 self._receiver.on_error(failure_of(error, answered=self._response is not None))
         except Exception as defect:  # noqa: BLE001 - a receiver's defect: reported, and its answer is not complete
             self._transport.on_failure("upstream call", defect)
-            self._receiver.on_error(TransportError("disconnected", "the answer could not be handled", sent=True))
+            self._receiver.on_error(not_handled())
         finally:
             if self._response is not None:
                 self._response.close()  # gives a connection back that was read to its end, and ends any other
@@ -148,7 +151,7 @@ class _Call:
             if not data:
                 break
             if self._decoder is not None:
-                await self._decode(data)
+                await self._decode(self._decoder, data)
                 continue
             self._receiver.on_body(data)
             if self._resumed is not None:
@@ -156,48 +159,31 @@ class _Call:
         if not self._aborted:
             self._finish()
 
-    async def _decode(self, data: bytes) -> None:
-        """Hand on what the bytes decode to, in bounded pieces, so that a bomb meets the receiver's own bounds."""
-        while data and not self._aborted:
-            piece = self._decoder.decompress(data, DECODED_PIECE_BYTES)
-            data = self._decoder.unconsumed_tail
-            if piece:
-                self._receiver.on_body(piece)
+    async def _decode(self, decoder: Decoder, data: bytes) -> None:
+        """Hand on what the bytes decode to, in bounded pieces."""
+        decoder.feed(data)
+        while not self._aborted and (piece := decoder.piece()):
+            self._receiver.on_body(piece)
             if self._resumed is not None:
                 await self._resumed.wait()
 
     def _finish(self) -> None:
-        if self._decoder is not None and not self._decoder.eof:
-            raise aiohttp.ClientPayloadError("the compressed body is not complete")
+        if self._decoder is not None:
+            self._decoder.finish()
         self._receiver.on_end()
-
-
-def decoder_of(encoding: str | None) -> Any:
-    """A decoder for the content encoding; ``None`` where there is none to undo.
-
-    Raises ClientPayloadError for an encoding that was not asked for and is not understood.
-    """
-    if encoding is None or encoding.lower() in ("", "identity"):
-        return None
-    if encoding.lower() in ("gzip", "x-gzip", "deflate"):
-        return zlib.decompressobj(wbits=47)  # gzip or zlib, by the first bytes
-    raise aiohttp.ClientPayloadError(f"the body's encoding {encoding[:40]!r} was not asked for")
 
 
 def failure_of(error: Exception, *, answered: bool) -> TransportError:
     """aiohttp's errors in the port's words; the messages name no address and no header."""
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return TransportError("connect_timeout", "no connection within connect_s", sent=False)
+        return connect_late()
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
-        return TransportError("tls", "TLS failed: certificate or handshake refused", sent=False)
+        return tls_refused()
     if isinstance(error, aiohttp.ClientConnectorError):
-        return TransportError("connect", f"cannot connect: {error.strerror or 'refused'}", sent=False)
+        return cannot_connect(error.os_error)
     if isinstance(error, aiohttp.ClientResponseError):
-        return TransportError("protocol", "the answer is not HTTP as it should be", sent=True)
-    if isinstance(error, zlib.error):
-        return TransportError("protocol", "the compressed body is broken", sent=True)
-    said = "the connection closed before the answer was complete" if answered else "the connection closed unanswered"
-    return TransportError("disconnected", said, sent=True)
+        return no_http()
+    return cut_off(answered=answered)
 
 
 __all__ = ["AiohttpTransport"]

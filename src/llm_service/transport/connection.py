@@ -1,0 +1,230 @@
+"""One connection to an upstream: callbacks of the socket and of the parser, for one call at a time."""
+
+import asyncio
+from typing import Any, Final, Protocol, cast
+
+import httptools
+
+from llm_service.transport.base import TransportError
+from llm_service.transport.call import Call
+from llm_service.transport.failures import cut_off, no_http
+from llm_service.transport.request_head import Origin
+from llm_service.transport.response_head import HEAD_BYTES, ResponseHead, too_large
+
+STALE_S: Final = 2.0
+"""How soon after the sending a reused connection must close for that to be the end of its idle time."""
+JOINED_BYTES: Final = 64 * 1024
+"""A request up to this size is copied into one write; the parts of a larger one are written together."""
+
+
+class Owner(Protocol):
+    """Who keeps the connection."""
+
+    def free(self, connection: "Connection") -> None:
+        """Its answer is complete, and it can be used again."""
+
+    def lost(self, connection: "Connection") -> None:
+        """It is closed."""
+
+    def repeat(self, call: Call) -> None:
+        """Send this call once more, on a new connection."""
+
+
+class Connection(asyncio.Protocol):
+    """Sends a call and tells it of the answer, straight from the socket: no task, no queue.
+
+    A request is sent once more, on a new connection, in one case: a connection that had been used before closed within
+    ``STALE_S``, and not one byte of an answer came. That is how a server's end of an idle connection looks when it
+    crosses the request (RFC 9112, section 9.3.1). Chat requests are not idempotent, and for these RFC 9110,
+    section 9.2.2 asks for a means to detect that the request was never applied: a server that has begun to work on one
+    does not close silently at once. One that waited longer, or has said anything, may be billing for it.
+    """
+
+    __slots__ = (
+        "_call", "_complete", "_done", "_head", "_interim", "_keep", "_lines", "_loop", "_owner", "_parser", "_pieces",
+        "_reading", "_reused", "_sent_at_s", "_silent", "_stuck_bytes", "_transport", "idle_since_s", "made_at_s",
+        "origin",
+    )  # fmt: skip
+
+    def __init__(self, owner: Owner, origin: Origin, loop: asyncio.AbstractEventLoop) -> None:
+        self.origin = origin
+        self.made_at_s = self.idle_since_s = self._sent_at_s = loop.time()
+        self._loop = loop
+        self._owner = owner
+        self._transport: asyncio.Transport | None = None
+        self._parser: Any = httptools.HttpResponseParser(self)
+        self._call: Call | None = None
+        self._reused = False
+        self._reading = True
+        self._pieces: list[bytes] = []
+        self._lines: list[tuple[bytes, bytes]] = []
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._head: ResponseHead | None = None
+        self._silent = True  # nothing of an answer has come
+        self._interim = False  # the head being read is that of a 1xx
+        self._complete = False
+        self._keep = False
+        self._stuck_bytes = 0
+
+    # -- for whoever keeps it
+
+    @property
+    def call(self) -> Call | None:
+        """The call it is working for."""
+        return self._call
+
+    @property
+    def open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    def start(self, call: Call) -> None:
+        """Send the call's request. Check ``open`` before."""
+        transport = cast("asyncio.Transport", self._transport)
+        self._call = call
+        call.line = self
+        call.withdraw = None
+        self._sent_at_s = self._loop.time()
+        body = call.body
+        if not body:
+            transport.write(call.head)
+        elif len(body) <= JOINED_BYTES:
+            transport.write(call.head + body)
+        else:
+            transport.writelines((call.head, body))
+
+    def pause_reading(self) -> None:
+        if self._reading and self._transport is not None and self.open:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self._reading and self._transport is not None and self.open:
+            self._reading = True
+            self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """Close at once; whom it works for is told nothing."""
+        self._call = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    # -- what the socket says
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection stands."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is closed: the end of some bodies, and the end of all else."""
+        call, self._call = self._call, None
+        self._transport = self._parser = None  # the parser knows its connection
+        if call is not None:
+            call.line = None
+            self._end_early(call, exc)
+        self._owner.lost(self)
+
+    def _end_early(self, call: Call, exc: Exception | None) -> None:
+        head = self._head
+        if exc is None and head is not None and head.ends_with_connection:
+            call.end(b"")
+        elif self._silent and self._reused and not call.repeated and self._loop.time() - self._sent_at_s <= STALE_S:
+            call.repeated = True
+            self._owner.repeat(call)
+        else:
+            call.fail(cut_off(answered=head is not None))
+
+    def data_received(self, data: bytes) -> None:
+        """One read of the socket: its pieces of the body reach the call as one."""
+        call = self._call
+        if call is None:  # nobody asked
+            self.abort()
+            return
+        self._silent = False
+        failure = self._feed(data)
+        body = b"".join(self._pieces)
+        self._pieces.clear()
+        if self._complete:
+            self._finish(call, body, clean=failure is None)
+            return
+        if failure is None:
+            failure = self._measure(len(data))
+        call.take(body)
+        if failure is not None and not call.over:
+            self.abort()
+            call.line = None
+            call.fail(failure)
+
+    def _feed(self, data: bytes) -> TransportError | None:
+        self._done = False
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            cause = error.__context__
+            return cause if isinstance(cause, TransportError) else no_http()
+        return None
+
+    def _measure(self, read_bytes: int) -> TransportError | None:
+        """Bound what comes without completing a head or adding to a body."""
+        self._stuck_bytes = 0 if self._done else self._stuck_bytes + read_bytes
+        return too_large() if self._stuck_bytes > HEAD_BYTES else None
+
+    def _finish(self, call: Call, body: bytes, *, clean: bool) -> None:
+        """Part from the call before it hears of the end: then its next request finds this connection free."""
+        transport = cast("asyncio.Transport", self._transport)
+        self._call = call.line = None
+        if clean and self._keep and not transport.get_write_buffer_size():
+            self._reused = True
+            self._begin_anew()
+            self.resume_reading()
+            self._owner.free(self)
+        else:  # surplus bytes, a request that was answered before it was read, or the server's wish
+            self.abort()
+        call.end(body)
+
+    # -- what the parser says
+
+    def on_message_begin(self) -> None:
+        """An answer begins: the one that was asked for, or what a 1xx announced."""
+        if self._complete:
+            raise TransportError("protocol", "bytes follow the answer", sent=True)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field of the head, or of a trailer."""
+        self._lines.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """A head is complete; that of a 1xx is skipped. RFC 9110, section 15.2."""
+        status = self._parser.get_status_code()
+        if status == 101:
+            raise TransportError("protocol", "the answer changes the protocol unasked", sent=True)
+        head = ResponseHead(status, self._lines)
+        self._lines.clear()
+        self._interim = 100 <= status < 200
+        if not self._interim:
+            self._head = head
+            self._done = True
+            cast("Call", self._call).answer(head)
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._done = True
+        self._pieces.append(body)
+
+    def on_message_complete(self) -> None:
+        """The answer is complete, trailer included."""
+        if self._interim:
+            return
+        head = cast("ResponseHead", self._head)
+        if self._lines:  # a trailer has the bounds of a head, and is dropped
+            ResponseHead(head.status, self._lines)
+            self._lines.clear()
+        self._complete = True
+        # Chunks in HTTP/1.0 are a mistake that the connection must not outlive. RFC 9112, section 6.1.
+        self._keep = self._parser.should_keep_alive() and not (
+            head.chunked and self._parser.get_http_version() != "1.1"
+        )
+
+
+__all__ = ["Connection"]
