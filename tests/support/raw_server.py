@@ -26,7 +26,7 @@ async def serving(handle: Handle) -> AsyncIterator[str]:
         assert task is not None
         handlers.add(task)
         try:
-            with suppress(ConnectionError, asyncio.IncompleteReadError):
+            with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):  # the end of the block
                 await handle(reader, writer)
         finally:
             handlers.discard(task)

@@ -129,7 +129,7 @@ class _Call:
         except TransportError as error:
             if not self._aborted:
                 self._receiver.on_error(error)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError, UnicodeError) as error:
             if not self._aborted:
                 self._receiver.on_error(failure_of(error, answered=self._response is not None))
         except Exception as defect:  # noqa: BLE001 - a receiver's defect: reported, and its answer is not complete
@@ -181,6 +181,8 @@ def failure_of(error: Exception, *, answered: bool) -> TransportError:
         return tls_refused()
     if isinstance(error, aiohttp.ClientConnectorError):
         return cannot_connect(error.os_error)
+    if isinstance(error, UnicodeError):  # a name that cannot be one
+        return cannot_connect(error)
     if isinstance(error, aiohttp.ClientResponseError):
         return no_http()
     return cut_off(answered=answered)

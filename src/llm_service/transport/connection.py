@@ -9,7 +9,7 @@ from llm_service.transport.base import TransportError
 from llm_service.transport.call import Call
 from llm_service.transport.failures import cut_off, no_http
 from llm_service.transport.request_head import Origin
-from llm_service.transport.response_head import HEAD_BYTES, ResponseHead, too_large
+from llm_service.transport.response_head import HEAD_BYTES, HEAD_LINE_BYTES, ResponseHead, too_large
 
 STALE_S: Final = 2.0
 """How soon after the sending a reused connection must close for that to be the end of its idle time."""
@@ -189,6 +189,11 @@ class Connection(asyncio.Protocol):
         """An answer begins: the one that was asked for, or what a 1xx announced."""
         if self._complete:
             raise TransportError("protocol", "bytes follow the answer", sent=True)
+
+    def on_status(self, reason: bytes) -> None:
+        """The reason phrase, which nobody reads."""
+        if len(reason) > HEAD_LINE_BYTES:
+            raise too_large()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the head, or of a trailer."""

@@ -21,7 +21,7 @@ class Decoder:
     def feed(self, data: bytes) -> None:
         """Further bytes of the body."""
         self._rest += data
-        self._more = True
+        self._more = bool(self._rest)
 
     def piece(self) -> bytes:
         """The next decoded bytes; empty when there are none until more is fed. Raises TransportError."""

@@ -4,13 +4,13 @@ import asyncio
 import shutil
 import ssl
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from llm_service.transport import AiohttpTransport
-from tests.unit.transport.test_aiohttp_client import OK, Noted, a_request, failed, saying
+from tests.support.raw_server import serving
+from tests.support.upstream import OK, MakeTransport, Noted, a_request, failed, saying
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 
@@ -58,28 +58,46 @@ async def port(authority: Path) -> AsyncIterator[int]:
     server.close()
 
 
-async def asked(address: str, tls: ssl.SSLContext | None) -> Noted:
-    transport = AiohttpTransport(max_connections=2, on_failure=failed, tls=tls)
-    noted = Noted()
-    transport.send(a_request(address), noted)
-    await noted.over.wait()
-    await transport.aclose()
-    return noted
+Ask = Callable[[str, ssl.SSLContext | None], Awaitable[Noted]]
 
 
-async def test_a_certificate_of_a_given_authority_is_accepted(authority: Path, port: int) -> None:
+@pytest.fixture
+def ask(make: MakeTransport) -> Ask:
+    async def ask(address: str, tls: ssl.SSLContext | None) -> Noted:
+        transport = make(max_connections=2, on_failure=failed, tls=tls)
+        noted = Noted()
+        transport.send(a_request(address), noted)
+        await noted.over.wait()
+        await transport.aclose()
+        return noted
+
+    return ask
+
+
+async def test_a_certificate_of_a_given_authority_is_accepted(ask: Ask, authority: Path, port: int) -> None:
     tls = ssl.create_default_context(cafile=str(authority / "ca.pem"))
-    assert (await asked(f"https://localhost:{port}", tls)).data == b"ok"
+    assert (await ask(f"https://localhost:{port}", tls)).outcome == (200, b"ok", "end")
 
 
-async def test_an_unknown_authority_is_refused(port: int) -> None:
-    noted = await asked(f"https://localhost:{port}", None)
+async def test_an_unknown_authority_is_refused(ask: Ask, port: int) -> None:
+    noted = await ask(f"https://localhost:{port}", None)
     assert noted.failure is not None
     assert (noted.failure.kind, noted.failure.sent) == ("tls", False)
 
 
-async def test_a_certificate_for_another_name_is_refused(authority: Path, port: int) -> None:
+async def test_a_certificate_for_another_name_is_refused(ask: Ask, authority: Path, port: int) -> None:
     tls = ssl.create_default_context(cafile=str(authority / "ca.pem"))
-    noted = await asked(f"https://127.0.0.1:{port}", tls)
+    noted = await ask(f"https://127.0.0.1:{port}", tls)
     assert noted.failure is not None
     assert noted.failure.kind == "tls"
+
+
+async def test_a_server_without_tls_is_refused(ask: Ask) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(OK + b"Content-Length: 2\r\n\r\nok")
+
+    async with serving(handle) as address:
+        noted = await ask(address.replace("http:", "https:"), None)
+    assert noted.failure is not None
+    assert (noted.failure.kind, noted.failure.sent) == ("tls", False)
