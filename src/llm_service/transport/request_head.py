@@ -81,12 +81,15 @@ class RequestHeads:
         """The origin, the Host header and the target of the request."""
         if not _URL.fullmatch(url):  # urlsplit would drop line ends without a word
             raise ValueError("the address holds a blank or a control character")
-        parts = urlsplit(url)
-        host = parts.hostname
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            raise ValueError("the address has no proper host and port") from None
         if parts.scheme not in _DEFAULT_PORTS or not host or not host.isascii() or "@" in parts.netloc:
             raise ValueError("the address is not an http:// or https:// address of ASCII, without credentials")
         standard = _DEFAULT_PORTS[parts.scheme]
-        port = parts.port or standard
+        port = port or standard
         key = (parts.scheme, host, port)
         origin = self._origins.setdefault(key, Origin(host, port, parts.scheme == "https"))
         shown = f"[{host}]" if ":" in host else host

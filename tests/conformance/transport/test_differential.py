@@ -1,19 +1,22 @@
 """The two clients against each other: the same bytes in the same pieces lead to the same outcome.
 
-Differences that are known, and meant; the generated answers keep clear of them, or they are levelled below:
+Differences that are known, and meant:
 
+- Our own client is the stricter one: what aiohttp reads with leniency (a lone LF or CR in the head, a blank before a
+  colon or after a chunk's size, a folded header, any transfer encoding that ends in chunks, a 101) it calls a protocol
+  error. It never takes for complete what aiohttp does not, but for an answer that surplus bytes follow.
+- An answer that surplus bytes follow is delivered and its connection closed; aiohttp refuses it if they come in the
+  same read, and else may take them for the answer to the next request.
 - A body without a length that ends in a reset is complete for aiohttp, and broken off for our own client.
-- aiohttp refuses no transfer encoding but bad ones, delivers a 101, reads a lone LF as a line end and a folded header
-  as one, and takes blanks after a chunk's size; our own client calls each of these a protocol error.
-- A mistake after the head is ``protocol`` for our own client, and for aiohttp sometimes ``disconnected``; a head
-  without measure is ``too_large`` for our own client and ``protocol`` for aiohttp.
-- What a broken body held before the mistake: aiohttp may withhold what came in the same read.
+- A mistake after the head is ``protocol`` for our own client; for aiohttp it is ``disconnected``, or nothing is ever
+  said (the caller's time-outs end that). A head without measure is ``too_large``, and for aiohttp ``protocol``.
+- A flow that is paused before the answer comes is told nothing by our own client; aiohttp pauses from the first piece.
 """
 
 import asyncio
 import gzip
-import re
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import pairwise
 
 from hypothesis import given, settings
@@ -21,9 +24,8 @@ from hypothesis import strategies as st
 
 from llm_service.transport import CLIENTS
 from tests.support.raw_server import serving
-from tests.support.upstream import OK, asked, failed, saying
+from tests.support.upstream import Noted, a_request, failed, saying
 
-LENIENT = re.compile(rb"(?<!\r)\n|xx")
 Outcome = tuple[int | None, bytes, str]
 
 bodies = st.binary(max_size=60)
@@ -92,9 +94,12 @@ def pieces_of(said: bytes, cuts: Sequence[int]) -> list[bytes]:
 async def outcome(client: str, pieces: Sequence[bytes]) -> Outcome:
     transport = CLIENTS[client](max_connections=1, on_failure=failed)
     async with serving(saying(*pieces)) as address:
-        noted = await asked(transport, address)
+        noted = Noted()
+        transport.send(a_request(address), noted)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(noted.over.wait(), 5 if client == "own" else 0.5)
     await transport.aclose()
-    return noted.outcome
+    return noted.outcome if noted.over.is_set() else (None, b"", "never")
 
 
 async def both(said: bytes, cuts: Sequence[int]) -> tuple[Outcome, Outcome]:
@@ -126,8 +131,7 @@ def test_mangled_answers_are_never_complete_for_our_own_client_alone(said: bytes
         assert other == own or asyncio.run(complete_before_surplus(said, own))
     elif other[2] == "end":
         assert own[2] == "protocol"
-        assert LENIENT.search(said), said
     else:
-        assert own[2] in ("protocol", "disconnected")
+        assert own[2] in ("protocol", "disconnected", "too_large")
         assert own[0] in (other[0], None) or other[0] is None
         assert own[1].startswith(other[1]) or other[1].startswith(own[1])

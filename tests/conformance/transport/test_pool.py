@@ -114,8 +114,6 @@ async def test_a_failed_connection_lets_the_next_one_try(make: MakeTransport) ->
     [
         b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
         b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
-        ANSWER + b"surplus",
-        ANSWER + ANSWER,
     ],
 )
 async def test_a_connection_is_not_used_again_after(transport: Transport, said: bytes) -> None:
@@ -125,22 +123,6 @@ async def test_a_connection_is_not_used_again_after(transport: Transport, said: 
             assert (await asked(transport, address)).outcome == (200, b"ok", "end")
             await settle()
     assert upstream.connections == 3
-
-
-async def test_bytes_that_nobody_asked_for_end_an_idle_connection(transport: Transport) -> None:
-    upstream = Upstream()
-    writers = []
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
-        await upstream.handle(reader, writer)
-
-    async with serving(handle) as address:
-        assert (await asked(transport, address)).data == b"ok"
-        writers[0].write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
-        await settle()
-        assert (await asked(transport, address)).data == b"ok"
-    assert upstream.connections == 2
 
 
 async def test_a_connection_that_was_closed_while_idle_is_not_used(transport: Transport) -> None:
