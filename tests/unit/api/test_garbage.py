@@ -60,7 +60,7 @@ class Transport:
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_request_leaves_no_reference_cycle(stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bootstrap, "AiohttpTransport", Transport)
+    monkeypatch.setattr(bootstrap, "CLIENTS", {"own": Transport})
     provider = ProviderOptions(kind="openai_compatible", base_url="http://127.0.0.1:1/v1")
     service = bootstrap.build_service(Settings(providers={"p": provider}), log=LogLines())
     body = chat_body("p/m", stream=stream)
