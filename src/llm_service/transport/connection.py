@@ -41,7 +41,7 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_call", "_complete", "_done", "_head", "_interim", "_keep", "_lines", "_loop", "_owner", "_parser", "_pieces",
+        "_call", "_complete", "_moved", "_head", "_interim", "_keep", "_lines", "_loop", "_owner", "_parser", "_pieces",
         "_reading", "_reused", "_sent_at_s", "_silent", "_stuck_bytes", "_transport", "idle_since_s", "made_at_s",
         "origin",
     )  # fmt: skip
@@ -157,7 +157,7 @@ class Connection(asyncio.Protocol):
             call.fail(failure)
 
     def _feed(self, data: bytes) -> TransportError | None:
-        self._done = False
+        self._moved = False
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -167,7 +167,7 @@ class Connection(asyncio.Protocol):
 
     def _measure(self, read_bytes: int) -> TransportError | None:
         """Bound what comes without completing a head or adding to a body."""
-        self._stuck_bytes = 0 if self._done else self._stuck_bytes + read_bytes
+        self._stuck_bytes = 0 if self._moved else self._stuck_bytes + read_bytes
         return too_large() if self._stuck_bytes > HEAD_BYTES else None
 
     def _finish(self, call: Call, body: bytes, *, clean: bool) -> None:
@@ -209,12 +209,12 @@ class Connection(asyncio.Protocol):
         self._interim = 100 <= status < 200
         if not self._interim:
             self._head = head
-            self._done = True
+            self._moved = True
             cast("Call", self._call).answer(head)
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
-        self._done = True
+        self._moved = True
         self._pieces.append(body)
 
     def on_message_complete(self) -> None:

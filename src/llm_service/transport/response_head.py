@@ -5,7 +5,8 @@ from typing import Final
 
 from llm_service.transport.base import TransportError
 
-HEAD_BYTES: Final = 64 * 1024
+HEAD_BYTES: Final = 256 * 1024
+"""As much as one read of the socket; real heads have some 2 KiB, and some proxies add much."""
 HEAD_LINE_BYTES: Final = 16 * 1024
 _LINE_EXTRA_BYTES: Final = 4
 _FRAMING: Final = (b"transfer-encoding", b"content-encoding")

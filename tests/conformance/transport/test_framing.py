@@ -37,7 +37,7 @@ TOO_LARGE = {
     "a line": OK + b"X: " + b"a" * 70_000 + b"\r\n\r\n",
     "a line of more than 16 KiB": OK + b"X: " + b"a" * 17_000 + b"\r\nContent-Length: 0\r\n\r\n",
     "a reason": b"HTTP/1.1 200 " + b"a" * 70_000 + b"\r\n\r\n",
-    "many lines": OK + b"".join(b"X-%d: %b\r\n" % (n, b"a" * 1000) for n in range(200)) + b"\r\n",
+    "many lines": OK + b"".join(b"X-%d: %b\r\n" % (n, b"a" * 1000) for n in range(300)) + b"\r\n",
 }
 
 
