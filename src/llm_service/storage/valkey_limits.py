@@ -32,7 +32,7 @@ NOTHING: Final = Settlement(tokens=0, nano_usd=0)
 class ValkeyLimits:
     """Exact limits of all processes that share a Valkey or Redis, see LimitStore. Seconds are those of the server.
 
-    Keys begin with ``{<prefix>adm}:``, so that all are on one node of a cluster: ``w:<limit>`` (windows), ``holders``,
+    Keys begin with ``<prefix>{adm}:``, so that all are on one node of a cluster: ``w:<limit>`` (windows), ``holders``,
     and with the identity of the server's memory (``run_id``) between: ``m:<limit>`` (budgets), ``c:<limit>`` (requests
     at once), ``leases:<holder>``, ``tombstone:<lease>``. A server that was restarted, or a replica that was promoted,
     may have lost the newest writes, each of them whole. By a new identity it knows no budget, so that each is seeded
@@ -61,7 +61,7 @@ class ValkeyLimits:
         """``holder``: this process's name, unique. ``now``: Unix seconds in place of the server's, for tests alone."""
         self.reach = reach
         self._runner = runner
-        self._base = f"{{{prefix}adm}}"
+        self._base = f"{prefix}{{adm}}"
         self._holder = holder
         self._monotonic = clock.monotonic
         self._now = now

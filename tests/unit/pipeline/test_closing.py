@@ -1,0 +1,237 @@
+"""The way out of an admitted request: its record first, then its lease; estimates where nobody says."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, cast
+
+import pytest
+
+from llm_service.admission import FREE, Admitted, Held, Size
+from llm_service.domain import (
+    Caller,
+    Candidate,
+    Cost,
+    Event,
+    Head,
+    Intent,
+    LedgerUnavailable,
+    ModelRequest,
+    NoDeploymentAvailable,
+    Outcome,
+    Price,
+    PriceTerm,
+    Reply,
+    Settlement,
+    UpstreamError,
+    UpstreamTimeout,
+    Usage,
+    UsageRecord,
+    chat_request,
+)
+from llm_service.pipeline import Account, Accounts, Closing, Exchange
+from llm_service.prices import ModelPrice
+from llm_service.runtime import Tasks
+from tests.support.clock import ManualClock
+
+PRICE = ModelPrice(terms=(PriceTerm(price=Price(input_usd=Decimal(1), output_usd=Decimal(2))),), origin="operator")
+USAGE = Usage(input_tokens=10, output_tokens=20)
+CHUNK = b'{"choices":[{"index":0,"delta":{"content":"four words are here"}}]}'
+WHOLE = b'{"choices":[{"index":0,"message":{"role":"assistant","content":"four words are here"}}]}'
+
+
+class Books:
+    """A ledger that writes down what it is told, in order, or refuses."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+        self.refuses = False
+
+    def open(self, intent: Intent) -> None:
+        if self.refuses:
+            raise LedgerUnavailable("full")
+        self.told.append(intent)
+
+    def close(self, record: UsageRecord) -> Awaitable[None] | None:
+        if self.refuses:
+            raise LedgerUnavailable("full")
+        self.told.append(record)
+        return None
+
+    async def settle(self, admitted: Admitted, settlement: Settlement | None) -> None:
+        self.told.append(settlement)
+
+
+class WordCounter:
+    """A token a word."""
+
+    def text(self, model: str, text: str) -> int:
+        return len(text.split())
+
+    def prompt(self, model: str, request: ModelRequest) -> int:
+        return 7
+
+
+@dataclass
+class World:
+    stream: bool = True
+    admitted: Admitted = FREE
+    price: ModelPrice | None = PRICE
+    called: bool = True
+    books: Books = field(default_factory=Books)
+
+    def __post_init__(self) -> None:
+        self.clock = ManualClock()
+        self.accounts = Accounts(
+            admission=cast(Any, self.books),
+            ledger=self.books,
+            price=lambda candidate: self.price,
+            counter=WordCounter(),
+            clock=self.clock,
+            at_once=True,
+        )
+        body = {"model": "p/m", "messages": [{"role": "user", "content": "Hi"}], "stream": self.stream}
+        self.exchange = Exchange(
+            id="req_1",
+            stream_id="str_1",
+            surface="rest",
+            request=chat_request(body, 60),
+            caller=Caller(key_id="key_1", scopes=frozenset()),
+            tasks=Tasks(lambda name, failure: pytest.fail(name)),
+            received_at=self.clock.monotonic(),
+            user="ann",
+            tags={"team": "search"},
+        )
+        self.exchange.marks.append(self.exchange.received_at)
+        self.exchange.candidates = (Candidate(provider="p", upstream_model="m"),)
+        self.exchange.admitted = self.admitted
+        self.exchange.called = self.called
+        self.closing = Closing(self.exchange, self.accounts)
+
+    def settled(self, outcome: Outcome) -> UsageRecord:
+        assert self.closing.settle(outcome) is None
+        record = self.exchange.record
+        assert record is not None
+        return record
+
+
+HELD = Admitted(held=cast(Held, object()), size=Size(100, 200), nano_usd=300)
+
+
+async def test_the_record_has_what_the_provider_counted_and_what_that_costs() -> None:
+    record = World().settled(Outcome(status="ok", usage=USAGE, upstream_id="gen_1"))
+    assert (record.input_tokens, record.output_tokens, record.nano_usd) == (10, 20, 50_000)
+    assert (record.cost_source, record.status, record.upstream_id) == ("catalog", "ok", "gen_1")
+    assert (record.key_id, record.user, record.tags, record.provider) == ("key_1", "ann", {"team": "search"}, "p")
+
+
+async def test_the_provider_s_own_figure_wins() -> None:
+    record = World().settled(Outcome(status="ok", usage=USAGE, cost=Cost(Decimal("0.000000007"), "provider")))
+    assert (record.nano_usd, record.cost_source) == (7, "provider")
+
+
+async def test_the_record_is_written_before_the_lease_is_settled() -> None:
+    world = World(admitted=HELD)
+    record = world.settled(Outcome(status="ok", usage=USAGE))
+    assert world.books.told == [record, Settlement(tokens=30, nano_usd=50_000, provider=True)]
+
+
+async def test_the_lease_is_settled_also_when_the_record_cannot_be_written() -> None:
+    world = World(admitted=HELD)
+    world.books.refuses = True
+    with pytest.raises(LedgerUnavailable):
+        world.closing.settle(Outcome(status="ok", usage=USAGE))
+    assert world.books.told == [Settlement(tokens=30, nano_usd=50_000, provider=True)]
+
+
+async def test_a_stream_that_was_left_is_counted_from_what_was_sent() -> None:
+    world = World()
+    for seq in (1, 2):
+        event = Event(seq, CHUNK)
+        assert world.closing.see(event) is event
+    record = world.settled(Outcome(status="aborted"))
+    assert (record.input_tokens, record.output_tokens, record.cost_source) == (7, 7, "estimate")
+    assert (record.status, record.nano_usd) == ("aborted", 21_000)
+
+
+async def test_who_leaves_before_the_first_word_pays_for_the_prompt() -> None:
+    record = World().settled(Outcome(status="aborted"))
+    assert (record.input_tokens, record.output_tokens, record.cost_source) == (7, 0, "estimate")
+
+
+async def test_a_provider_that_timed_out_may_have_worked() -> None:
+    record = World().settled(Outcome(status="error", error=UpstreamTimeout("late")))
+    assert (record.input_tokens, record.cost_source, record.error_code) == (7, "estimate", "upstream_timeout")
+
+
+async def test_a_provider_that_refused_has_used_nothing() -> None:
+    record = World().settled(Outcome(status="error", error=UpstreamError("no")))
+    assert (record.input_tokens, record.output_tokens, record.nano_usd) == (0, 0, 0)
+
+
+async def test_a_whole_answer_without_counts_is_counted_from_its_text() -> None:
+    world = World(stream=False)
+    world.closing.reply = a_reply(WHOLE)
+    record = world.settled(Outcome(status="ok"))
+    assert (record.input_tokens, record.output_tokens, record.cost_source) == (7, 4, "estimate")
+
+
+async def test_without_a_call_nothing_is_used_and_the_provider_s_part_goes_back() -> None:
+    world = World(called=False, admitted=HELD)
+    record = world.settled(Outcome(status="refused", error=NoDeploymentAvailable("off")))
+    assert (record.provider, record.attempts, record.input_tokens) == (None, 0, 0)
+    assert world.books.told[-1] == Settlement(tokens=0, nano_usd=0, provider=False)
+
+
+async def test_an_unknown_price_is_no_cost_and_says_so() -> None:
+    record = World(price=None).settled(Outcome(status="ok", usage=USAGE))
+    assert (record.nano_usd, record.cost_source) == (0, "none")
+
+
+async def test_whole_answers_are_not_looked_at_on_their_way() -> None:
+    assert (World(stream=False).closing.looks, World().closing.looks) == (False, True)
+
+
+async def test_the_journal_learns_of_a_call_before_it_is_made() -> None:
+    world = World(called=False, admitted=HELD)
+    seen: list[Any] = []
+
+    async def proceed(exchange: Exchange) -> Reply:
+        seen.extend(world.books.told)
+        return a_reply(WHOLE)
+
+    await Account(world.accounts)(world.exchange, proceed)
+    (intent,) = seen
+    assert (intent.request_id, intent.held, intent.nano_usd) == (
+        "req_1",
+        Usage(input_tokens=100, output_tokens=200),
+        300,
+    )
+    assert world.exchange.called
+
+
+async def test_nothing_is_called_that_could_not_be_accounted_for() -> None:
+    world = World(called=False)
+    world.books.refuses = True
+
+    async def proceed(exchange: Exchange) -> Reply:
+        pytest.fail("the upstream was called")
+
+    with pytest.raises(LedgerUnavailable):
+        await Account(world.accounts)(world.exchange, proceed)
+    assert not world.exchange.called
+
+
+def a_reply(whole: bytes) -> Reply:
+    class Answer(Reply):
+        def attach(self, sink: Any, after: int = 0) -> Any:
+            raise NotImplementedError
+
+        async def aclose(self) -> None:
+            return None
+
+    answer = Answer()
+    answer.head = Head(provider="p", model="p/m", upstream_model="m")
+    answer.whole = whole
+    answer.outcome = None
+    return answer
