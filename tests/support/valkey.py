@@ -356,7 +356,7 @@ class SlowLine:
         self._server: asyncio.Server | None = None
         self.delay_s = 0.0
         self._muted = 0
-        self._accepted = 0
+        self.accepted = 0
         self.connections = 0
         self.most = 0
 
@@ -383,7 +383,7 @@ class SlowLine:
 
     def mute(self) -> None:
         """Pass nothing on, either way, on the lines that there are; they stay open."""
-        self._muted = self._accepted
+        self._muted = self.accepted
 
     def cut(self) -> None:
         for writer in tuple(self._writers):
@@ -394,7 +394,7 @@ class SlowLine:
         assert handler is not None
         self._handlers.add(handler)
         handler.add_done_callback(self._handlers.discard)
-        number, self._accepted = self._accepted, self._accepted + 1
+        number, self.accepted = self.accepted, self.accepted + 1
         self.connections += 1
         self.most = max(self.most, self.connections)
         upstream, sink = await asyncio.open_connection("127.0.0.1", self._to)

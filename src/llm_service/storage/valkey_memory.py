@@ -16,14 +16,16 @@ from typing import Any, Final
 from llm_service.storage.valkey_causes import OTHER_MEMORY, Unfit
 from llm_service.storage.valkey_wire import Wire
 
-# A script with this first line is refused as a whole, before it begins, by a store that is full (Redis 7, Valkey).
+# A script with this first line is refused as a whole, before it begins, by a store that cannot write: a replica, a full
+# one, one that lacks its replicas (Redis 7, Valkey). So whether it can is found out by connecting, too.
 _ENGINE: Final = "#!lua\n"
-# It always writes: a replica, a full store and one that lacks its replicas are found out by connecting.
 _OPEN: Final = (
     _ENGINE
     + """local known = redis.call('GET', KEYS[1])
-if not known or string.match(known, '^%x+:(.*)$') ~= ARGV[1] then known = ARGV[2] .. ':' .. ARGV[1] end
-redis.call('SET', KEYS[1], known)
+if not known or string.match(known, '^%x+:(.*)$') ~= ARGV[1] then
+  known = ARGV[2] .. ':' .. ARGV[1]
+  redis.call('SET', KEYS[1], known)
+end
 return known
 """
 )

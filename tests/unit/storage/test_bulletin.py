@@ -160,6 +160,18 @@ async def test_a_line_that_is_dead_without_a_word_is_replaced(valkey: Server, co
         await client.aclose()
 
 
+async def test_a_line_that_is_only_quiet_is_kept(valkey: Server, connect: Connect, post: Post) -> None:
+    async with SlowLine(valkey.port) as line:
+        client = await connect(line.url)
+        bulletin = post(client, silent_s=0.5)
+        await listening(bulletin, "keys")
+        before = line.accepted
+        await asyncio.sleep(1.2)
+        assert line.accepted == before
+        await bulletin.aclose()
+        await client.aclose()
+
+
 async def test_publishing_without_a_store_says_so(valkey: Server, connect: Connect, post: Post) -> None:
     bulletin = post(await connect(valkey.url))
     valkey.kill()

@@ -336,6 +336,23 @@ async def test_listeners_hear_of_changes(valkey: Server, connect: Connect) -> No
     assert client.state.since > since
 
 
+async def test_a_failure_of_before_the_store_came_back_says_nothing_about_it(valkey: Server, connect: Connect) -> None:
+    async with SlowLine(valkey.port) as line:
+        client = await connect(line.url, deadline_s=0.2, max_connections=2)
+        await asyncio.gather(count(client), count(client))
+        heard: list[bool] = []
+        client.on_change(heard.append)
+        line.mute()
+        first = asyncio.create_task(refused(client))
+        await asyncio.sleep(0.1)
+        late = asyncio.create_task(refused(client))
+        await asyncio.gather(first, late)
+        await until(is_up(client))
+        assert await count(client) == 3
+        assert heard == [False, True]
+        await client.aclose()
+
+
 async def test_a_store_that_may_evict_is_warned_of(valkey: Server, connect: Connect) -> None:
     valkey.set("maxmemory-policy", "allkeys-lru")
     warned = (await connect(valkey.url)).state.warning
