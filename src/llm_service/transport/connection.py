@@ -41,25 +41,8 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_call",
-        "_complete",
-        "_head",
-        "_interim",
-        "_keep",
-        "_lines",
-        "_loop",
-        "_moved",
-        "_owner",
-        "_parser",
-        "_pieces",
-        "_reading",
-        "_reused",
-        "_sent_at_s",
-        "_silent",
-        "_stuck_bytes",
-        "_transport",
-        "idle_since_s",
-        "made_at_s",
+        "_call", "_complete", "_head", "_interim", "_keep", "_lines", "_loop", "_moved", "_owner", "_parser", "_pieces",
+        "_reading", "_reused", "_sent_at_s", "_silent", "_stuck_bytes", "_transport", "idle_since_s", "made_at_s",
         "origin",
     )  # fmt: skip
 

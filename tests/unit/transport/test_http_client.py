@@ -114,6 +114,24 @@ async def test_surplus_bytes_end_the_connection(transport: HttpTransport, surplu
     assert upstream.connections == 3
 
 
+async def test_an_answer_before_the_request_was_read_ends_the_connection(transport: HttpTransport) -> None:
+    connections = 0
+    done = asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(ANSWER)
+        await done.wait()  # the rest of the request is never read
+
+    async with serving(handle) as address:
+        assert (await asked(transport, address, body=bytes(30_000_000))).outcome == (200, b"ok", "end")
+        assert (await asyncio.wait_for(asked(transport, address), 5)).outcome == (200, b"ok", "end")
+        done.set()
+    assert connections == 2
+
+
 async def test_bytes_that_nobody_asked_for_end_an_idle_connection(transport: HttpTransport) -> None:
     upstream = Upstream()
     async with serving(upstream.handle) as address:
