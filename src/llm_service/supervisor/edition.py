@@ -8,8 +8,11 @@ from typing import Final
 from llm_service.config import Loaded, Settings, SettingsError
 from llm_service.runtime import Clock
 
-RESTART_ONLY: Final = ("server.host", "server.port", "server.workers", "server.data_dir", "store.")
-"""Settings by the beginnings of their paths that hold from the start of the service to its end."""
+RESTART_ONLY: Final = (
+    "server.host", "server.port", "server.workers", "server.data_dir", "store.", "ledger.", "auth.hash_key",
+)  # fmt: skip
+"""Settings by the beginnings of their paths that hold from the start of the service to its end: its stores, which all
+graphs of a process share, are opened by them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

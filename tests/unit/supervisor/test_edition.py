@@ -6,23 +6,28 @@ import pytest
 from llm_service.api import AuthOptions, ServerOptions
 from llm_service.config import Loaded, Mistake, Settings, SettingsError
 from llm_service.domain import Secret
+from llm_service.ledger import LedgerOptions
 from llm_service.providers import ProviderOptions
+from llm_service.storage import StoreOptions
 from llm_service.supervisor import ReloadRefused
 from llm_service.supervisor.edition import needing_restart, next_edition
 from tests.support.clock import ManualClock
 from tests.unit.supervisor.conftest import EditionOf, loaded
 
 CHANGES = {
-    "server.host": ServerOptions(host="::1"),
-    "server.port": ServerOptions(port=1),
-    "server.workers": ServerOptions(workers=2),
-    "server.data_dir": ServerOptions(data_dir=Path("/elsewhere")),
+    "server.host": Settings(server=ServerOptions(host="::1")),
+    "server.port": Settings(server=ServerOptions(port=1)),
+    "server.workers": Settings(server=ServerOptions(workers=2)),
+    "server.data_dir": Settings(server=ServerOptions(data_dir=Path("/elsewhere"))),
+    "store.redis_url": Settings(store=StoreOptions(redis_url=Secret("redis://127.0.0.1:1"))),
+    "ledger.fsync": Settings(ledger=LedgerOptions(fsync="always")),
+    "auth.hash_key": Settings(auth=AuthOptions(hash_key=(Secret("k" * 64),))),
 }
 
 
-@pytest.mark.parametrize(("path", "server"), CHANGES.items(), ids=list(CHANGES))
-def test_what_the_service_stands_on_takes_a_restart(path: str, server: ServerOptions) -> None:
-    assert needing_restart(Settings(), Settings(server=server)) == (path,)
+@pytest.mark.parametrize(("path", "changed"), CHANGES.items(), ids=list(CHANGES))
+def test_what_the_service_stands_on_takes_a_restart(path: str, changed: Settings) -> None:
+    assert needing_restart(Settings(), changed) == (path,)
 
 
 def test_everything_else_is_reloaded() -> None:
