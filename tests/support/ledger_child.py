@@ -1,6 +1,8 @@
-"""A process that opens and closes records until it is killed, and says each on its output once it is acknowledged.
+"""Processes for the crash tests: one that works until it is killed, one that adopts, one that fills its disk.
 
-python tests/support/ledger_child.py FOLDER WRITER SEED [fsync]
+python tests/support/ledger_child.py work FOLDER WRITER SEED FSYNC | adopt FOLDER WRITER 0 | fill FOLDER WRITER BYTES
+
+Each says on its output what it has done, as soon as it is done: ``open ID``, ``close ID``.
 """
 
 import asyncio

@@ -21,7 +21,7 @@ from llm_service.ledger.seals import end_of_chain, seal_up_to
 from llm_service.ledger.ship import BATCH_ROWS
 from llm_service.observability import Log
 from llm_service.runtime import Clock
-from llm_service.storage import LedgerRow, LedgerStore, StoreUnavailable
+from llm_service.storage import LedgerRow, LedgerStore, StoreUnavailable, storable
 
 LONGEST_PAUSE_S: Final = 30.0
 SETTLED_AT_ONCE: Final = 50
@@ -172,7 +172,7 @@ class Adopter:
             self._folder, dead.writer, lock_fd=dead.lock_fd, retire=_close, tip=dead.tip, number=dead.last_number + 1
         )
         try:
-            records = [interrupted(intent) for intent in orphans]
+            records = [storable(interrupted(intent)) for intent in orphans]
             return [Closed(record, journal.close(record, called=True), called=True) for record in records]
         finally:
             journal.leave()

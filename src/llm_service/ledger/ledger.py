@@ -19,7 +19,7 @@ from llm_service.ledger.ship import Shipper, Trouble
 from llm_service.ledger.sync import INTERVAL_S, Syncer
 from llm_service.observability import Log
 from llm_service.runtime import Clock, OnFailure, Tasks
-from llm_service.storage import LedgerStore, StoreUnavailable
+from llm_service.storage import LedgerStore, StoreUnavailable, storable
 
 ADOPT_EVERY_S: Final = 1.0
 REWRITE_EVERY_S: Final = 0.25
@@ -119,6 +119,7 @@ class Ledger:
         Raises LedgerUnavailable when the disk takes no more: the record is kept and tried again, and the client must
         not get an answer that looks complete.
         """
+        record = storable(record)  # before it is hashed: the database must give back what the hash was made of
         if self._shipper.knows(record.request_id):
             return None
         try:

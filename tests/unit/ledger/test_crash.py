@@ -123,7 +123,7 @@ async def test_a_kill_at_any_moment_loses_and_doubles_nothing(tmp_path: Path, fs
 
 
 @pytest.mark.full
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600)
 async def test_two_hundred_kills_lose_and_double_nothing(tmp_path: Path, evidence: Evidence) -> None:
     dice = random.Random()
     acknowledged = 0
