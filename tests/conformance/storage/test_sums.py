@@ -68,7 +68,7 @@ async def holding(database: Database, wanted: Sequence[UsageRecord]) -> Sequence
     """Empties the ledger, and appends these under names of their own, in two batches."""
 
     async def empty(session: Session) -> None:
-        for table in ("ledger", "ledger_tags", "rollups", "tag_rollups"):
+        for table in ("ledger", "ledger_tags", "rollups", "tag_rollups", "spendings"):
             await session.rows(f"DELETE FROM {table}")
 
     assert isinstance(database, SqlDatabase)

@@ -13,7 +13,7 @@ from llm_service.storage.sql.moments import micros
 from llm_service.storage.sql.pieces import FOREVER
 from llm_service.storage.sql.rollups import grow
 from llm_service.storage.sql.rows import columns, ledger_row, storable
-from llm_service.storage.sql.spent import spent
+from llm_service.storage.sql.spendings import grow_spendings, spent
 from llm_service.storage.sql.sums import sums
 
 _COLUMNS: Final = (
@@ -138,6 +138,8 @@ async def _append(session: Session, rows: Sequence[LedgerRow]) -> Sequence[int]:
         ]
         if tags:
             await session.many(_INSERT_TAG, tags)
-        await grow(session, [record for record, _, _ in fresh])
+        records = [record for record, _, _ in fresh]
+        await grow(session, records)
+        await grow_spendings(session, records)
         await session.rows(_ADVANCE, {"newest": newest})
     return [marks[record.request_id] for record, _ in clean]
