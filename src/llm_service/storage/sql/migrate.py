@@ -4,7 +4,6 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -28,13 +27,8 @@ class Migration:
 
 def migrations_for(engine: str) -> Sequence[Migration]:
     """All steps of an engine (``sqlite``, ``postgres``) in order, from version 1 without a gap."""
-    folder = files("llm_service.storage.sql").joinpath("migrations", engine)
-    found = [
-        Migration(int(file.name.removesuffix(".sql")), file.read_text("utf-8"))
-        for file in folder.iterdir()
-        if file.name.endswith(".sql")
-    ]
-    return tuple(sorted(found, key=lambda migration: migration.version))
+    folder = Path(__file__).parent / "migrations" / engine
+    return [Migration(int(file.stem), file.read_text("utf-8")) for file in sorted(folder.glob("*.sql"))]
 
 
 def migrate_sqlite(

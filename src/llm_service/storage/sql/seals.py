@@ -40,12 +40,12 @@ _REMOVE: Final = """
 """
 
 
-async def of_writer(driver: Driver, writer: str) -> Sequence[Seal]:
+async def seals_of(driver: Driver, writer: str) -> Sequence[Seal]:
     """A writer's seals in order."""
     return [_seal(row) for row in await driver.rows(_OF_WRITER, {"writer": writer})]
 
 
-async def keep(driver: Driver, seal: Seal) -> None:
+async def keep_seal(driver: Driver, seal: Seal) -> None:
     """Keeps a seal. Raises Conflict when another one covers a part of the piece."""
     place = _place(seal)
 
@@ -61,7 +61,7 @@ async def keep(driver: Driver, seal: Seal) -> None:
     await driver.write(work)
 
 
-async def remove_older(driver: Driver, *, before: datetime) -> int:
+async def remove_sealed(driver: Driver, *, before: datetime) -> int:
     """Removes the records of pieces that are old as a whole, a transaction for each: others get their turn between."""
     old = await driver.rows(_OLD, {"before": micros(before)}, timeout_s=LONG_S)
     return sum([await _remove_piece(driver, _place(_seal(row))) for row in old])

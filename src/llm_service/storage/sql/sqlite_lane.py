@@ -19,6 +19,8 @@ BUSY_S: Final = WORK_S - 0.5
 
 _ANY: Final = re.compile(r"= ANY\(:(\w+)\)")
 _WAL_BYTES: Final = 64 * 1024 * 1024
+_CHECKPOINT_PAGES: Final = 4_000
+_CACHE_KIB: Final = 8 * 1024
 _REASONS: Final[Mapping[int, str]] = {
     sqlite3.SQLITE_BUSY: "another process holds its lock",
     sqlite3.SQLITE_LOCKED: "another process holds its lock",
@@ -129,6 +131,8 @@ def connect(path: Path, *, durable: bool, writes: bool) -> sqlite3.Connection:
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         connection.execute(f"PRAGMA query_only = {'OFF' if writes else 'ON'}")
     except BaseException:
         connection.close()

@@ -125,10 +125,6 @@ CREATE TABLE rollups (
     errors BIGINT NOT NULL,
     PRIMARY KEY (span, start, same)
 );
-CREATE INDEX rollups_by_key ON rollups (key_id, span, start);
-CREATE INDEX rollups_by_user ON rollups (user_name, span, start);
-CREATE INDEX rollups_by_model ON rollups (model, span, start);
-CREATE INDEX rollups_by_provider ON rollups (provider, span, start);
 
 -- The same for each tag of a record.
 CREATE TABLE tag_rollups (
@@ -152,7 +148,16 @@ CREATE TABLE tag_rollups (
     errors BIGINT NOT NULL,
     PRIMARY KEY (span, start, same)
 );
-CREATE INDEX tag_rollups_by_tag ON tag_rollups (tag_name, tag_value, span, start);
+
+-- What was spent in an hour or a day by each subject of a budget. Clustered by time: an append touches a page or two.
+CREATE TABLE spendings (
+    span BIGINT NOT NULL,
+    start BIGINT NOT NULL,
+    scope TEXT COLLATE "C" NOT NULL,
+    subject TEXT COLLATE "C" NOT NULL,
+    nano_usd BIGINT NOT NULL,
+    PRIMARY KEY (span, start, scope, subject)
+);
 
 CREATE TABLE seals (
     writer TEXT COLLATE "C" NOT NULL,
