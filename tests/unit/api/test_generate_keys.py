@@ -39,6 +39,7 @@ async def test_a_key_comes_in_whether_it_is_known_or_has_to_be_looked_up(process
 
 async def test_a_key_without_the_scope_comes_not_in(process: Process) -> None:
     asked = ask(process, await process.issue(scopes=["read", "admin"]))
+    asked.gateway.answers.set()
     await asked.served
     assert refusal(asked) == (403, "scope_missing")
     assert not asked.gateway.asked.is_set()
