@@ -8,13 +8,14 @@ from typing import Final, Protocol
 from llm_service.admission.gate import Gate, Held
 from llm_service.admission.options import LimitsOptions
 from llm_service.admission.refusal import refusal
-from llm_service.admission.rules import NO_LIMITS, Plan, Rules
+from llm_service.admission.rules import NO_LIMITS, PLACE, Plan, Rules
 from llm_service.admission.size import Size, asked_cap, choices
 from llm_service.domain import (
     Ask,
     Caller,
     Candidate,
     Claim,
+    Limit,
     ModelRequest,
     PriceUnknown,
     Refused,
@@ -86,7 +87,7 @@ class Admission:
         """
         plan = self._rules.of_caller(caller, user=user, model=request.model)
         providers = [self._rules.of_provider(candidate.provider) for candidate in candidates]
-        if plan is NO_LIMITS and all(one is NO_LIMITS for one in providers):
+        if plan is NO_LIMITS and providers.count(NO_LIMITS) == len(providers):
             return FREE
         attempt = _Attempt(self._facts, request, plan, providers, candidates)
         attempt.drop_unpriced(refuse=self._options.unknown_price == "refuse")
@@ -108,18 +109,17 @@ class Admission:
 
     async def _size(self, attempt: "_Attempt") -> None:
         """A bound of the prompt, or its count where the bound takes much of what is left; and a cap on the answer."""
-        bound = max(self._facts.bound(attempt.request, candidate) for candidate in attempt.candidates)
+        bound = max([self._facts.bound(attempt.request, candidate) for candidate in attempt.candidates])
         attempt.set_size(bound, cap=self._options.max_output_tokens)
-        if any(self._takes_much(claim) for claim in attempt.sized_claims()):
-            await self._count(attempt)
-
-    def _takes_much(self, claim: Claim) -> bool:
-        left = claim.limit.amount - self._gate.seen(claim.limit)
-        return claim.cost * SHARE_TO_COUNT > left
+        seen = self._gate.seen
+        for limit, cost in attempt.sized_costs():
+            if cost * SHARE_TO_COUNT > limit.amount - seen(limit):
+                await self._count(attempt)
+                return
 
     async def _count(self, attempt: "_Attempt") -> None:
         counted = await self._facts.count(attempt.request, attempt.candidates[0])
-        attempt.size = Size(min(counted, attempt.size.input_tokens), attempt.size.output_tokens, counted=True)
+        attempt.resize(Size(min(counted, attempt.size.input_tokens), attempt.size.output_tokens, counted=True))
 
     async def _smaller(self, attempt: "_Attempt", refused: Refused) -> bool:
         """Ask for less: the prompt's count instead of its bound, then what the refusing limit can pay for."""
@@ -145,14 +145,15 @@ class _Attempt:
         candidates: Sequence[Candidate],
     ) -> None:
         self.request = request
-        self.candidates = list(candidates)
+        self.candidates = candidates
         self.size = Size(0, 0)
         self.cap: int | None = None
         self._facts = facts
         self._plan = plan
-        self._providers = list(providers)
-        self._indices = list(range(len(candidates)))
+        self._providers = providers
+        self._indices: Sequence[int] = range(len(candidates))
         self._prices: list[WorstCase | None] = [None] * len(candidates)
+        self._costs = [0] * len(candidates)
         self._choices = choices(request)
         self._asked_cap = asked_cap(request)
         self._money = plan.counts_money or any(one.counts_money for one in providers)
@@ -165,6 +166,8 @@ class _Attempt:
         self._prices = [self._facts.price(candidate) for candidate in self.candidates]
         if not refuse:
             return
+        if None not in self._prices:
+            return
         kept = [i for i, price in enumerate(self._prices) if price is not None or not self._budget_for(i)]
         if not kept:
             raise PriceUnknown(
@@ -174,6 +177,7 @@ class _Attempt:
         self.candidates = [self.candidates[i] for i in kept]
         self._providers = [self._providers[i] for i in kept]
         self._prices = [self._prices[i] for i in kept]
+        self._costs = [0] * len(kept)
         self._indices = kept
 
     def _budget_for(self, index: int) -> bool:
@@ -182,27 +186,37 @@ class _Attempt:
     def set_size(self, input_tokens: int, *, cap: int) -> None:
         """Size the request; ``cap`` is what one choice may have where the request names no cap."""
         if self.request.operation == "embedding":
-            self.size = Size(input_tokens, 0)
+            self.resize(Size(input_tokens, 0))
             return
         if self._asked_cap is None:
             known = [most for one in self.candidates if (most := self._facts.most_output(one)) is not None]
             self.cap = min([cap, *known])
-        self.size = Size(input_tokens, (self._asked_cap or self.cap or 0) * self._choices)
+        self.resize(Size(input_tokens, (self._asked_cap or self.cap or 0) * self._choices))
+
+    def resize(self, size: Size) -> None:
+        """Take a size, and reckon what it costs at each candidate, in nano-USD."""
+        self.size = size
+        self._costs = [self._cost(price) for price in self._prices] if self._money else self._costs
 
     def ask(self, lease_id: str) -> Ask:
-        """The claims of the request as it is sized now."""
-        costs = [self._cost(price) for price in self._prices]
-        dearest = max(costs)
+        """The claims of the request as it is sized now; callers' budgets pay for the dearest candidate."""
+        if not self.sized:
+            return Ask(lease_id=lease_id, callers=self._plan.places, candidates=[one.places for one in self._providers])
+        tokens = self.size.tokens
+        dearest = (1, tokens, max(self._costs))
         return Ask(
             lease_id=lease_id,
-            callers=self._claims(self._plan, dearest),
-            candidates=[self._claims(one, cost) for one, cost in zip(self._providers, costs, strict=True)],
+            callers=[Claim(limit, dearest[code]) for limit, code in self._plan.coded],
+            candidates=[
+                [Claim(limit, (1, tokens, cost)[code]) for limit, code in one.coded]
+                for one, cost in zip(self._providers, self._costs, strict=True)
+            ],
         )
 
-    def sized_claims(self) -> Sequence[Claim]:
-        """The claims that depend on the request's size."""
-        claims = self._claims(self._plan, max(self._cost(price) for price in self._prices))
-        return [claim for claim in claims if claim.limit.kind in ("tokens", "money")]
+    def sized_costs(self) -> Sequence[tuple[Limit, int]]:
+        """The callers' limits that depend on the request's size, and what it asks of each."""
+        costs = (1, self.size.tokens, max(self._costs))
+        return [(limit, costs[code]) for limit, code in self._plan.coded if code != PLACE]
 
     def admitted(self, held: Held) -> Admitted:
         """What was granted, by the caller's own order of candidates."""
@@ -212,7 +226,7 @@ class _Attempt:
             candidate=self._indices[chosen],
             cap=self.cap,
             size=self.size if self.sized else None,
-            nano_usd=self._cost(self._prices[chosen]),
+            nano_usd=self._costs[chosen],
         )
 
     def shrink(self, refused: Refused) -> bool:
@@ -224,7 +238,7 @@ class _Attempt:
         if not LEAST_CAP <= cap < self.cap:
             return False
         self.cap = cap
-        self.size = Size(self.size.input_tokens, cap * self._choices, counted=self.size.counted)
+        self.resize(Size(self.size.input_tokens, cap * self._choices, counted=self.size.counted))
         return True
 
     def _payable(self, money: bool, left: int) -> int:  # noqa: FBT001 - one of two kinds
@@ -246,7 +260,3 @@ class _Attempt:
             return 0
         output = self.size.output_tokens if output_tokens is None else output_tokens
         return nano_usd_up(price.worst_case(input_tokens=self.size.input_tokens, output_tokens=output))
-
-    def _claims(self, plan: Plan, nano_usd: int) -> list[Claim]:
-        costs = {"requests": 1, "tokens": self.size.tokens, "concurrency": 1, "money": nano_usd}
-        return [Claim(limit, costs[limit.kind]) for limit in plan.limits]

@@ -4,25 +4,34 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import inf
+from types import MappingProxyType
 from typing import Final
 
 from llm_service.admission.options import AllowanceOptions, LimitsOptions
-from llm_service.domain import NO_ALLOWANCE, Allowance, Caller, Limit, LimitKind, LimitScope, span_at
+from llm_service.domain import NO_ALLOWANCE, Allowance, Caller, Claim, Limit, LimitKind, LimitScope, span_at
 
 KNOWN_PLANS: Final = 10_000
+PLACE, TOKENS, MONEY = range(3)
+_CODES: Final[Mapping[LimitKind, int]] = MappingProxyType({"tokens": TOKENS, "money": MONEY})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The limits of one sort of request. ``valid_until``: Unix seconds, when the first budget's period ends."""
+    """The limits of one sort of request. ``valid_until``: Unix seconds, when the first budget's period ends.
+
+    ``coded``: each limit, and which of a request's costs it is about: 0 (a place), 1 (tokens), 2 (money). ``places``:
+    the claims of a request where only places are limited.
+    """
 
     limits: tuple[Limit, ...]
+    coded: tuple[tuple[Limit, int], ...]
+    places: tuple[Claim, ...]
     counts_tokens: bool
     counts_money: bool
     valid_until: float
 
 
-NO_LIMITS: Final = Plan(limits=(), counts_tokens=False, counts_money=False, valid_until=inf)
+NO_LIMITS: Final = Plan(limits=(), coded=(), places=(), counts_tokens=False, counts_money=False, valid_until=inf)
 
 
 class Rules:
@@ -83,6 +92,8 @@ class Rules:
         ends = [limit.ends_at for limit in limits if limit.ends_at is not None]
         return Plan(
             limits=tuple(limits),
+            coded=tuple((limit, _CODES.get(limit.kind, PLACE)) for limit in limits),
+            places=tuple(Claim(limit, 1) for limit in limits),
             counts_tokens=any(limit.kind == "tokens" for limit in limits),
             counts_money=any(limit.kind == "money" for limit in limits),
             valid_until=min(ends, default=inf),

@@ -10,12 +10,12 @@ MOST_NANO_USD: Final = 2**53 - 1
 
 def nano_usd(usd: Decimal) -> int:
     """Whole nano-USD, halves to the even one."""
-    return int((usd / NANO).to_integral_value(ROUND_HALF_EVEN))
+    return int(usd.scaleb(9).to_integral_value(ROUND_HALF_EVEN))
 
 
 def nano_usd_up(usd: Decimal) -> int:
     """Whole nano-USD, never less than the amount: for what is set aside."""
-    return int((usd / NANO).to_integral_value(ROUND_CEILING))
+    return int(usd.scaleb(9).to_integral_value(ROUND_CEILING))
 
 
 def usd_of(nano: int) -> Decimal:

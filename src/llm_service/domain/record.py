@@ -8,9 +8,12 @@ from llm_service.domain.event import OutcomeStatus
 from llm_service.domain.usage import CostSource, Usage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Intent:
     """Written before an upstream is called: what is known of a request that may never be closed by its process.
+
+    Nobody changes one, nor a record; they are not frozen because one of each is made for every request, and freezing
+    triples what that costs.
 
     ``held``: the most that it may use, and what its record will say if the process dies; ``nano_usd`` is zero where no
     price is known. ``at``: aware UTC, when the request came in.
@@ -30,7 +33,7 @@ class Intent:
     nano_usd: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class UsageRecord:
     """The one record of an admitted request; a correction is a further one that ``adjusts`` it.
 

@@ -6,10 +6,17 @@ from typing import Final, NamedTuple
 import orjson
 
 from llm_service.domain import UsageRecord
-from llm_service.storage import ChainLink
+from llm_service.storage import ChainLink, storable
 
 GENESIS: Final = "0" * 64
 """What the first record of a writer names as the hash before it."""
+
+
+PLAIN_BYTES: Final = 900
+"""A record's names and figures take more than 400 of them, and no text may be longer than 512 characters."""
+MOST_PLAIN: Final = 10**12
+"""Tokens and nano-USD together: well within what every column and every sum of them takes."""
+_UNKEEPABLE: Final = b"\\u0000"
 
 
 class Tip(NamedTuple):
@@ -57,6 +64,22 @@ def canonical(record: UsageRecord) -> bytes:
         "user": record.user,
     }
     return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
+
+
+def kept(record: UsageRecord) -> tuple[UsageRecord, bytes]:
+    """The record as every database can keep it, and its canonical JSON, which the hash is made of.
+
+    Nearly all can be kept as they are, and their JSON shows it: what is short as a whole has no text that is too long.
+    """
+    try:
+        text = canonical(record)
+    except orjson.JSONEncodeError:  # a lone surrogate, or a number beyond 64 bits
+        text = _UNKEEPABLE
+    plain = len(text) <= PLAIN_BYTES and _UNKEEPABLE not in text and not record.tags
+    if plain and record.adjusts is None and record.input_tokens + record.output_tokens + record.nano_usd <= MOST_PLAIN:
+        return record, text
+    record = storable(record)
+    return record, canonical(record)
 
 
 def digest(previous: str, text: bytes) -> str:

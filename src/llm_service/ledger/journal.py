@@ -131,13 +131,14 @@ class Journal:
         self._held_bytes += share
         self._segment.open += 1
 
-    def close(self, record: UsageRecord, *, called: bool | None = None) -> ChainLink:
+    def close(self, record: UsageRecord, *, called: bool | None = None, text: bytes | None = None) -> ChainLink:
         """Append a record at the end of the chain, with an intent before it or without one.
 
-        ``called``: whether there was an intent, where another process wrote it.
+        ``called``: whether there was an intent, where another process wrote it. ``text``: the record's canonical JSON,
+        where that is known.
         """
         held = record.request_id in self._held
-        text = canonical(record)
+        text = canonical(record) if text is None else text
         link = follow(self.tip, writer=self.writer, text=text)
         line = close_line(text, link, called=held if called is None else called)
         if not held:

@@ -11,6 +11,7 @@ from typing import Final
 from llm_service.domain import Intent, LedgerUnavailable, UsageRecord
 from llm_service.ledger.adopt import Adopter, OnSettled
 from llm_service.ledger.backlog import Backlog
+from llm_service.ledger.chain import kept
 from llm_service.ledger.folder import make_folder
 from llm_service.ledger.journal import Journal
 from llm_service.ledger.options import LedgerOptions
@@ -19,7 +20,7 @@ from llm_service.ledger.ship import Shipper, Trouble
 from llm_service.ledger.sync import INTERVAL_S, Syncer
 from llm_service.observability import Log
 from llm_service.runtime import Clock, OnFailure, Tasks
-from llm_service.storage import LedgerStore, StoreUnavailable, storable
+from llm_service.storage import LedgerStore, StoreUnavailable
 
 ADOPT_EVERY_S: Final = 1.0
 REWRITE_EVERY_S: Final = 0.25
@@ -119,11 +120,11 @@ class Ledger:
         Raises LedgerUnavailable when the disk takes no more: the record is kept and tried again, and the client must
         not get an answer that looks complete.
         """
-        record = storable(record)  # before it is hashed: the database must give back what the hash was made of
+        record, text = kept(record)
         if self._shipper.knows(record.request_id):
             return None
         try:
-            link = self._journal.close(record)
+            link = self._journal.close(record, text=text)
         except OSError as error:
             self._unwritten[record.request_id] = record
             self._some_unwritten.set()

@@ -13,6 +13,6 @@ class Account:
 
     async def __call__(self, exchange: Exchange, proceed: Proceed) -> Reply:
         """Raises LedgerUnavailable where the intent cannot be kept: nothing is begun then."""
-        self._accounts.ledger.open(intent_of(exchange, self._accounts))
+        self._accounts.ledger.open(intent_of(exchange))
         exchange.called = True
         return await proceed(exchange)

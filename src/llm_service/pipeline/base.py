@@ -37,15 +37,16 @@ class Watcher:
 class Exchange:
     """One request on its way with its facts. Never copied.
 
-    ``id``, ``stream_id``, ``surface``, ``request``, ``caller``, ``user``, ``tags``, ``received_at`` and ``deadline``
-    are fixed at the door (monotonic seconds both; ``deadline`` is ``None`` where there is none). ``marks`` are the
-    moments at which the stages began, in the row's order. Each stage that has a slot here sets it, once:
-    ``candidates`` by ``resolve``; ``admitted`` (what was granted), and at the end ``record``, by ``admit``; ``called``
-    (an upstream was asked) by ``account``; ``head_at`` (when the reply's head was there) by the provider's call.
+    ``id``, ``stream_id``, ``surface``, ``request``, ``caller``, ``user``, ``tags``, ``at`` (Unix seconds),
+    ``received_at`` and ``deadline`` (monotonic seconds both; ``None`` where there is none) are fixed at the door.
+    ``marks`` are the moments at which the stages began, in the row's order. Each stage that has a slot here sets it,
+    once: ``candidates`` by ``resolve``; ``admitted`` (what was granted), and at the end ``record``, by ``admit``;
+    ``called`` (an upstream was asked) by ``account``; ``head_at`` (when the reply's head was there) by the provider's
+    call.
     """
 
     __slots__ = (
-        "_settling", "_tasks", "admitted", "called", "caller", "candidates", "deadline", "head_at", "id", "marks",
+        "_settling", "_tasks", "admitted", "at", "called", "caller", "candidates", "deadline", "head_at", "id", "marks",
         "received_at", "record", "request", "stream_id", "surface", "tags", "user", "watchers",
     )  # fmt: skip
 
@@ -62,6 +63,7 @@ class Exchange:
         deadline: float | None = None,
         user: str | None = None,
         tags: Mapping[str, str] = NO_TAGS,
+        at: float = 0.0,
     ) -> None:
         self.id = id
         self.stream_id = stream_id
@@ -72,6 +74,7 @@ class Exchange:
         self.deadline = deadline
         self.user = user
         self.tags = tags
+        self.at = at
         self.watchers: list[Watcher] = []
         self.marks: list[float] = []
         self.candidates: tuple[Candidate, ...] = ()

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from llm_service.admission import Admission
@@ -112,7 +112,8 @@ class Closing(Watcher):
         if usage is None:
             usage, estimated = await self._estimate(outcome, candidate), True
         price = accounts.price(candidate) if outcome.cost is None and exchange.called else None
-        return charge(usage, outcome.cost, price, accounts.clock.now(), estimated=estimated)
+        at = datetime.fromtimestamp(exchange.at, UTC)
+        return charge(usage, outcome.cost, price, at, estimated=estimated)
 
     async def _estimate(self, outcome: Outcome, candidate: Candidate) -> Usage:
         """What was probably used where nobody says: nothing, where the provider refused before it began."""
@@ -136,7 +137,7 @@ class Closing(Watcher):
         return UsageRecord(
             request_id=exchange.id,
             stream_id=exchange.stream_id if exchange.request.stream else None,
-            at=began_at(exchange, self._accounts.clock.now(), now),
+            at=datetime.fromtimestamp(exchange.at, UTC),
             key_id=exchange.caller.key_id,
             user=exchange.user,
             tags=exchange.tags,
@@ -161,14 +162,13 @@ class Closing(Watcher):
         )
 
 
-def intent_of(exchange: Exchange, accounts: Accounts) -> Intent:
+def intent_of(exchange: Exchange) -> Intent:
     """What the journal says before the upstream of an exchange is called."""
     candidate, admitted = exchange.candidate, exchange.admitted
-    clock = accounts.clock
     return Intent(
         request_id=exchange.id,
         stream_id=exchange.stream_id if exchange.request.stream else None,
-        at=began_at(exchange, clock.now(), clock.monotonic()),
+        at=datetime.fromtimestamp(exchange.at, UTC),
         key_id=exchange.caller.key_id,
         user=exchange.user,
         tags=exchange.tags,
@@ -190,11 +190,6 @@ def _held(exchange: Exchange) -> Usage:
 
 
 BYTES_A_TOKEN: Final = 4
-
-
-def began_at(exchange: Exchange, now: datetime, monotonic: float) -> datetime:
-    """The wall clock's moment at which the request was received."""
-    return now - timedelta(seconds=monotonic - exchange.received_at)
 
 
 def _may_have_begun(outcome: Outcome) -> bool:

@@ -162,6 +162,7 @@ class GenerateDoor:
             deadline=None if timeout_s is None else received_at + timeout_s,
             user=user_for(caller, user or request.user),
             tags=tags_for(caller, tags),
+            at=self._clock.time(),
         )
 
     async def _before_the_end(self, awaited: Awaitable[Found]) -> Found:
