@@ -220,6 +220,7 @@ def build_accounts(
         counter=counter,
         clock=clock,
         at_once=stores.shared is None,
+        report=lambda work, defect: log.error("defect", work=work, exc_info=defect),
     )
 
 

@@ -20,7 +20,7 @@ from llm_service.domain import (
 )
 from llm_service.pipeline.base import Exchange, Watcher
 from llm_service.prices import Charge, Meter, ModelPrice, charge
-from llm_service.runtime import Clock, begin
+from llm_service.runtime import Clock, OnFailure, begin
 
 NOTHING_USED: Final = Usage(input_tokens=0, output_tokens=0)
 
@@ -49,7 +49,7 @@ class Counter(Protocol):
 class Accounts:
     """What closing an account needs. ``price``: of a deployment, ``None`` where nobody knows.
 
-    ``at_once``: the limits are kept in this process, so that settling a lease never waits.
+    ``at_once``: the limits are kept in this process, so that settling a lease never waits. ``report``: hears of defects.
     """
 
     admission: Admission
@@ -58,6 +58,7 @@ class Accounts:
     counter: Counter
     clock: Clock
     at_once: bool
+    report: OnFailure
 
 
 class Closing(Watcher):
@@ -89,7 +90,11 @@ class Closing(Watcher):
 
     async def _close(self, outcome: Outcome) -> None:
         accounts, exchange = self._accounts, self._exchange
-        charged = await self._charge(outcome)
+        try:
+            charged = await self._charge(outcome)
+        except Exception as defect:  # noqa: BLE001 - reported; and a request without a price still has its record
+            accounts.report("charge", defect)
+            charged = Charge(usage=outcome.usage or NOTHING_USED, nano_usd=0, cost_source="none")
         exchange.record = record = self._record(outcome, charged)
         try:
             if (written := accounts.ledger.close(record)) is not None:

@@ -81,6 +81,7 @@ class World:
     books: Books = field(default_factory=Books)
 
     def __post_init__(self) -> None:
+        self.defects: list[BaseException] = []
         self.clock = ManualClock()
         self.accounts = Accounts(
             admission=cast(Any, self.books),
@@ -89,6 +90,7 @@ class World:
             counter=WordCounter(),
             clock=self.clock,
             at_once=True,
+            report=lambda work, defect: self.defects.append(defect),
         )
         body = {"model": "p/m", "messages": [{"role": "user", "content": "Hi"}], "stream": self.stream}
         self.exchange = Exchange(
@@ -186,6 +188,13 @@ async def test_without_a_call_nothing_is_used_and_the_provider_s_part_goes_back(
 async def test_an_unknown_price_is_no_cost_and_says_so() -> None:
     record = World(price=None).settled(Outcome(status="ok", usage=USAGE))
     assert (record.nano_usd, record.cost_source) == (0, "none")
+
+
+async def test_a_request_that_cannot_be_priced_still_has_its_record() -> None:
+    world = World(price=cast(ModelPrice, "no price"))
+    record = world.settled(Outcome(status="ok", usage=USAGE))
+    assert (record.input_tokens, record.nano_usd, record.cost_source) == (10, 0, "none")
+    assert [type(defect) for defect in world.defects] == [AttributeError]
 
 
 async def test_whole_answers_are_not_looked_at_on_their_way() -> None:

@@ -70,7 +70,7 @@ def columns(record: UsageRecord, link: ChainLink, *, mark: int) -> Values:
         "at": micros(record.at),
         "key_id": record.key_id,
         "user_name": record.user,
-        "tags": json.dumps(dict(record.tags)),
+        "tags": json.dumps(dict(record.tags)) if record.tags else "{}",
         "surface": record.surface,
         "model": record.model,
         "provider": record.provider,

@@ -41,12 +41,15 @@ _NEWEST: Final = "SELECT newest FROM marks WHERE name = 'ledger'"
 
 async def grow_spendings(session: Session, records: Sequence[UsageRecord]) -> None:
     """Adds storable records, in the transaction that appends them."""
-    sums: dict[tuple[int, int, LimitScope, str], int] = defaultdict(int)
+    alike: dict[tuple[int, str, str, str | None, str | None], int] = defaultdict(int)
     for record in records:
         at = micros(record.at)
-        for scope, subject in _subjects(record):
+        alike[at - at % HOUR, record.model, record.key_id, record.user, record.provider] += record.nano_usd
+    sums: dict[tuple[int, int, LimitScope, str], int] = defaultdict(int)
+    for (hour, model, key_id, user, provider), nano_usd in alike.items():
+        for scope, subject in _subjects(model, key_id, user, provider):
             for span in (HOUR, DAY):
-                sums[span, at - at % span, scope, subject] += record.nano_usd
+                sums[span, hour - hour % span, scope, subject] += nano_usd
     names = ("span", "start", "scope", "subject")
     await session.many(_GROW, [{**dict(zip(names, of, strict=True)), "nano_usd": sum_} for of, sum_ in sums.items()])
 
@@ -70,11 +73,11 @@ async def spent(
     return await driver.read(work, timeout_s=WORK_S)
 
 
-def _subjects(record: UsageRecord) -> Iterator[tuple[LimitScope, str]]:
+def _subjects(model: str, key_id: str, user: str | None, provider: str | None) -> Iterator[tuple[LimitScope, str]]:
     yield "global", ""
-    yield "model", record.model
-    yield "key", record.key_id
-    if record.user is not None:
-        yield "user", record.user
-    if record.provider is not None:
-        yield "provider", record.provider
+    yield "model", model
+    yield "key", key_id
+    if user is not None:
+        yield "user", user
+    if provider is not None:
+        yield "provider", provider
