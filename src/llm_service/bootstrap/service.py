@@ -51,7 +51,9 @@ STAINLESS = tuple(
 """What OpenAI's clients send about themselves, also from browsers."""
 EXPOSED_HEADERS = (
     "x-request-id", "retry-after", "retry-after-ms", "x-should-retry", "server-timing", "x-llm-provider", "x-llm-model",
-    "x-llm-attempts", "x-llm-stream-id", "x-llm-cost-usd", "x-llm-cost-source", "x-llm-sandbox",
+    "x-llm-attempts", "x-llm-stream-id", "x-llm-cost-usd", "x-llm-cost-source", "x-llm-sandbox", "ratelimit",
+    "ratelimit-policy", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",
+    "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens",
 )  # fmt: skip
 CORS_HEADERS = (
     "authorization",

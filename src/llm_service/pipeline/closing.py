@@ -49,7 +49,8 @@ class Counter(Protocol):
 class Accounts:
     """What closing an account needs. ``price``: of a deployment, ``None`` where nobody knows.
 
-    ``at_once``: the limits are kept in this process, so that settling a lease never waits. ``report``: hears of defects.
+    ``at_once``: the limits are kept in this process, so that settling a lease never waits. ``report`` hears of
+    defects.
     """
 
     admission: Admission

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, get_args
 
-from llm_service.api.rest.wire import MAX_TIMEOUT_S
+from llm_service.api.rest.wire import MAX_TIMEOUT_S, MAX_USER_CHARS
 from llm_service.domain import CostSource
 
 Json = dict[str, Any]
@@ -58,10 +58,36 @@ RESPONSE_HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "description": "The same in milliseconds.",
         "schema": {"type": "integer", "minimum": 1},
     },
+    **{
+        f"x-ratelimit-{what}-{kind}": {
+            "description": f"{said} of the tightest limit of {kind}, where one applies.",
+            "schema": schema,
+        }
+        for kind in ("requests", "tokens")
+        for what, said, schema in (
+            ("limit", "The most in any 60 seconds", {"type": "integer", "minimum": 1}),
+            ("remaining", "What is left", {"type": "integer", "minimum": 0}),
+            ("reset", "When all of it is there again", {"type": "string", "examples": ["60s"]}),
+        )
+    },
+    "ratelimit": {
+        "description": "What is left of the tightest limits, and when there is more (IETF draft).",
+        "schema": {"type": "string", "examples": ['"requests";r=59;t=60']},
+    },
+    "ratelimit-policy": {
+        "description": "The tightest limits: how many in how many seconds (IETF draft).",
+        "schema": {"type": "string", "examples": ['"requests";q=60;w=60']},
+    },
     "allow": {"description": "The methods of this address.", "schema": {"type": "string", "examples": ["POST"]}},
 }
 
 ON_EVERY_RESPONSE: Final = ("x-request-id", "x-llm-sandbox")
+LIMITS: Final = (
+    *(f"x-ratelimit-{what}-{kind}" for kind in ("requests", "tokens") for what in ("limit", "remaining", "reset")),
+    "ratelimit",
+    "ratelimit-policy",
+)
+"""On answers, and on the refusals of limits."""
 ON_ANSWERS: Final = (
     *ON_EVERY_RESPONSE,
     "x-llm-provider",
@@ -71,11 +97,12 @@ ON_ANSWERS: Final = (
     "x-llm-cost-source",
     "x-llm-stream-id",
     "server-timing",
+    *LIMITS,
 )
 _RETRY: Final = ("x-should-retry", "retry-after", "retry-after-ms")
 ON_ERRORS: Final[Mapping[int, tuple[str, ...]]] = {
     405: ("allow",),
-    429: _RETRY,
+    429: (*_RETRY, *LIMITS),
     500: _RETRY[:1],
     502: _RETRY,
     503: _RETRY,
@@ -89,6 +116,19 @@ REQUEST_HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "description": "The caller's own deadline in seconds, for the whole answer. When it passes the provider's call "
         "is ended, and the code is `deadline_exceeded`.",
         "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_TIMEOUT_S, "examples": [30]},
+    },
+    "User": {
+        "name": "X-LLM-User",
+        "in": "header",
+        "description": "Whom the request is counted for, unless the api key belongs to a user; goes before the body's "
+        "`user`.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_USER_CHARS},
+    },
+    "Tags": {
+        "name": "X-LLM-Tags",
+        "in": "header",
+        "description": "Tags of the request's record, for reports; those of the api key win.",
+        "schema": {"type": "string", "examples": ["team=search,env=prod"]},
     },
 }
 
