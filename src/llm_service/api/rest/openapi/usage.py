@@ -34,7 +34,7 @@ def usage_paths() -> Json:
     """Generations, usage and limits."""
     one = "The record of a request: tokens, cost, provider, timings"
     own = "A key sees its own requests; one with the scope `read` or `admin` those of all. A running request has none."
-    generation = {"gives": json_content("Generation"), "fails": (*KEYED_FAILS, 404), "tag": TAG}
+    generation: Json = {"gives": json_content("Generation"), "fails": (*KEYED_FAILS, 404), "tag": TAG}
     page = get(
         "listUsage", "Records and corrections, newest first", tag=ADMIN, gives=json_content("UsagePage"), fails=_FAILS
     )
@@ -62,7 +62,7 @@ def usage_schemas() -> Json:
     fields = record["properties"]
     corrections = list_of(ref("UsageRecord")) | {"description": "What was put right afterwards, as differences."}
     sums = dict.fromkeys(("requests", "errors", *_TOKENS), _COUNT) | {"cost_usd": _USD}
-    groups = dict.fromkeys(GROUPS, _MAYBE_TEXT)
+    groups: Json = {str(group): _MAYBE_TEXT for group in GROUPS}
     page = {"data": list_of(ref("UsageRecord")), "next_cursor": _MAYBE_TEXT}
     by = list_of({"enum": [*GROUPS]})
     return {
