@@ -59,7 +59,8 @@ async def test_every_route_refuses_a_key_without_its_scope_and_only_that() -> No
         for route in parts.routes:
             answer = await client.request(route.method, concrete(route.path), headers=headers)
             missing = answer.status_code == 403 and answer.json()["error"]["code"] == "scope_missing"
-            assert missing == (route.access != "open" and scope not in route.scopes), f"{scope}: {route.method} {route.path}"
+            refused = route.access != "open" and scope not in route.scopes
+            assert missing == refused, f"{scope}: {route.method} {route.path}"
 
 
 @pytest.mark.parametrize(("path", "scope"), SCOPES.items())
