@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from llm_service.admission import Arrears, Gate, LimitsOptions, Rules
+from llm_service.admission import Arrears, Gate, Held, LimitsOptions, Rules
 from llm_service.domain import Ask, Caller, Claim, Lease, Limit, UsageRecord
 from llm_service.runtime import Tasks
 from llm_service.storage import LimitStore, MemoryLimits
@@ -51,5 +51,5 @@ class Books:
         """So much of every limit that a caller meets."""
         claims = [Claim(limit, cost) for limit in self.rules.of_caller(caller, user=user, model=model).limits]
         held = await self.gate.admit(Ask(lease_id=f"req_{self.clock.monotonic()}", callers=claims, candidates=[]))
-        assert not isinstance(held, tuple) or isinstance(held.lease, Lease)
-        return held.lease  # type: ignore[union-attr]
+        assert isinstance(held, Held)
+        return held.lease
