@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from llm_service.domain import Caller, InvalidValue, LedgerUnavailable, NotFound, UsageRecord
@@ -211,7 +211,12 @@ PLAIN = {
 }  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # each example makes a database: shrinking takes minutes
+)
 @given(
     rows_of=st.lists(records_of_chance, max_size=20),
     by=st.lists(st.sampled_from([group for group in GROUPS if group in PLAIN]), max_size=3, unique=True),
