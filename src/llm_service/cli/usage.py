@@ -153,7 +153,9 @@ def reconcile(where: Where, *, as_json: bool) -> int:
         async with AsyncExitStack() as held:
             done = await (await _corrections(stored, held)).round()
         if done is None:
-            raise LedgerUnavailable("Another process is correcting estimates now; try again when it is done.")
+            raise LedgerUnavailable(
+                "Another process is correcting estimates, or was ended while it was: try again later, in 15 minutes at most."
+            )
         return {"ok": True, "providers": {name: corrected_object(one) for name, one in done.items()}}
 
     return run_on_database(where, act, show_reconciled, what=RECORDS, as_json=as_json)

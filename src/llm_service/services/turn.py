@@ -8,7 +8,7 @@ from llm_service.runtime import Clock
 from llm_service.storage import FactStore
 
 STALE_S: Final = 900
-"""After so long a process that has not finished is taken to be dead; whoever has the turn is done well before."""
+"""After so long a process that has not finished never will; whoever has the turn is done well before."""
 
 
 class Turn:
@@ -26,16 +26,17 @@ class Turn:
 
     @asynccontextmanager
     async def taken(self) -> AsyncIterator[bool]:
-        """Whether it is this process's turn, until the block ends. Raises StoreUnavailable."""
+        """Whether it is this process's turn, until the block ends. Raises StoreUnavailable.
+
+        A block that fails, or is cancelled, leaves the turn to go stale: what it began may still be on its way.
+        """
         claim = f"{self._holder} {self._clock.time():.6f}"
         if not await self._claim(claim):
             yield False
             return
-        try:
-            yield True
-        finally:
-            if await self._facts.get(self._name) == claim:
-                await self._facts.put(self._name, None)
+        yield True
+        if await self._facts.get(self._name) == claim:
+            await self._facts.put(self._name, None)
 
     async def _claim(self, claim: str) -> bool:
         held = await self._facts.put_if_absent(self._name, claim)

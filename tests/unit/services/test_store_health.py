@@ -5,10 +5,14 @@ from typing import Any, cast
 
 import pytest
 
-from llm_service.services import DatabaseHealth
+from llm_service.ledger import LedgerState
+from llm_service.services import DatabaseHealth, Health, StoreHealth
 from llm_service.services import store_health as module
-from llm_service.storage import Database, StoreUnavailable
+from llm_service.storage import Database, StoreState, StoreUnavailable
 from tests.support.clock import ManualClock
+from tests.support.control import client_of, parts_of
+from tests.support.usage_service import Books
+from tests.unit.api.test_openapi import schema
 
 
 class Asked:
@@ -66,3 +70,34 @@ async def test_a_database_that_hangs_is_not_waited_for(monkeypatch: pytest.Monke
     asked.hangs = True
     report = await health(asked, ManualClock()).report()
     assert (report["up"], report["cause"]) == (False, "it does not answer in time")
+
+
+async def test_the_report_tells_a_shared_store_that_is_away_and_a_ledger_that_waits() -> None:
+    clock = ManualClock()
+    books = Books(clock=clock)
+    shared = StoreState(up=False, since=clock.now(), cause="nothing listens there")
+    waiting = LedgerState(
+        unshipped_records=3,
+        oldest_unshipped_s=1.5,
+        unsynced_bytes=10,
+        unwritten_records=0,
+        open_requests=1,
+        dead_journals=0,
+        error="the database does not answer",
+        failing_since=clock.now(),
+    )
+    stores = StoreHealth(
+        gate=books.gate, shared=lambda: shared, database=health(Asked(), clock), ledger=lambda: waiting
+    )
+    of_service = Health(version="1.2.3", sandbox=False, providers={}, clock=clock, stores=stores)
+    report = (await client_of(parts_of(health=of_service)).get("/health")).json()
+    schema("HealthReport").validate(report)
+    assert report["stores"]["limits"] == {
+        "reach": "process",
+        "up": False,
+        "cause": "nothing listens there",
+        "since": "2026-11-23T00:16:40Z",
+        "stands_in": False,
+    }
+    assert report["stores"]["ledger"]["failing_since"] == "2026-11-23T00:16:40Z"
+    assert report["stores"]["ledger"]["unshipped_records"] == 3

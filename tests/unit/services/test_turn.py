@@ -50,11 +50,17 @@ async def test_a_second_process_waits_for_its_turn(facts: Facts, clock: ManualCl
     assert facts.kept == {}
 
 
-async def test_a_turn_ends_with_a_failure(facts: Facts, clock: ManualClock) -> None:
+async def test_who_fails_leaves_the_turn_until_what_it_began_has_surely_arrived(
+    facts: Facts, clock: ManualClock
+) -> None:
     with pytest.raises(ValueError, match="failed"):
         async with turn(facts, clock, "a").taken():
             raise ValueError("failed")
-    assert facts.kept == {}
+    async with turn(facts, clock, "b").taken() as early:
+        assert not early
+    clock.advance(STALE_S)
+    async with turn(facts, clock, "b").taken() as later:
+        assert later
 
 
 async def test_a_dead_processs_turn_is_taken_over_by_exactly_one(facts: Facts, clock: ManualClock) -> None:
