@@ -154,7 +154,7 @@ def reconcile(where: Where, *, as_json: bool) -> int:
             done = await (await _corrections(stored, held)).round()
         if done is None:
             raise LedgerUnavailable(
-                "Another process is correcting estimates, or was ended while it was: try again later, in 15 minutes at most."
+                "Another process corrects estimates now, or was ended while it did: try again in 15 minutes at most."
             )
         return {"ok": True, "providers": {name: corrected_object(one) for name, one in done.items()}}
 
