@@ -1,10 +1,12 @@
 """Every command as it is typed, with and without ``--json``, in front of a running service."""
 
+import asyncio
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from llm_service import __version__
+from llm_service.storage import open_database
 from tests.support.process import Child, Finished, Place, Serving, child, on_terminal, place, run, serving
-from tests.support.rest import ask
+from tests.support.records import row
+from tests.support.rest import ask, chat_body
 from tests.support.waiting import until
 
 MODEL = "openai/sandbox/chat"
@@ -239,6 +243,60 @@ def assert_no_key(*finished: Finished) -> None:
     assert KEY[-12:] not in said
 
 
+# -- usage and limits
+
+
+def test_usage_is_read_from_the_command_line_while_the_service_runs(tmp_path: Path) -> None:
+    where = place(tmp_path)
+    with serving(where) as service:
+        for _ in range(2):
+            assert run(where, "chat", "--url", service.address, "-m", MODEL, "hello").code == 0
+        reported = run(where, "usage", "report", "--by", "key,model", "--json").json()
+        verified = run(where, "usage", "verify")
+        exported = run(where, "usage", "export", "--out", "usage.csv")
+        limits = run(where, "limits", "--url", service.address, "--json").json()
+    assert [(row["key"], row["model"], row["requests"]) for row in reported["data"]] == [("local", MODEL, 2)]
+    assert (verified.code, verified.out) == (0, "2 records of 1 processes: all as they were written.\n")
+    assert (exported.out, (tmp_path / "usage.csv").read_text().count("\n")) == ("2 records in usage.csv\n", 3)
+    assert limits == {"data": [], "reach": "process", "stands_in": False}
+    assert run(where, "usage", "report", "--json").json() == {**reported, "by": ["model"], "data": [
+        {name: value for name, value in reported["data"][0].items() if name != "key"}
+    ]}  # fmt: skip
+
+
+def a_record_of(upstream_id: str, folder: Path) -> None:
+    """In the database of a service: a request whose cost is an estimate."""
+
+    async def write() -> None:
+        database = await open_database(None, data_dir=folder)
+        began = datetime.now(UTC) - timedelta(minutes=1)
+        guess = {"provider": "openrouter", "upstream_id": upstream_id, "cost_source": "estimate", "at": began}
+        await database.ledger.append([row("req_1", nano_usd=5, **guess)])
+        await database.aclose()
+
+    folder.mkdir(mode=0o700)
+    asyncio.run(write())
+
+
+def test_estimates_are_corrected_by_what_the_provider_billed(here: Place, upstreams: Serving) -> None:
+    key = {"Authorization": f"Bearer sk-{KEY}"}
+    asked = ask(
+        upstreams.address, "POST", "/openrouter/api/v1/chat/completions", chat_body("openai/gpt-4o-mini"), **key
+    )
+    upstream_id = asyncio.run(asked).json()["id"]
+    a_record_of(upstream_id, here.folder / "data")
+    providers = {"openrouter": {"base_url": upstreams.banner["openrouter"], "api_key": f"sk-{KEY}"}}
+    where = place(here.folder, LLM_SERVICE_PROVIDERS=orjson.dumps(providers).decode())
+    first = run(where, "usage", "reconcile", "--data-dir", "data", "--json")
+    again = run(where, "usage", "reconcile", "--data-dir", "data")
+    told = first.json()["providers"]["openrouter"]
+    assert (first.code, told["corrections"], told["estimated_usd"]) == (0, 1, "0.000000005")
+    assert (again.code, again.out) == (0, "openrouter: 0 corrected\n")
+    total = run(where, "usage", "report", "--data-dir", "data", "--json").json()["total"]
+    assert (total["requests"], total["cost_usd"]) == (1, told["billed_usd"])
+    assert_no_key(first, again)
+
+
 # -- the sandbox
 
 
@@ -262,5 +320,5 @@ def test_the_sandbox_says_so_to_people_and_ends_when_it_is_asked(here: Place) ->
 def test_the_command_tells_its_version_and_its_commands(here: Place) -> None:
     assert run(here, "--version").out == f"llm-service {__version__}\n"
     help_text = run(here, "--help").out
-    commands = "serve check-config config-schema models chat sandbox providers".split()
+    commands = "serve check-config config-schema models chat sandbox providers keys usage limits".split()
     assert [name for name in commands if name not in help_text] == []

@@ -96,7 +96,7 @@ async def test_a_changed_credential_is_used_at_once(tmp_path: Path, workers: int
             await answered(service, "deepseek/deepseek-flash")
         log = service.child.err.text
     used = [
-        str(request["headers"]["authorization"])[-4:] for request in sandbox.requests() if request["stream"] is False
+        str(request["headers"]["authorization"])[-4:] for request in sandbox.requests() if request["method"] == "POST"
     ]
     assert used == ["old1", *["new2"] * 6]
     assert "sk-test-000" not in log

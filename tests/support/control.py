@@ -6,16 +6,26 @@ from itertools import count
 
 import httpx2
 
-from llm_service.api import ConfigRoutes, DocsRoutes, HealthRoutes, KeyRoutes, ModelRoutes, control_routes
+from llm_service.api import (
+    ConfigRoutes,
+    DocsRoutes,
+    HealthRoutes,
+    KeyRoutes,
+    LimitRoutes,
+    ModelRoutes,
+    UsageRoutes,
+    control_routes,
+)
 from llm_service.api.rest.app import Control
 from llm_service.api.rest.routes import Route
 from llm_service.config import Settings, rendered
 from llm_service.domain import LLMServiceError, ModelInfo, Secret
 from llm_service.pipeline import ModelOptions
-from llm_service.services import Authenticator, Health, Models
+from llm_service.services import Authenticator, Health, LimitStates, Models, Usage
 from tests.support.clock import ManualClock
 from tests.support.key_service import Process, World
 from tests.support.service import LogLines
+from tests.support.usage_service import Books
 
 ADMIN_KEY = "sk-test-admin-key-0123456789"
 
@@ -49,12 +59,15 @@ class Parts:
     docs: DocsRoutes
     process: Process
     settings: Settings
+    books: Books
 
     @property
     def routes(self) -> tuple[Route, ...]:
         keys = KeyRoutes(self.process.keys, self.process.world.clock)
         config = ConfigRoutes(lambda: rendered(self.settings))
-        return control_routes(self.models, self.health, self.docs, config, keys)
+        usage = UsageRoutes(Usage(self.books.ledger))
+        limits = LimitRoutes(LimitStates(self.books.rules, self.books.gate, key=self.process.keys.get))
+        return control_routes(self.models, self.health, self.docs, config, keys, usage, limits)
 
 
 def health_of(clock: ManualClock, *, sandbox: bool = False) -> Health:
@@ -69,12 +82,14 @@ def models_of(
 
 def parts_of(*, models: Models | None = None, health: Health | None = None, settings: Settings | None = None) -> Parts:
     clock = ManualClock()
+    settings = settings or Settings()
     return Parts(
         models=ModelRoutes(models or models_of({}, clock)),
         health=HealthRoutes(health or health_of(clock)),
         docs=DocsRoutes("1.2.3"),
         process=Process(World()),
-        settings=settings or Settings(),
+        settings=settings,
+        books=Books(limits=settings.limits),
     )
 
 

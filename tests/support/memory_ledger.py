@@ -136,7 +136,8 @@ class MemoryLedger:
             for row in self.rows
             if row.record.provider == provider
             and row.record.at >= since
-            and row.record.cost_source == "estimate"
+            and (row.record.cost_source == "estimate" or _unpriced(row.record))
+            and row.record.adjusts is None
             and row.record.upstream_id is not None
             and row.record.request_id not in corrected
         ][:count]
@@ -187,6 +188,10 @@ class FileLedger(MemoryLedger):
             row = orjson.loads(line)["row"]
             record = UsageRecord(**row["record"] | {"at": datetime.fromisoformat(row["record"]["at"])})
             self.rows.append(LedgerRow(record=record, link=ChainLink(**row["link"]), mark=row["mark"]))
+
+
+def _unpriced(record: UsageRecord) -> bool:
+    return record.cost_source == "none" and record.input_tokens + record.output_tokens > 0
 
 
 def _lets_through(which: UsageFilter, record: UsageRecord) -> bool:

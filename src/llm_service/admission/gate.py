@@ -1,13 +1,13 @@
 """The one way to the limit store: budgets seeded from the ledger, local rules while a shared store is away."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from llm_service.admission.arrears import Arrears
-from llm_service.domain import Ask, Claim, Lease, LedgerUnavailable, Limit, Refused, Settlement, Unknown
+from llm_service.domain import Ask, Claim, Lease, LedgerUnavailable, Limit, LimitState, Refused, Settlement, Unknown
 from llm_service.observability import Log
-from llm_service.storage import LimitStore, Spent, StoreUnavailable
+from llm_service.storage import LimitStore, Reach, Spent, StoreUnavailable
 
 REMEMBERED: Final = 50_000
 SEEDINGS: Final = 16
@@ -60,6 +60,36 @@ class Gate:
     def local(self) -> bool:
         """Whether this process stands in for the shared store."""
         return self._here is not None
+
+    @property
+    def reach(self) -> Reach:
+        """For whom the limits hold now."""
+        return "process" if self.local else self._store.reach
+
+    async def read(self, limits: Sequence[Limit]) -> Sequence[LimitState]:
+        """Where limits stand, in their order; unknown (``None``) where neither store nor ledger can say it now.
+
+        A budget that nobody has asked for yet is seeded from the ledger, so that it is known afterwards.
+        """
+        if self._here is not None:
+            return await self._here.read(limits)
+        try:
+            states = await self._store.read(limits)
+        except StoreUnavailable as failure:
+            self._log.debug("limits cannot be read", cause=str(failure))
+            return [LimitState(limit=limit, used=None, reserved=None) for limit in limits]
+        unknown = [state.limit for state in states if state.used is None]
+        return await self._seeded(unknown, limits) or states if unknown else states
+
+    async def _seeded(self, unknown: Sequence[Limit], limits: Sequence[Limit]) -> Sequence[LimitState] | None:
+        try:
+            for limit in unknown:
+                used, mark = await self._spent(limit)
+                await self._store.seed(limit, used=used, mark=mark)
+            return await self._store.read(limits)
+        except StoreUnavailable as failure:
+            self._log.debug("budgets cannot be seeded", cause=str(failure))
+            return None
 
     def seen(self, limit: Limit) -> int:
         """What stood against a limit when it was last heard of: a guide, not a decision."""

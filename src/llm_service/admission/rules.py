@@ -84,6 +84,10 @@ class Rules:
         own = self._per_key if caller.key is None else merged(caller.key.allowance, self._per_key)
         return self._plan(("key", caller.key_id, own)).limits
 
+    def of_user(self, user: str) -> Sequence[Limit]:
+        """The limits of one user alone."""
+        return self._plan(("user", user, self._per_user)).limits
+
     def _plan(self, *subjects: tuple[LimitScope, str, Allowance]) -> Plan:
         now = self._now()
         limits = [limit for subject in subjects for limit in limits_of(*subject, now=now)]

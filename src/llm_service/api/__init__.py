@@ -7,8 +7,10 @@ from llm_service.api.rest.docs import DocsRoutes
 from llm_service.api.rest.generate import DoorParts, GenerateDoor
 from llm_service.api.rest.health import HealthRoutes
 from llm_service.api.rest.keys import KeyRoutes
+from llm_service.api.rest.limits import LimitRoutes
 from llm_service.api.rest.models import ModelRoutes
 from llm_service.api.rest.routes import control_routes
+from llm_service.api.rest.usage import UsageRoutes
 from llm_service.api.server import HttpServer, listen
 
 __all__ = [
@@ -20,9 +22,11 @@ __all__ = [
     "HealthRoutes",
     "HttpServer",
     "KeyRoutes",
+    "LimitRoutes",
     "ModelRoutes",
     "RestApp",
     "ServerOptions",
+    "UsageRoutes",
     "control_routes",
     "listen",
 ]

@@ -17,13 +17,16 @@ from llm_service.api import (
     GenerateDoor,
     HealthRoutes,
     KeyRoutes,
+    LimitRoutes,
     ModelRoutes,
     RestApp,
+    UsageRoutes,
     control_routes,
 )
 from llm_service.bootstrap.stores import Stores
 from llm_service.config import Settings, rendered
 from llm_service.domain import Candidate, ModelInfo, ModelRequest
+from llm_service.ledger import Ledger
 from llm_service.observability import AccessLog, Listener, Listeners, Log
 from llm_service.pipeline import Account, Accounts, Admit, CallProvider, Observe, Resolve, Resolver, Row, compose
 from llm_service.prices import Ceiling, ModelPrice, PriceBook
@@ -38,7 +41,23 @@ from llm_service.providers import (
     retired_names,
 )
 from llm_service.runtime import Clock, IdSource, OnFailure, RandomIds, SystemClock, Tasks, system_random
-from llm_service.services import Authenticator, Gateway, Health, Models, Standing, TokenCounter
+from llm_service.services import (
+    Authenticator,
+    Corrections,
+    DatabaseHealth,
+    Gateway,
+    Health,
+    LimitStates,
+    Models,
+    Reconciler,
+    Standing,
+    StoreHealth,
+    TokenCounter,
+    Turn,
+    Upkeep,
+    Usage,
+)
+from llm_service.storage import Database
 from llm_service.tokens import Tokenizers, bound_input_tokens
 from llm_service.transport import CLIENTS
 
@@ -79,6 +98,7 @@ class Service:
     providers: Mapping[str, Provider]
     listeners: Listeners
     tasks: Tasks
+    upkeep: Upkeep
 
     async def aclose(self) -> None:
         """Close in reverse order of building: running work first, then the listeners and the connections."""
@@ -116,11 +136,20 @@ def build_service(
     }
     listeners = Listeners(listening or [AccessLog(log)])
     models = Models(providers=providers, named=settings.models, clock=clock, log=log)
-    accounts = build_accounts(settings, stores, known=models.told, clock=clock, log=log)
+    rules = Rules(settings.limits, now=clock.now, time=clock.time)
+    accounts = build_accounts(settings, stores, rules=rules, known=models.told, clock=clock, log=log)
     row = build_row(settings, providers, accounts=accounts, listeners=listeners, clock=clock)
     gateway = Gateway(row=row, tasks=tasks, log=log)
+    corrections = build_corrections(stores.database, stores.ledger, providers, clock=clock, log=log)
     kinds = {name: options.kind or "openai_compatible" for name, options in enabled.items()}
-    health = Health(version=__version__, sandbox=sandbox, providers=kinds, clock=clock, standing=standing)
+    health = Health(
+        version=__version__,
+        sandbox=sandbox,
+        providers=kinds,
+        clock=clock,
+        standing=standing,
+        stores=build_store_health(stores, clock),
+    )
     authenticator = Authenticator(
         admin_key=settings.auth.admin_key,
         keyless=settings.server.on_loopback and settings.auth.required == "auto",
@@ -149,6 +178,8 @@ def build_service(
             DocsRoutes(__version__),
             ConfigRoutes(partial(rendered, settings)),
             KeyRoutes(stores.keys, clock),
+            UsageRoutes(Usage(stores.database.ledger, unshipped=stores.ledger)),
+            LimitRoutes(LimitStates(rules, stores.gate, key=stores.keys.get)),
         ),
         authenticator=authenticator,
         ids=ids,
@@ -163,6 +194,30 @@ def build_service(
         providers=providers,
         listeners=listeners,
         tasks=tasks,
+        upkeep=Upkeep(models, corrections, tasks=tasks, clock=clock, log=log),
+    )
+
+
+def build_store_health(stores: Stores, clock: Clock) -> StoreHealth:
+    """What ``/health`` says of the stores."""
+    shared, ledger = stores.shared, stores.ledger
+    return StoreHealth(
+        gate=stores.gate,
+        shared=None if shared is None else lambda: shared.state,
+        database=DatabaseHealth(stores.database, clock),
+        ledger=lambda: ledger.state,
+    )
+
+
+def build_corrections(
+    database: Database, ledger: Ledger, providers: Mapping[str, Provider], *, clock: Clock, log: Log
+) -> Corrections:
+    """What puts right the estimates of those providers that say afterwards what they billed."""
+    return Corrections(
+        Reconciler(ledger=database.ledger, providers=providers, clock=clock, log=log),
+        ledger,
+        Turn(database.facts, name=Corrections.TURN, holder=ledger.writer, clock=clock),
+        providers=[name for name, provider in providers.items() if provider.keeps_generations],
     )
 
 
@@ -186,6 +241,7 @@ def build_accounts(
     settings: Settings,
     stores: Stores,
     *,
+    rules: Rules,
     known: Callable[[str, str], ModelInfo | None],
     clock: Clock,
     log: Log,
@@ -211,7 +267,7 @@ def build_accounts(
 
     admission = Admission(
         stores.gate,
-        Rules(settings.limits, now=clock.now, time=clock.time),
+        rules,
         options=settings.limits,
         facts=Facts(price=ceiling, most_output=most_output, bound=bound, count=counter.count_prompt),
     )

@@ -7,6 +7,7 @@ import typer
 from llm_service import __version__
 from llm_service.cli.arguments import AsJson, ConfigPath
 from llm_service.cli.key_commands import keys_app
+from llm_service.cli.usage_commands import usage_app
 
 app = typer.Typer(
     name="llm-service",
@@ -19,6 +20,7 @@ app = typer.Typer(
 providers_app = typer.Typer(help="The configured providers.", no_args_is_help=True)
 app.add_typer(providers_app, name="providers")
 app.add_typer(keys_app, name="keys")
+app.add_typer(usage_app, name="usage")
 
 Address = Annotated[str, typer.Option("--url", help="Address of a running service.")]
 Key = Annotated[str | None, typer.Option("--key", help="Api key; else LLM_SERVICE_KEY.", envvar="LLM_SERVICE_KEY")]
@@ -113,6 +115,20 @@ def models(url: Address = DEFAULT_ADDRESS, key: Key = None, as_json: AsJson = Fa
     from llm_service.cli.client import show_models
 
     raise typer.Exit(show_models(url, key=key, as_json=as_json))
+
+
+@app.command()
+def limits(
+    key_id: Annotated[str | None, typer.Option(help="The limits of this key instead.")] = None,
+    user: Annotated[str | None, typer.Option(help="The limits of this user instead.")] = None,
+    url: Address = DEFAULT_ADDRESS,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show where the limits of a running service stand; `--key` needs the scope `admin`."""
+    from llm_service.cli.limits import show_limits
+
+    raise typer.Exit(show_limits(url, key=key, key_id=key_id, user=user, as_json=as_json))
 
 
 @app.command()

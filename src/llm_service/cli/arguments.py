@@ -6,4 +6,5 @@ from typing import Annotated
 import typer
 
 ConfigPath = Annotated[Path | None, typer.Option("--config", help="Configuration file; else LLM_SERVICE_CONFIG.")]
+DataDir = Annotated[str | None, typer.Option("--data-dir", help="Folder of the service's data, as `serve` has it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -1,12 +1,12 @@
-"""``models`` and ``chat``: a small client of a running service."""
+"""``models``, ``limits`` and ``chat``: a small client of a running service."""
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 import orjson
@@ -115,6 +115,12 @@ class Server:
         if not isinstance(models, list):
             raise not_understood()
         return models
+
+    async def read(self, path: str, wanted: Mapping[str, str]) -> dict[str, Any]:
+        """The object at an address, asked for with these parameters."""
+        query = f"?{urlencode(wanted)}" if wanted else ""
+        async with self._response("GET", path + query) as response:
+            return decoded(await response.read())
 
     async def first_model(self) -> str:
         """The first that it lists."""

@@ -4,12 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
-from llm_service.cli.arguments import AsJson, ConfigPath
+from llm_service.cli.arguments import AsJson, ConfigPath, DataDir
 from llm_service.cli.where import Where
 
 keys_app = typer.Typer(help="Api keys, with the service stopped or running.", no_args_is_help=True)
 
-DataDir = Annotated[str | None, typer.Option("--data-dir", help="Folder of the service's data, as `serve` has it.")]
 KeyId = Annotated[str, typer.Argument(help="Id of the key.", metavar="ID")]
 User = Annotated[str | None, typer.Option(help="Whose requests these are.")]
 Rpm = Annotated[int | None, typer.Option("--requests-per-minute", help="Requests in any 60 seconds.")]

@@ -1,23 +1,17 @@
 """``keys``: api keys, straight in the database, with the service stopped or running."""
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from llm_service.cli.configuration import complain, load
-from llm_service.cli.database import CannotOpen, Opener, opened_database
-from llm_service.cli.output import print_json, refuse
-from llm_service.cli.sandbox_mode import wants_sandbox
-from llm_service.cli.serve import data_dir_of
+from llm_service.cli.database import Opener, opened_database
+from llm_service.cli.output import print_table
+from llm_service.cli.stored import Shown, Stored, run_on_database
 from llm_service.cli.where import Where
-from llm_service.config import Loaded, SettingsError
-from llm_service.domain import ApiKey, InvalidValue, LLMServiceError
+from llm_service.domain import ApiKey, InvalidValue
 from llm_service.runtime import RandomIds, SystemClock, system_random
-from llm_service.services import HashKeyError, Issued, Keys, check_hash_keys, hash_keys_of, key_object
-from llm_service.storage import StoreUnavailable
+from llm_service.services import Issued, Keys, check_hash_keys, hash_keys_of, key_object
 
-Shown = dict[str, Any]
 Act = Callable[[Keys], Awaitable[Shown]]
 COLUMNS = ("id", "name", "status", "user", "scopes", "models", "limits", "expires_at")
 LIMITS = (
@@ -103,29 +97,12 @@ def run(
     opened: Opener = opened_database,
 ) -> int:
     """Do something with the keys of the configured database; the exit code."""
-    try:
-        shown = asyncio.run(_acted(load(where.config, where.overrides), act, opened))
-    except SettingsError as error:
-        return complain(error, as_json=as_json)
-    except (CannotOpen, HashKeyError, StoreUnavailable) as error:
-        return refuse(f"The keys cannot be reached: {error}.", as_json=as_json)
-    except LLMServiceError as error:
-        return say(error, as_json=as_json)
-    if as_json:
-        print_json(shown)
-    else:
-        show(shown)
-    return 0
 
-
-async def _acted(loaded: Loaded, act: Act, opened: Opener) -> Shown:
-    settings = loaded.settings
-    data_dir = data_dir_of(settings.server, sandboxed=wants_sandbox(loaded))
-    source, clock = system_random(), SystemClock()
-    async with opened(settings, data_dir) as database:
+    async def with_keys(stored: Stored) -> Shown:
+        source, clock, database = system_random(), SystemClock(), stored.database
         hash_keys = hash_keys_of(
-            settings.auth.hash_key,
-            data_dir=data_dir,
+            stored.settings.auth.hash_key,
+            data_dir=stored.data_dir,
             shared_database=database.reach == "cluster",
             source=source,
         )
@@ -133,14 +110,7 @@ async def _acted(loaded: Loaded, act: Act, opened: Opener) -> Shown:
         ids = RandomIds(clock, source)
         return await act(Keys(store=database.keys, hash_keys=hash_keys, clock=clock, ids=ids, source=source))
 
-
-def say(error: LLMServiceError, *, as_json: bool) -> int:
-    """Why the keys stay as they are; the exit code."""
-    if as_json:
-        print_json({"ok": False, "error": {"message": error.message, "code": error.code, "param": error.param}})
-    else:
-        print(error.message, file=sys.stderr)
-    return 1
+    return run_on_database(where, with_keys, show, what="The keys", as_json=as_json, opened=opened)
 
 
 # -- what is shown
@@ -170,10 +140,7 @@ def show_page(shown: Shown) -> None:
     if not shown["data"]:
         print("There are no keys.")
         return
-    rows = [COLUMNS, *(tuple(text_of(row[name]) for name in COLUMNS) for row in map(with_limits, shown["data"]))]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+    print_table(COLUMNS, [[text_of(row[name]) for name in COLUMNS] for row in map(with_limits, shown["data"])])
     if shown["next_cursor"] is not None:
         print(f"There are more: --after {shown['next_cursor']}", file=sys.stderr)
 

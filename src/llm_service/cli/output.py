@@ -2,6 +2,7 @@
 
 import errno
 import sys
+from collections.abc import Collection, Sequence
 
 import orjson
 
@@ -9,6 +10,37 @@ import orjson
 def print_json(value: object) -> None:
     """A value as indented JSON on standard output."""
     print(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode())
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[str] = ()) -> None:
+    """Rows under their heads; the columns of ``right`` are numbers."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        cells = [
+            text.rjust(width) if name in right else text.ljust(width)
+            for name, text, width in zip(head, row, widths, strict=True)
+        ]
+        print("  ".join(cells).rstrip())
+
+
+class Progress:
+    """Says on a terminal how far long work has come, on one line, and nothing where nobody looks."""
+
+    def __init__(self, what: str) -> None:
+        """``what`` is counted: ``records``."""
+        self._what = what
+        self._shown = False
+
+    def __call__(self, count: int) -> None:
+        """So many by now."""
+        if sys.stderr.isatty():
+            print(f"\r{count} {self._what}", end="", file=sys.stderr, flush=True)
+            self._shown = True
+
+    def end(self) -> None:
+        """Leave a clean line."""
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def refuse(message: str, *, as_json: bool) -> int:

@@ -267,6 +267,7 @@ async def furnish(held: AsyncExitStack, post: Post, *, premises: Premises) -> Bu
         service = build_service(
             settings, stores, log=log, listening=[access_log], sandbox=sandboxed, clock=clock, standing=standing
         )
+        service.upkeep.start()
         return Graph(edition=edition, service=service, log=log)
 
     return build

@@ -107,8 +107,8 @@ def allows(key: ApiKey | None, model: str) -> bool:
     return any(name.endswith("*") and model.startswith(name[:-1]) for name in key.models)
 
 
-def require_scope(caller: Caller, scope: Scope) -> None:
-    """Raises ScopeMissing, which names the scope, unless the caller has it. No scope includes another."""
-    if scope not in caller.scopes:
-        had = ", ".join(sorted(caller.scopes))
-        raise ScopeMissing(f"This address asks for a key with the scope `{scope}`; the presented key has: {had}.")
+def require_scope(caller: Caller, *scopes: Scope) -> None:
+    """Raises ScopeMissing, which names them, unless the caller has one of the scopes. No scope includes another."""
+    if caller.scopes.isdisjoint(scopes):
+        asked, had = " or ".join(f"`{scope}`" for scope in scopes), ", ".join(sorted(caller.scopes))
+        raise ScopeMissing(f"This address asks for a key with the scope {asked}; the presented key has: {had}.")

@@ -54,6 +54,10 @@ class Provider(Protocol):
 
     name: str
 
+    @property
+    def keeps_generations(self) -> bool:
+        """Whether it says afterwards what was billed for a generation."""
+
     async def chat(self, call: UpstreamCall) -> Reply:
         """The answer, as soon as its first content is there. Any operation: chat, completion, embedding.
 

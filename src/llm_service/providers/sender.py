@@ -58,6 +58,11 @@ class HttpProvider:
         self._clock = clock
         self._api_key = api_key
 
+    @property
+    def keeps_generations(self) -> bool:
+        """Whether the dialect knows an address of such records."""
+        return self._dialect.generation_path("any") is not None
+
     async def chat(self, call: UpstreamCall) -> Reply:
         """Send the call and return the reply at its first content; see :class:`Provider`."""
         upstream = self._dialect.request(call)

@@ -1,6 +1,8 @@
 """What the doors call: the data plane and the control plane."""
 
 from llm_service.services.authenticator import LOCAL_KEY, Authenticator
+from llm_service.services.corrections import Corrected, Corrections, corrected_object
+from llm_service.services.exports import ExportFormat, read_format, write_export
 from llm_service.services.gateway import Gateway
 from llm_service.services.hash_key import HASH_KEY_FILE, HashKeyError, HashKeys, check_hash_keys, hash_keys_of
 from llm_service.services.health import Health, Standing
@@ -8,18 +10,41 @@ from llm_service.services.issued_keys import IssuedKeys
 from llm_service.services.key_changes import KEYS_TOPIC, KeyChanges
 from llm_service.services.key_fields import key_object
 from llm_service.services.keys import OVERLAP_S, Issued, KeyPage, Keys
+from llm_service.services.limit_states import LimitStates, Standings, standings_object
 from llm_service.services.models import ModelEntry, Models
 from llm_service.services.reconcile import Drift, Reconciled, Reconciler, correction
+from llm_service.services.store_health import DatabaseHealth, StoreHealth
 from llm_service.services.token_counter import TokenCounter
+from llm_service.services.turn import Turn
+from llm_service.services.upkeep import Upkeep
+from llm_service.services.usage import Generation, Usage, UsagePage, generation_object
+from llm_service.services.usage_fields import (
+    FILTERS,
+    GROUPS,
+    STATUSES,
+    read_filter,
+    read_groups,
+    record_object,
+    sum_object,
+    unknown_name,
+)
 
 __all__ = [
+    "FILTERS",
+    "GROUPS",
     "HASH_KEY_FILE",
     "KEYS_TOPIC",
     "LOCAL_KEY",
     "OVERLAP_S",
+    "STATUSES",
     "Authenticator",
+    "Corrected",
+    "Corrections",
+    "DatabaseHealth",
     "Drift",
+    "ExportFormat",
     "Gateway",
+    "Generation",
     "HashKeyError",
     "HashKeys",
     "Health",
@@ -28,14 +53,31 @@ __all__ = [
     "KeyChanges",
     "KeyPage",
     "Keys",
+    "LimitStates",
     "ModelEntry",
     "Models",
     "Reconciled",
     "Reconciler",
     "Standing",
+    "Standings",
+    "StoreHealth",
     "TokenCounter",
+    "Turn",
+    "Upkeep",
+    "Usage",
+    "UsagePage",
     "check_hash_keys",
+    "corrected_object",
     "correction",
+    "generation_object",
     "hash_keys_of",
     "key_object",
+    "read_filter",
+    "read_format",
+    "read_groups",
+    "record_object",
+    "standings_object",
+    "sum_object",
+    "unknown_name",
+    "write_export",
 ]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from llm_service.runtime import Clock
+from llm_service.services.store_health import StoreHealth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +34,13 @@ class Health:
         providers: Mapping[str, str],
         clock: Clock,
         standing: Standing | None = None,
+        stores: StoreHealth | None = None,
     ) -> None:
         self._version = version
         self._sandbox = sandbox
         self._providers = providers
         self._clock = clock
+        self._stores = stores
         self._standing = standing or Standing(generation=1, loaded_at=clock.now(), started_at=clock.monotonic())
         self.draining = False
 
@@ -46,8 +49,8 @@ class Health:
         """Whether new requests are taken."""
         return not self.draining
 
-    def report(self) -> dict[str, Any]:
-        """Everything that is known, for ``GET /health``."""
+    async def report(self) -> dict[str, Any]:
+        """Everything that is known, for ``GET /health``; waits for the database for a second at most."""
         standing = self._standing
         report: dict[str, Any] = {
             "status": "draining" if self.draining else "ok",
@@ -57,6 +60,8 @@ class Health:
             "providers": {name: {"kind": kind} for name, kind in self._providers.items()},
             "sandbox": self._sandbox,
         }
+        if self._stores is not None:
+            report["stores"] = await self._stores.report()
         if standing.worker is not None:
             report["worker"] = standing.worker
         if self._sandbox:

@@ -177,7 +177,8 @@ def _tags(name: str, value: Any) -> Mapping[str, str]:
     return MappingProxyType({tag: _text(f"{name}.{tag}", text) for tag, text in value.items()})
 
 
-def _moment(name: str, value: Any) -> datetime:
+def read_moment(name: str, value: Any) -> datetime:
+    """A moment as RFC 3339 writes it, in UTC. Raises InvalidValue."""
     if isinstance(value, str) and _MOMENT.fullmatch(value):
         try:
             return datetime.fromisoformat(value.upper()).astimezone(UTC)
@@ -198,7 +199,7 @@ _READ: Final[Mapping[str, Callable[[str, Any], Any]]] = MappingProxyType(
         "models": _models,
         "scopes": _scopes,
         "tags": _tags,
-        "expires_at": _moment,
+        "expires_at": read_moment,
         "on_disconnect": _word("cancel", "finish"),
     }
 )

@@ -27,6 +27,16 @@ class Drift:
     estimated_tokens: int = 0
     billed_tokens: int = 0
 
+    def __add__(self, other: "Drift") -> "Drift":
+        """Of the records of both."""
+        return Drift(
+            records=self.records + other.records,
+            estimated_nano_usd=self.estimated_nano_usd + other.estimated_nano_usd,
+            billed_nano_usd=self.billed_nano_usd + other.billed_nano_usd,
+            estimated_tokens=self.estimated_tokens + other.estimated_tokens,
+            billed_tokens=self.billed_tokens + other.billed_tokens,
+        )
+
     @property
     def cost_ratio(self) -> float | None:
         """Estimated money for each billed; ``None`` where nothing was billed."""

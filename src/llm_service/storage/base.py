@@ -221,7 +221,9 @@ class LedgerStore(Protocol):
         """Remove the records of whole sealed pieces whose records are all older; seals and rollups stay. How many."""
 
     async def estimates(self, provider: str, *, since: datetime, count: int) -> Sequence[LedgerRow]:
-        """Records of a provider with an estimated cost, an upstream id and no correction yet, oldest first."""
+        """Records of a provider with an upstream id and no correction yet, oldest first, whose cost is an estimate, or
+        that used tokens at a price that nobody knew (``none``).
+        """
 
 
 class FactStore(Protocol):

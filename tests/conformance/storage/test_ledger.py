@@ -233,6 +233,18 @@ async def test_estimates_are_those_that_can_still_be_corrected(database: Databas
     assert [kept.record.request_id for kept in everything] == ["b", "a", "c"]
 
 
+async def test_tokens_that_nobody_could_price_can_be_corrected_as_well(database: Database) -> None:
+    unpriced: dict[str, Any] = {"cost_source": "none", "upstream_id": "gen", "provider": "openrouter"}
+    nothing = {"input_tokens": 0, "output_tokens": 0}
+    await database.ledger.append(
+        [row("unpriced", seq=1, **unpriced), row("unused", seq=2, **unpriced | nothing),
+         row("no-id", seq=3, **unpriced | {"upstream_id": None}), row("known", seq=4, **unpriced),
+         row("adj", seq=5, **unpriced | {"adjusts": "known"})]
+    )  # fmt: skip
+    found = await database.ledger.estimates("openrouter", since=NOON, count=9)
+    assert [kept.record.request_id for kept in found] == ["unpriced"]
+
+
 async def test_marks_are_in_the_order_of_commits_whoever_appends(place: Place) -> None:
     """A reader that has seen mark n has seen all below it, at every moment while four append at once."""
     stores = [await place.open() for _ in range(4)]

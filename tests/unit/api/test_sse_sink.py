@@ -22,7 +22,7 @@ from llm_service.domain import (
 from llm_service.pipeline import Exchange
 from llm_service.runtime import Tasks
 from tests.support.clock import ManualClock
-from tests.support.records import a_record
+from tests.support.records import record
 from tests.support.waiting import until
 
 OK = Outcome(status="ok")
@@ -126,7 +126,7 @@ async def test_usage_is_shown_to_those_who_asked() -> None:
 
 async def test_the_last_chunk_carries_the_cost_as_a_decimal() -> None:
     client = Client()
-    sink, _, source = a_sink(client, record=a_record(nano_usd=160, cost_source="provider"))
+    sink, _, source = a_sink(client, record=record(nano_usd=160, cost_source="provider"))
     sink.subscribe(source)
     sink.write(ENDING)
     sink.end(OK)

@@ -112,7 +112,7 @@ class Control:
             if route.access != "open":
                 caller = self._authenticator.authenticate(credentials_of(request.scope, headers_of(request.scope)))
                 request.state.caller = caller if isinstance(caller, Caller) else await caller
-                require_scope(request.state.caller, route.access)
+                require_scope(request.state.caller, *route.scopes)
             return await route.handler(request)
         except HungUp:
             return Response(status_code=400)  # nobody is left to read it

@@ -24,4 +24,4 @@ class HealthRoutes:
 
     async def report(self, _: Request) -> Response:
         """Everything that is known."""
-        return json_response(self._health.report())
+        return json_response(await self._health.report())

@@ -12,10 +12,12 @@ from llm_service.api.rest.configuration import ConfigRoutes
 from llm_service.api.rest.docs import DocsRoutes
 from llm_service.api.rest.health import HealthRoutes
 from llm_service.api.rest.keys import KeyRoutes
+from llm_service.api.rest.limits import LimitRoutes
 from llm_service.api.rest.models import ModelRoutes
+from llm_service.api.rest.usage import UsageRoutes
 from llm_service.domain import Body, ModelRequest, Scope, chat_request, completion_request, embedding_request
 
-Access = Scope | Literal["open"]
+Access = Scope | tuple[Scope, ...] | Literal["open"]
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -28,23 +30,41 @@ HOT_ROUTES: Final[Mapping[str, Callable[[Body, int], ModelRequest]]] = MappingPr
 )
 """``POST`` only; a trailing slash and the paths without ``/v1`` work too."""
 
+ANY_SCOPE: Final[tuple[Scope, ...]] = ("inference", "read", "admin")
+READS_USAGE: Final[tuple[Scope, ...]] = ("read", "admin")
 RESERVED_PATHS: Final = frozenset({"/v1/responses", "/v1/messages", "/v1/messages/count_tokens"})
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One address and method. ``access``: the scope that a caller needs, or ``open`` to everybody. GET answers HEAD."""
+    """One address and method. GET answers HEAD.
+
+    ``access``: the scope that a caller needs, several of which one is enough, or ``open`` to everybody.
+    """
 
     path: str
     handler: Handler
     access: Access
     method: Method = "GET"
 
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """Of which a caller needs one; none where the route is open."""
+        if self.access == "open":
+            return ()
+        return self.access if isinstance(self.access, tuple) else (self.access,)
+
 
 def control_routes(
-    models: ModelRoutes, health: HealthRoutes, docs: DocsRoutes, config: ConfigRoutes, keys: KeyRoutes | None = None
+    models: ModelRoutes,
+    health: HealthRoutes,
+    docs: DocsRoutes,
+    config: ConfigRoutes,
+    keys: KeyRoutes | None = None,
+    usage: UsageRoutes | None = None,
+    limits: LimitRoutes | None = None,
 ) -> tuple[Route, ...]:
-    """The routes beside the hot ones, the first match first. ``keys`` is ``None`` where nothing keeps api keys."""
+    """The routes beside the hot ones, the first match first; ``None`` where nothing keeps api keys or records."""
     return (
         Route("/v1/models", models.list, "inference"),
         Route("/v1/models/{id:path}", models.get, "inference"),
@@ -64,6 +84,19 @@ def control_routes(
         Route("/openapi.json", docs.openapi, "read"),
         Route("/admin/config", config.get, "admin"),
         *(key_routes(keys) if keys is not None else ()),
+        *(usage_routes(usage) if usage is not None else ()),
+        *((Route("/admin/limits", limits.list, "admin"),) if limits is not None else ()),
+    )
+
+
+def usage_routes(usage: UsageRoutes) -> tuple[Route, ...]:
+    """What was recorded: of a caller's own requests, and for those who may read everybody's."""
+    return (
+        Route("/v1/generations/{id}", usage.generation, ANY_SCOPE),
+        Route("/generations/{id}", usage.generation, ANY_SCOPE),
+        Route("/admin/usage", usage.page, READS_USAGE),
+        Route("/admin/usage/summary", usage.summary, READS_USAGE),
+        Route("/admin/usage/export", usage.export, READS_USAGE),
     )
 
 

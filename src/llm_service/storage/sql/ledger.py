@@ -49,8 +49,8 @@ _WRITERS: Final = """
 """
 _ESTIMATES: Final = """
     SELECT * FROM ledger
-    WHERE provider = :provider AND cost_source = 'estimate' AND at >= :since AND upstream_id IS NOT NULL
-        AND adjusts IS NULL
+    WHERE provider = :provider AND cost_source IN ('estimate', 'none') AND at >= :since AND upstream_id IS NOT NULL
+        AND (cost_source = 'estimate' OR input_tokens + output_tokens > 0) AND adjusts IS NULL
         AND NOT EXISTS (SELECT 1 FROM ledger correction WHERE correction.adjusts = ledger.request_id)
     ORDER BY mark LIMIT :count
 """

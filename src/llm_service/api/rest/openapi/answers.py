@@ -4,6 +4,7 @@ from typing import Any, Final, get_args
 
 from llm_service.api.rest.openapi.objects import closed_object, list_of, map_of, open_object, ref
 from llm_service.domain import CostSource
+from llm_service.storage import Reach
 
 Json = dict[str, Any]
 
@@ -159,11 +160,41 @@ def _health() -> Json:
             "sandbox": {"type": "boolean", "description": "Whether the providers are simulated."},
         },
         {
+            "stores": _stores(),
             "worker": {"type": "integer", "minimum": 1, "description": "Which of several workers has answered."},
             "sandbox_note": _TEXT,
         },
     )
     return {"Status": closed_object({"status": status}), "HealthReport": report}
+
+
+def _stores() -> Json:
+    up = {
+        "reach": {"enum": [*get_args(Reach)], "description": "For whom the store holds."},
+        "up": {"type": "boolean"},
+        "cause": _MAYBE_TEXT | {"description": "Why it is not up."},
+        "since": _MAYBE_TEXT | {"format": "date-time", "description": "When it became as it is."},
+    }
+    alone = {"type": "boolean", "description": "The shared store is away, and this process counts alone."}
+    count = {"type": "integer", "minimum": 0}
+    ledger = {
+        "unshipped_records": count | {"description": "Written down, and not in the database yet."},
+        "oldest_unshipped_s": {"type": ["number", "null"]},
+        "unsynced_bytes": count | {"description": "What a loss of power would take."},
+        "unwritten_records": count | {"description": "In memory, because the disk does not take them."},
+        "open_requests": count,
+        "dead_journals": count | {"description": "Of processes that died, not taken over yet."},
+        "error": _MAYBE_TEXT,
+        "failing_since": _MAYBE_TEXT | {"format": "date-time"},
+    }
+    return closed_object(
+        {
+            "limits": closed_object({**up, "stands_in": alone}),
+            "database": closed_object(up),
+            "ledger": closed_object(ledger, said="What this process still has to ship."),
+        },
+        said="Where limits, keys and records are kept.",
+    )
 
 
 # -- the forms that repeat

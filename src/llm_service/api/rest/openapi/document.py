@@ -9,6 +9,7 @@ from llm_service.api.rest.openapi.failures import error_responses, error_schemas
 from llm_service.api.rest.openapi.headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from llm_service.api.rest.openapi.paths import TAGS, paths
 from llm_service.api.rest.openapi.requests import request_schemas
+from llm_service.api.rest.openapi.usage import usage_schemas
 
 _ABOUT: Final = """\
 A gateway for large language models that speaks OpenAI's API: point a client at `<this address>/v1`.
@@ -18,7 +19,7 @@ OpenRouter's catalogue where that is configured. `models` in a body is a list of
 
 **Keys** go into `Authorization: Bearer`, or `x-api-key`. A service that listens on loopback needs none from its own
 machine; `local` stands for none where a client insists on one. Issued keys have scopes: `inference` to ask models,
-`read` for this description, `admin` for `/admin`.
+`read` for this description and everybody's usage, `admin` for `/admin`.
 
 **Fields** that the service does not know pass through untouched, to the provider and back. What answers GET answers
 HEAD as well. Every response names its request in `x-request-id`.
@@ -44,7 +45,13 @@ def openapi_document(version: str, *, page_files: Sequence[str]) -> dict[str, An
         "tags": [{"name": name, "description": said} for name, said in TAGS.items()],
         "paths": paths(page_files),
         "components": {
-            "schemas": {**request_schemas(), **answer_schemas(), **admin_schemas(), **error_schemas()},
+            "schemas": {
+                **request_schemas(),
+                **answer_schemas(),
+                **admin_schemas(),
+                **usage_schemas(),
+                **error_schemas(),
+            },
             "responses": error_responses(),
             "parameters": dict(REQUEST_HEADERS),
             "headers": dict(RESPONSE_HEADERS),

@@ -15,12 +15,15 @@ from llm_service.api.rest.openapi.operations import (
     open_get,
     response,
 )
+from llm_service.api.rest.openapi.usage import TAG as USAGE
+from llm_service.api.rest.openapi.usage import usage_paths
 
 Json = dict[str, Any]
 
 TAGS: Final[Mapping[str, str]] = {
     "Generate": "Ask a model. A trailing slash and the same paths without `/v1` work too.",
     "Models": "What can be asked for.",
+    USAGE: "What became of a request.",
     ADMIN: "For the admin key, and api keys with the scope `admin`.",
     "Health": "Open to everybody; costs nothing.",
     "Description": "What the service says of itself.",
@@ -44,7 +47,7 @@ _ID: Final = {
 
 def paths(page_files: Sequence[str]) -> Json:
     """All addresses. ``page_files``: the names below ``/docs/``."""
-    return {**_generate(), **_models(), **admin_paths(), **_health(), **_description(page_files)}
+    return {**_generate(), **_models(), **usage_paths(), **admin_paths(), **_health(), **_description(page_files)}
 
 
 def _generate() -> Json:

@@ -93,7 +93,7 @@ CREATE INDEX ledger_by_model ON ledger (model, mark);
 CREATE INDEX ledger_by_provider ON ledger (provider, mark) WHERE provider IS NOT NULL;
 CREATE INDEX ledger_by_upstream_id ON ledger (upstream_id) WHERE upstream_id IS NOT NULL;
 CREATE INDEX ledger_by_adjusted ON ledger (adjusts) WHERE adjusts IS NOT NULL;
-CREATE INDEX ledger_estimates ON ledger (provider, mark) WHERE cost_source = 'estimate';
+CREATE INDEX ledger_estimates ON ledger (provider, mark) WHERE cost_source IN ('estimate', 'none');
 
 CREATE TABLE ledger_tags (
     mark BIGINT NOT NULL,

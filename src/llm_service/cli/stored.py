@@ -1,0 +1,72 @@
+"""Commands that work on the configured database, with the service stopped or running."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from llm_service.cli.configuration import complain, load
+from llm_service.cli.database import CannotOpen, Opener, opened_database
+from llm_service.cli.output import print_json, refuse
+from llm_service.cli.sandbox_mode import wants_sandbox
+from llm_service.cli.serve import data_dir_of
+from llm_service.cli.where import Where
+from llm_service.config import Loaded, Settings, SettingsError
+from llm_service.domain import LLMServiceError
+from llm_service.services import HashKeyError
+from llm_service.storage import Database, StoreUnavailable
+
+Shown = dict[str, Any]
+
+
+class Stored(NamedTuple):
+    """An open database, with the settings that name it and the folder of the service's data."""
+
+    settings: Settings
+    data_dir: Path
+    database: Database
+
+
+def run_on_database(
+    where: Where,
+    act: Callable[[Stored], Awaitable[Shown]],
+    show: Callable[[Shown], None],
+    *,
+    what: str,
+    as_json: bool,
+    opened: Opener = opened_database,
+) -> int:
+    """Do something with the database and show what came of it; the exit code: 1 where that says ``"ok": False``.
+
+    ``what`` cannot be reached where the database cannot be opened: ``The keys``.
+    """
+    try:
+        shown = asyncio.run(_acted(load(where.config, where.overrides), act, opened))
+    except SettingsError as error:
+        return complain(error, as_json=as_json)
+    except (CannotOpen, HashKeyError, StoreUnavailable) as error:
+        return refuse(f"{what} cannot be reached: {error}.", as_json=as_json)
+    except LLMServiceError as error:
+        return say(error, as_json=as_json)
+    if as_json:
+        print_json(shown)
+    else:
+        show(shown)
+    return 0 if shown.get("ok", True) else 1
+
+
+async def _acted(loaded: Loaded, act: Callable[[Stored], Awaitable[Shown]], opened: Opener) -> Shown:
+    settings = loaded.settings
+    data_dir = data_dir_of(settings.server, sandboxed=wants_sandbox(loaded))
+    async with opened(settings, data_dir) as database:
+        return await act(Stored(settings, data_dir, database))
+
+
+def say(error: LLMServiceError, *, as_json: bool) -> int:
+    """Why nothing was done; the exit code."""
+    if as_json:
+        print_json({"ok": False, "error": {"message": error.message, "code": error.code, "param": error.param}})
+    else:
+        print(error.message, file=sys.stderr)
+    return 1

@@ -1,0 +1,52 @@
+"""What a running service looks after by itself: fresh catalogues, so that prices are known, and corrected estimates."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from llm_service.domain import LedgerUnavailable
+from llm_service.observability import Log
+from llm_service.runtime import Clock, Tasks
+from llm_service.services.corrections import Corrections, corrected_object
+from llm_service.services.models import Models
+
+LOOK_S: Final = 300.0
+"""How often catalogues are looked at; each is asked for when it is due, a failed one with the next look."""
+CORRECT_S: Final = 600.0
+
+
+class Upkeep:
+    """Works in the background from ``start`` on, until the tasks' owner ends it."""
+
+    def __init__(self, models: Models, corrections: Corrections, *, tasks: Tasks, clock: Clock, log: Log) -> None:
+        self._models = models
+        self._corrections = corrections
+        self._tasks = tasks
+        self._clock = clock
+        self._log = log
+
+    def start(self) -> None:
+        """Ask for the catalogues now and whenever they are due; correct estimates every ten minutes."""
+        self._tasks.spawn(self._every(LOOK_S, self._models.list, name="catalogues"), name="catalogues")
+        self._tasks.spawn(self._correct_later(), name="corrections")
+
+    async def _correct_later(self) -> None:
+        await self._clock.sleep(CORRECT_S)
+        await self._every(CORRECT_S, self._correct, name="corrections")
+
+    async def _every(self, pause_s: float, work: Callable[[], Awaitable[object]], *, name: str) -> None:
+        while True:
+            try:
+                await work()
+            except Exception as defect:  # noqa: BLE001 - it is told, and must not end the work for good
+                self._log.error("upkeep failed", work=name, exc_info=defect)
+            await self._clock.sleep(pause_s)
+
+    async def _correct(self) -> None:
+        try:
+            by_provider = await self._corrections.round()
+        except LedgerUnavailable as away:
+            self._log.debug("estimates are not corrected", cause=away.message)
+            return
+        for provider, corrected in (by_provider or {}).items():
+            if corrected.written:
+                self._log.info("estimates corrected", provider=provider, **corrected_object(corrected))

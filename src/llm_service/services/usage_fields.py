@@ -1,0 +1,141 @@
+"""What is asked of the recorded usage, checked, and how records and sums are shown: as plain data for JSON."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any, Final, get_args
+
+from llm_service.domain import InvalidValue, OutcomeStatus, UsageRecord, usd_text
+from llm_service.services.key_fields import moment_text, read_moment
+from llm_service.storage import UsageFilter, UsageGroup, UsageSum
+
+MOST_CHARS: Final = 512
+STATUSES: Final[Sequence[str]] = get_args(OutcomeStatus)
+GROUPS: Final[Sequence[UsageGroup]] = get_args(UsageGroup)
+_GROUP_OF: Final[Mapping[str, UsageGroup]] = MappingProxyType({group: group for group in GROUPS})
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+
+def read_filter(given: Mapping[str, str]) -> UsageFilter:
+    """Which records, from texts by name; what is not given lets all through.
+
+    Raises InvalidValue, with the name in ``param``, also for a name that is none: one that was mistyped would let all
+    through.
+    """
+    for name in given:
+        if name not in _READ:
+            raise unknown_name(name, tuple(_READ))
+    which = UsageFilter(**{name: _READ[name](name, text) for name, text in given.items()})
+    if which.since is not None and which.until is not None and which.since >= which.until:
+        raise InvalidValue("'until' must be later than 'since'.", param="until")
+    return which
+
+
+def read_groups(text: str) -> tuple[UsageGroup, ...]:
+    """What to group by, from a text such as ``key,model,day``; nothing groups all together. Raises InvalidValue."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in GROUPS:
+            said = f"'by' must be some of {', '.join(GROUPS)}, separated by commas; '{name[:64]}' is none of them."
+            raise InvalidValue(said, param="by")
+    return tuple(dict.fromkeys(_GROUP_OF[name] for name in names))
+
+
+def unknown_name(name: str, known: Sequence[str]) -> InvalidValue:
+    """Why a parameter of this name is refused."""
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(known) or 'none'}."
+    return InvalidValue(f"'{name[:64]}' is unknown here; {hint}", param=name[:64])
+
+
+def record_object(record: UsageRecord) -> dict[str, Any]:
+    """A record as the interface shows it: moments as RFC 3339 in UTC, money as a plain decimal in USD."""
+    return {
+        "request_id": record.request_id,
+        "stream_id": record.stream_id,
+        "at": moment_text(record.at),
+        "key_id": record.key_id,
+        "user": record.user,
+        "tags": dict(record.tags),
+        "surface": record.surface,
+        "model": record.model,
+        "provider": record.provider,
+        "upstream_model": record.upstream_model,
+        "upstream_id": record.upstream_id,
+        "input_tokens": record.input_tokens,
+        "output_tokens": record.output_tokens,
+        "cached_input_tokens": record.cached_input_tokens,
+        "reasoning_tokens": record.reasoning_tokens,
+        "cost_usd": usd_text(record.nano_usd),
+        "cost_source": record.cost_source,
+        "status": record.status,
+        "error_code": record.error_code,
+        "cache": record.cache,
+        "attempts": record.attempts,
+        "queue_ms": record.queue_ms,
+        "first_chunk_ms": record.first_chunk_ms,
+        "duration_ms": record.duration_ms,
+        "overhead_ms": record.overhead_ms,
+        "adjusts": record.adjusts,
+    }
+
+
+def sum_object(summed: UsageSum) -> dict[str, Any]:
+    """Sums of one group, its names among them."""
+    return {
+        **summed.group,
+        "requests": summed.requests,
+        "errors": summed.errors,
+        "input_tokens": summed.input_tokens,
+        "output_tokens": summed.output_tokens,
+        "cached_input_tokens": summed.cached_input_tokens,
+        "reasoning_tokens": summed.reasoning_tokens,
+        "cost_usd": usd_text(summed.nano_usd),
+    }
+
+
+def _moment(name: str, text: str) -> datetime:
+    """A moment, or a day, which stands for its beginning in UTC."""
+    if not _DAY.fullmatch(text):
+        return read_moment(name, text)
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        raise InvalidValue(f"'{name}' is a day that there is not.", param=name) from None
+
+
+def _text(name: str, text: str) -> str:
+    if not 1 <= len(text) <= MOST_CHARS or not text.isprintable():
+        raise InvalidValue(f"'{name}' must be 1 to {MOST_CHARS} printable characters.", param=name)
+    return text
+
+
+def _tag(name: str, text: str) -> tuple[str, str]:
+    tag, equals, value = text.partition("=")
+    if not equals or not tag:
+        raise InvalidValue(f"'{name}' must have the form name=value.", param=name)
+    return _text(name, tag), _text(name, value)
+
+
+def _status(name: str, text: str) -> str:
+    if text not in STATUSES:
+        raise InvalidValue(f"'{name}' must be one of {', '.join(STATUSES)}.", param=name)
+    return text
+
+
+_READ: Final[Mapping[str, Callable[[str, str], Any]]] = MappingProxyType(
+    {
+        "since": _moment,
+        "until": _moment,
+        "key_id": _text,
+        "user": _text,
+        "model": _text,
+        "provider": _text,
+        "tag": _tag,
+        "status": _status,
+    }
+)
+FILTERS: Final[Sequence[str]] = tuple(_READ)
+"""The names that ``read_filter`` knows."""
