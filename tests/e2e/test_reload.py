@@ -70,6 +70,19 @@ async def test_the_next_request_meets_the_changed_models_everywhere(tmp_path: Pa
     assert statuses == ({200}, {404})
 
 
+async def test_the_admin_route_reloads_every_worker_or_says_why_none(tmp_path: Path, workers: int) -> None:
+    with started(tmp_path, workers, models=model("old")) as service:
+        write(tmp_path, models=model("new"))
+        done = await ask(service.address, "POST", "/admin/config/reload", b"{}")
+        after = await generations(service, workers=workers)
+        write(tmp_path, models="{new: {deployments: [{provider: nobody, model: m}]}}")
+        refused = await ask(service.address, "POST", "/admin/config/reload", b"{}")
+        status = await answered(service, "new")
+    assert (done.status, done.json()["generation"], after) == (200, 2, [2] * workers)
+    assert (refused.status, "llm-service.yaml:2" in refused.json()["error"]["message"]) == (400, True)
+    assert status == 200
+
+
 async def test_a_connection_that_is_kept_alive_meets_them_too(tmp_path: Path, workers: int) -> None:
     with started(tmp_path, workers, models=model("old")) as service:
         async with connected(service.address) as connection:

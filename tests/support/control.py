@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 import httpx2
 
@@ -13,6 +14,7 @@ from llm_service.api import (
     KeyRoutes,
     LimitRoutes,
     ModelRoutes,
+    Reload,
     UsageRoutes,
     control_routes,
 )
@@ -60,14 +62,19 @@ class Parts:
     process: Process
     settings: Settings
     books: Books
+    reload: Reload
 
     @property
     def routes(self) -> tuple[Route, ...]:
         keys = KeyRoutes(self.process.keys, self.process.world.clock)
-        config = ConfigRoutes(lambda: rendered(self.settings))
+        config = ConfigRoutes(lambda: rendered(self.settings), self.reload)
         usage = UsageRoutes(Usage(self.books.ledger))
         limits = LimitRoutes(LimitStates(self.books.rules, self.books.gate, key=self.process.keys.get))
         return control_routes(self.models, self.health, self.docs, config, keys, usage, limits)
+
+
+async def reloaded() -> Mapping[str, Any]:
+    return {"generation": 2, "loaded_at": "2026-11-25T12:00:00Z"}
 
 
 def health_of(clock: ManualClock, *, sandbox: bool = False) -> Health:
@@ -90,6 +97,7 @@ def parts_of(*, models: Models | None = None, health: Health | None = None, sett
         process=Process(World()),
         settings=settings,
         books=Books(limits=settings.limits),
+        reload=reloaded,
     )
 
 

@@ -2,7 +2,7 @@
 
 from llm_service.api.options import AuthOptions, ServerOptions
 from llm_service.api.rest.app import RestApp
-from llm_service.api.rest.configuration import ConfigRoutes
+from llm_service.api.rest.configuration import ConfigRoutes, Reload
 from llm_service.api.rest.docs import DocsRoutes
 from llm_service.api.rest.generate import DoorParts, GenerateDoor
 from llm_service.api.rest.health import HealthRoutes
@@ -24,6 +24,7 @@ __all__ = [
     "KeyRoutes",
     "LimitRoutes",
     "ModelRoutes",
+    "Reload",
     "RestApp",
     "ServerOptions",
     "UsageRoutes",

@@ -19,13 +19,14 @@ from llm_service.api import (
     KeyRoutes,
     LimitRoutes,
     ModelRoutes,
+    Reload,
     RestApp,
     UsageRoutes,
     control_routes,
 )
 from llm_service.bootstrap.stores import Stores
 from llm_service.config import Settings, rendered
-from llm_service.domain import Candidate, ModelInfo, ModelRequest
+from llm_service.domain import Candidate, InvalidRequest, ModelInfo, ModelRequest
 from llm_service.ledger import Ledger
 from llm_service.observability import AccessLog, Listener, Listeners, Log
 from llm_service.pipeline import Account, Accounts, Admit, CallProvider, Observe, Resolve, Resolver, Row, compose
@@ -118,10 +119,12 @@ def build_service(
     clock: Clock | None = None,
     ids: IdSource | None = None,
     standing: Standing | None = None,
+    reload: Reload | None = None,
 ) -> Service:
     """The service for these settings; call it on the running event loop, once for each generation of the settings.
 
-    ``listening`` are told of every request; without any, the log gets a line for each.
+    ``listening`` are told of every request; without any, the log gets a line for each. ``reload`` makes the next
+    generation; without it there is none.
     """
     clock = clock or SystemClock()
     ids = ids or RandomIds(clock, system_random())
@@ -176,7 +179,7 @@ def build_service(
             ModelRoutes(models),
             HealthRoutes(health),
             DocsRoutes(__version__),
-            ConfigRoutes(partial(rendered, settings)),
+            ConfigRoutes(partial(rendered, settings), reload or no_reload),
             KeyRoutes(stores.keys, clock),
             UsageRoutes(Usage(stores.database.ledger, unshipped=stores.ledger)),
             LimitRoutes(LimitStates(rules, stores.gate, key=stores.keys.get)),
@@ -219,6 +222,11 @@ def build_corrections(
         Turn(database.facts, name=Corrections.TURN, holder=ledger.writer, clock=clock),
         providers=[name for name, provider in providers.items() if provider.keeps_generations],
     )
+
+
+async def no_reload() -> Mapping[str, Any]:
+    """Whoever built this service reads no settings again."""
+    raise InvalidRequest("The settings of this service cannot be read again: it was given them once.")
 
 
 def build_row(

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 import uvloop
 
@@ -21,7 +21,7 @@ from llm_service.cli.configuration import complain, load
 from llm_service.cli.output import cannot_listen, print_json, refuse
 from llm_service.cli.sandbox_mode import ALWAYS_THERE, NOTHING_TO_SERVE, simulate, simulated_providers, wants_sandbox
 from llm_service.config import Loaded, Settings, SettingsError
-from llm_service.domain import LedgerUnavailable, Secret
+from llm_service.domain import InvalidRequest, LedgerUnavailable, Secret
 from llm_service.observability import Log, build_access_log, build_log, share_stream
 from llm_service.runtime import (
     Clock,
@@ -41,6 +41,7 @@ from llm_service.supervisor import (
     Post,
     Process,
     Read,
+    Reload,
     ReloadRefused,
     Supervisor,
     SupervisorsEnd,
@@ -265,12 +266,28 @@ async def furnish(held: AsyncExitStack, post: Post, *, premises: Premises) -> Bu
             worker=post.worker,
         )
         service = build_service(
-            settings, stores, log=log, listening=[access_log], sandbox=sandboxed, clock=clock, standing=standing
+            settings,
+            stores,
+            log=log,
+            listening=[access_log],
+            sandbox=sandboxed,
+            clock=clock,
+            standing=standing,
+            reload=partial(reload_for, post.reload),
         )
         service.upkeep.start()
         return Graph(edition=edition, service=service, log=log)
 
     return build
+
+
+async def reload_for(reload: Reload) -> Mapping[str, Any]:
+    """A reload as the admin route asks for it. Raises InvalidRequest with every reason."""
+    try:
+        generation = await reload.reload()
+    except ReloadRefused as refused:
+        raise InvalidRequest(f"The settings in force stay: {refused}") from refused
+    return {"generation": generation.number, "loaded_at": generation.loaded_at.isoformat().replace("+00:00", "Z")}
 
 
 def address_of(listening: socket.socket) -> str:

@@ -8,8 +8,9 @@ import orjson
 import pytest
 
 from llm_service.api.rest.wire import MAX_CONTROL_BYTES
+from llm_service.bootstrap.service import no_reload
 from llm_service.config import Settings
-from llm_service.domain import Secret
+from llm_service.domain import InvalidRequest, Secret
 from llm_service.providers import ProviderOptions
 from tests.support.control import ADMIN_KEY, Parts, client_of, parts_of
 from tests.unit.api.test_openapi import schema
@@ -233,3 +234,13 @@ def test_the_example_makes_a_key() -> None:
 
     assert isinstance(schema("NewKey"), jsonschema.Draft202012Validator)
     schema("NewKey").validate(KEY_EXAMPLE)
+
+
+async def test_a_reload_tells_the_generation_that_is_in_force(client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/admin/config/reload", headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["generation"]) == (200, 2)
+
+
+async def test_settings_that_were_given_once_cannot_be_read_again() -> None:
+    with pytest.raises(InvalidRequest, match="cannot be read again"):
+        await no_reload()

@@ -1,6 +1,6 @@
 """``/admin/config``: what the service runs on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -8,13 +8,21 @@ from starlette.responses import Response
 
 from llm_service.api.rest.responses import json_response
 
+Reload = Callable[[], Awaitable[Mapping[str, Any]]]
+"""Has the settings read again and put in force everywhere, or nowhere; tells the generation, raises InvalidRequest."""
+
 
 class ConfigRoutes:
     """The settings. ``shown`` gives them as plain data with every secret masked."""
 
-    def __init__(self, shown: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(self, shown: Callable[[], Mapping[str, Any]], reload: Reload) -> None:
         self._shown = shown
+        self._reload = reload
 
     async def get(self, _: Request) -> Response:
         """All settings in force, defaults included."""
         return json_response({"settings": self._shown()})
+
+    async def reload(self, _: Request) -> Response:
+        """Read the settings again, on every worker or on none."""
+        return json_response(await self._reload())

@@ -83,6 +83,7 @@ def control_routes(
         Route("/docs/{name}", docs.file, "read"),
         Route("/openapi.json", docs.openapi, "read"),
         Route("/admin/config", config.get, "admin"),
+        Route("/admin/config/reload", config.reload, "admin", "POST"),
         *(key_routes(keys) if keys is not None else ()),
         *(usage_routes(usage) if usage is not None else ()),
         *((Route("/admin/limits", limits.list, "admin"),) if limits is not None else ()),

@@ -64,11 +64,16 @@ def admin_paths() -> Json:
     rotate["requestBody"]["required"] = False
     create["requestBody"]["content"]["application/json"]["example"] = KEY_EXAMPLE
     config = get("getConfig", "The settings in force, secrets masked", tag=TAG, gives=json_content("Configuration"))
+    reload = _change(
+        "reloadConfig", "Read the settings again, on every worker or on none; a mistake leaves all as it is",
+        gives="Generation",
+    )  # fmt: skip
     return {
         "/admin/keys": {**page, "post": create},
         "/admin/keys/{id}": {**one, "patch": _of_one(update), "delete": _of_one(revoke), "parameters": [_ID]},
         "/admin/keys/{id}/rotate": {"post": _of_one(rotate), "parameters": [_ID]},
         "/admin/config": config,
+        "/admin/config/reload": {"post": reload},
     }
 
 
@@ -104,6 +109,10 @@ def admin_schemas() -> Json:
         "NewKey": closed_object({"name": fields["name"]}, others, said="What is not given, or null, has its default."),
         "KeyPatch": closed_object({}, {**nullable, "version": version}, said="What is not given stays (RFC 7396)."),
         "KeyRotation": closed_object({}, {"overlap_s": overlap}),
+        "Generation": closed_object(
+            {"generation": {"type": "integer", "minimum": 1}, "loaded_at": _MOMENT},
+            said="The settings in force: 1 from the start of the service, one more with each reload.",
+        ),
         "Configuration": closed_object({"settings": map_of({})}, said="As in the file, with all defaults."),
     }
 
