@@ -4,6 +4,7 @@ from llm_service.runtime.clock import Clock, SystemClock, TimerHandle
 from llm_service.runtime.data_dir import DataDir, DataDirError, default_data_dir, open_data_dir, prepare_data_dir
 from llm_service.runtime.ids import IdSource, RandomIds, system_random
 from llm_service.runtime.memory import lasting, settle_memory
+from llm_service.runtime.patience import Patience
 from llm_service.runtime.signals import Stop
 from llm_service.runtime.tasks import OnFailure, Rest, Tasks, begin
 from llm_service.runtime.terminal import Terminal
@@ -14,6 +15,7 @@ __all__ = [
     "DataDirError",
     "IdSource",
     "OnFailure",
+    "Patience",
     "RandomIds",
     "Rest",
     "Stop",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from llm_service.runtime import Clock, OnFailure, Tasks
+from llm_service.runtime import Clock, OnFailure, Patience, Tasks
 from llm_service.storage.base import StoreUnavailable
 from llm_service.storage.valkey_address import AddressError, Endpoint, StoreAddress
 from llm_service.storage.valkey_causes import OTHER_MEMORY, Unfit, cause_of, code_of, is_from_store, is_outage, words_of
@@ -38,9 +38,11 @@ class StoreState:
 class ValkeyClient:
     """Runs scripts (ScriptRunner) and publishes. Call `start` once, in the event loop that uses it.
 
-    Every call ends within ``deadline_s``, connecting and waiting for a connection included. The first failure of the
-    store takes it down: calls then fail at once, until a probe in the background (at once, then every 0.25 s) finds
-    the server that holds our keys, writable and answering within the deadline. A script is never sent twice, but for
+    The store has ``deadline_s`` to answer, and as long to be connected to; our own busyness does not count (Patience).
+    Its first failure takes it down: calls then fail at once, until a probe in the background (at once, then every
+    0.25 s) finds the server that holds our keys, writable and answering within the deadline. Who waits for one of
+    ``max_connections`` waits for as long as the store answers the others: that we ask for much is no outage, and
+    limits that each process kept by itself meanwhile would not be exact. A script is never sent twice, but for
     NOSCRIPT. All keys must carry the hash tag ``{adm}``; the client's own is ``<prefix>{adm}:life``.
     """
 
@@ -108,8 +110,7 @@ class ValkeyClient:
         reign = self._reign
         self._check(reign)
         try:
-            async with asyncio.timeout(self._deadline_s):
-                return await self._connect()
+            return await self._connect()
         except Exception as error:
             raise self._unavailable(error, reign) from error
 
@@ -123,21 +124,13 @@ class ValkeyClient:
     async def _call(self, work: Callable[[Wire], Awaitable[T]]) -> T:
         reign = self._reign
         self._check(reign)
-        asked_at: float | None = None
         try:
-            async with asyncio.timeout(self._deadline_s), self._pool.turn():
-                asked_at = self._clock.monotonic()
+            async with self._pool.turn():
                 self._check(reign)
-                async with self._pool.wire() as wire:
+                async with self._pool.wire() as wire, Patience(self._deadline_s):
                     return await work(wire)
         except Exception as error:
-            if isinstance(error, TimeoutError) and self._was_our_own_fault(asked_at):
-                raise StoreUnavailable("all connections to the store were busy") from error
             raise self._unavailable(error, reign) from error
-
-    def _was_our_own_fault(self, asked_at: float | None) -> bool:
-        """Whether most of the deadline went by in waiting for a turn: that we ask for much does not mean it is gone."""
-        return asked_at is None or self._clock.monotonic() - asked_at < self._deadline_s / 2
 
     def _check(self, reign: int) -> None:
         if not self._state.up:
@@ -203,14 +196,15 @@ class ValkeyClient:
         return wire
 
     async def _open(self, endpoint: Endpoint) -> tuple[Wire, Memory]:
+        """A connection, and what it says of its memory. A store that is too slow for a call stays down."""
         login, database = self._address.login, self._address.database
-        wire = await open_wire(endpoint, login, tls=self._tls, database=database)
-        try:
-            async with asyncio.timeout(self._deadline_s):  # a store that is too slow for a call stays down
+        async with Patience(self._deadline_s):
+            wire = await open_wire(endpoint, login, tls=self._tls, database=database)
+            try:
                 return wire, await open_memory(wire, key=self._key, source=self._random)
-        except BaseException:
-            await wire.drop()
-            raise
+            except BaseException:
+                await wire.drop()
+                raise
 
     def _set(self, *, up: bool, cause: str | None = None) -> None:
         before = self._state
