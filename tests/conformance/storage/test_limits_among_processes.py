@@ -17,7 +17,7 @@ import pytest
 from llm_service.storage import ValkeyLimits
 from tests.support import limit_hammer
 from tests.support.clock import ManualClock
-from tests.support.direct_valkey import DirectRunner, valkey_socket
+from tests.support.direct_valkey import open_runner, valkey_socket
 from tests.support.evidence import Evidence
 from tests.support.limit_hammer import COSTS, Tally, Task, limits
 
@@ -71,10 +71,17 @@ class Hammers:
             process.stdout.close()
 
 
-@pytest.fixture(scope="module")
-def hammers(valkey_socket: str) -> Iterator[Hammers]:
-    """On whatever server the address names."""
-    made = Hammers(valkey_socket)
+@pytest.fixture(scope="module", params=["scripts alone", "client", "cluster"])
+def hammers(request: pytest.FixtureRequest) -> Iterator[Hammers]:
+    """By the shortest way to a server, by the service's own client, and by that to a cluster of three nodes."""
+    match request.param:
+        case "client":
+            address = request.getfixturevalue("_valkey").url
+        case "cluster":
+            address = request.getfixturevalue("_valkey_cluster").url
+        case _:
+            address = request.getfixturevalue("valkey_socket")
+    made = Hammers(address)
     yield made
     made.close()
 
@@ -85,7 +92,7 @@ async def exactly_as_many_pass_as_may(hammers: Hammers, seed: int, *, attempts: 
     share = attempts // 5  # of each kind of limit, and of the two providers together
     room = {key: dice.randint(1, share - 1) // (2 if key.startswith("provider") else 1) for key in SCARCE}
     task = Task(prefix=f"{uuid4().hex}:", seed=seed, take=True, attempts=attempts // PROCESSES, room=room)
-    runner = DirectRunner(hammers.address)
+    runner = await open_runner(hammers.address)
     store = ValkeyLimits(runner, prefix=task.prefix, holder="test", clock=ManualClock())
     counted = limits(room)
     for limit in counted.values():
@@ -116,7 +123,10 @@ async def test_exactly_as_many_pass_as_may(hammers: Hammers, seed: int) -> None:
 
 @pytest.mark.full
 @pytest.mark.timeout(1_800)
-async def test_exactly_as_many_pass_as_may_with_every_seed(hammers: Hammers, evidence: Evidence) -> None:
+async def test_exactly_as_many_pass_as_may_with_every_seed(
+    hammers: Hammers, evidence: Evidence, request: pytest.FixtureRequest
+) -> None:
+    way = request.node.callspec.params["hammers"]
     rates = [await exactly_as_many_pass_as_may(hammers, seed, attempts=ATTEMPTS) for seed in range(100)]
     figures = {
         "runs, each with limits of its own": len(rates),
@@ -126,4 +136,5 @@ async def test_exactly_as_many_pass_as_may_with_every_seed(hammers: Hammers, evi
         "attempts a second, least": f"{min(rates):.0f}",
         "attempts a second, median": f"{sorted(rates)[len(rates) // 2]:.0f}",
     }
-    evidence.record("limits-among-processes", title="Limits among eight processes on one Valkey", figures=figures)
+    title = f"Limits among eight processes on Valkey ({way})"
+    evidence.record(f"limits-among-processes-{way.replace(' ', '-')}", title=title, figures=figures)
