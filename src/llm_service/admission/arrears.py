@@ -35,15 +35,13 @@ class Arrears:
         self._put(tell)
 
     def settle(
-        self, store: LimitStore, lease: Lease, settlement: Settlement | None, *, lost: Callable[[], None]
+        self, store: LimitStore, lease: Lease, settlement: Settlement | None, *, told: Callable[[bool, str], None]
     ) -> None:
-        """A lease that is over. ``lost`` is called when the store has begun a new life and does not know it."""
-        life = store.life
+        """A lease that is over. ``told``: whether the store knew it, and the store's life when it was asked."""
 
         async def tell() -> None:
-            known = await store.settle(lease, settlement)
-            if not known and life != store.life:
-                lost()
+            life = store.life
+            told(await store.settle(lease, settlement), life)
 
         self._put(tell)
 

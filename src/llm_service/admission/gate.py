@@ -1,7 +1,9 @@
 """The one way to the limit store: budgets seeded from the ledger, local rules while a shared store is away."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from llm_service.admission.arrears import Arrears
@@ -25,12 +27,33 @@ class Held(NamedTuple):
     life: str
 
 
+class Spending(NamedTuple):
+    """Money of a settled lease: in which of the store's lives that was, and the mark of its record in the ledger."""
+
+    life: str
+    limits: Sequence[Limit]
+    nano_usd: int
+    mark: int
+
+
+class Witness(NamedTuple):
+    """The store's life at a moment, and of how much it was not sure then."""
+
+    life: str
+    unsure: int
+
+
 class Gate:
     """Asks the store, and stands in for it.
 
     While a shared store is away (it fails within 100 ms, then at once), this process alone enforces the limits on a
     store of its own: requests, tokens and concurrency in full, money on its share of what was left when the store was
     last heard (``workers`` as last seen). Nothing waits for the store's return; what it missed is told to it then.
+
+    A store that has lost its memory is seeded from the ledger, perhaps by another process and before the ledger has
+    the last records of this one. So every settled amount is remembered until the ledger has its record and the store
+    has answered once more in the same life; when it answers in another one, the amount is added (which the store does
+    not do where the seed had it).
     """
 
     def __init__(
@@ -54,6 +77,7 @@ class Gate:
         self._holder = holder
         self._log = log
         self._seen: dict[str, int] = {}
+        self._unsure: deque[Spending] = deque()
         self.workers = 1
 
     @property
@@ -98,7 +122,7 @@ class Gate:
     async def admit(self, ask: Ask) -> Held | Refused:
         """One decision over all limits. Raises LedgerUnavailable when what was spent of a budget cannot be learned."""
         try:
-            return self._heard(await self._decide(self._store, ask), self._store)
+            return self._heard(*await self._decide(self._store, ask), self._store)
         except StoreUnavailable as failure:
             self._arrears.give_back(self._holder, ask.lease_id)  # it may have been granted all the same
             return await self._stand_in(ask, failure)
@@ -119,14 +143,14 @@ class Gate:
 
     async def settle(self, held: Held, settlement: Settlement | None) -> None:
         """Put what was used in place of what was held. Never fails: what cannot be told now is told later."""
-        lease = held.lease
+        lease, life = held.lease, held.store.life
         try:
             known = await held.store.settle(lease, settlement)
         except StoreUnavailable:
-            self._arrears.settle(held.store, lease, settlement, lost=lambda: self._count_late(held, settlement))
-            return
-        if held.store is not self._store or (not known and held.life != self._store.life):
-            self._count_late(held, settlement)
+            told = partial(self._settled, held, settlement)
+            self._arrears.settle(held.store, lease, settlement, told=told)
+        else:
+            self._settled(held, settlement, known, life)
 
     def store_returned(self) -> None:
         """The shared store is there again: its limits hold from now on."""
@@ -134,7 +158,7 @@ class Gate:
             self._log.info("limits are shared again")
         self._here = None
 
-    def _heard(self, decision: Lease | Refused, store: LimitStore) -> Held | Refused:
+    def _heard(self, decision: Lease | Refused, life: str, store: LimitStore) -> Held | Refused:
         if isinstance(decision, Refused):
             self._remember(decision.limit, decision.used + decision.reserved)
             return decision
@@ -142,18 +166,20 @@ class Gate:
             self._remember(claim.limit, used)
         if store is self._store:
             self.store_returned()
-        return Held(decision, store, store.life)
+        return Held(decision, store, life)
 
     def _remember(self, limit: Limit, used: int) -> None:
         if len(self._seen) >= REMEMBERED:
             self._seen.clear()
         self._seen[limit.key] = used
 
-    async def _decide(self, store: LimitStore, ask: Ask) -> Lease | Refused:
+    async def _decide(self, store: LimitStore, ask: Ask) -> tuple[Lease | Refused, str]:
+        """The decision, and the store's life that it was made in: the answer may be read when that is over."""
         for _ in range(SEEDINGS):
+            life = store.life
             decision = await store.admit(ask)
             if not isinstance(decision, Unknown):
-                return decision
+                return decision, life
             await self._seed(store, decision.limit)
         raise LedgerUnavailable("What was spent of the budgets cannot be learned now.", retry_after_s=1.0)
 
@@ -177,11 +203,11 @@ class Gate:
             self._log.warning("limits are kept by this process alone", cause=str(failure), workers=self.workers)
         for claim in _money(ask):
             await here.seed(claim.limit, used=claim.limit.amount - await self._share(claim.limit), mark=0)
-        decision = await self._decide(here, ask)
+        decision, life = await self._decide(here, ask)
         if isinstance(decision, Refused):
             return decision
         decision.local = True
-        return Held(decision, here, here.life)
+        return Held(decision, here, life)
 
     async def _share(self, limit: Limit) -> int:
         """What this process may spend of what was left of a budget."""
@@ -191,12 +217,45 @@ class Gate:
             self._remember(limit, used)
         return max(limit.amount - used, 0) // max(self.workers, 1)
 
-    def _count_late(self, held: Held, settlement: Settlement | None) -> None:
-        """Money that the shared store has no lease for is added once the ledger has the record of it."""
-        cost = 0 if settlement is None else settlement.nano_usd
+    # -- money, whatever becomes of the shared store's memory
+
+    def _settled(self, held: Held, settlement: Settlement | None, known: bool, life: str) -> None:  # noqa: FBT001
+        """See to it that money is counted which the store has no lease for, or may forget before the ledger has it.
+
+        The grant's life says whether an unknown lease was lost: by the time a failure is heard of, the next one may
+        have begun.
+        """
+        nano_usd = 0 if settlement is None else settlement.nano_usd
         limits = [claim.limit for claim in (*held.lease.callers, *held.lease.provider) if claim.limit.kind == "money"]
-        if cost and limits:
-            self._when_shipped(held.lease.id, lambda mark: self._arrears.add(self._store, limits, cost=cost, mark=mark))
+        if not nano_usd or not limits:
+            return
+        if held.store is not self._store or (not known and held.life != self._store.life):
+            life = ""  # in none that the store ever has
+        elif not known or self._store.reach == "process":
+            return  # settled before, or in a memory that lives as long as this process
+        spent = partial(Spending, life, limits, nano_usd)
+        self._when_shipped(held.lease.id, lambda mark: self._shipped(spent(mark)))
+
+    def _shipped(self, spending: Spending) -> None:
+        """The ledger has a record of it. The store may have forgotten it before, without our having noticed yet."""
+        if spending.life == self._store.life:
+            self._unsure.append(spending)
+        else:
+            self._add(spending)
+
+    def _add(self, spending: Spending) -> None:
+        self._arrears.add(self._store, spending.limits, cost=spending.nano_usd, mark=spending.mark)
+
+    def witness(self) -> Witness:
+        """What to hand to `witnessed` when the store answers a call that is made after this one."""
+        return Witness(self._store.life, len(self._unsure))
+
+    def witnessed(self, witness: Witness) -> None:
+        """The store has answered in that life: later ones are seeded with all this. What is of earlier ones is added."""
+        for _ in range(witness.unsure):
+            spending = self._unsure.popleft()
+            if spending.life != witness.life:
+                self._add(spending)
 
 
 def _money(ask: Ask) -> Iterator[Claim]:
