@@ -127,16 +127,18 @@ class Deployment:
             found = await database.ledger.sums(UsageFilter(), by=("model",))
         return {one.group["model"]: (one.input_tokens + one.output_tokens, one.nano_usd) for one in found}
 
-    async def settled(self, limit: Limit, *, nano_usd: int, within_s: float = 10) -> LimitState:
-        """Where a budget stands as soon as it agrees with the ledger and nothing is reserved."""
+    async def settled(self, limit: Limit, *, nano_usd: int, within_s: float = 10) -> None:
+        """Wait until a budget agrees with the ledger and nothing is reserved; fails with how it stands else."""
+        ends_at = time.monotonic() + within_s
         async with self.store() as limits:
 
             async def agrees() -> LimitState | None:
                 state = (await limits.read([limit]))[0]
-                return state if (state.used, state.reserved) == (nano_usd, 0) else None
+                over = (state.used, state.reserved) == (nano_usd, 0) or time.monotonic() > ends_at
+                return state if over else None
 
-            found: LimitState = await until_answered(agrees, within_s=within_s)
-            return found
+            state: LimitState = await until_answered(agrees, within_s=within_s + 5)
+        assert (state.used, state.reserved) == (nano_usd, 0), f"{state.used} {state.reserved} {nano_usd}"
 
 
 @asynccontextmanager

@@ -59,8 +59,9 @@ class DirectRunner:
     async def run(self, script: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
         digest = self._digests.get(script)
         if digest is None:
-            digest = self._digests[script] = hashlib.sha1(script.encode()).hexdigest()
+            digest = hashlib.sha1(script.encode()).hexdigest()
             await self.client.script_load(script)
+            self._digests[script] = digest  # not before: others run it at the same time
         return await self.client.evalsha(digest, len(keys), *keys, *args)
 
     async def aclose(self) -> None:
