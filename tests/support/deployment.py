@@ -24,7 +24,7 @@ from llm_service.runtime import SystemClock
 from llm_service.storage import Database, UsageFilter, ValkeyClient, ValkeyLimits, open_database, parse_store_url
 from tests.support.process import Serving, place, serving
 from tests.support.rest import Answer, ask, connected
-from tests.support.waiting import until_answered
+from tests.support.waiting import until, until_answered
 
 CHAT = "/v1/chat/completions"
 ADMIN_KEY = "sk-test-admin-key-of-a-deployment"
@@ -194,7 +194,7 @@ def serving_one(folder: Path, number: int, sandbox: str, *arguments: str, **sett
     home.mkdir(parents=True, exist_ok=True)
     written = {
         "sandbox": "off",
-        "auth": {"admin_key": ADMIN_KEY, "hash_key": HASH_KEY},
+        "auth": {"admin_key": ADMIN_KEY, "hash_key": HASH_KEY, "required": "always"},
         "server": {"data_dir": str(folder / f"data{number}")},
         "providers": {"plain": {"base_url": f"{sandbox}/openai/v1", "api_key": "sk-sandbox", "max_connections": 1000}},
         "prices": {"plain/*": {"input_usd": 3, "output_usd": 7}},
@@ -203,6 +203,22 @@ def serving_one(folder: Path, number: int, sandbox: str, *arguments: str, **sett
     (home / "llm-service.yaml").write_bytes(orjson.dumps(written))
     with serving(place(home), *arguments) as service:
         yield service
+
+
+# -- api keys
+
+
+async def administered(address: str, method: str, path: str, **fields: Any) -> Any:
+    content = orjson.dumps(fields) if method != "GET" and method != "DELETE" else b""
+    answer = await ask(address, method, f"/admin/keys{path}", content, authorization=ADMIN)
+    assert answer.status < 300, answer.body
+    return answer.json()
+
+
+async def new_key(address: str, **fields: Any) -> Any:
+    """The id of a new key, and its secret."""
+    issued = await administered(address, "POST", "", name="tested", **fields)
+    return issued["id"], issued["key"]
 
 
 # -- clients
@@ -261,14 +277,11 @@ class Load:
     def statuses(self) -> Counter[int]:
         return Counter(one.status for one in self.answers)
 
-    async def lasting(self, seconds: float) -> None:
-        """Go on for so long: what is measured is how requests fare in the meantime."""
-        ends_at = time.monotonic() + seconds
 
-        async def over() -> bool:
-            return time.monotonic() >= ends_at
-
-        await until_answered(over, within_s=seconds + 10)
+async def lasting(seconds: float) -> None:
+    """Let the load go on for so long: what is measured is how requests fare in the meantime."""
+    ends_at = time.monotonic() + seconds
+    await until(lambda: time.monotonic() >= ends_at, within_s=seconds + 10)
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -397,7 +397,12 @@ class SlowLine:
         number, self.accepted = self.accepted, self.accepted + 1
         self.connections += 1
         self.most = max(self.most, self.connections)
-        upstream, sink = await asyncio.open_connection("127.0.0.1", self._to)
+        try:
+            upstream, sink = await asyncio.open_connection("127.0.0.1", self._to)
+        except ConnectionRefusedError:  # as at the server itself, but a moment later
+            writer.transport.abort()
+            self.connections -= 1
+            return
         ends = {writer, sink}
         self._writers |= ends
         there = self._pump(reader, sink, number, delays=True)

@@ -251,7 +251,7 @@ class Gate:
         return Witness(self._store.life, len(self._unsure))
 
     def witnessed(self, witness: Witness) -> None:
-        """The store has answered in that life: later ones are seeded with all this. What is of earlier ones is added."""
+        """The store has answered in that life: later ones are seeded with all this. What is of earlier ones, add."""
         for _ in range(witness.unsure):
             spending = self._unsure.popleft()
             if spending.life != witness.life:
