@@ -1,12 +1,12 @@
 """The one way to the limit store: budgets seeded from the ledger, local rules while a shared store is away."""
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
 from llm_service.admission.arrears import Arrears
+from llm_service.admission.spendings import NONE, Spending, Spendings, WhenShipped
 from llm_service.domain import Ask, Claim, Lease, LedgerUnavailable, Limit, LimitState, Refused, Settlement, Unknown
 from llm_service.observability import Log
 from llm_service.storage import LimitStore, Reach, Spent, StoreUnavailable
@@ -14,9 +14,6 @@ from llm_service.storage import LimitStore, Reach, Spent, StoreUnavailable
 REMEMBERED: Final = 50_000
 SEEDINGS: Final = 16
 """More budgets than one request can meet."""
-
-WhenShipped = Callable[[str, Callable[[int], None]], None]
-"""Call back with a record's mark in the ledger as soon as it is there."""
 
 
 class Held(NamedTuple):
@@ -27,33 +24,12 @@ class Held(NamedTuple):
     life: str
 
 
-class Spending(NamedTuple):
-    """Money of a settled lease: in which of the store's lives that was, and the mark of its record in the ledger."""
-
-    life: str
-    limits: Sequence[Limit]
-    nano_usd: int
-    mark: int
-
-
-class Witness(NamedTuple):
-    """The store's life at a moment, and of how much it was not sure then."""
-
-    life: str
-    unsure: int
-
-
 class Gate:
     """Asks the store, and stands in for it.
 
     While a shared store is away (it fails within 100 ms, then at once), this process alone enforces the limits on a
     store of its own: requests, tokens and concurrency in full, money on its share of what was left when the store was
     last heard (``workers`` as last seen). Nothing waits for the store's return; what it missed is told to it then.
-
-    A store that has lost its memory is seeded from the ledger, perhaps by another process and before the ledger has
-    the last records of this one. So every settled amount is remembered until the ledger has its record and the store
-    has answered once more in the same life; when it answers in another one, the amount is added (which the store does
-    not do where the seed had it).
     """
 
     def __init__(
@@ -72,12 +48,11 @@ class Gate:
         self._new_here = here
         self._here: LimitStore | None = None
         self._spent = spent
-        self._when_shipped = when_shipped
+        self.spendings = Spendings(store, arrears=arrears, when_shipped=when_shipped)
         self._arrears = arrears
         self._holder = holder
         self._log = log
         self._seen: dict[str, int] = {}
-        self._unsure: deque[Spending] = deque()
         self.workers = 1
 
     @property
@@ -144,13 +119,13 @@ class Gate:
     async def settle(self, held: Held, settlement: Settlement | None) -> None:
         """Put what was used in place of what was held. Never fails: what cannot be told now is told later."""
         lease, life = held.lease, held.store.life
+        told = partial(self._settled, held, self._spending(lease, settlement))
         try:
             known = await held.store.settle(lease, settlement)
         except StoreUnavailable:
-            told = partial(self._settled, held, settlement)
             self._arrears.settle(held.store, lease, settlement, told=told)
         else:
-            self._settled(held, settlement, known, life)
+            told(known, life)
 
     def store_returned(self) -> None:
         """The shared store is there again: its limits hold from now on."""
@@ -219,43 +194,21 @@ class Gate:
 
     # -- money, whatever becomes of the shared store's memory
 
-    def _settled(self, held: Held, settlement: Settlement | None, known: bool, life: str) -> None:  # noqa: FBT001
-        """See to it that money is counted which the store has no lease for, or may forget before the ledger has it.
+    def _spending(self, lease: Lease, settlement: Settlement | None) -> Spending | None:
+        """What must not be forgotten; nothing where the store's memory lives as long as this process."""
+        if settlement is None or not settlement.nano_usd or self._store.reach == "process":
+            return None
+        limits = [claim.limit for claim in (*lease.callers, *lease.provider) if claim.limit.kind == "money"]
+        return self.spendings.begin(lease.id, limits, settlement.nano_usd) if limits else None
 
-        The grant's life says whether an unknown lease was lost: by the time a failure is heard of, the next one may
-        have begun.
-        """
-        nano_usd = 0 if settlement is None else settlement.nano_usd
-        limits = [claim.limit for claim in (*held.lease.callers, *held.lease.provider) if claim.limit.kind == "money"]
-        if not nano_usd or not limits:
+    def _settled(self, held: Held, spending: Spending | None, known: bool, life: str) -> None:  # noqa: FBT001
+        """It is the grant's life that may be lost: by the time a failure is heard of, the next one may have begun."""
+        if spending is None:
             return
         if held.store is not self._store or (not known and held.life != self._store.life):
-            life = ""  # in none that the store ever has
-        elif not known or self._store.reach == "process":
-            return  # settled before, or in a memory that lives as long as this process
-        spent = partial(Spending, life, limits, nano_usd)
-        self._when_shipped(held.lease.id, lambda mark: self._shipped(spent(mark)))
-
-    def _shipped(self, spending: Spending) -> None:
-        """The ledger has a record of it. The store may have forgotten it before, without our having noticed yet."""
-        if spending.life == self._store.life:
-            self._unsure.append(spending)
-        else:
-            self._add(spending)
-
-    def _add(self, spending: Spending) -> None:
-        self._arrears.add(self._store, spending.limits, cost=spending.nano_usd, mark=spending.mark)
-
-    def witness(self) -> Witness:
-        """What to hand to `witnessed` when the store answers a call that is made after this one."""
-        return Witness(self._store.life, len(self._unsure))
-
-    def witnessed(self, witness: Witness) -> None:
-        """The store has answered in that life: later ones are seeded with all this. What is of earlier ones, add."""
-        for _ in range(witness.unsure):
-            spending = self._unsure.popleft()
-            if spending.life != witness.life:
-                self._add(spending)
+            self.spendings.settled(spending, life=NONE)
+        elif known:
+            self.spendings.settled(spending, life=life)
 
 
 def _money(ask: Ask) -> Iterator[Claim]:

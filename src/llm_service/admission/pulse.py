@@ -27,10 +27,10 @@ class Pulse:
         beats = 0
         while True:
             try:
-                witness = self._gate.witness()
+                witness = self._gate.spendings.witness()
                 self._gate.workers = await self._store.beat()
                 self._gate.store_returned()
-                self._gate.witnessed(witness)
+                self._gate.spendings.witnessed(witness)
                 if beats % BEATS_A_REAP == 0 and (reaped := await self._store.reap(silent_s=SILENT_S)):
                     self._log.warning("settled the leases of silent processes", leases=reaped)
             except StoreUnavailable as failure:
