@@ -1,8 +1,8 @@
 """Limits over real sockets and processes: of 500 requests at once exactly as many pass as may, and nothing leaks."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ AMPLE = {
     "budget_usd": 10**5,
     "budget_period": "total",
 }
-Start = Callable[[Path, float], AbstractContextManager[Deployment]]
+Start = Callable[[Path, float], AbstractAsyncContextManager[Deployment]]
 
 
 def settings(hold_s: float) -> dict[str, Any]:
@@ -103,13 +103,27 @@ def settings(hold_s: float) -> dict[str, Any]:
 
 
 @pytest.fixture(params=["two workers", "two machines"])
-async def start(request: pytest.FixtureRequest) -> Start:
+def start(request: pytest.FixtureRequest) -> Start:
+    """Begins with nothing: data, limits and ledger of its own."""
     if request.param == "two workers":
-        return lambda folder, hold_s: one_service(folder, workers=2, **settings(hold_s))
+        return two_workers
     valkey: Server = request.getfixturevalue("valkey")
     postgres: PostgresServer = request.getfixturevalue("postgres_server")
-    url = await postgres.new_database()
-    return lambda folder, hold_s: machines(folder, store_url=valkey.url, database_url=url, **settings(hold_s))
+
+    @asynccontextmanager
+    async def two_machines(folder: Path, hold_s: float) -> AsyncIterator[Deployment]:
+        valkey.restore()
+        url = await postgres.new_database()
+        with machines(folder, store_url=valkey.url, database_url=url, **settings(hold_s)) as deployment:
+            yield deployment
+
+    return two_machines
+
+
+@asynccontextmanager
+async def two_workers(folder: Path, hold_s: float) -> AsyncIterator[Deployment]:
+    with one_service(folder, workers=2, **settings(hold_s)) as deployment:
+        yield deployment
 
 
 def answers_of_half(case: Case) -> list[bytes]:
@@ -126,7 +140,7 @@ def all_were_decided_before_one_was_over(answers: Sequence[Timed]) -> bool:
 async def exactly_as_many_pass_as_may(start: Start, folder: Path) -> bool:
     """False: the machine was too slow to tell."""
     for hold_s in HOLDS_S:
-        with start(folder / f"{hold_s}", hold_s) as deployment:
+        async with start(folder / f"{hold_s}", hold_s) as deployment:
             if await all_cases_pass(deployment):
                 return True
     return False
@@ -189,11 +203,10 @@ async def test_of_500_at_once_exactly_as_many_pass_as_may(start: Start, tmp_path
 @pytest.mark.full
 @pytest.mark.timeout(600)
 async def test_exactly_as_many_pass_again_and_again(
-    start: Start, tmp_path: Path, valkey: Server, evidence: Evidence, request: pytest.FixtureRequest
+    start: Start, tmp_path: Path, evidence: Evidence, request: pytest.FixtureRequest
 ) -> None:
     runs = 5
     for number in range(runs):
-        valkey.restore()
         assert await exactly_as_many_pass_as_may(start, tmp_path / f"{number}")
     name = request.node.callspec.params["start"]
     figures = {
