@@ -21,7 +21,15 @@ import orjson
 from llm_service.admission import AllowanceOptions, limits_of
 from llm_service.domain import Limit, LimitScope, LimitState, Secret
 from llm_service.runtime import SystemClock
-from llm_service.storage import Database, UsageFilter, ValkeyClient, ValkeyLimits, open_database, parse_store_url
+from llm_service.storage import (
+    Database,
+    PrivateValkey,
+    UsageFilter,
+    ValkeyClient,
+    ValkeyLimits,
+    open_database,
+    parse_store_url,
+)
 from tests.support.process import Serving, place, serving
 from tests.support.rest import Answer, ask, connected
 from tests.support.waiting import until, until_answered
@@ -77,9 +85,10 @@ class Deployment:
     def addresses(self) -> list[str]:
         return [service.address for service in self.services]
 
-    async def stats(self) -> Any:
-        """What the upstream has seen."""
-        return (await ask(self.sandbox, "GET", "/_stats")).json()
+    async def calls(self) -> int:
+        """How many chats the upstream was asked for, by its own journal."""
+        seen = (await ask(self.sandbox, "GET", "/_requests")).json()["data"]
+        return sum(entry["path"].endswith("/chat/completions") for entry in seen)
 
     def limit(self, kind: str, scope: LimitScope = "global", subject: str = "") -> Limit:
         """One of the configured limits, as the stores count it."""
@@ -173,7 +182,7 @@ def one_service(folder: Path, *, workers: int = 2, **settings: Any) -> Iterator[
     with ExitStack() as held:
         sandbox = held.enter_context(sandbox_process(folder / "upstream"))
         service = held.enter_context(serving_one(folder, 0, sandbox, "--workers", f"{workers}", **settings))
-        store = f"unix://{folder}/data0/valkey/valkey.sock"
+        store = PrivateValkey(folder / "data0" / "valkey", print, clock=SystemClock()).url  # never started: where it is
         yield Deployment([service], sandbox, store, None, folder, settings.get("limits", {}))
 
 
