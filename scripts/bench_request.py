@@ -1,7 +1,7 @@
 """What our own code costs for one whole answer and one stream chunk: no server, no client, no socket. No limit is held.
 
 PYTHONPATH=src python scripts/bench_request.py              without limits
-PYTHONPATH=src python scripts/bench_request.py --limits     requests, tokens, concurrency and budget, of all and of the key
+PYTHONPATH=src python scripts/bench_request.py --limits     with limits of every kind, of all and of the key
 PYTHONPATH=src python scripts/bench_request.py --profile    and where the time of whole answers goes
 """
 
