@@ -76,7 +76,7 @@ async def test_what_is_not_shipped_yet_is_found_even_while_the_database_is_away(
 
 @pytest.mark.parametrize("scopes", [("inference",), ("read",), ("inference", "admin")], ids=",".join)
 async def test_another_keys_record_is_found_by_readers_alone(
-    scopes: set[Any], ledger: MemoryLedger, usage: Usage
+    scopes: tuple[Any, ...], ledger: MemoryLedger, usage: Usage
 ) -> None:
     await ledger.append([row("req_1")])
     caller = Caller(key_id="key_2", scopes=frozenset(scopes))

@@ -1,5 +1,6 @@
 """How a caller learns where its limits stand: OpenAI's headers, and the IETF's draft, on every answer."""
 
+from functools import lru_cache
 from typing import Final
 
 from llm_service.admission import Held
@@ -17,16 +18,17 @@ def limit_headers(held: Held | None) -> HeaderList:
     """
     if held is None:
         return []
+    tightest: dict[LimitKind, tuple[int, int]] = {}
+    lease = held.lease
+    for (limit, _), used in zip(lease.callers, lease.used, strict=False):
+        kind = limit.kind
+        if kind in _COUNTED:
+            stands = (limit.amount - used, limit.amount)
+            if kind not in tightest or stands < tightest[kind]:
+                tightest[kind] = stands
     headers: HeaderList = []
-    for kind in _COUNTED:
-        stands = [
-            (claim.limit.amount - used, claim.limit.amount)
-            for claim, used in zip(held.lease.callers, held.lease.used, strict=False)
-            if claim.limit.kind == kind
-        ]
-        if stands:
-            remaining, amount = min(stands)
-            headers += _of_kind(kind.encode(), amount, max(remaining, 0), WINDOW_S)
+    for kind, (remaining, amount) in tightest.items():
+        headers += _of_kind(kind, amount, max(remaining, 0), WINDOW_S)
     return headers
 
 
@@ -37,14 +39,26 @@ def refusal_headers(error: LimitReached) -> HeaderList:
         return []
     remaining = max(limit.amount - error.used - error.reserved, 0)
     wait_s = WINDOW_S if error.retry_after_s is None else int(error.retry_after_s)
-    return _of_kind(limit.kind.encode(), limit.amount, remaining, wait_s)
+    return _of_kind(limit.kind, limit.amount, remaining, wait_s)
 
 
-def _of_kind(kind: bytes, amount: int, remaining: int, reset_s: int) -> HeaderList:
+def _of_kind(kind: LimitKind, amount: int, remaining: int, reset_s: int) -> HeaderList:
+    stated, policy, names = _stated(kind, amount)
     return [
-        (b"x-ratelimit-limit-%b" % kind, b"%d" % amount),
-        (b"x-ratelimit-remaining-%b" % kind, b"%d" % remaining),
-        (b"x-ratelimit-reset-%b" % kind, b"%ds" % reset_s),
-        (b"ratelimit-policy", b'"%b";q=%d;w=%d' % (kind, amount, WINDOW_S)),
-        (b"ratelimit", b'"%b";r=%d;t=%d' % (kind, remaining, reset_s)),
+        stated,
+        (names[0], b"%d" % remaining),
+        (names[1], b"%ds" % reset_s),
+        policy,
+        (b"ratelimit", b'"%b";r=%d;t=%d' % (names[2], remaining, reset_s)),
     ]
+
+
+@lru_cache(maxsize=1024)
+def _stated(kind: LimitKind, amount: int) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes], tuple[bytes, ...]]:
+    """What is the same for every answer under a limit: it is made once."""
+    name = kind.encode()
+    return (
+        (b"x-ratelimit-limit-%b" % name, b"%d" % amount),
+        (b"ratelimit-policy", b'"%b";q=%d;w=%d' % (name, amount, WINDOW_S)),
+        (b"x-ratelimit-remaining-%b" % name, b"x-ratelimit-reset-%b" % name, name),
+    )
