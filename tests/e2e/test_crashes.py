@@ -1,4 +1,4 @@
-"""kill -9 under load: every acknowledged request has its one record, every interrupted one too, and no budget is off."""
+"""kill -9 under load: every acknowledged request has its one record, every interrupted one too; no budget is off."""
 
 import asyncio
 import random
@@ -44,9 +44,10 @@ def with_servers(folder: Path) -> Iterator[Site]:
     except CannotRun as reason:
         pytest.skip(str(reason))
     try:
-        with single(folder / "valkey") as valkey, site(
-            folder, workers=2, postgres=postgres, valkey=valkey, url=postgres.url()
-        ) as made:
+        with (
+            single(folder / "valkey") as valkey,
+            site(folder, workers=2, postgres=postgres, valkey=valkey, url=postgres.url()) as made,
+        ):
             yield made
     finally:
         postgres.remove()
@@ -98,5 +99,7 @@ async def test_nothing_is_lost_or_counted_twice_when_processes_are_killed(tmp_pa
 async def test_two_hundred_kills(tmp_path: Path, kind: str, seed: int, evidence: Evidence) -> None:
     runs = {"one worker, SQLite": 6}.get(kind, 7)
     audit = await survived(tmp_path, kind, seed=seed, runs=runs)
-    evidence.record(f"crashes-{seed}-{kind.replace(' ', '-').replace(',', '')}", title="Kills", figures=audit.tally.figures())
+    evidence.record(
+        f"crashes-{seed}-{kind.replace(' ', '-').replace(',', '')}", title="Kills", figures=audit.tally.figures()
+    )
     shutil.rmtree(tmp_path, ignore_errors=True)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,10 +10,11 @@ from typing import Any
 
 import orjson
 
-from llm_service.domain import LimitScope, Secret, nano_usd, nano_usd_up
+from llm_service.domain import LimitScope, Secret, chat_request, nano_usd, nano_usd_up
 from llm_service.ledger import verify
 from llm_service.prices import PriceBook, PriceList
 from llm_service.storage import Database, LedgerRow, UsageFilter, open_database
+from llm_service.tokens import bound_input_tokens
 from tests.support.crash_load import CHAT, MOST_OUTPUT_TOKENS, Call, Payer
 from tests.support.crash_site import ADMIN_KEY, USER, Site
 from tests.support.rest import ask
@@ -80,7 +81,9 @@ class Audit:
         self.tally = Tally()
         self._calls: dict[str, Call] = {}
         self._entries: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        self._book = PriceBook(lists={name: PriceList(name=name) for name in ("openrouter", "deepseek")}, prices={}, live=lambda *_: None)
+        self._book = PriceBook(
+            lists={name: PriceList(name=name) for name in ("openrouter", "deepseek")}, prices={}, live=lambda *_: None
+        )
 
     async def after(self, calls: Sequence[Call]) -> list[str]:
         """What is wrong after a run in which these calls were made; nothing, when all is well."""
@@ -106,10 +109,8 @@ class Audit:
             rows[:] = await rows_of(database)
             return self._entries.keys() <= {row.record.tags.get("ref") for row in rows}
 
-        try:
+        with suppress(TimeoutError):  # what is missing is told one by one
             await until_answered(all_there, within_s=SETTLED_WITHIN_S)
-        except TimeoutError:
-            pass  # what is missing is told one by one
         return rows
 
     def _compared(self, rows: Sequence[LedgerRow]) -> list[str]:
@@ -155,12 +156,14 @@ class Audit:
         return faults
 
     def _most(self, call: Call) -> int:
-        """The most that the call can have been reserved: every byte a token."""
+        """The most that the call can have been reserved."""
         provider, _, model = call.model.partition("/")
+        request = chat_request(orjson.loads(call.body_sent), len(call.body_sent))
+        bound = bound_input_tokens(request, body_bytes=request.body_bytes, model=model)
         price = self._book.price(provider, model)
         assert price is not None
         ceiling = price.ceiling(datetime.now(UTC))
-        most = ceiling.worst_case(input_tokens=len(call.body_sent), output_tokens=MOST_OUTPUT_TOKENS)
+        most = ceiling.worst_case(input_tokens=bound, output_tokens=MOST_OUTPUT_TOKENS)
         return nano_usd_up(most)
 
     async def _chains(self, database: Database) -> list[str]:
@@ -173,19 +176,23 @@ class Audit:
         faults = []
         for payer, scope in self._budgeted():
             spent = sum(row.record.nano_usd for row in rows if _counts_for(row, payer, scope))
-            stands: list[tuple[int, int]] = []
-
-            async def agree(payer: Payer = payer, scope: str = scope, spent: int = spent) -> bool:
-                stands[:] = [await self._stands(payer, scope)]
-                return stands[0] == (spent, 0)
-
-            try:
-                await until_answered(agree, within_s=5)
-            except TimeoutError:
-                used, reserved = stands[0]
-                off = used - spent
-                faults.append(f"budget of {scope} {payer.subject}: {used} used ({off:+}), {reserved} reserved")
+            if (fault := await self._budget(payer, scope, spent)) is not None:
+                faults.append(fault)
         return faults
+
+    async def _budget(self, payer: Payer, scope: LimitScope, spent: int) -> str | None:
+        used, reserved = 0, 0
+
+        async def agree() -> bool:
+            nonlocal used, reserved
+            used, reserved = await self._stands(payer, scope)
+            return (used, reserved) == (spent, 0)
+
+        try:
+            await until_answered(agree, within_s=5)
+        except TimeoutError:
+            return f"budget of {scope} {payer.subject}: {used} used ({used - spent:+}), {reserved} reserved"
+        return None
 
     def _budgeted(self) -> list[tuple[Payer, LimitScope]]:
         admin = Payer(ADMIN_KEY, "global", "")

@@ -95,9 +95,7 @@ class Load:
     async def _client(self) -> None:
         while not self._stopped:
             call = self._next()
-            if not await made(call, self.address):
-                await asyncio.sleep(NOBODY_THERE_S)
-            elif call.ending == "refused":
+            if not await made(call, self.address) or call.ending == "refused":
                 await asyncio.sleep(NOBODY_THERE_S)
             self.calls.append(call)
 
@@ -105,7 +103,9 @@ class Load:
         dice = self.dice
         stream, tokens = dice.random() < 0.6, dice.randint(3, 60)
         behaviour = f"tokens-{tokens}"
-        behaviour += f"+pace-{dice.randint(1, self.most_pace_ms)}ms" if stream else f"+slow-head-{dice.randint(5, 250)}ms"
+        behaviour += (
+            f"+pace-{dice.randint(1, self.most_pace_ms)}ms" if stream else f"+slow-head-{dice.randint(5, 250)}ms"
+        )
         if dice.random() < 0.05:
             behaviour = "error-503"
         return Call(

@@ -375,10 +375,18 @@ async def test_first_seed_counts(store: LimitStore) -> None:
     assert await stands(store, money) == [(15, 0)]
 
 
+async def test_record_that_came_before_the_seed_is_added_if_that_did_not_hold_it(store: LimitStore) -> None:
+    money = limit("money", 100)
+    for mark in (6, 7, 9, 9):
+        await store.add(money, cost=5, mark=mark)
+    assert await stands(store, money) == [(None, None)]
+    await store.seed(money, used=10, mark=7)
+    await store.add(money, cost=5, mark=9)
+    assert await stands(store, money) == [(15, 0)]
+
+
 async def test_record_is_added_once_and_only_if_the_seed_did_not_hold_it(store: LimitStore) -> None:
     money = limit("money", 100)
-    await store.add(money, cost=5, mark=9)
-    assert await stands(store, money) == [(None, None)]
     await store.seed(money, used=10, mark=7)
     for mark in (7, 8, 8, 6):
         await store.add(money, cost=5, mark=mark)
