@@ -55,8 +55,21 @@ def with_servers(folder: Path) -> Iterator[Site]:
 
 SITES: dict[str, tuple[Callable[..., Any], Sequence[Kill]]] = {
     "one worker, SQLite": (alone, (Site.kill_worker,)),
-    "two workers, SQLite, the private Valkey": (together, (Site.kill_worker, Site.kill_valkey, Site.kill_all)),
-    "two workers, PostgreSQL, Valkey": (with_servers, (Site.kill_worker, Site.kill_valkey, Site.kill_postgres)),
+    "two workers, SQLite, the private Valkey": (
+        together,
+        (Site.kill_worker, Site.kill_valkey, Site.kill_all, Site.kill_worker_and_valkey),
+    ),
+    "two workers, PostgreSQL, Valkey": (
+        with_servers,
+        (
+            Site.kill_worker,
+            Site.kill_valkey,
+            Site.kill_postgres,
+            Site.kill_worker_and_valkey,
+            Site.kill_worker_under_frozen_valkey,
+            Site.kill_worker_without_postgres,
+        ),
+    ),
 }
 
 

@@ -1,5 +1,6 @@
 """What clients were told, what the simulator served and what the ledger holds, side by side."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -97,6 +98,7 @@ class Audit:
             rows = await self._arrived(database)
             faults = [*self._compared(rows), *await self._chains(database)]
         faults += await self._budgets(rows)
+        faults += [f"still held: {name}" for name in await asyncio.to_thread(self.site.held)]
         self._count(calls, rows)
         self.tally.faults += faults
         return faults

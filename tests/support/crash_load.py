@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -48,6 +49,7 @@ class Call:
     code: str = ""
     body: bytes = b""
     began_at: float = 0.0
+    """Unix seconds."""
     ended_at: float = 0.0
 
     @property
@@ -73,8 +75,13 @@ class Load:
     dice: random.Random
     calls: list[Call] = field(default_factory=list)
     most_pace_ms: int = 8
+    leaving: float = 0.15
+    """The share of the calls whose client does not wait for the end."""
+    streaming: float = 0.6
+    most_calls: int = 1_000_000
     _numbers: "count[int]" = field(default_factory=count)
     _stopped: bool = False
+    _begun: int = 0
     _clients: list["asyncio.Task[None]"] = field(default_factory=list)
 
     def start(self, *, clients: int) -> None:
@@ -82,18 +89,23 @@ class Load:
         self._stopped = False
         self._clients = [asyncio.create_task(self._client()) for _ in range(clients)]
 
+    async def done(self) -> None:
+        """Wait until the most calls have been made."""
+        await asyncio.gather(*self._clients)
+        self._clients = []
+
     async def stop(self) -> None:
         """Begin nothing more, and wait for what runs."""
         self._stopped = True
-        await asyncio.gather(*self._clients)
-        self._clients = []
+        await self.done()
 
     def of(self, ending: Ending) -> list[Call]:
         """The calls that ended so."""
         return [call for call in self.calls if call.ending == ending]
 
     async def _client(self) -> None:
-        while not self._stopped:
+        while not self._stopped and self._begun < self.most_calls:
+            self._begun += 1
             call = self._next()
             if not await made(call, self.address) or call.ending == "refused":
                 await asyncio.sleep(NOBODY_THERE_S)
@@ -101,7 +113,7 @@ class Load:
 
     def _next(self) -> Call:
         dice = self.dice
-        stream, tokens = dice.random() < 0.6, dice.randint(3, 60)
+        stream, tokens = dice.random() < self.streaming, dice.randint(3, 60)
         behaviour = f"tokens-{tokens}"
         behaviour += (
             f"+pace-{dice.randint(1, self.most_pace_ms)}ms" if stream else f"+slow-head-{dice.randint(5, 250)}ms"
@@ -114,13 +126,13 @@ class Load:
             stream=stream,
             behaviour=behaviour,
             payer=dice.choice(self.payers),
-            leaves_after_s=dice.uniform(0.01, 0.4) if dice.random() < 0.15 else None,
+            leaves_after_s=dice.uniform(0.01, 0.4) if dice.random() < self.leaving else None,
         )
 
 
 async def made(call: Call, address: str) -> bool:
     """Make one call to its end. False: nobody was there to take it."""
-    clock = asyncio.get_running_loop().time
+    clock = time.time
     call.began_at = clock()
     async with AsyncExitStack() as held:
         try:

@@ -13,6 +13,8 @@ from typing import Any
 import orjson
 import psutil
 
+from llm_service.runtime import SystemClock
+from llm_service.storage import PrivateValkey
 from tests.support.crash_load import Payer
 from tests.support.postgres import PostgresServer
 from tests.support.process import Child, Place, banner, child, place
@@ -62,7 +64,7 @@ class Site:
     port: int = 0
     database_url: str | None = None
     payers: list[Payer] = field(default_factory=list)
-    held: ExitStack = field(default_factory=ExitStack)
+    stack: ExitStack = field(default_factory=ExitStack)
     service: Child | None = None
     logs: list[Child] = field(default_factory=list)
 
@@ -77,7 +79,7 @@ class Site:
     def start(self) -> None:
         """Start the service, and wait until it serves."""
         flags = ("--port", str(self.port), "--workers", str(self.workers), "--data-dir", str(self.data_dir))
-        self.service = self.held.enter_context(
+        self.service = self.stack.enter_context(
             child(self.where, "serve", "--config", "settings.json", "--json", *flags, *self.arguments)
         )
         self.logs.append(self.service)
@@ -150,6 +152,27 @@ class Site:
         private.kill()
         await until(lambda: [one for one in self.private_valkeys() if one.pid != private.pid], within_s=10)
 
+    async def kill_worker_and_valkey(self, dice: random.Random) -> None:
+        """Both at once: what the worker held is in a memory that is gone."""
+        await asyncio.gather(self.kill_valkey(dice), self.kill_worker(dice))
+
+    async def kill_worker_under_frozen_valkey(self, dice: random.Random) -> None:
+        """The worker dies while each stands in for the store of the limits by itself."""
+        assert self.valkey is not None
+        self.valkey.freeze()
+        await asyncio.sleep(dice.uniform(0.0, 0.5))
+        os.kill(dice.choice(self.worker_pids()), signal.SIGKILL)
+        await asyncio.sleep(dice.uniform(0.0, 0.3))
+        self.valkey.thaw()
+
+    async def kill_worker_without_postgres(self, dice: random.Random) -> None:
+        """The worker dies while no record can be shipped."""
+        assert self.postgres is not None
+        self.postgres.kill()
+        await asyncio.sleep(dice.uniform(0.0, 0.5))
+        os.kill(dice.choice(self.worker_pids()), signal.SIGKILL)
+        await asyncio.to_thread(self.postgres.start)
+
     def private_valkeys(self) -> list[psutil.Process]:
         """The private Valkey of the service."""
         assert self.service is not None
@@ -164,6 +187,18 @@ class Site:
         await asyncio.to_thread(self.postgres.start)
 
     # -- what is left
+
+    def held(self) -> list[str]:
+        """The names under which the store of the limits still holds a lease, or a place of requests at once."""
+        server = self.valkey
+        if server is None and self.workers > 1:
+            private = PrivateValkey(self.data_dir / "valkey", print, clock=SystemClock())
+            server = Server(self.data_dir, socket_path=Path(private.url.removeprefix("unix://")))
+        if server is None:
+            return []
+        life = server.info("run_id")  # what an earlier memory has left behind on the disk is nobody's
+        names = [name.decode() for name in server.ask("KEYS", f"*:{life}:*")]
+        return [name for name in names if ":leases:" in name or f":{life}:c:" in name]
 
     def journals(self) -> set[str]:
         """The writers of the journals that there are."""
@@ -191,7 +226,7 @@ def site(
         text = configuration(address, postgres=url or None, valkey=None if valkey is None else valkey.url)
         (folder / "settings.json").write_text(text)
         made = Site(where, workers, address, postgres=postgres, valkey=valkey, port=port, database_url=url or None)
-        held.push(made.held)
+        held.push(made.stack)
         made.start()
         yield made
 
