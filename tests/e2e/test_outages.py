@@ -1,4 +1,4 @@
-"""A database or a disk that takes nothing, clients that leave by the hundred: 200 or 503, and all records in the end."""
+"""Databases and disks that take nothing, clients that leave by the hundred: 200 or 503, and all records in the end."""
 
 import asyncio
 import random

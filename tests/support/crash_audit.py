@@ -96,7 +96,7 @@ class Audit:
         await self.site.all_adopted()
         async with database_of(self.site) as database:
             rows = await self._arrived(database)
-            faults = [*self._compared(rows), *await self._chains(database)]
+            faults = [*self._compared(rows), *await self._chains(database), *await database.check()]
         faults += await self._budgets(rows)
         faults += [f"still held: {name}" for name in await asyncio.to_thread(self.site.held)]
         self._count(calls, rows)

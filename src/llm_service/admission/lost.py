@@ -15,12 +15,15 @@ class Lost:
     ) -> None:
         """Settle the request's lease; money of one that stood in another memory than the store's is added by its mark.
 
-        A lease of this very memory that is not known has been settled by its holder: that is counted.
+        A lease of this very memory that is not known has been settled by its holder: that is counted. One that is known
+        although the request went by another memory was granted unheard, and is given back: so that all of this may
+        happen again.
         """
         store = self._store
-        known = await store.settle_lost(holder, request_id, settlement)
-        if known or intent is None or intent.life == store.life:
+        if intent is None or intent.life == store.life:
+            await store.settle_lost(holder, request_id, settlement)
             return
+        await store.settle_lost(holder, request_id, None)
         for key in intent.budgets if settlement.nano_usd else ():
             await store.add(budget_named(key), cost=settlement.nano_usd, mark=mark)
 

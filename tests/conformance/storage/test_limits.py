@@ -449,6 +449,21 @@ async def test_silent_holders_leases_are_settled_as_used(clock: ManualClock, val
     await runner.aclose()
 
 
+async def test_what_a_dead_holder_still_holds_can_be_given_back(clock: ManualClock, valkey_socket: str) -> None:
+    runner, prefix = DirectRunner(valkey_socket), f"{uuid4().hex}:"
+    living, dead = (shared(runner, clock, prefix=prefix, holder=name) for name in ("living", "dead"))
+    limits = [limit("tokens", 10**4), limit("concurrency", 99), limit("money", 10**4)]
+    await living.seed(limits[2], used=5, mark=0)
+    for number in range(70):
+        await granted(dead, ask(f"{number}", *(Claim(one, 1) for one in limits)))
+    mine = await granted(living, ask("mine", Claim(limits[1], 1)))
+    assert await living.release("dead") == 70
+    assert await stands(living, *limits) == [(0, 0), (1, 0), (5, 0)]
+    assert await living.release("dead") == 0
+    assert await living.settle(mine, NOTHING)
+    await runner.aclose()
+
+
 async def test_beating_holder_is_left_alone_also_after_nobody_could_beat(
     clock: ManualClock, valkey_socket: str
 ) -> None:

@@ -45,6 +45,13 @@ async def test_a_lease_of_another_memory_is_added_once_by_its_record(store: Memo
     assert await stands(store) == (140, 0)
 
 
+async def test_a_lease_that_was_granted_unheard_is_given_back_and_the_record_added_once(store: MemoryLimits) -> None:
+    await store.admit(Ask(lease_id="req_1", callers=[Claim(BUDGET, 300)], candidates=[]))
+    for _ in range(2):
+        await told(store, life="of the process that stood in")
+    assert await stands(store) == (140, 0)
+
+
 async def test_what_the_seed_held_is_not_added(store: MemoryLimits) -> None:
     await told(store, life="before", mark=7)
     assert await stands(store) == (100, 0)

@@ -199,6 +199,7 @@ async def test_an_adopter_may_be_killed_at_any_call(
     assert (await verify(store)).sound
     assert len(settled.heard) == 5
     assert "dead-1" in settled.told
+    assert {settled.marks[row.record.request_id] for row in store.rows} == {row.mark for row in store.rows}
     assert journals(tmp_path) == {"living"}
 
 
