@@ -3,14 +3,15 @@
 import asyncio
 import random
 import shutil
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.crash_audit import Audit
+from tests.support.crash_audit import Audit, Tally
 from tests.support.crash_load import Load
 from tests.support.crash_site import Site, site
 from tests.support.evidence import Evidence
@@ -53,22 +54,39 @@ def with_servers(folder: Path) -> Iterator[Site]:
         postgres.remove()
 
 
-SITES: dict[str, tuple[Callable[..., Any], Sequence[Kill]]] = {
-    "one worker, SQLite": (alone, (Site.kill_worker,)),
-    "two workers, SQLite, the private Valkey": (
+@dataclass(frozen=True)
+class Sort:
+    """What is killed in a sort of deployment. ``runs`` of a bounded test; of a full one ``seeds * long_runs``."""
+
+    make: Callable[[Path], AbstractContextManager[Site]]
+    kills: tuple[Kill, ...]
+    runs: int
+    seeds: int
+    long_runs: int
+
+
+SORTS = {
+    "one worker, SQLite": Sort(alone, (Site.kill_worker,), runs=3, seeds=10, long_runs=7),
+    "two workers, SQLite, the private Valkey": Sort(
         together,
         (Site.kill_worker, Site.kill_valkey, Site.kill_all, Site.kill_worker_and_valkey),
+        runs=4,
+        seeds=8,
+        long_runs=8,
     ),
-    "two workers, PostgreSQL, Valkey": (
+    "two workers, PostgreSQL, Valkey": Sort(
         with_servers,
         (
+            Site.kill_postgres,
             Site.kill_worker,
             Site.kill_valkey,
-            Site.kill_postgres,
             Site.kill_worker_and_valkey,
             Site.kill_worker_under_frozen_valkey,
             Site.kill_worker_without_postgres,
         ),
+        runs=3,
+        seeds=6,
+        long_runs=12,
     ),
 }
 
@@ -84,35 +102,35 @@ async def crashed(made: Site, load: Load, kill: Kill, dice: random.Random) -> No
         await load.stop()
 
 
-async def survived(folder: Path, kind: str, *, seed: int, runs: int) -> Audit:
+async def survived(folder: Path, name: str, *, seed: int, runs: int) -> Tally:
     """So many kills of everything that can be killed there, each with its audit."""
-    make, kills = SITES[kind]
-    dice = random.Random(f"{kind} {seed}")
-    with make(folder) as made:
+    sort, dice = SORTS[name], random.Random(f"{name} {seed}")
+    with sort.make(folder) as made:
         await made.issue_keys()
         audit = Audit(made)
         for run in range(runs):
             load = Load(made.address, made.payers, dice)
-            kill = kills[run % len(kills)]
+            kill = sort.kills[run % len(sort.kills)]
             await crashed(made, load, kill, dice)
             faults = await audit.after(load.calls)
-            assert not faults, f"{kind}, seed {seed}, run {run}, {kill.__name__}:\n" + "\n".join(faults[:20])
-    return audit
+            assert not faults, f"{name}, seed {seed}, run {run}, {kill.__name__}:\n" + "\n".join(faults[:20])
+    return audit.tally
 
 
-@pytest.mark.parametrize("kind", SITES)
-async def test_nothing_is_lost_or_counted_twice_when_processes_are_killed(tmp_path: Path, kind: str) -> None:
-    audit = await survived(tmp_path, kind, seed=0, runs={"one worker, SQLite": 4}.get(kind, 3))
-    assert audit.tally.acknowledged > 20
+@pytest.mark.parametrize("name", SORTS)
+async def test_nothing_is_lost_or_counted_twice_when_processes_are_killed(tmp_path: Path, name: str) -> None:
+    tally = await survived(tmp_path, name, seed=0, runs=SORTS[name].runs)
+    assert tally.acknowledged > 20
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("seed", range(1, 11))
-@pytest.mark.parametrize("kind", SITES)
-async def test_two_hundred_kills(tmp_path: Path, kind: str, seed: int, evidence: Evidence) -> None:
-    runs = {"one worker, SQLite": 6}.get(kind, 7)
-    audit = await survived(tmp_path, kind, seed=seed, runs=runs)
-    evidence.record(
-        f"crashes-{seed}-{kind.replace(' ', '-').replace(',', '')}", title="Kills", figures=audit.tally.figures()
-    )
-    shutil.rmtree(tmp_path, ignore_errors=True)
+@pytest.mark.parametrize("name", SORTS)
+async def test_nor_by_two_hundred_kills(tmp_path: Path, name: str, evidence: Evidence) -> None:
+    sort, whole = SORTS[name], Tally()
+    for seed in range(1, sort.seeds + 1):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        whole.add(await survived(folder, name, seed=seed, runs=sort.long_runs))
+        shutil.rmtree(folder)
+    evidence.record(f"crashes-{sort.make.__name__}", title=f"Killed under load: {name}", figures=whole.figures())
+    assert whole.interrupted > sort.seeds
