@@ -5,7 +5,7 @@ import os
 import random
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -136,7 +136,8 @@ class Site:
         del dice
         assert self.service is not None
         for process in (psutil.Process(self.service.pid), *psutil.Process(self.service.pid).children(recursive=True)):
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # ended with the one before
+                process.kill()
         await asyncio.to_thread(self.service.ended)
         await asyncio.to_thread(self.start)
 
@@ -176,8 +177,11 @@ class Site:
     def private_valkeys(self) -> list[psutil.Process]:
         """The private Valkey of the service."""
         assert self.service is not None
-        children = psutil.Process(self.service.pid).children(recursive=True)
-        return [one for one in children if "valkey-server" in one.name()]
+        found = []
+        for one in psutil.Process(self.service.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):  # gone in between
+                found += [one] if "valkey-server" in one.name() else []
+        return found
 
     async def kill_postgres(self, dice: random.Random) -> None:
         """kill -9 of the database server and all its processes."""
