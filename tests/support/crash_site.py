@@ -200,7 +200,7 @@ class Site:
             server = Server(self.data_dir, socket_path=Path(private.url.removeprefix("unix://")))
         if server is None:
             return []
-        life = server.info("run_id")  # what an earlier memory has left behind on the disk is nobody's
+        life, _, _ = server.ask("GET", "llm:{adm}:life").decode().partition(":")  # an earlier one's leases are nobody's
         names = [name.decode() for name in server.ask("KEYS", f"*:{life}:*")]
         return [name for name in names if ":leases:" in name or f":{life}:c:" in name]
 
