@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_service.domain import NO_TAGS, Intent, Settlement, Usage, UsageRecord
-from llm_service.ledger import Ledger, LedgerOptions
+from llm_service.ledger import Ledger, LedgerOptions, OnLost
 from llm_service.runtime import Clock
 from llm_service.storage import LedgerStore
 
@@ -81,13 +81,23 @@ class Settled:
     """Hears of settled requests; ``failures``: what it raises first, one a call."""
 
     def __init__(self) -> None:
+        self.intents = dict[str, Intent | None]()
+        self.marks = dict[str, int]()
+        self.told = list[str]()
         self.heard = dict[tuple[str, str], Settlement]()
         self.failures = list[Exception]()
 
-    async def __call__(self, *, holder: str, request_id: str, settlement: Settlement) -> None:
+    async def settled(
+        self, *, holder: str, request_id: str, settlement: Settlement, intent: Intent | None, mark: int
+    ) -> None:
         if self.failures:
             raise self.failures.pop(0)
         self.heard[holder, request_id] = settlement
+        self.intents[request_id] = intent
+        self.marks[request_id] = mark
+
+    async def told_all(self, *, holder: str) -> None:
+        self.told.append(holder)
 
 
 def a_ledger(
@@ -98,7 +108,7 @@ def a_ledger(
     writer: str = "host-a1",
     options: LedgerOptions | None = None,
     log: SilentLog | None = None,
-    on_settled: Settled | None = None,
+    on_lost: OnLost | None = None,
 ) -> Ledger:
     """A ledger that is not started: nothing happens by itself."""
 
@@ -113,6 +123,6 @@ def a_ledger(
         clock=clock,
         dice=random.Random(1),
         log=log or SilentLog(),
-        on_settled=on_settled or Settled(),
+        on_lost=on_lost or Settled(),
         on_failure=failed,
     )

@@ -47,6 +47,7 @@ class LimitModel:
         self.holders: dict[str, str] = {}
         """Lease to holder, of those not settled."""
         self.answers: dict[str, Granted] = {}
+        self.early: dict[str, dict[int, int]] = {}
         self.beyond: dict[str, int] = {}
         """By how much a limit may be exceeded: by overruns, and by what was spent without a lease."""
 
@@ -100,10 +101,14 @@ class LimitModel:
         if limit.key not in self.budgets:
             self.budgets[limit.key] = Budget(used, mark)
             self._exceed(limit, max(used - limit.amount, 0))
+            for early, cost in self.early.pop(limit.key, {}).items():
+                self.add(limit, cost=cost, mark=early)
 
     def add(self, limit: Limit, *, cost: int, mark: int) -> None:
         budget = self.budgets.get(limit.key)
-        if budget is not None and mark > budget.mark and mark not in budget.added:
+        if budget is None:
+            self.early.setdefault(limit.key, {}).setdefault(mark, cost)
+        elif mark > budget.mark and mark not in budget.added:
             budget.added.add(mark)
             budget.used += cost
             self._exceed(limit, cost)

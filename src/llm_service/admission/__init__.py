@@ -3,6 +3,7 @@
 from llm_service.admission.admission import FREE, Admission, Admitted, Facts, WorstCase
 from llm_service.admission.arrears import Arrears
 from llm_service.admission.gate import Gate, Held
+from llm_service.admission.lost import Lost
 from llm_service.admission.options import AllowanceOptions, LimitsOptions
 from llm_service.admission.pulse import Pulse
 from llm_service.admission.rules import Plan, Rules, limits_of
@@ -18,6 +19,7 @@ __all__ = [
     "Gate",
     "Held",
     "LimitsOptions",
+    "Lost",
     "Plan",
     "Pulse",
     "Rules",

@@ -23,6 +23,12 @@ class Held(NamedTuple):
     store: LimitStore
     life: str
 
+    @property
+    def budgets(self) -> Sequence[Limit]:
+        """The budgets that the lease stands in."""
+        claims = (*self.lease.callers, *self.lease.provider)
+        return [claim.limit for claim in claims if claim.limit.kind == "money"]
+
 
 class Gate:
     """Asks the store, and stands in for it.
@@ -119,7 +125,7 @@ class Gate:
     async def settle(self, held: Held, settlement: Settlement | None) -> None:
         """Put what was used in place of what was held. Never fails: what cannot be told now is told later."""
         lease, life = held.lease, held.store.life
-        told = partial(self._settled, held, self._spending(lease, settlement))
+        told = partial(self._settled, held, self._spending(held, settlement))
         try:
             known = await held.store.settle(lease, settlement)
         except StoreUnavailable:
@@ -194,12 +200,12 @@ class Gate:
 
     # -- money, whatever becomes of the shared store's memory
 
-    def _spending(self, lease: Lease, settlement: Settlement | None) -> Spending | None:
+    def _spending(self, held: Held, settlement: Settlement | None) -> Spending | None:
         """What must not be forgotten; nothing where the store's memory lives as long as this process."""
         if settlement is None or not settlement.nano_usd or self._store.reach == "process":
             return None
-        limits = [claim.limit for claim in (*lease.callers, *lease.provider) if claim.limit.kind == "money"]
-        return self.spendings.begin(lease.id, limits, settlement.nano_usd) if limits else None
+        limits = held.budgets
+        return self.spendings.begin(held.lease.id, limits, settlement.nano_usd) if limits else None
 
     def _settled(self, held: Held, spending: Spending | None, known: bool, life: str) -> None:  # noqa: FBT001
         """It is the grant's life that may be lost: by the time a failure is heard of, the next one may have begun."""

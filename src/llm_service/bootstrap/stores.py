@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from llm_service.admission import Arrears, Gate, Pulse
-from llm_service.domain import Limit, Secret, Settlement, span_at
+from llm_service.admission import Arrears, Gate, Lost, Pulse
+from llm_service.domain import Limit, Secret, span_at
 from llm_service.ledger import Ledger, LedgerOptions
 from llm_service.observability import Log
 from llm_service.runtime import Clock, RandomIds, Tasks
@@ -131,7 +131,7 @@ class _Opening:
         around = self._around
         url = store.redis_url or around.redis_url
         if url is None:
-            return None, MemoryLimits(around.clock), ProcessBulletin(self._on_failure)
+            return None, MemoryLimits(around.clock, life=self._holder), ProcessBulletin(self._on_failure)
         client = ValkeyClient(
             parse_store_url(url.reveal()),
             prefix=store.redis_prefix,
@@ -155,9 +155,6 @@ class _Opening:
         return client, limits, bulletin
 
     def _ledger(self, database: Database, limits: LimitStore, options: LedgerOptions) -> Ledger:
-        async def settle(*, holder: str, request_id: str, settlement: Settlement) -> None:
-            await limits.settle_lost(holder, request_id, settlement)
-
         around = self._around
         ledger = Ledger(
             around.data_dir,
@@ -167,7 +164,7 @@ class _Opening:
             clock=around.clock,
             dice=around.dice,
             log=around.log,
-            on_settled=settle,
+            on_lost=Lost(limits),
             on_failure=self._on_failure,
         )
         self._held.push_async_callback(ledger.aclose)
@@ -186,7 +183,7 @@ class _Opening:
 
         gate = Gate(
             limits,
-            here=lambda: MemoryLimits(around.clock),
+            here=lambda: MemoryLimits(around.clock, life=self._holder),
             spent=spent,
             when_shipped=ledger.when_shipped,
             arrears=arrears,

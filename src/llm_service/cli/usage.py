@@ -12,7 +12,7 @@ from llm_service.bootstrap import build_corrections, build_provider
 from llm_service.cli.output import Progress, print_table, refuse
 from llm_service.cli.stored import Shown, Stored, run_on_database
 from llm_service.cli.where import Where
-from llm_service.domain import LedgerUnavailable, Settlement
+from llm_service.domain import Intent, LedgerUnavailable, Settlement
 from llm_service.ledger import Fault, Ledger, LedgerOptions, verify
 from llm_service.observability import build_log
 from llm_service.runtime import RandomIds, SystemClock, system_random
@@ -180,15 +180,23 @@ async def _corrections(stored: Stored, held: AsyncExitStack) -> Corrections:
         clock=clock,
         dice=source,
         log=log,
-        on_settled=_nothing_to_settle,
+        on_lost=_NothingIsLost(),
         on_failure=_on_failure,
     )
     held.push_async_callback(ledger.aclose)
     return build_corrections(stored.database, ledger, providers, clock=clock, log=log)
 
 
-async def _nothing_to_settle(*, holder: str, request_id: str, settlement: Settlement) -> None:
+class _NothingIsLost:
     """No journal of another process is adopted here."""
+
+    async def settled(
+        self, *, holder: str, request_id: str, settlement: Settlement, intent: Intent | None, mark: int
+    ) -> None:
+        """Never called."""
+
+    async def told_all(self, *, holder: str) -> None:
+        """Never called."""
 
 
 def _on_failure(work: str, failure: BaseException) -> None:

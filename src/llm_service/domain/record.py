@@ -16,7 +16,8 @@ class Intent:
     triples what that costs.
 
     ``held``: the most that it may use, and what its record will say if the process dies; ``nano_usd`` is zero where no
-    price is known. ``at``: aware UTC, when the request came in.
+    price is known. ``at``: aware UTC, when the request came in. ``life``: of the limit store that granted its lease,
+    empty where it has none; ``budgets``: the keys of the budgets that the lease stands in.
     """
 
     request_id: str
@@ -31,6 +32,8 @@ class Intent:
     upstream_model: str
     held: Usage
     nano_usd: int
+    life: str = ""
+    budgets: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)

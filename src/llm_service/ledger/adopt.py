@@ -27,14 +27,22 @@ LONGEST_PAUSE_S: Final = 30.0
 SETTLED_AT_ONCE: Final = 50
 
 
-class OnSettled(Protocol):
-    """Hears what became of a request whose process has died; may hear it again.
+class OnLost(Protocol):
+    """Hears what became of the requests of a process that has died; may hear it again.
 
-    Raises StoreUnavailable to be called again later: the journal is kept until then.
+    Both raise StoreUnavailable to be called again later: the journal is kept until then.
     """
 
-    async def __call__(self, *, holder: str, request_id: str, settlement: Settlement) -> None:
-        """The request of this dead writer used so much."""
+    async def settled(
+        self, *, holder: str, request_id: str, settlement: Settlement, intent: Intent | None, mark: int
+    ) -> None:
+        """The request of this dead writer used so much, by the record that has this mark in the database.
+
+        ``intent`` is ``None`` for a request that no upstream was called for.
+        """
+
+    async def told_all(self, *, holder: str) -> None:
+        """There is nothing more to be heard of this dead writer."""
 
 
 class _Pause(NamedTuple):
@@ -48,6 +56,12 @@ class _Piece(NamedTuple):
     """Offset in the segment behind its last whole entry so far."""
 
 
+class _End(NamedTuple):
+    record: UsageRecord
+    mark: int
+    called: bool = True
+
+
 @dataclass(slots=True)
 class _Dead:
     """What a dead writer's journal says, as far as it is read."""
@@ -58,6 +72,8 @@ class _Dead:
     last_number: int = 0
     size: int = 0
     open: dict[str, Intent] = field(default_factory=dict)
+    intents: dict[str, Intent] = field(default_factory=dict)
+    """Of requests that are not settled."""
     records: int = 0
     interrupted: int = 0
 
@@ -65,15 +81,13 @@ class _Dead:
 class Adopter:
     """Adopts journals in a folder that nobody owns. Several processes may do so at once: each journal goes to one."""
 
-    def __init__(
-        self, folder: Path, *, own: str, store: LedgerStore, on_settled: OnSettled, clock: Clock, log: Log
-    ) -> None:
+    def __init__(self, folder: Path, *, own: str, store: LedgerStore, on_lost: OnLost, clock: Clock, log: Log) -> None:
         self.waiting = 0
         """Journals that cannot be adopted yet."""
         self._folder = folder
         self._own = own
         self._store = store
-        self._on_settled = on_settled
+        self._on_lost = on_lost
         self._clock = clock
         self._log = log
         self._pauses = dict[str, _Pause]()
@@ -119,6 +133,7 @@ class Adopter:
             segments = await asyncio.to_thread(segments_of, self._folder, writer)
             await self._ship_closes(dead, segments)
             await self._close_orphans(dead)
+            await self._on_lost.told_all(holder=writer)
             await seal_up_to(self._store, writer, dead.tip, clock=self._clock)
             await asyncio.to_thread(_remove, self._folder, writer)
             done = True
@@ -140,9 +155,12 @@ class Adopter:
             os.truncate(segments[dead.last_number], dead.size)  # a full disk needs the space that was laid by
 
     async def _ship(self, dead: _Dead, closed: Sequence[Closed]) -> None:
-        await self._store.append([LedgerRow(record=entry.record, link=entry.link) for entry in closed])
+        marks = await self._store.append([LedgerRow(record=entry.record, link=entry.link) for entry in closed])
         dead.records += len(closed)
-        await self._settle(dead, [(entry.record, entry.called) for entry in closed if entry.record.adjusts is None])
+        ends = zip(closed, marks, strict=True)
+        await self._settle(
+            dead, [_End(one.record, mark, one.called) for one, mark in ends if one.record.adjusts is None]
+        )
 
     async def _close_orphans(self, dead: _Dead) -> None:
         """Write the records that nobody wrote, then bring them where the others are."""
@@ -165,7 +183,9 @@ class Adopter:
             for request_id in await self._store.known(ids[start : start + BATCH_ROWS]):
                 del dead.open[request_id]
                 rows = await self._store.find(request_id)
-                await self._settle(dead, [(row.record, True) for row in rows if row.record.request_id == request_id])
+                await self._settle(
+                    dead, [_End(one.record, one.mark) for one in rows if one.record.request_id == request_id]
+                )
 
     def _write_orphans(self, dead: _Dead, orphans: Sequence[Intent]) -> list[Closed]:
         journal = Journal(
@@ -177,16 +197,22 @@ class Adopter:
         finally:
             journal.leave()
 
-    async def _settle(self, dead: _Dead, requests: Sequence[tuple[UsageRecord, bool]]) -> None:
-        for start in range(0, len(requests), SETTLED_AT_ONCE):
+    async def _settle(self, dead: _Dead, ends: Sequence[_End]) -> None:
+        for start in range(0, len(ends), SETTLED_AT_ONCE):
             await asyncio.gather(
                 *(
-                    self._on_settled(
-                        holder=dead.writer, request_id=record.request_id, settlement=_settlement(record, called=called)
+                    self._on_lost.settled(
+                        holder=dead.writer,
+                        request_id=end.record.request_id,
+                        settlement=_settlement(end.record, called=end.called),
+                        intent=dead.intents.get(end.record.request_id),
+                        mark=end.mark,
                     )
-                    for record, called in requests[start : start + SETTLED_AT_ONCE]
+                    for end in ends[start : start + SETTLED_AT_ONCE]
                 )
             )
+            for end in ends[start : start + SETTLED_AT_ONCE]:
+                dead.intents.pop(end.record.request_id, None)
 
 
 def interrupted(intent: Intent) -> UsageRecord:
@@ -236,7 +262,7 @@ def _digest(dead: _Dead, entries: Sequence[Entry]) -> list[Closed]:
             case Head(tip=tip):
                 dead.tip = max(dead.tip, tip)
             case Opened(intent=intent):
-                dead.open[intent.request_id] = intent
+                dead.open[intent.request_id] = dead.intents[intent.request_id] = intent
             case Closed(record=record, link=link):
                 dead.open.pop(record.request_id, None)
                 dead.tip = max(dead.tip, Tip(link.seq, link.hash))

@@ -65,6 +65,8 @@ def intent_line(intent: Intent) -> bytes:
         "upstream_model": intent.upstream_model,
         "held": (held.input_tokens, held.output_tokens, held.cached_input_tokens, held.reasoning_tokens),
         "nano_usd": intent.nano_usd,
+        "life": intent.life,
+        "budgets": intent.budgets,
     }
     return _sealed(orjson.dumps({"intent": fields}, option=orjson.OPT_UTC_Z)[:-1])
 
@@ -124,7 +126,8 @@ def _intent(fields: dict[str, Any]) -> Intent:
     at = datetime.fromisoformat(fields.pop("at"))
     given, answered, cached, reasoned = fields.pop("held")
     held = Usage(input_tokens=given, output_tokens=answered, cached_input_tokens=cached, reasoning_tokens=reasoned)
-    return Intent(at=at, held=held, **fields)
+    budgets = tuple(fields.pop("budgets", ()))
+    return Intent(at=at, held=held, budgets=budgets, **fields)
 
 
 def _record(fields: dict[str, Any]) -> UsageRecord:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from llm_service.domain import Intent, LedgerUnavailable, UsageRecord
-from llm_service.ledger.adopt import Adopter, OnSettled
+from llm_service.ledger.adopt import Adopter, OnLost
 from llm_service.ledger.backlog import Backlog
 from llm_service.ledger.chain import kept
 from llm_service.ledger.folder import make_folder
@@ -63,7 +63,7 @@ class Ledger:
         clock: Clock,
         dice: random.Random,
         log: Log,
-        on_settled: OnSettled,
+        on_lost: OnLost,
         on_failure: OnFailure,
     ) -> None:
         """``writer``: this process's name, new at every start; the limit store knows its leases by the same.
@@ -89,7 +89,7 @@ class Ledger:
             raise self._cannot_write(error) from error
         backlog = Backlog(folder, writer)
         self._shipper = Shipper(self._journal, backlog, store=store, clock=clock, dice=dice, log=log)
-        self._adopter = Adopter(folder, own=writer, store=store, on_settled=on_settled, clock=clock, log=log)
+        self._adopter = Adopter(folder, own=writer, store=store, on_lost=on_lost, clock=clock, log=log)
         self._keeper = Keeper(store, writer=writer, retention_days=options.retention_days, clock=clock, log=log)
 
     def start(self) -> None:

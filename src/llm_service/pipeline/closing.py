@@ -184,6 +184,8 @@ def intent_of(exchange: Exchange) -> Intent:
         upstream_model=candidate.upstream_model,
         held=_held(exchange),
         nano_usd=admitted.nano_usd,
+        life="" if admitted.held is None else admitted.held.life,
+        budgets=() if admitted.held is None else tuple(limit.key for limit in admitted.held.budgets),
     )
 
 

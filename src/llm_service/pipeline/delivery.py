@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 
-from llm_service.domain import TERMINAL, Event, InternalError, Outcome, Reply, Sink, Subscription
+from llm_service.domain import TERMINAL, Event, InternalError, LLMServiceError, Outcome, Reply, Sink, Subscription
 from llm_service.pipeline.base import Exchange, Watcher
 from llm_service.runtime import Tasks
 
@@ -71,7 +71,7 @@ class Delivery:
             waiting = self._exchange.settle(outcome)
         except Exception as defect:  # noqa: BLE001 - reported, and never an answer that just stops
             self._tasks.report("settle", defect)
-            self._close_unsettled(outcome)
+            self._close_unsettled(outcome, defect)
             return
         if waiting is None:
             self._close(outcome)
@@ -81,15 +81,17 @@ class Delivery:
     async def _close_after(self, waiting: Awaitable[None], outcome: Outcome) -> None:
         try:
             await waiting
-        except Exception:  # noqa: BLE001 - the task that settles has reported it
-            self._close_unsettled(outcome)
+        except Exception as defect:  # noqa: BLE001 - the task that settles has reported it
+            self._close_unsettled(outcome, defect)
         else:
             self._close(outcome)
 
-    def _close_unsettled(self, outcome: Outcome) -> None:
+    def _close_unsettled(self, outcome: Outcome, why: Exception) -> None:
         """An answer whose account could not be closed is not given out as complete."""
         if outcome.error is None:
-            error = InternalError("The service could not close its record of this answer.")
+            error: LLMServiceError = InternalError("The service could not close its record of this answer.")
+            if isinstance(why, LLMServiceError):
+                error = why
             seq = self._held[0].seq if self._held else 1
             self._held = [Event(seq, b"", "error", error=error)]
             outcome = replace(outcome, status="error", error=error)

@@ -70,7 +70,10 @@ class LimitStore(Protocol):
         """Say what was spent of a budget (nano-USD) in the ledger's records up to ``mark``; first come, only served."""
 
     async def add(self, limit: Limit, *, cost: int, mark: int) -> None:
-        """Count nano-USD of the ledger's record ``mark`` that no lease here stands for, unless the seed held it."""
+        """Count nano-USD of the ledger's record ``mark`` that no lease here stands for, unless the seed held it.
+
+        Once for each mark. Of a budget that is not known yet it is remembered for the seed, an hour at most.
+        """
 
     async def read(self, limits: Sequence[Limit]) -> Sequence[LimitState]:
         """Where the limits stand, in their order."""
@@ -82,6 +85,12 @@ class LimitStore(Protocol):
         """Settle the leases of holders that were silent for so long, as if all that was held had been used.
 
         How many leases that were. What a journal still tells is settled by ``settle_lost`` before, and rightly.
+        """
+
+    async def release(self, holder: str) -> int:
+        """Give back all that a dead holder still holds: its journal has told all, and knows of no upstream call for it.
+
+        How many leases that were.
         """
 
     async def aclose(self) -> None:

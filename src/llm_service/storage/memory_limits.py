@@ -11,6 +11,8 @@ from llm_service.storage.counters import Bucket, Budget, Counter, Presence, Toke
 
 SWEPT_PER_COUNTER: Final = 2
 SWEPT_PER_BEAT: Final = 1000
+MOST_EARLY: Final = 10_000
+"""Of how many budgets records are remembered that came before the seed."""
 
 Room: TypeAlias = list[tuple[Counter, int]]
 Taken: TypeAlias = list[tuple[Counter, int, Bucket]]
@@ -32,10 +34,13 @@ class MemoryLimits:
     never. There is no other holder whose leases could be lost, so ``beat`` is 1 and ``reap`` finds nothing.
     """
 
-    __slots__ = ("_counters", "_due", "_leases", "_sweep", "_time", "reach")
+    __slots__ = ("_counters", "_due", "_early", "_leases", "_life", "_sweep", "_time", "reach")
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, life: str = "process") -> None:
+        """``life``: a name that no other memory has, also none of an earlier process."""
         self.reach: Reach = "process"
+        self._life = life
+        self._early: dict[str, dict[int, int]] = {}
         self._time = clock.time
         self._counters: dict[str, Counter] = {}
         self._leases: dict[str, _Lease] = {}
@@ -45,7 +50,7 @@ class MemoryLimits:
     @property
     def life(self) -> str:
         """One for as long as the process lives."""
-        return "process"
+        return self._life
 
     async def admit(self, ask: Ask) -> Decision:
         """Take all claims of the callers and of the first candidate with room, or nothing at all.
@@ -122,13 +127,18 @@ class MemoryLimits:
     async def seed(self, limit: Limit, *, used: int, mark: int) -> None:
         """Say what was spent of a budget up to ``mark``, unless that is known."""
         if limit.key not in self._counters:
-            self._keep(limit.key, Budget(used=used, mark=mark, ends_at=limit.ends_at))
+            budget = Budget(used=used, mark=mark, ends_at=limit.ends_at)
+            for early, cost in self._early.pop(limit.key, {}).items():
+                budget.add(cost, early)
+            self._keep(limit.key, budget)
 
     async def add(self, limit: Limit, *, cost: int, mark: int) -> None:
-        """Count the ledger's record ``mark``, once, if the budget is known and was seeded without it."""
+        """Count the ledger's record ``mark``, once, unless the budget's seed has it, now or later."""
         budget = self._counters.get(limit.key)
         if isinstance(budget, Budget):
             budget.add(cost, mark)
+        elif len(self._early) < MOST_EARLY or limit.key in self._early:
+            self._early.setdefault(limit.key, {}).setdefault(mark, cost)
 
     async def read(self, limits: Sequence[Limit]) -> Sequence[LimitState]:
         """Where the limits stand, in their order."""
@@ -142,6 +152,10 @@ class MemoryLimits:
 
     async def reap(self, *, silent_s: float) -> int:
         """No other holder, so no lease of a silent one."""
+        return 0
+
+    async def release(self, holder: str) -> int:
+        """No other holder, so none that has died."""
         return 0
 
     async def aclose(self) -> None:

@@ -132,10 +132,11 @@ class ValkeyLimits:
     async def seed(self, limit: Limit, *, used: int, mark: int) -> None:
         """Say what was spent of a budget up to ``mark``, unless that is known."""
         until = "" if limit.ends_at is None else limit.ends_at + BUDGET_KEPT_AFTER_END_S
-        await self._runner.run(self._seed, self._keys((limit,)), (used, mark, until))
+        (key,) = self._keys((limit,))
+        await self._runner.run(self._seed, (key, f"{key}:added"), (used, mark, until))
 
     async def add(self, limit: Limit, *, cost: int, mark: int) -> None:
-        """Count the ledger's record ``mark`` if the budget is known and was seeded without it; once within an hour."""
+        """Count the ledger's record ``mark`` unless the budget's seed has it, now or later; once within an hour."""
         (key,) = self._keys((limit,))
         await self._runner.run(self._add, (key, f"{key}:added"), (cost, mark, MARKS_KEPT_S))
 
@@ -163,10 +164,14 @@ class ValkeyLimits:
         """
         count = 0
         for holder, beat in await self._silent(silent_s):
-            count += await self._settle_all_of(holder)
+            count += await self._settle_all_of(holder, "held")
             keys = (self._key_of_holders, self._key_of_leases(holder))
             await self._runner.run(self._forget, keys, (holder, beat))
         return count
+
+    async def release(self, holder: str) -> int:
+        """Give back what is left of a dead holder's leases; ``reap`` forgets its name."""
+        return await self._settle_all_of(holder, "back")
 
     async def aclose(self) -> None:
         """Connections belong to the runner."""
@@ -215,12 +220,12 @@ class ValkeyLimits:
         count: int = settled
         return count
 
-    async def _settle_all_of(self, holder: str) -> int:
+    async def _settle_all_of(self, holder: str, mode: Mode) -> int:
         lease_ids = [_text(name) for name in await self._runner.run(self._leases, (self._key_of_leases(holder),), ())]
         count = 0
         for begin in range(0, len(lease_ids), SETTLED_AT_ONCE):
             some = lease_ids[begin : begin + SETTLED_AT_ONCE]
-            count += await self._settle_by_notes(holder, some, "held")
+            count += await self._settle_by_notes(holder, some, mode)
         return count
 
     async def _silent(self, silent_s: float) -> list[tuple[str, str]]:

@@ -375,10 +375,18 @@ async def test_first_seed_counts(store: LimitStore) -> None:
     assert await stands(store, money) == [(15, 0)]
 
 
+async def test_record_that_came_before_the_seed_is_added_if_that_did_not_hold_it(store: LimitStore) -> None:
+    money = limit("money", 100)
+    for mark in (6, 7, 9, 9):
+        await store.add(money, cost=5, mark=mark)
+    assert await stands(store, money) == [(None, None)]
+    await store.seed(money, used=10, mark=7)
+    await store.add(money, cost=5, mark=9)
+    assert await stands(store, money) == [(15, 0)]
+
+
 async def test_record_is_added_once_and_only_if_the_seed_did_not_hold_it(store: LimitStore) -> None:
     money = limit("money", 100)
-    await store.add(money, cost=5, mark=9)
-    assert await stands(store, money) == [(None, None)]
     await store.seed(money, used=10, mark=7)
     for mark in (7, 8, 8, 6):
         await store.add(money, cost=5, mark=mark)
@@ -438,6 +446,21 @@ async def test_silent_holders_leases_are_settled_as_used(clock: ManualClock, val
     assert await stands(living, *limits) == [(70, 0), (70, 0), (1, 0), (70, 0)]
     assert await living.settle(mine, NOTHING)
     assert await living.reap(silent_s=0) == 0
+    await runner.aclose()
+
+
+async def test_what_a_dead_holder_still_holds_can_be_given_back(clock: ManualClock, valkey_socket: str) -> None:
+    runner, prefix = DirectRunner(valkey_socket), f"{uuid4().hex}:"
+    living, dead = (shared(runner, clock, prefix=prefix, holder=name) for name in ("living", "dead"))
+    limits = [limit("tokens", 10**4), limit("concurrency", 99), limit("money", 10**4)]
+    await living.seed(limits[2], used=5, mark=0)
+    for number in range(70):
+        await granted(dead, ask(f"{number}", *(Claim(one, 1) for one in limits)))
+    mine = await granted(living, ask("mine", Claim(limits[1], 1)))
+    assert await living.release("dead") == 70
+    assert await stands(living, *limits) == [(0, 0), (1, 0), (5, 0)]
+    assert await living.release("dead") == 0
+    assert await living.settle(mine, NOTHING)
     await runner.aclose()
 
 

@@ -42,7 +42,7 @@ async def ledger_of(
     opened = list[Ledger]()
 
     def open_one(writer: str = "host-a1", *, start: bool = False, **changes: Any) -> Ledger:
-        given = {"store": store, "clock": clock, "log": log, "on_settled": settled} | changes
+        given = {"store": store, "clock": clock, "log": log, "on_lost": settled} | changes
         opened.append(a_ledger(tmp_path, writer=writer, **given))
         if start:
             opened[-1].start()

@@ -188,7 +188,9 @@ async def test_an_adopter_may_be_killed_at_any_call(
 ) -> None:
     dead_after_five(ledger_of)
     dies = Dies(number, after=after)
-    adopter = ledger_of("adopter", store=Watched(store, dies), on_settled=dies.step(settled))
+    watched = Settled()
+    watched.settled, watched.told_all = dies.step(settled.settled), dies.step(settled.told_all)  # type: ignore[method-assign]
+    adopter = ledger_of("adopter", store=Watched(store, dies), on_lost=watched)
     with pytest.raises(Killed):
         await adopter.adopt()
     die(adopter)
@@ -196,6 +198,8 @@ async def test_an_adopter_may_be_killed_at_any_call(
     assert sorted(store.ids()) == [f"req_{number:08d}" for number in range(1, 6)]
     assert (await verify(store)).sound
     assert len(settled.heard) == 5
+    assert "dead-1" in settled.told
+    assert {settled.marks[row.record.request_id] for row in store.rows} == {row.mark for row in store.rows}
     assert journals(tmp_path) == {"living"}
 
 

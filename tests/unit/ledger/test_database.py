@@ -34,7 +34,7 @@ async def test_chains_are_sound_whatever_a_record_holds(database: Database, tmp_
     for number in range(1, 10):
         dead.close(a_record(number, **STRANGE))
     die(dead)
-    living = a_ledger(tmp_path, store=database.ledger, clock=clock, writer="living", on_settled=Settled())
+    living = a_ledger(tmp_path, store=database.ledger, clock=clock, writer="living", on_lost=Settled())
     living.close(a_record(100))
     await living.adopt()
     await living.aclose()

@@ -27,7 +27,14 @@ RECORDS = st.builds(
     error_code=st.none() | TEXTS,
     at=st.datetimes(timezones=st.just(MORNING.tzinfo)),
 )
-INTENTS = st.builds(an_intent, st.integers(1, 10**6), user=st.none() | TEXTS, tags=st.dictionaries(TEXTS, TEXTS))
+INTENTS = st.builds(
+    an_intent,
+    st.integers(1, 10**6),
+    user=st.none() | TEXTS,
+    tags=st.dictionaries(TEXTS, TEXTS),
+    life=TEXTS,
+    budgets=st.lists(TEXTS).map(tuple),
+)
 
 
 def close(record: UsageRecord, tip: Tip = START) -> bytes:

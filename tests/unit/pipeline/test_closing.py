@@ -15,6 +15,7 @@ from llm_service.domain import (
     Event,
     Head,
     Intent,
+    Lease,
     LedgerUnavailable,
     ModelRequest,
     NoDeploymentAvailable,
@@ -32,6 +33,7 @@ from llm_service.domain import (
 from llm_service.pipeline import Account, Accounts, Closing, Exchange
 from llm_service.prices import ModelPrice
 from llm_service.runtime import Tasks
+from llm_service.storage import LimitStore
 from tests.support.clock import ManualClock
 
 PRICE = ModelPrice(terms=(PriceTerm(price=Price(input_usd=Decimal(1), output_usd=Decimal(2))),), origin="operator")
@@ -117,7 +119,8 @@ class World:
         return record
 
 
-HELD = Admitted(held=cast(Held, object()), size=Size(100, 200), nano_usd=300)
+LEASE = Lease("req_1", callers=[], candidate=0, provider=[], second=0)
+HELD = Admitted(held=Held(LEASE, cast(LimitStore, object()), "a life"), size=Size(100, 200), nano_usd=300)
 
 
 async def test_the_record_has_what_the_provider_counted_and_what_that_costs() -> None:
