@@ -62,6 +62,9 @@ class Arrears:
                     await self._waiting[0]()
                 except StoreUnavailable:
                     await self._clock.sleep(AGAIN_S)
+                except Exception as defect:  # noqa: BLE001 - reported; and the others are still to be told
+                    self._waiting.popleft()
+                    self._tasks.report("tell the limit store what it missed", defect)
                 else:
                     self._waiting.popleft()
         finally:
