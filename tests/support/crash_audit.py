@@ -93,25 +93,30 @@ class Audit:
         """What is wrong after a run in which these calls were made; nothing, when all is well."""
         self.tally.runs += 1
         self._calls |= {call.ref: call for call in calls}
-        for entry in await self.site.served():
-            self._entries[ref_of(entry)].append(entry)
-        await self.site.forget_served()
         await self.site.all_adopted()
         async with database_of(self.site) as database:
             rows = await self._arrived(database)
             faults = [*self._compared(rows), *await self._chains(database), *await database.check()]
-        faults += await self._budgets(rows)
+            faults += await self._budgets(database)
         faults += [f"still held: {name}" for name in await asyncio.to_thread(self.site.held)]
         self._count(calls, rows)
         return faults
 
     async def _arrived(self, database: Database) -> list[LedgerRow]:
-        """The records, once there is one of every call that the simulator knows."""
+        """The records, once there is one of every call that the simulator knows, and it knows all that were served.
+
+        A call whose client has left may reach the simulator after that.
+        """
         rows: list[LedgerRow] = []
 
         async def all_there() -> bool:
+            self._entries.clear()
+            for entry in await self.site.served():
+                self._entries[ref_of(entry)].append(entry)
             rows[:] = await rows_of(database)
-            return self._entries.keys() <= {row.record.tags.get("ref") for row in rows}
+            served = {row.record.tags.get("ref") for row in rows if row.record.status == "ok"}
+            known = {row.record.tags.get("ref") for row in rows}
+            return served <= self._entries.keys() <= known
 
         with suppress(TimeoutError):  # what is missing is told one by one
             await until_answered(all_there, within_s=SETTLED_WITHIN_S)
@@ -144,7 +149,8 @@ class Audit:
         if call.ending == "acknowledged" and record.status != "ok":
             return [f"acknowledged, and its record says {record.status}"]
         if record.status == "ok":
-            assert entry is not None
+            if entry is None:
+                return ["its record says that it was served, and the simulator knows nothing of it"]
             usage = entry["usage"]
             said = (record.input_tokens, record.output_tokens, record.nano_usd)
             served = (usage["input_tokens"], usage["output_tokens"], nano_usd(Decimal(entry["cost_usd"])))
@@ -175,20 +181,18 @@ class Audit:
 
     # -- money
 
-    async def _budgets(self, rows: Sequence[LedgerRow]) -> list[str]:
+    async def _budgets(self, database: Database) -> list[str]:
         """Nothing is reserved, and what counts as used is what the ledger's records add up to."""
-        faults = []
-        for payer, scope in self._budgeted():
-            spent = sum(row.record.nano_usd for row in rows if _counts_for(row, payer, scope))
-            if (fault := await self._budget(payer, scope, spent)) is not None:
-                faults.append(fault)
-        return faults
+        found = [await self._budget(database, payer, scope) for payer, scope in self._budgeted()]
+        return [fault for fault in found if fault is not None]
 
-    async def _budget(self, payer: Payer, scope: LimitScope, spent: int) -> str | None:
-        used, reserved = 0, 0
+    async def _budget(self, database: Database, payer: Payer, scope: LimitScope) -> str | None:
+        spent, used, reserved = 0, 0, 0
 
         async def agree() -> bool:
-            nonlocal used, reserved
+            nonlocal spent, used, reserved
+            rows = await rows_of(database)  # again: what a client left behind may be on its way
+            spent = sum(row.record.nano_usd for row in rows if _counts_for(row, payer, scope))
             used, reserved = await self._stands(payer, scope)
             return (used, reserved) == (spent, 0)
 

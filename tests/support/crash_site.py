@@ -103,9 +103,6 @@ class Site:
         entries = (await ask(self.sandbox, "GET", "/_requests")).json()["data"]
         return [entry for entry in entries if entry["path"].endswith("/chat/completions")]
 
-    async def forget_served(self) -> None:
-        await ask(self.sandbox, "DELETE", "/_requests")
-
     # -- what can be killed
 
     def worker_pids(self) -> list[int]:
