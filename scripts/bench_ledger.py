@@ -37,8 +37,14 @@ class Sink:
         return 0
 
 
-async def settled(*, holder: str, request_id: str, settlement: Settlement) -> None:
-    raise RuntimeError(f"nothing is adopted here: {holder} {request_id} {settlement}")
+class Nobody:
+    """Whom nothing is told: nothing is adopted here."""
+
+    async def settled(self, **facts: Any) -> None:
+        raise RuntimeError(f"nothing is adopted here: {facts}")
+
+    async def told_all(self, **facts: Any) -> None:
+        raise RuntimeError(f"nothing is adopted here: {facts}")
 
 
 def report(name: str, failure: BaseException) -> None:
@@ -87,7 +93,7 @@ async def costs_us(data_dir: Path) -> Sequence[float]:
         clock=clock,
         dice=system_random(),
         log=build_log(ObservabilityOptions(), clock=clock),
-        on_settled=settled,
+        on_lost=Nobody(),
         on_failure=report,
     )
     ledger.start()
