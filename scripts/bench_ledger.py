@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from llm_service.domain import Intent, Settlement, Usage, UsageRecord
+from llm_service.domain import Intent, Usage, UsageRecord
 from llm_service.ledger import Ledger, LedgerOptions
 from llm_service.observability import ObservabilityOptions, build_log
 from llm_service.runtime import SystemClock, system_random
