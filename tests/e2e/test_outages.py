@@ -25,7 +25,7 @@ WARM_UP_S = 0.3
 LOCKED_S = 4.0
 AWAY_S = 2.5
 FULL_BYTES = 4096
-ALIVE_WITHIN_S = 1.0
+ALIVE_WITHIN_S = 3.0  # beside the load, the simulator and other tests on two cores
 BACK_WITHIN_S = 5.0
 CANCELLED_WITHIN_S = 1.0
 
