@@ -13,7 +13,7 @@ from llm_service.storage.sql.migrate import migrations_for
 from llm_service.storage.sql.postgres_open import open_postgres
 from llm_service.storage.sql.sqlite_file import open_sqlite
 from tests.conformance.storage.conftest import Place
-from tests.support.stored import key, rows, secret
+from tests.support.records import key, rows, secret
 
 SOURCE = Path(__file__).parents[3] / "src"
 APPEND = """
@@ -21,7 +21,7 @@ import asyncio, sys
 from pathlib import Path
 from llm_service.domain import Secret
 from llm_service.storage import open_database
-from tests.support.stored import rows
+from tests.support.records import rows
 
 async def main(url, folder, name):
     database = await open_database(Secret(url) if url else None, data_dir=Path(folder))

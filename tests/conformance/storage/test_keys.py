@@ -8,7 +8,7 @@ import pytest
 from llm_service.domain import Allowance
 from llm_service.storage import Conflict, Database
 from tests.conformance.storage.conftest import Place
-from tests.support.stored import NOON, key, secret
+from tests.support.records import NOON, key, secret
 
 FULL = key(
     "key_full",

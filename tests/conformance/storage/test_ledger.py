@@ -9,7 +9,7 @@ import pytest
 
 from llm_service.storage import Conflict, Database, LedgerRow, Seal, UsageFilter
 from tests.conformance.storage.conftest import Place
-from tests.support.stored import NOON, record, row, rows
+from tests.support.records import NOON, record, row, rows
 
 FULL = record(
     "req_full",

@@ -15,7 +15,7 @@ from llm_service.storage.sql.base import Session
 from llm_service.storage.sql.database import SqlDatabase
 from tests.conformance.storage.conftest import Place
 from tests.support.postgres import PASSWORD, PostgresServer
-from tests.support.stored import key, rows, secret
+from tests.support.records import key, rows, secret
 
 
 @pytest.fixture

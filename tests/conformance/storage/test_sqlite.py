@@ -15,7 +15,7 @@ from llm_service.storage.sql import sqlite_lane
 from llm_service.storage.sql.migrate import Migration, migrations_for
 from llm_service.storage.sql.sqlite_file import open_sqlite, refuse_remote
 from tests.conformance.storage.conftest import Place
-from tests.support.stored import key, rows, secret
+from tests.support.records import key, rows, secret
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from llm_service.storage.sql.base import Session
 from llm_service.storage.sql.database import SqlDatabase
 from llm_service.storage.sql.moments import micros
 from llm_service.storage.sql.pieces import Source, pieces
-from tests.support.stored import record
+from tests.support.records import record
 
 START = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)
 HOURS = 52  # over two midnights

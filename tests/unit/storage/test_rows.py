@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from llm_service.domain import UsageRecord
 from llm_service.storage import storable
-from tests.support.stored import NOON, record
+from tests.support.records import NOON, record
 
 texts = st.text(max_size=600) | st.text(st.characters(categories=["Cs", "Cc", "So"]), max_size=600)
 counts = st.integers() | st.integers(-100, 10_000)
