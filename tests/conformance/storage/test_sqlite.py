@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from llm_service.storage.sql.migrate import Migration, migrations_for
 from llm_service.storage.sql.sqlite_file import open_sqlite, refuse_remote
 from tests.conformance.storage.conftest import Place
 from tests.support.records import key, rows, secret
+
+OPENERS = 6
+ROUNDS = 20
 
 
 @pytest.fixture
@@ -51,6 +55,19 @@ async def test_commits_reach_the_disk_when_that_is_asked_for(tmp_path: Path) -> 
     for durable, level in ((False, 1), (True, 2)):
         with closing(sqlite_lane.connect(tmp_path / "a.db", durable=durable, writes=True)) as connection:
             assert connection.execute("PRAGMA synchronous").fetchone()[0] == level
+
+
+def test_who_opens_a_new_file_together_with_others_waits_for_them(tmp_path: Path) -> None:
+    together = threading.Barrier(OPENERS)
+
+    def opened(path: Path) -> str:
+        together.wait()
+        with closing(sqlite_lane.connect(path, durable=False, writes=True)) as connection:
+            return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+    with ThreadPoolExecutor(OPENERS) as threads:
+        for number in range(ROUNDS):
+            assert set(threads.map(opened, [tmp_path / f"{number}.db"] * OPENERS)) == {"wal"}
 
 
 async def test_a_backup_is_one_moment_of_a_database_that_is_written_to(place: Place) -> None:
