@@ -9,6 +9,7 @@ from typing import Final
 _PRIVATE_DIR: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
 _LOCK: Final = ".lock"
+_DRAFT: Final = ".draft"
 _SEGMENT: Final = ".journal"
 
 
@@ -39,8 +40,26 @@ def create(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, _PRIVATE_FILE)
 
 
+def enter(folder: Path, writer: str) -> int:
+    """Become the owner of a new writer's journal: an open, locked file. Raises OSError, FileExistsError if it is there.
+
+    The file is locked before it has its name. Between two such steps an adopter would take it for that of a dead one.
+    """
+    draft = folder / f"{writer}{_DRAFT}"
+    lock_fd = create(draft)
+    try:
+        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.link(draft, folder / f"{writer}{_LOCK}")
+    except OSError:
+        os.close(lock_fd)
+        raise
+    finally:
+        draft.unlink()
+    return lock_fd
+
+
 def take(folder: Path, writer: str) -> int | None:
-    """Become the owner of a writer's journal: an open, locked file, or ``None`` when its owner lives.
+    """Become the owner of a journal that somebody else began: an open, locked file, or ``None`` when its owner lives.
 
     The kernel lets the lock go when the process ends, however it ends.
     """

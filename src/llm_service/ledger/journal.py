@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from llm_service.domain import Intent, UsageRecord
 from llm_service.ledger.chain import START, Tip, canonical, follow
 from llm_service.ledger.entries import close_line, head_line, intent_line
-from llm_service.ledger.folder import create, let_go, segment_path, take
+from llm_service.ledger.folder import create, enter, let_go, segment_path
 from llm_service.storage import ChainLink
 
 SEGMENT_BYTES: Final = 8 << 20
@@ -92,9 +92,7 @@ class Journal:
     @classmethod
     def create(cls, folder: Path, writer: str, *, retire: Retire, segment_bytes: int = SEGMENT_BYTES) -> "Journal":
         """A new writer's journal. Raises OSError, FileExistsError for a writer that there is already."""
-        lock_fd = take(folder, writer)
-        if lock_fd is None:
-            raise FileExistsError(errno.EEXIST, "another process writes under this name", writer)
+        lock_fd = enter(folder, writer)
         try:
             return cls(folder, writer, lock_fd=lock_fd, retire=retire, segment_bytes=segment_bytes)
         except OSError:

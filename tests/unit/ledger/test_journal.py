@@ -1,5 +1,6 @@
 """The journal: one write an entry, segments, room for those who are let in, and an owner that the kernel knows."""
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -107,6 +108,23 @@ def test_nobody_takes_a_journal_whose_owner_lives(begin: Begin, tmp_path: Path) 
     lock_fd = take(tmp_path, WRITER)
     assert lock_fd is not None
     os.close(lock_fd)
+
+
+def test_an_owner_that_has_just_begun_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = list[int | None]()
+
+    def lock(lock_fd: int, how: int) -> None:
+        monkeypatch.undo()
+        taken.extend(take(tmp_path, writer) for writer in writers_in(tmp_path))  # an adopter looks just now
+        fcntl.flock(lock_fd, how)
+        taken.extend(take(tmp_path, writer) for writer in writers_in(tmp_path))
+
+    monkeypatch.setattr(folder.fcntl, "flock", lock)
+    journal = Journal.create(tmp_path, WRITER, retire=retire)
+    assert take(tmp_path, WRITER) is None
+    assert taken == []
+    journal.finish(remove=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_lock_that_its_owner_removes_meanwhile_is_not_taken_for_one(
