@@ -17,7 +17,7 @@ from llm_service.runtime import SystemClock
 from llm_service.storage import PrivateValkey
 from tests.support.crash_load import Payer
 from tests.support.postgres import PostgresServer
-from tests.support.process import Child, Place, banner, child, place
+from tests.support.process import Child, Place, announced, child, place
 from tests.support.rest import ask
 from tests.support.valkey import Server, free_ports
 from tests.support.waiting import until, until_answered
@@ -83,7 +83,7 @@ class Site:
             child(self.where, "serve", "--config", "settings.json", "--json", *flags, *self.arguments)
         )
         self.logs.append(self.service)
-        self.service.out.until(banner)
+        announced(self.service)
 
     async def issue_keys(self) -> None:
         """An api key of each sort; whom calls can be made for."""
@@ -222,7 +222,7 @@ def site(
     with ExitStack() as held:
         where = place(folder)
         simulator = held.enter_context(child(where, "sandbox", "--port", "0", "--json"))
-        address = simulator.out.until(banner)["address"]
+        address = announced(simulator)["address"]
         port = free_ports(1)[0]
         text = configuration(address, postgres=url or None, valkey=None if valkey is None else valkey.url)
         (folder / "settings.json").write_text(text)

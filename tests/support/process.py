@@ -223,7 +223,15 @@ def on_terminal(where: Place, *arguments: str) -> Iterator[tuple[Child, Callable
 def serving(where: Place, *arguments: str, command: tuple[str, ...] = ("serve",)) -> Iterator[Serving]:
     """A service on a free port, once it has said where it is."""
     with child(where, *command, "--port", "0", "--json", *arguments) as started:
-        yield Serving(started, started.out.until(banner))
+        yield Serving(started, announced(started))
+
+
+def announced(started: Child) -> Any:
+    """The banner of a service that starts. AssertionError with its log, where it says none."""
+    try:
+        return started.out.until(banner)
+    except AssertionError as error:
+        raise AssertionError(f"no banner; the log:\n{started.err.text}") from error
 
 
 def banner(text: str) -> Any:

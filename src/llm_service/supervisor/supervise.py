@@ -18,6 +18,9 @@ from llm_service.supervisor.reload import tell_refused, tell_reloaded
 from llm_service.supervisor.restarts import Restarts
 from llm_service.supervisor.rollout import Rollout
 
+READY_S: Final = 30.0
+"""After how long the log names a worker that is not ready, and again after each such time: it is not ended, since a
+database that is brought up to date takes as long as it takes."""
 PREPARE_S: Final = 30.0
 COMMIT_S: Final = 10.0
 LAST_S: Final = 15.0
@@ -51,6 +54,8 @@ class _Seat:
     process: Process | None = None
     started_at: float = 0.0
     ready: bool = False
+    late_at: float = 0.0
+    """When to log that it is not ready yet (monotonic)."""
     start_at: float | None = None
     """When to fill it again (monotonic)."""
 
@@ -137,6 +142,7 @@ class Supervisor:
         self._follow_rollout()
         self._reload_if_wished()
         self._fill_seats()
+        self._name_the_late()
         self._mind_the_grace()
         if self._companion is not None:
             self._companion.poll()
@@ -149,6 +155,7 @@ class Supervisor:
             if not channel.ended:
                 waiting.register(channel, select.POLLIN | (select.POLLOUT if channel.has_unsent else 0))
         moments = [self._kill_at, *(seat.start_at for seat in self._seats.values() if seat.start_at is not None)]
+        moments += [seat.late_at for seat in self._busy if not seat.ready]
         if self._rollout is not None:
             moments = [self._kill_at, self._give_up_at]  # nobody is started meanwhile
         now = self._clock.monotonic()
@@ -182,6 +189,7 @@ class Supervisor:
         seat.start_at = None
         seat.ready = False
         seat.started_at = self._clock.monotonic()
+        seat.late_at = seat.started_at + READY_S
         seat.process = self._start_worker(seat.number, self._edition, self._channels())
 
     def _start_again(self, seat: _Seat) -> None:
@@ -209,6 +217,14 @@ class Supervisor:
         if not self._announced and not self._ending and all(one.ready for one in self._seats.values()):
             self._announced = True
             self._announce()
+
+    def _name_the_late(self) -> None:
+        now = self._clock.monotonic()
+        for seat in self._busy:
+            if not seat.ready and seat.late_at <= now and seat.process is not None:
+                since_s = round(now - seat.started_at)
+                self._log.warning("worker not ready", worker=seat.number, pid=seat.process.pid, since_s=since_s)
+                seat.late_at = now + READY_S
 
     def _ended(self, seat: _Seat, process: Process, exit_code: int) -> None:
         process.channel.close()

@@ -18,7 +18,7 @@ from llm_service.runtime import Terminal
 from llm_service.supervisor import Edition, Process, ReloadRefused, Supervisor, SupervisorsEnd
 from llm_service.supervisor.edition import Generation
 from llm_service.supervisor.parcel import unpacked
-from llm_service.supervisor.supervise import COMMIT_S, LAST_S, PREPARE_S
+from llm_service.supervisor.supervise import COMMIT_S, LAST_S, PREPARE_S, READY_S
 from tests.support.clock import ManualClock
 from tests.support.service import LogLines
 from tests.unit.supervisor.conftest import loaded
@@ -156,6 +156,24 @@ def test_it_announces_once_all_are_ready_and_ends_when_all_have() -> None:
     assert house.run() == 0
     assert [worker.number for worker in house.workers] == [1, 2]
     assert house.closed
+
+
+def test_a_worker_that_takes_long_to_be_ready_is_named_again_and_again() -> None:
+    def script(house: House) -> Iterator[None]:
+        yield
+        house.workers[0].says("ready")
+        for _ in range(3):
+            house.clock.advance(READY_S - 1)
+            yield
+            house.clock.advance(1)
+            yield
+        yield from house.ends()
+
+    house = House(script)
+    assert house.run() == 0
+    late = [line for line in house.log.lines if line["event"] == "worker not ready"]
+    assert [(line["worker"], line["since_s"]) for line in late] == [(2, 30), (2, 60), (2, 90)]
+    assert house.announced == 0
 
 
 def test_a_worker_that_does_not_start_ends_it_all() -> None:
