@@ -144,8 +144,8 @@ def connect(path: Path, *, durable: bool, writes: bool) -> sqlite3.Connection:
 def _write_ahead(connection: sqlite3.Connection) -> str:
     """Switch the file to its write-ahead log, which it keeps from then on; the mode that it is in.
 
-    While another process makes the switch SQLite fails at once, whatever its timeout: there it calls no busy handler, lest
-    the two wait for each other (sqlite.org/c3ref/busy_handler.html). So we wait, as those who open a new file together must.
+    While another process makes the switch SQLite fails at once, whatever its timeout: it calls no busy handler there,
+    lest the two wait for each other (sqlite.org/c3ref/busy_handler.html). So it is we who wait.
     """
     tries_left = round(BUSY_S / _SWITCH_PAUSE_S)
     while True:
