@@ -10,6 +10,7 @@ import pytest
 
 from llm_service.transport import HttpHead, HttpRequest, Transport, TransportError
 from tests.support.raw_server import Handle, read_request, serving
+from tests.support.waiting import loop_turns
 
 OK = b"HTTP/1.1 200 OK\r\n"
 HEADERS = {"user-agent": "test", "accept": "*/*", "accept-encoding": "identity", "content-type": "application/json"}
@@ -82,8 +83,7 @@ async def told(transport: Transport, handle: Handle) -> Noted:
 
 async def settle() -> None:
     """Let what is under way between the sockets of one event loop arrive."""
-    for _ in range(20):
-        await asyncio.sleep(0)
+    await loop_turns(20)
 
 
 async def say(writer: asyncio.StreamWriter, pieces: Sequence[bytes]) -> None:
@@ -92,8 +92,7 @@ async def say(writer: asyncio.StreamWriter, pieces: Sequence[bytes]) -> None:
         writer.write(piece)
         await writer.drain()
         if len(pieces) > 1:
-            for _ in range(3):
-                await asyncio.sleep(0)
+            await loop_turns(3)
 
 
 def saying(*pieces: bytes) -> Handle:

@@ -23,6 +23,7 @@ import pytest
 from hiredis import Reader, pack_command
 
 from llm_service.storage.private_valkey import server_binary
+from tests.support.waiting import loop_turns
 
 STARTED_WITHIN_S = 20.0
 SERVICE = "llm-primary"
@@ -376,7 +377,7 @@ class SlowLine:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
-        await asyncio.sleep(0)  # who was just accepted gets its handler
+        await loop_turns()  # who was just accepted gets its handler
         self.cut()
         while self._handlers:
             await asyncio.wait(tuple(self._handlers))

@@ -20,3 +20,9 @@ async def until_answered(state: Callable[[], Awaitable[Any]], *, within_s: float
         while not (found := await state()):  # noqa: ASYNC110 - the state is another process's or a socket's
             await asyncio.sleep(0.002)
     return found
+
+
+async def loop_turns(count: int = 1) -> None:
+    """Let the event loop go round so often: whatever needs no time, and no other process, goes on meanwhile."""
+    for _ in range(count):
+        await asyncio.sleep(0)

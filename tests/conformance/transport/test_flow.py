@@ -9,7 +9,7 @@ import pytest
 from llm_service.transport import Flow, Transport
 from tests.support.raw_server import Handle, read_request, serving
 from tests.support.upstream import OK, MakeTransport, Noted, a_request, asked, failed, saying, settle
-from tests.support.waiting import until
+from tests.support.waiting import loop_turns, until
 
 
 class Acting(Noted):
@@ -81,7 +81,7 @@ async def test_a_paused_flow_bounds_what_is_decoded_too(transport: Transport) ->
         assert len(noted.pieces) == 1
         while not noted.over.is_set():
             noted.flow.resume()
-            await asyncio.sleep(0)
+            await loop_turns()
     assert (len(noted.data), noted.failure) == (20_000_000, None)
 
 
@@ -185,8 +185,7 @@ async def test_pause_and_resume_keep_a_large_body_whole_in_bounded_memory(transp
         before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         while not noted.over.is_set():
             noted.before = got = noted.received
-            for _ in range(3):
-                await asyncio.sleep(0)
+            await loop_turns(3)
             assert noted.received == got  # nothing comes while it is paused
             assert written - got < 16 * 1024 * 1024  # the rest is in the sockets' own buffers
             noted.flow.resume()

@@ -7,6 +7,7 @@ import pytest
 from llm_service.transport import Transport
 from tests.support.raw_server import Handle, read_request, serving
 from tests.support.upstream import OK, MakeTransport, Noted, a_request, asked, failed, settle
+from tests.support.waiting import loop_turns
 
 ANSWER = OK + b"Content-Length: 2\r\n\r\nok"
 
@@ -28,7 +29,7 @@ class Upstream:
         try:
             while True:
                 self.bodies.append((await read_request(reader)).partition(b"\r\n\r\n")[2])
-                await asyncio.sleep(0)
+                await loop_turns()
                 writer.write(self.said)
         finally:
             self.now -= 1

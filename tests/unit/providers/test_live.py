@@ -25,6 +25,7 @@ from llm_service.providers import ProviderOptions, TimeoutOptions, UpstreamCall,
 from llm_service.providers.live import MAX_UNREAD_EVENTS, LiveReply
 from llm_service.transport import HttpHead, TransportError
 from tests.support.clock import ManualClock
+from tests.support.waiting import loop_turns
 
 CREDENTIAL = "test-4f81d0c2b7a9e653"
 TIMEOUTS = TimeoutOptions(connect_s=1, first_chunk_s=10, idle_s=5, total_s=100)
@@ -95,7 +96,7 @@ class Upstream:
         self.started = asyncio.ensure_future(self.reply.started(self.flow))
 
     async def head(self, status: int = 200) -> None:
-        await asyncio.sleep(0)
+        await loop_turns()
         self.reply.on_head(HttpHead(status, {}))
 
     async def begin(self) -> Kept:
@@ -135,7 +136,7 @@ async def test_a_stream_begins_at_its_first_content() -> None:
     upstream = Upstream()
     await upstream.head()
     upstream.say(b": waiting\n\n", chunk(""))
-    await asyncio.sleep(0)
+    await loop_turns()
     assert not upstream.started.done()
     upstream.say(chunk("Hel"))
     assert await upstream.started is upstream.reply
@@ -450,7 +451,7 @@ async def test_events_can_be_pulled_one_by_one() -> None:
             pulled.append(event.kind)  # noqa: PERF401 - it is seen while it comes
 
     reading = asyncio.ensure_future(pull())
-    await asyncio.sleep(0)
+    await loop_turns()
     upstream.say(chunk("lo"), chunk(finish="stop"), DONE)
     await reading
     assert pulled == ["chunk", "chunk", "finish"]

@@ -9,6 +9,7 @@ import pytest
 
 from llm_service.sandbox import Sandbox, serve_forever
 from llm_service.sandbox.messages import Ending, Head, Reply, Step
+from tests.support.waiting import loop_turns
 from tests.unit.sandbox.raw import PLAIN, chat, connected, eventually, exchange, get, post, request
 
 HEALTH = "/openai/v1/health"
@@ -51,7 +52,7 @@ async def test_request_may_come_byte_by_byte(sandbox: Sandbox) -> None:
     async with connected(sandbox.address) as client:
         for at in range(len(data) - 1):
             client.writer.write(data[at : at + 1])
-            await asyncio.sleep(0)
+            await loop_turns()
         received = await client.exchange(data[-1:])
     assert received.json()["choices"][0]["message"]["content"] == "slowly"
 

@@ -14,7 +14,7 @@ import pytest
 from llm_service.storage import AddressError, StoreUnavailable, ValkeyClient, parse_store_url
 from tests.support.clock import ManualClock
 from tests.support.valkey import Server, SlowLine, ValkeyCluster, single
-from tests.support.waiting import until
+from tests.support.waiting import loop_turns, until
 from tests.unit.storage.conftest import Connect, failed
 
 COUNT = "return redis.call('INCR', KEYS[1])"
@@ -329,7 +329,7 @@ async def test_a_busy_event_loop_is_no_outage_of_the_store(valkey: Server, conne
     calls = asyncio.gather(*(count(client) for _ in range(8)))
     for _ in range(4):
         loop.call_soon(time.sleep, 0.03)
-        await asyncio.sleep(0)
+        await loop_turns()
     assert sorted(await calls) == [*range(1, 9)]
 
 
