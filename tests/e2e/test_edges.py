@@ -145,7 +145,7 @@ async def test_a_client_that_reads_slowly_gets_all(gateway: Running, monkeypatch
     received_bytes = 0
     while piece := await reader.read(131072):
         received_bytes += len(piece)
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.001)  # this is what makes it a slow reader
     writer.close()
     assert received_bytes > 32_000_000
 

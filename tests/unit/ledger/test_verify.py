@@ -186,7 +186,7 @@ async def test_records_that_are_gone_before_retention_removed_theirs_are_missing
 async def hour(clock: ManualClock, minutes: int = 60) -> None:
     for _ in range(minutes):
         clock.advance(60)
-        await loop_turns(20)
+        await loop_turns(20)  # whatever was waiting for this minute does its work
 
 
 async def test_a_chain_is_sealed_by_the_hour(ledger: Ledger, store: MemoryLedger, clock: ManualClock) -> None:

@@ -166,11 +166,7 @@ async def eventually(is_true: Callable[[], bool]) -> None:
     """Give the event loop its turns until something has come true."""
     async with asyncio.timeout(LIMIT_S):
         while not is_true():
-            await _turn()
-
-
-async def _turn() -> None:
-    await loop_turns()
+            await loop_turns()
 
 
 def _is_whole(got: bytes) -> bool:
