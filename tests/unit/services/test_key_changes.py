@@ -11,11 +11,6 @@ from tests.support.waiting import loop_turns, until
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
 async def start(world: World) -> AsyncIterator[Callable[..., Process]]:
     """Processes that follow changes."""
     started: list[Process] = []
