@@ -13,6 +13,7 @@ from tests.support.raw_server import Handle, read_request, serving
 from tests.support.waiting import loop_turns
 
 OK = b"HTTP/1.1 200 OK\r\n"
+ANSWER = OK + b"Content-Length: 2\r\n\r\nok"
 HEADERS = {"user-agent": "test", "accept": "*/*", "accept-encoding": "identity", "content-type": "application/json"}
 
 MakeTransport = Callable[..., Transport]
@@ -101,6 +102,17 @@ def saying(*pieces: bytes) -> Handle:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         await say(writer, pieces)
+
+    return handle
+
+
+def once_then(rest: Handle) -> Handle:
+    """Answers the first request of a connection, and leaves what follows to ``rest``."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(ANSWER)
+        await rest(reader, writer)
 
     return handle
 

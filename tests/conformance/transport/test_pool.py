@@ -5,11 +5,9 @@ import asyncio
 import pytest
 
 from llm_service.transport import Transport
-from tests.support.raw_server import Handle, read_request, serving
-from tests.support.upstream import OK, MakeTransport, Noted, a_request, asked, failed, settle
+from tests.support.raw_server import read_request, serving
+from tests.support.upstream import ANSWER, OK, MakeTransport, Noted, a_request, asked, failed, once_then, settle
 from tests.support.waiting import loop_turns
-
-ANSWER = OK + b"Content-Length: 2\r\n\r\nok"
 
 
 class Upstream:
@@ -153,15 +151,6 @@ async def test_a_new_connection_that_closes_unanswered_is_not_tried_again(transp
     async with serving(handle) as address:
         assert (await asked(transport, address)).outcome == (None, b"", "disconnected")
     assert connections == 1
-
-
-def once_then(rest: Handle) -> Handle:
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(ANSWER)
-        await rest(reader, writer)
-
-    return handle
 
 
 @pytest.mark.parametrize("said", [b"H", b"HTTP/1.1 100 Continue\r\n\r\n", OK])

@@ -108,6 +108,15 @@ class Upstream:
         self.reply.attach(kept)
         return kept
 
+    async def begin_without_content(self) -> Kept:
+        """A stream that has begun because so many chunks have come, though none has content; and its reader."""
+        await self.head()
+        self.say(*[chunk("")] * (MAX_UNREAD_EVENTS + 1))
+        await self.started
+        kept = Kept()
+        self.reply.attach(kept)
+        return kept
+
     def say(self, *pieces: bytes) -> None:
         for piece in pieces:
             self.reply.on_body(piece)
@@ -342,11 +351,7 @@ async def test_a_stream_is_known_as_one_however_many_blank_lines_come_first() ->
 
 async def test_hundreds_of_chunks_without_content_begin_a_stream_that_goes_on() -> None:
     upstream = Upstream()
-    await upstream.head()
-    upstream.say(*[chunk("")] * (MAX_UNREAD_EVENTS + 1))
-    await upstream.started
-    kept = Kept()
-    upstream.reply.attach(kept)
+    kept = await upstream.begin_without_content()
     upstream.clock.advance(9)
     upstream.say(chunk("Hel"))
     upstream.clock.advance(4)
@@ -355,11 +360,7 @@ async def test_hundreds_of_chunks_without_content_begin_a_stream_that_goes_on() 
 
 async def test_a_begun_stream_still_owes_its_first_content_in_time() -> None:
     upstream = Upstream()
-    await upstream.head()
-    upstream.say(*[chunk("")] * (MAX_UNREAD_EVENTS + 1))
-    await upstream.started
-    kept = Kept()
-    upstream.reply.attach(kept)
+    kept = await upstream.begin_without_content()
     upstream.clock.advance(10.1)
     assert isinstance(kept.error, UpstreamTimeout)
     assert "first_chunk_s" in kept.error.message

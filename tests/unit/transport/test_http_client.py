@@ -9,11 +9,9 @@ import pytest
 from llm_service.transport import HttpTransport, TransportError
 from llm_service.transport import connection as connections
 from llm_service.transport import pool as pools
-from tests.support.raw_server import Handle, read_request, serving
-from tests.support.upstream import OK, Noted, a_request, asked, failed, reset, saying, settle, told
+from tests.support.raw_server import read_request, serving
+from tests.support.upstream import ANSWER, OK, Noted, a_request, asked, failed, once_then, reset, saying, settle, told
 from tests.support.waiting import loop_turns, until
-
-ANSWER = OK + b"Content-Length: 2\r\n\r\nok"
 
 
 @pytest.fixture
@@ -42,17 +40,6 @@ class Upstream:
                 writer.write(self.said)
         finally:
             self.now -= 1
-
-
-def once_then(rest: Handle) -> Handle:
-    """Answers the first request of a connection, and leaves the second one to ``rest``."""
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(ANSWER)
-        await rest(reader, writer)
-
-    return handle
 
 
 @pytest.mark.parametrize("end", ["close", "reset"])
