@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final, get_args
 
 from llm_service.domain import InvalidValue, OutcomeStatus, UsageRecord, usd_text
-from llm_service.services.key_fields import moment_text, read_moment
+from llm_service.services.moments import moment_text, read_moment
 from llm_service.storage import UsageFilter, UsageGroup, UsageSum
 
 MOST_CHARS: Final = 512
