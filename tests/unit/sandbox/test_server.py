@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llm_service.sandbox import Sandbox, serve_forever
+from llm_service.sandbox import Sandbox
 from llm_service.sandbox.messages import Ending, Head, Reply, Step
 from tests.support.waiting import loop_turns
 from tests.unit.sandbox.raw import PLAIN, chat, connected, eventually, exchange, get, post, request
@@ -138,15 +138,6 @@ async def test_address_is_known_after_the_start_only() -> None:
     assert sandbox.address == address
     assert address.startswith("http://127.0.0.1:")
     await sandbox.aclose()
-
-
-async def test_serve_forever_serves_until_cancelled(unused_tcp_port: int) -> None:
-    serving = asyncio.create_task(serve_forever("127.0.0.1", unused_tcp_port, 3))
-    async with asyncio.timeout(5):
-        assert await _status(f"http://127.0.0.1:{unused_tcp_port}") == 200
-    serving.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await serving
 
 
 async def _status(address: str) -> int:
