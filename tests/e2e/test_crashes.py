@@ -95,9 +95,9 @@ async def crashed(made: Site, load: Load, kill: Kill, dice: random.Random) -> No
     """One run: load, a kill at a random moment, and load again on what came back."""
     load.start(clients=CLIENTS)
     try:
-        await asyncio.sleep(dice.uniform(0.05, KILL_WITHIN_S))
+        await asyncio.sleep(dice.uniform(0.05, KILL_WITHIN_S))  # anywhere in the work of the service
         await kill(made, dice)
-        await asyncio.sleep(GO_ON_S)
+        await asyncio.sleep(GO_ON_S)  # under load, so that what came back meets what the kill left
     finally:
         await load.stop()
 

@@ -10,7 +10,7 @@ from llm_service.api import connection as connection_module
 from llm_service.sandbox import Sandbox
 from tests.support.rest import ask, chat_body, connected
 from tests.support.service import Running
-from tests.support.waiting import until, until_answered
+from tests.support.waiting import loop_turns, until, until_answered
 
 PATH = "/v1/chat/completions"
 
@@ -80,7 +80,7 @@ async def test_offers_of_an_upgrade_may_be_split_and_follow_each_other(gateway: 
     async with connected(gateway.address) as connection:
         for start in range(0, len(first), 50):
             connection.writer.write(first[start : start + 50])
-            await asyncio.sleep(0)
+            await loop_turns()
         connection.writer.write(second)
         async with asyncio.timeout(5):
             answers = await connection.reader.read()
@@ -145,7 +145,7 @@ async def test_a_client_that_reads_slowly_gets_all(gateway: Running, monkeypatch
     received_bytes = 0
     while piece := await reader.read(131072):
         received_bytes += len(piece)
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.001)  # this is what makes it a slow reader
     writer.close()
     assert received_bytes > 32_000_000
 

@@ -21,7 +21,6 @@ from tests.support.rest import ask
 from tests.support.waiting import until, until_answered
 
 CLIENTS = 12
-WARM_UP_S = 0.3
 LOCKED_S = 4.0
 AWAY_S = 2.5
 FULL_BYTES = 4096
@@ -53,13 +52,19 @@ def a_load(service: Site, **how: float) -> Load:
     return Load(service.address, [rich, somebody], random.Random(7), **how)  # type: ignore[arg-type]
 
 
+async def under_way(load: Load) -> None:
+    """The clients ask, and are answered."""
+    load.start(clients=CLIENTS)
+    await until(lambda: len(load.of("acknowledged")) >= CLIENTS)
+
+
 async def alive_for(service: Site, seconds: float) -> None:
     """Liveness answers all the while."""
     ends_at = time.monotonic() + seconds
     while time.monotonic() < ends_at:
         async with asyncio.timeout(ALIVE_WITHIN_S):
             assert (await ask(service.address, "GET", "/health/live")).status == 200
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # ten times a second is often enough
 
 
 async def answers_again(load: Load) -> None:
@@ -80,8 +85,7 @@ def told(load: Load) -> set[int | str]:
 async def test_a_database_that_is_locked_for_four_seconds_delays_and_loses_nothing(alone: Site) -> None:
     await alone.issue_keys()
     audit, load = Audit(alone), a_load(alone)
-    load.start(clients=CLIENTS)
-    await asyncio.sleep(WARM_UP_S)
+    await under_way(load)
     with closing(sqlite3.connect(alone.data_dir / "llm-service.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         await alive_for(alone, LOCKED_S)
@@ -99,8 +103,7 @@ async def test_without_postgres_there_are_answers_and_503_and_nothing_is_lost(
     with site(tmp_path, workers=1, postgres=postgres, url=postgres.url()) as service:
         await service.issue_keys()
         audit, load = Audit(service), a_load(service)
-        load.start(clients=CLIENTS)
-        await asyncio.sleep(WARM_UP_S)
+        await under_way(load)
         await asyncio.to_thread(postgres.freeze if how == "frozen" else postgres.kill)
         await alive_for(service, AWAY_S)
         await asyncio.to_thread(postgres.thaw if how == "frozen" else postgres.start)
@@ -123,8 +126,7 @@ def limit_files(service: Site, most_bytes: int) -> None:
 async def test_a_full_disk_is_said_and_forgotten_when_there_is_room_again(alone: Site) -> None:
     await alone.issue_keys()
     audit, load = Audit(alone), a_load(alone)
-    load.start(clients=CLIENTS)
-    await asyncio.sleep(WARM_UP_S)
+    await under_way(load)
     limit_files(alone, FULL_BYTES)
     await alive_for(alone, 1.0)
     limit_files(alone, resource.RLIM_INFINITY)
@@ -163,6 +165,7 @@ async def test_four_hundred_clients_that_leave_cost_what_they_used_and_hold_noth
         load.start(clients=40)
         await load.done()
         begun = time.perf_counter()
+        # by then the last upstream call must be over: what is not is counted as late
         await asyncio.sleep(max(0.0, CANCELLED_WITHIN_S - (time.time() - max(call.ended_at for call in load.calls))))
         served = await service.served()
         begun_upstream = {ref_of(entry) for entry in served}

@@ -167,7 +167,7 @@ async def test_a_reader_that_stalls_costs_little_memory(gateway: Running, sandbo
         before = process.memory_info().rss
         connection.send("POST", PATH, chat_body("plain/sandbox/bulk-64mb", stream=True))
         for _ in range(100):
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # time in which it could take memory
         assert process.memory_info().rss - before < 16_000_000
         assert (await stats(sandbox))["open"] == 1
 

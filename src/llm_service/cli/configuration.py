@@ -1,4 +1,7 @@
-"""``check-config`` and ``config-schema``, and how every command gets its settings."""
+"""``check-config`` and ``config-schema``, and how every command gets its settings.
+
+The environment is read here alone (``LLM_SERVICE_KEY``: by typer).
+"""
 
 import os
 import ssl
@@ -11,6 +14,7 @@ import orjson
 from llm_service.cli.output import print_json
 from llm_service.cli.sandbox_mode import NOTHING_TO_SERVE, wants_sandbox
 from llm_service.config import Loaded, Mistake, SettingsError, json_schema, load_settings, rendered
+from llm_service.runtime import default_data_dir
 
 
 def load(config: Path | None, overrides: Mapping[str, str] | None = None) -> Loaded:
@@ -19,6 +23,12 @@ def load(config: Path | None, overrides: Mapping[str, str] | None = None) -> Loa
     if mistakes := tuple(unusable_authorities(loaded)):
         raise SettingsError(mistakes)
     return loaded
+
+
+def data_dir_of(loaded: Loaded) -> Path:
+    """Where the state lies; the sandbox's lies apart."""
+    base = loaded.settings.server.data_dir or default_data_dir(os.environ)
+    return base / "sandbox" if wants_sandbox(loaded) else base
 
 
 def unusable_authorities(loaded: Loaded) -> Iterator[Mistake]:

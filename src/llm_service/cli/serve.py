@@ -1,7 +1,6 @@
 """``serve``: the service from its settings to its last response, in one process or in several."""
 
 import asyncio
-import os
 import socket
 import sys
 import tempfile
@@ -15,9 +14,9 @@ from typing import Any, Final, TextIO
 import uvloop
 
 from llm_service import __version__
-from llm_service.api import ServerOptions, listen
+from llm_service.api import listen
 from llm_service.bootstrap import Surroundings, build_service, open_stores
-from llm_service.cli.configuration import complain, load
+from llm_service.cli.configuration import complain, data_dir_of, load
 from llm_service.cli.output import cannot_listen, print_json, refuse
 from llm_service.cli.sandbox_mode import ALWAYS_THERE, NOTHING_TO_SERVE, simulate, simulated_providers, wants_sandbox
 from llm_service.config import Loaded, Settings, SettingsError
@@ -28,7 +27,6 @@ from llm_service.runtime import (
     DataDirError,
     SystemClock,
     Terminal,
-    default_data_dir,
     open_data_dir,
     system_random,
 )
@@ -67,7 +65,7 @@ def run_service(config: Path | None, overrides: Mapping[str, str], *, as_json: b
         return refuse(NOTHING_TO_SERVE, as_json=as_json)
     with ExitStack() as held:
         try:
-            data_dir = held.enter_context(open_data_dir(data_dir_of(settings.server, sandboxed=sandboxed)))
+            data_dir = held.enter_context(open_data_dir(data_dir_of(loaded)))
             listening = held.enter_context(listen(settings.server.host, settings.server.port))
         except DataDirError as error:
             return refuse(str(error), as_json=as_json)
@@ -85,12 +83,6 @@ def run_service(config: Path | None, overrides: Mapping[str, str], *, as_json: b
             data_dir=data_dir.path,
         )
         return run.supervised(held) if settings.server.workers > 1 else run.alone()
-
-
-def data_dir_of(server: ServerOptions, *, sandboxed: bool) -> Path:
-    """Where the state lies; the sandbox's lies apart."""
-    base = server.data_dir or default_data_dir(os.environ)
-    return base / "sandbox" if sandboxed else base
 
 
 def read_again(config: Path | None, overrides: Mapping[str, str], *, sandboxed: bool) -> Loaded:

@@ -6,11 +6,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llm_service.cli.configuration import complain, load
+from llm_service.cli.configuration import complain, data_dir_of, load
 from llm_service.cli.database import CannotOpen, Opener, opened_database
 from llm_service.cli.output import print_json, refuse
-from llm_service.cli.sandbox_mode import wants_sandbox
-from llm_service.cli.serve import data_dir_of
 from llm_service.cli.where import Where
 from llm_service.config import Loaded, Settings, SettingsError
 from llm_service.domain import LLMServiceError
@@ -58,7 +56,7 @@ def run_on_database(
 
 async def _acted(loaded: Loaded, act: Callable[[Stored], Awaitable[Shown]], opened: Opener) -> Shown:
     settings = loaded.settings
-    data_dir = data_dir_of(settings.server, sandboxed=wants_sandbox(loaded))
+    data_dir = data_dir_of(loaded)
     async with opened(settings, data_dir) as database:
         return await act(Stored(settings, data_dir, database))
 

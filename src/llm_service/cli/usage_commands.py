@@ -1,4 +1,7 @@
-"""The commands under ``usage`` with their options."""
+"""The commands under ``usage`` with their options.
+
+Typer reads the options off a command's signature: two commands that take the same ones both name them.
+"""
 
 from pathlib import Path
 from typing import Annotated

@@ -88,15 +88,6 @@ def let_go(folder: Path, writer: str, lock_fd: int, *, remove: bool) -> None:
         os.close(lock_fd)
 
 
-def sync_folder(folder: Path) -> None:
-    """Bring the names of new files to the disk. Blocks."""
-    folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder_fd)
-    finally:
-        os.close(folder_fd)
-
-
 def pieces(path: Path, *, start: int, end: int | None, piece_bytes: int) -> Iterator[tuple[int, bytes]]:
     """The file from an offset on in pieces that end with whole lines, each with its offset.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from llm_service.domain import LedgerUnavailable
-from llm_service.ledger.folder import sync_folder
+from llm_service.runtime import sync_folder
 
 INTERVAL_S: Final = 0.05
 """The most that a loss of power may take with it, apart from the time that the disk needs."""

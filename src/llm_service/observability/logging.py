@@ -4,7 +4,6 @@ import logging
 import sys
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, Final, Protocol, TextIO
 
 import orjson
@@ -17,7 +16,6 @@ from llm_service.runtime import Clock
 
 KEEP_S: Final = 0.05
 KEEP_LINES: Final = 256
-ExcInfo = BaseException | tuple[type[BaseException], BaseException, TracebackType | None] | bool | None
 
 
 class Log(Protocol):

@@ -27,8 +27,8 @@ class UpstreamCall:
 class Account:
     """What a provider says of the operator's account, from endpoints that cost nothing.
 
-    ``balance_usd`` and ``limit_remaining_usd``: ``None`` where there is no such figure. ``usable``: calls will not be
-    refused for money. ``detail``: further figures as the provider names them.
+    ``balance`` (in ``currency``) and ``limit_remaining_usd``: ``None`` where there is no such figure. ``usable``: calls
+    will not be refused for money. ``detail``: further figures as the provider names them.
     """
 
     usable: bool

@@ -1,7 +1,14 @@
 """What the process is given: time, ids, owned background work, its data directory."""
 
 from llm_service.runtime.clock import Clock, SystemClock, TimerHandle
-from llm_service.runtime.data_dir import DataDir, DataDirError, default_data_dir, open_data_dir, prepare_data_dir
+from llm_service.runtime.data_dir import (
+    DataDir,
+    DataDirError,
+    default_data_dir,
+    open_data_dir,
+    prepare_data_dir,
+    sync_folder,
+)
 from llm_service.runtime.ids import IdSource, RandomIds, system_random
 from llm_service.runtime.memory import lasting, settle_memory
 from llm_service.runtime.patience import Patience
@@ -29,5 +36,6 @@ __all__ = [
     "open_data_dir",
     "prepare_data_dir",
     "settle_memory",
+    "sync_folder",
     "system_random",
 ]

@@ -103,6 +103,15 @@ def open_data_dir(path: Path) -> DataDir:
     return DataDir(path, lock_fd)
 
 
+def sync_folder(folder: Path) -> None:
+    """Bring the names of new files to the disk. Blocks."""
+    folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder_fd)
+    finally:
+        os.close(folder_fd)
+
+
 def _home_of_user() -> str | None:
     try:
         return pwd.getpwuid(os.getuid()).pw_dir

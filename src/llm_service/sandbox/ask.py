@@ -43,7 +43,6 @@ class Tool:
     """A function that the model may call."""
 
     name: str
-    description: str
     schema: Json
 
 
@@ -209,7 +208,7 @@ def _tools(tools: list[Any]) -> Iterable[Tool]:
         schema = function.get("parameters")
         if schema is not None and not isinstance(schema, dict):
             raise BadField(f"tools[{index}].function.parameters", "must be a JSON schema")
-        yield Tool(function["name"], str(function.get("description") or ""), schema or {})
+        yield Tool(function["name"], schema or {})
 
 
 def _tool_choice(body: Json) -> str:

@@ -98,13 +98,3 @@ class Sandbox:
         self._connections.discard(connection)
         if not self._connections:
             self._idle.set()
-
-
-async def serve_forever(host: str = "127.0.0.1", port: int = 8090, seed: int = 0) -> None:
-    """Serve until cancelled."""
-    sandbox = Sandbox(seed)
-    await sandbox.start(host, port)
-    try:
-        await asyncio.get_running_loop().create_future()
-    finally:
-        await sandbox.aclose()

@@ -8,10 +8,9 @@ from typing import Final
 
 from llm_service.domain import Caller, Credentials, InvalidApiKey, NotLocal, Secret
 from llm_service.services.issued_keys import UNKNOWN, IssuedKeys
+from llm_service.services.key_secret import ISSUED
 
 LOCAL_KEY: Final = "local"
-ISSUED: Final = "llms_"
-"""How issued keys begin."""
 LOCAL: Final = Caller(key_id="local", scopes=frozenset({"inference", "read", "admin"}))
 ADMIN: Final = Caller(key_id="admin", scopes=frozenset({"inference", "read", "admin"}))
 _HOST: Final = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+))(?::[0-9]{0,5})?", re.ASCII)

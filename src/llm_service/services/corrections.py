@@ -1,18 +1,18 @@
 """Writes the corrections that providers' own records make of estimates, once in the whole deployment."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from llm_service.domain import LedgerUnavailable, usd_text
 from llm_service.ledger import Ledger
+from llm_service.services.database import database_needed
 from llm_service.services.reconcile import Drift, Reconciler
 from llm_service.services.turn import STALE_S, Turn
-from llm_service.storage import StoreUnavailable
 
 AT_ONCE: Final = 200
+AWAY: Final = "Estimates cannot be corrected now: the database does not answer."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +44,12 @@ class Corrections:
 
         Doing it again changes nothing. Raises LedgerUnavailable, also when it takes too long.
         """
-        with _database():
-            async with self._turn.taken() as ours, asyncio.timeout(STALE_S / 2):
-                return {name: await self._correct(name) for name in self._providers} if ours else None
+        try:
+            with database_needed(AWAY):
+                async with self._turn.taken() as ours, asyncio.timeout(STALE_S / 2):
+                    return {name: await self._correct(name) for name in self._providers} if ours else None
+        except TimeoutError as late:
+            raise LedgerUnavailable("Correcting estimates took too long; what was found is kept.") from late
 
     async def _correct(self, provider: str) -> Corrected:
         written, unknown, drift = 0, 0, Drift()
@@ -74,14 +77,3 @@ def corrected_object(corrected: Corrected) -> dict[str, Any]:
         "billed_tokens": drift.billed_tokens,
         "token_ratio": None if drift.token_ratio is None else round(drift.token_ratio, 4),
     }
-
-
-@contextmanager
-def _database() -> Iterator[None]:
-    try:
-        yield
-    except StoreUnavailable as away:
-        said = "Estimates cannot be corrected now: the database does not answer."
-        raise LedgerUnavailable(said, retry_after_s=1.0) from away
-    except TimeoutError as late:
-        raise LedgerUnavailable("Correcting estimates took too long; what was found is kept.") from late

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from llm_service.domain import KeySecret, Secret
+from llm_service.runtime import sync_folder
 from llm_service.storage import FactStore
 
 HASH_KEY_FILE: Final = "hash.key"
@@ -144,14 +145,6 @@ def _make(path: Path, text: str, *, draft: Path) -> None:
             os.link(draft, path)
         except FileExistsError:
             return
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     finally:
         draft.unlink(missing_ok=True)
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,7 +8,7 @@ from llm_service.domain import ApiKey, Caller, InvalidApiKey, KeySecret, LedgerU
 from llm_service.observability import Log
 from llm_service.runtime import Clock
 from llm_service.services.hash_key import HashKeys, Matcher
-from llm_service.services.key_secret import PREFIX_CHARS, prefix_of
+from llm_service.services.key_secret import ISSUED, PREFIX_CHARS, prefix_of
 from llm_service.storage import KeyStore, StoreUnavailable
 
 KEPT_KEYS: Final = 10_000
@@ -20,7 +20,7 @@ LOOKUPS: Final = 8
 WAITING: Final = 256
 AWAY_S: Final = 0.25
 """How long nothing is asked after the database has not answered."""
-_PREFIX: Final = slice(5, 5 + PREFIX_CHARS)
+_PREFIX: Final = slice(len(ISSUED), len(ISSUED) + PREFIX_CHARS)
 
 UNKNOWN: Final = "The presented key is not known here."
 _AWAY: Final = "The key cannot be looked up now: the database does not answer. Try again."

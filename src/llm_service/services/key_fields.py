@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -23,6 +23,7 @@ from llm_service.domain import (
     usd_of,
     usd_text,
 )
+from llm_service.services.moments import moment_text, read_moment
 
 Fields = Mapping[str, Any]
 """Checked values by field name; a field that was given as null has its default."""
@@ -36,9 +37,6 @@ BUDGET_FORM: Final = r"[0-9]{1,7}(\.[0-9]{1,9})?"
 MODEL_FORM: Final = r"[!-)+-~]{0,255}[!-~]"
 TAG_FORM: Final = r"[A-Za-z0-9._-]{1,64}"
 DEFAULT_SCOPES: Final = frozenset[Scope]({"inference"})
-_MOMENT: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
 
 
 def read_fields(body: Body, *, now: datetime) -> Fields:
@@ -100,11 +98,6 @@ def status_of(key: ApiKey, *, now: datetime) -> str:
     if key.revoked_at is not None:
         return "revoked"
     return "expired" if key.expires_at is not None and key.expires_at <= now else "active"
-
-
-def moment_text(moment: datetime | None) -> str | None:
-    """A moment as RFC 3339 in UTC."""
-    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 # -- one reader for each field
@@ -175,16 +168,6 @@ def _tags(name: str, value: Any) -> Mapping[str, str]:
         if not re.fullmatch(TAG_FORM, tag, re.ASCII):
             raise _wrong(name, "must have names of 1 to 64 letters, digits, '.', '_' and '-'")
     return MappingProxyType({tag: _text(f"{name}.{tag}", text) for tag, text in value.items()})
-
-
-def read_moment(name: str, value: Any) -> datetime:
-    """A moment as RFC 3339 writes it, in UTC. Raises InvalidValue."""
-    if isinstance(value, str) and _MOMENT.fullmatch(value):
-        try:
-            return datetime.fromisoformat(value.upper()).astimezone(UTC)
-        except (ValueError, OverflowError):
-            pass  # a day or an hour that there is not: said below
-    raise _wrong(name, "must be a moment as RFC 3339 writes it, such as 2030-01-31T12:00:00Z")
 
 
 _READ: Final[Mapping[str, Callable[[str, Any], Any]]] = MappingProxyType(

@@ -1,8 +1,7 @@
 """The control plane of api keys: create, show, change, rotate, revoke."""
 
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -17,15 +16,17 @@ from llm_service.domain import (
     Secret,
 )
 from llm_service.runtime import Clock, IdSource
+from llm_service.services.database import database_needed
 from llm_service.services.hash_key import HashKeys
 from llm_service.services.key_changes import KEY_ID
 from llm_service.services.key_fields import new_key, read_fields, with_fields
 from llm_service.services.key_secret import new_secret
-from llm_service.storage import KeyStore, StoreUnavailable
+from llm_service.storage import KeyStore
 
 OVERLAP_S: Final = 86_400
 """How long the former secrets of a rotated key go on working, unless the request says otherwise."""
 MOST_OVERLAP_S: Final = 365 * 86_400
+AWAY: Final = "The database does not answer; try again. What was asked for may have been done."
 _ATTEMPTS: Final = 5
 
 Announce = Callable[[str], Awaitable[None]]
@@ -75,7 +76,7 @@ class Keys:
         now = self._clock.now()
         key = new_key(read_fields(body, now=now), key_id=self._ids.new("key"), now=now)
         secret, stored = self._new_secret(key.id)
-        with _database():
+        with database_needed(AWAY):
             await self._store.insert(key, stored)
         return Issued(key=key, secret=secret)
 
@@ -86,7 +87,7 @@ class Keys:
         """
         if after is not None and not KEY_ID.fullmatch(after):
             raise InvalidValue("'after' must be the `next_cursor` of a page.", param="after")
-        with _database():
+        with database_needed(AWAY):
             found = await self._store.page(after=after, count=count + 1)
         keys = found[:count]
         return KeyPage(keys=keys, next_cursor=keys[-1].id if len(found) > count else None)
@@ -95,7 +96,7 @@ class Keys:
         """One key. Raises NotFound."""
         key = None
         if KEY_ID.fullmatch(key_id):  # nothing else is put to the database
-            with _database():
+            with database_needed(AWAY):
                 key = await self._store.get(key_id)
         if key is None:
             raise NotFound(f"There is no api key `{key_id[:64]}`.")
@@ -165,7 +166,7 @@ class Keys:
             if after is before and write is None:
                 return before
             after = replace(after, version=before.version + 1)
-            with _database():
+            with database_needed(AWAY):
                 done = await (write or self._store.update)(after)
             if done:
                 if self._announce is not None:
@@ -191,12 +192,3 @@ def _overlap(body: Body) -> int:
         said = f"'overlap_s' must be a whole number of seconds from 0 to {MOST_OVERLAP_S}."
         raise InvalidValue(said, param="overlap_s")
     return overlap_s
-
-
-@contextmanager
-def _database() -> Iterator[None]:
-    try:
-        yield
-    except StoreUnavailable as away:
-        said = "The database does not answer; try again. What was asked for may have been done."
-        raise LedgerUnavailable(said, retry_after_s=1.0) from away

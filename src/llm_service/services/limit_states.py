@@ -8,7 +8,7 @@ from typing import Any
 from llm_service.admission import Gate, Rules
 from llm_service.domain import WINDOW_S, ApiKey, Caller, Limit, LimitState, usd_text
 from llm_service.services.authenticator import ADMIN, LOCAL
-from llm_service.services.key_fields import moment_text
+from llm_service.services.moments import moment_text
 from llm_service.storage import Reach
 
 

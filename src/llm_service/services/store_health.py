@@ -9,7 +9,7 @@ from typing import Any, Final
 from llm_service.admission import Gate
 from llm_service.ledger import LedgerState
 from llm_service.runtime import Clock
-from llm_service.services.key_fields import moment_text
+from llm_service.services.moments import moment_text
 from llm_service.storage import Database, StoreState, StoreUnavailable
 
 ASKED_FOR_S: Final = 1.0

@@ -1,7 +1,7 @@
 """Counts the tokens of whole requests and of texts, by the vocabulary of the model that is called."""
 
 import asyncio
-from typing import Any, Final
+from typing import Final
 
 from llm_service.domain import Candidate, ModelRequest
 from llm_service.tokens import Tokenizers
@@ -28,15 +28,4 @@ class TokenCounter:
 
     def prompt(self, model: str, request: ModelRequest) -> int:
         """Tokens of a request's prompt."""
-        body: Any = request.body
-        if request.operation == "chat":
-            return self._tokenizers.count_chat(model, body["messages"], body.get("tools")).tokens
-        return self._of_input(model, body["prompt" if request.operation == "completion" else "input"])
-
-    def _of_input(self, model: str, given: Any) -> int:
-        """A text, token ids, or a list of either."""
-        if type(given) is str:
-            return self.text(model, given)
-        if type(given) is not list:
-            return 0
-        return sum(1 if type(one) is int else self._of_input(model, one) for one in given)
+        return self._tokenizers.count_input(model, request).tokens

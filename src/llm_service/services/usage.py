@@ -1,17 +1,18 @@
 """Reads what was recorded: one request, pages of records, sums."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
-from llm_service.domain import Caller, InvalidValue, LedgerUnavailable, NotFound, UsageRecord
+from llm_service.domain import Caller, InvalidValue, NotFound, UsageRecord
+from llm_service.services.database import database_needed
 from llm_service.services.usage_fields import record_object
-from llm_service.storage import LedgerRow, LedgerStore, StoreUnavailable, UsageFilter, UsageGroup, UsageSum
+from llm_service.storage import LedgerRow, LedgerStore, UsageFilter, UsageGroup, UsageSum
 
 PAGE_ROWS: Final = 1000
 MOST_ID_CHARS: Final = 512
 MOST_CURSOR_DIGITS: Final = 18
+AWAY: Final = "What was recorded cannot be read now: the database does not answer."
 
 
 class Unshipped(Protocol):
@@ -72,7 +73,7 @@ class Usage:
             raise _not_found(request_id)
         if len(request_id) > MOST_ID_CHARS or not request_id.isprintable():  # nothing else is put to the database
             raise _not_found(request_id)
-        with _database():
+        with database_needed(AWAY):
             rows = await self._ledger.find(request_id)
         return _generation([row.record for row in rows if _may_see(caller, row.record)], request_id)
 
@@ -82,7 +83,7 @@ class Usage:
         Raises InvalidValue for another cursor.
         """
         after = None if cursor is None else _mark_of(cursor)
-        with _database():
+        with database_needed(AWAY):
             found = await self._ledger.page(which, after=after, count=count + 1)
         rows = found[:count]
         next_cursor = str(rows[-1].mark) if len(found) > count else None
@@ -90,14 +91,14 @@ class Usage:
 
     async def summary(self, which: UsageFilter, *, by: Sequence[UsageGroup] = ()) -> Sequence[UsageSum]:
         """Sums by groups, corrections included, in the order of the groups' values."""
-        with _database():
+        with database_needed(AWAY):
             return await self._ledger.sums(which, by=by)
 
     async def rows(self, which: UsageFilter) -> AsyncIterator[Sequence[LedgerRow]]:
         """All records and corrections, newest first, in pages; never more than one page is held."""
         after: int | None = None
         while True:
-            with _database():
+            with database_needed(AWAY):
                 page = await self._ledger.page(which, after=after, count=PAGE_ROWS)
             if page:
                 yield page
@@ -137,12 +138,3 @@ def _mark_of(cursor: str) -> int:
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= MOST_CURSOR_DIGITS):
         raise InvalidValue("'cursor' must be the `next_cursor` of a page.", param="cursor")
     return int(cursor)
-
-
-@contextmanager
-def _database() -> Iterator[None]:
-    try:
-        yield
-    except StoreUnavailable as away:
-        said = "What was recorded cannot be read now: the database does not answer."
-        raise LedgerUnavailable(said, retry_after_s=1.0) from away

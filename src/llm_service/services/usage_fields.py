@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final, get_args
 
 from llm_service.domain import InvalidValue, OutcomeStatus, UsageRecord, usd_text
-from llm_service.services.key_fields import moment_text, read_moment
+from llm_service.services.moments import moment_text, read_moment
 from llm_service.storage import UsageFilter, UsageGroup, UsageSum
 
 MOST_CHARS: Final = 512
@@ -51,7 +51,10 @@ def unknown_name(name: str, known: Sequence[str]) -> InvalidValue:
 
 
 def record_object(record: UsageRecord) -> dict[str, Any]:
-    """A record as the interface shows it: moments as RFC 3339 in UTC, money as a plain decimal in USD."""
+    """A record as the interface shows it: moments as RFC 3339 in UTC, money as a plain decimal in USD.
+
+    The interface, the table and the hash each name a record's fields for themselves: none changes with another.
+    """
     return {
         "request_id": record.request_id,
         "stream_id": record.stream_id,

@@ -13,7 +13,6 @@ from typing import Final, Literal, Protocol
 from llm_service.domain import (
     ApiKey,
     Ask,
-    BudgetPeriod,
     Decision,
     KeySecret,
     Lease,
@@ -284,8 +283,3 @@ class Bulletin(Protocol):
 
 Spent = Callable[[Limit], Awaitable[tuple[int, int]]]
 """What the ledger says was spent of a budget (nano-USD), and up to which mark."""
-
-__all__ = [
-    "BudgetPeriod", "Bulletin", "ChainLink", "Database", "FactStore", "KeyStore", "LedgerRow", "LedgerStore",
-    "LimitStore", "Reach", "Seal", "Spent", "StoreUnavailable", "UsageFilter", "UsageGroup", "UsageSum",
-]  # fmt: skip

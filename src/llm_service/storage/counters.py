@@ -1,5 +1,6 @@
 """Counters in this process's memory: a sliding window of requests or tokens, requests at once, money of a period."""
 
+from abc import ABC, abstractmethod
 from typing import Final
 
 from llm_service.domain import WINDOW_S, Limit, Settlement
@@ -32,7 +33,7 @@ NOWHERE: Final = Bucket(GONE)
 """For counters that know no seconds."""
 
 
-class Counter:
+class Counter(ABC):
     """What stands against one limit. ``total`` is all of it, ``reserved`` the part that leases may still give back."""
 
     __slots__ = ("reserved", "total")
@@ -45,29 +46,29 @@ class Counter:
         """The total at this Unix second; called before anything is taken."""
         return self.total
 
+    @abstractmethod
     def take(self, cost: int, second: int) -> Bucket:
         """Count ``cost`` on top, at the second that was looked at; where it went, for ``settle`` and ``give_back``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def settle(self, cost: int, bucket: Bucket, settlement: Settlement) -> None:
         """Put what was used in place of what was taken."""
-        raise NotImplementedError
 
+    @abstractmethod
     def give_back(self, cost: int, bucket: Bucket) -> None:
         """As if it had never been taken."""
-        raise NotImplementedError
 
     def take_again(self, cost: int, bucket: Bucket) -> None:
         """As if it had never been given back, at a second that was looked at before that."""
         self.give_back(-cost, bucket)
 
+    @abstractmethod
     def wait_s(self, cost: int, limit: Limit, second: int) -> int | None:
         """Whole seconds until a claim that has no room now may have it; ``None``: waiting is no use."""
-        raise NotImplementedError
 
+    @abstractmethod
     def idle(self, second: int) -> bool:
         """Whether a new counter in its place would say the same."""
-        raise NotImplementedError
 
 
 class Window(Counter):

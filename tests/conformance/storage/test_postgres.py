@@ -16,6 +16,7 @@ from llm_service.storage.sql.database import SqlDatabase
 from tests.conformance.storage.conftest import Place
 from tests.support.postgres import PASSWORD, PostgresServer
 from tests.support.records import key, rows, secret
+from tests.support.waiting import loop_turns
 
 
 @pytest.fixture
@@ -90,8 +91,7 @@ async def test_who_stops_waiting_leaves_no_transaction_open(
     database: Database, postgres_server: PostgresServer
 ) -> None:
     appending = [asyncio.create_task(database.ledger.append(rows(50, writer=f"w{n}"))) for n in range(8)]
-    for _ in range(20):
-        await asyncio.sleep(0)
+    await loop_turns(20)
     for task in appending:
         task.cancel()
     await asyncio.gather(*appending, return_exceptions=True)

@@ -17,6 +17,7 @@ from llm_service.storage.sql.migrate import Migration, migrations_for
 from llm_service.storage.sql.sqlite_file import open_sqlite, refuse_remote
 from tests.conformance.storage.conftest import Place
 from tests.support.records import key, rows, secret
+from tests.support.waiting import loop_turns
 
 OPENERS = 6
 ROUNDS = 20
@@ -130,7 +131,7 @@ async def test_a_lock_of_four_seconds_delays_and_loses_nothing(place: Place) -> 
     await database.keys.insert(key(), secret())
     with locked(place.folder / SQLITE_NAME, for_s=4.0):
         appending = asyncio.create_task(database.ledger.append(rows(2)))
-        await asyncio.sleep(0)
+        await loop_turns()
         async with asyncio.timeout(1):  # who reads does not wait
             assert await database.keys.find(secret().prefix) is not None
             assert await database.ledger.known(["writer-a-1"]) == frozenset()
@@ -164,7 +165,7 @@ async def test_work_that_takes_too_long_is_ended(place: Place) -> None:
 async def test_who_stops_waiting_does_not_break_the_work_of_others(place: Place) -> None:
     database = await place.open()
     appending = [asyncio.create_task(database.ledger.append(rows(1, writer=f"w{number}"))) for number in range(20)]
-    await asyncio.sleep(0)
+    await loop_turns()
     for task in appending[::2]:
         task.cancel()
     await asyncio.gather(*appending, return_exceptions=True)

@@ -9,6 +9,7 @@ import pytest
 from llm_service.transport import HttpHead, Transport
 from tests.support.raw_server import read_request, serving
 from tests.support.upstream import OK, MakeTransport, Noted, a_request, asked, failed, reset, saying, told
+from tests.support.waiting import loop_turns
 
 
 async def test_head_and_body_arrive(transport: Transport) -> None:
@@ -125,8 +126,7 @@ async def test_a_connection_that_is_reset_is_an_error(transport: Transport, clie
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(said)
-        for _ in range(5):
-            await asyncio.sleep(0)  # what is said must be read before it is taken back
+        await loop_turns(5)  # what is said must be read before it is taken back
         reset(writer)
 
     noted = await told(transport, handle)

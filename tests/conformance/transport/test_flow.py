@@ -9,7 +9,7 @@ import pytest
 from llm_service.transport import Flow, Transport
 from tests.support.raw_server import Handle, read_request, serving
 from tests.support.upstream import OK, MakeTransport, Noted, a_request, asked, failed, saying, settle
-from tests.support.waiting import until
+from tests.support.waiting import loop_turns, until
 
 
 class Acting(Noted):
@@ -20,6 +20,11 @@ class Acting(Noted):
         self.act = act
         self.also_at_head = also_at_head
         self.flow: Flow | None = None
+
+    def begin(self, transport: Transport, address: str) -> Flow:
+        """Send a request, and act on its answer."""
+        self.flow = transport.send(a_request(address), self)
+        return self.flow
 
     def on_head(self, head: object) -> None:
         super().on_head(head)  # type: ignore[arg-type]
@@ -63,7 +68,7 @@ async def test_a_bomb_arrives_in_bounded_pieces_and_can_be_stopped(transport: Tr
 
     async with serving(saying(head, bomb)) as address:
         noted = Stopping("abort")
-        noted.flow = transport.send(a_request(address), noted)
+        noted.begin(transport, address)
         await noted.over.wait()
         await settle()
     assert max(map(len, noted.pieces)) <= 256 * 1024
@@ -75,13 +80,13 @@ async def test_a_paused_flow_bounds_what_is_decoded_too(transport: Transport) ->
     head = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
     async with serving(saying(head + bomb)) as address:
         noted = Acting("pause")
-        noted.flow = transport.send(a_request(address), noted)
+        flow = noted.begin(transport, address)
         await noted.first.wait()
         await settle()
         assert len(noted.pieces) == 1
         while not noted.over.is_set():
-            noted.flow.resume()
-            await asyncio.sleep(0)
+            flow.resume()
+            await loop_turns()
     assert (len(noted.data), noted.failure) == (20_000_000, None)
 
 
@@ -106,7 +111,7 @@ async def test_abort_inside_a_callback_is_the_last_of_it(transport: Transport, w
     said = OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n5\r\nhello\r\n"
     async with serving(streaming(gone, said=said)) as address:
         noted = Acting("abort", also_at_head=where == "on_head")
-        noted.flow = transport.send(a_request(address), noted)
+        noted.begin(transport, address)
         await asyncio.wait_for(gone.wait(), 1)
         await settle()
     assert (len(noted.pieces), noted.over.is_set()) == (0 if where == "on_head" else 1, False)
@@ -115,7 +120,7 @@ async def test_abort_inside_a_callback_is_the_last_of_it(transport: Transport, w
 async def test_abort_at_the_last_piece_means_no_end(transport: Transport) -> None:
     async with serving(saying(OK + b"Content-Length: 5\r\n\r\nhello")) as address:
         noted = Acting("abort")
-        noted.flow = transport.send(a_request(address), noted)
+        noted.begin(transport, address)
         await noted.first.wait()
         await settle()
     assert not noted.over.is_set()
@@ -180,16 +185,15 @@ async def test_pause_and_resume_keep_a_large_body_whole_in_bounded_memory(transp
 
     async with serving(handle) as address:
         noted = Counting("pause")
-        noted.flow = transport.send(a_request(address), noted)
+        flow = noted.begin(transport, address)
         await noted.first.wait()
         before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         while not noted.over.is_set():
             noted.before = got = noted.received
-            for _ in range(3):
-                await asyncio.sleep(0)
+            await loop_turns(3)
             assert noted.received == got  # nothing comes while it is paused
             assert written - got < 16 * 1024 * 1024  # the rest is in the sockets' own buffers
-            noted.flow.resume()
+            flow.resume()
             await until(lambda: noted.received > noted.before or noted.over.is_set())
     assert (noted.received, noted.failure) == (size, None)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 24 * 1024
@@ -204,33 +208,22 @@ async def test_pausing_and_resuming_in_one_callback_stops_nothing(transport: Tra
 
     async with serving(saying(OK + b"Content-Length: 9\r\n\r\nabc", b"def", b"ghi")) as address:
         noted = Both("pause")
-        noted.flow = transport.send(a_request(address), noted)
+        noted.begin(transport, address)
         await asyncio.wait_for(noted.over.wait(), 2)
     assert noted.outcome == (200, b"abcdefghi", "end")
 
 
-async def test_the_end_waits_for_a_reader_that_paused(transport: Transport) -> None:
-    async with serving(saying(OK + b"Content-Length: 3\r\n\r\nabc")) as address:
+@pytest.mark.parametrize(("length", "ending"), [(3, "end"), (9, "disconnected")], ids=["end", "break"])
+async def test_the_end_waits_for_a_reader_that_paused(transport: Transport, length: int, ending: str) -> None:
+    async with serving(saying(OK + b"Content-Length: %d\r\n\r\nabc" % length)) as address:
         noted = Acting("pause")
-        noted.flow = transport.send(a_request(address), noted)
+        flow = noted.begin(transport, address)
         await noted.first.wait()
         await settle()
         assert not noted.over.is_set()
-        noted.flow.resume()
+        flow.resume()
         await asyncio.wait_for(noted.over.wait(), 2)
-    assert noted.outcome == (200, b"abc", "end")
-
-
-async def test_a_connection_that_breaks_while_its_reader_pauses_is_told_after_it(transport: Transport) -> None:
-    async with serving(saying(OK + b"Content-Length: 9\r\n\r\nabc")) as address:
-        noted = Acting("pause")
-        noted.flow = transport.send(a_request(address), noted)
-        await noted.first.wait()
-        await settle()
-        assert not noted.over.is_set()
-        noted.flow.resume()
-        await asyncio.wait_for(noted.over.wait(), 2)
-    assert noted.outcome == (200, b"abc", "disconnected")
+    assert noted.outcome == (200, b"abc", ending)
 
 
 async def test_closing_aborts_what_runs(make: MakeTransport) -> None:

@@ -5,10 +5,9 @@ import asyncio
 import pytest
 
 from llm_service.transport import Transport
-from tests.support.raw_server import Handle, read_request, serving
-from tests.support.upstream import OK, MakeTransport, Noted, a_request, asked, failed, settle
-
-ANSWER = OK + b"Content-Length: 2\r\n\r\nok"
+from tests.support.raw_server import read_request, serving
+from tests.support.upstream import ANSWER, OK, MakeTransport, Noted, a_request, asked, failed, once_then, settle
+from tests.support.waiting import loop_turns
 
 
 class Upstream:
@@ -28,7 +27,7 @@ class Upstream:
         try:
             while True:
                 self.bodies.append((await read_request(reader)).partition(b"\r\n\r\n")[2])
-                await asyncio.sleep(0)
+                await loop_turns()
                 writer.write(self.said)
         finally:
             self.now -= 1
@@ -152,15 +151,6 @@ async def test_a_new_connection_that_closes_unanswered_is_not_tried_again(transp
     async with serving(handle) as address:
         assert (await asked(transport, address)).outcome == (None, b"", "disconnected")
     assert connections == 1
-
-
-def once_then(rest: Handle) -> Handle:
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(ANSWER)
-        await rest(reader, writer)
-
-    return handle
 
 
 @pytest.mark.parametrize("said", [b"H", b"HTTP/1.1 100 Continue\r\n\r\n", OK])

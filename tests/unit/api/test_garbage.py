@@ -15,6 +15,7 @@ from llm_service.providers import ProviderOptions
 from llm_service.transport import HttpHead, HttpRequest, Receiver
 from tests.support.rest import chat_body
 from tests.support.service import LogLines, stores_in
+from tests.support.waiting import loop_turns
 
 ENVELOPE = {"id": "c1", "created": 1, "model": "m"}
 WHOLE = {
@@ -102,13 +103,13 @@ async def test_a_request_leaves_no_reference_cycle(
         return b"".join(sent)
 
     assert (await ask()).endswith(b"data: [DONE]\n\n" if stream else b"}")
-    await asyncio.sleep(0)
+    await loop_turns()
     gc.collect()
     gc.disable()
     try:
         for _ in range(20):
             await ask()
-        await asyncio.sleep(0)
+        await loop_turns()
         assert gc.collect() == 0
     finally:
         gc.enable()

@@ -13,7 +13,7 @@ from llm_service.storage import StoreUnavailable
 from tests.support.clock import ManualClock
 from tests.support.ledger_entries import Settled, SilentLog, a_record, an_intent
 from tests.support.memory_ledger import MemoryLedger
-from tests.support.waiting import until
+from tests.support.waiting import loop_turns, until
 from tests.unit.ledger.conftest import Open
 
 
@@ -26,9 +26,9 @@ async def test_a_record_is_shipped_after_a_fifth_of_a_second(
 ) -> None:
     ledger.open(an_intent())
     assert ledger.close(a_record()) is None
-    await asyncio.sleep(0)
+    await loop_turns()
     clock.advance(0.19)
-    await asyncio.sleep(0)
+    await loop_turns()
     assert store.rows == []
     clock.advance(0.02)
     await until(lambda: store.rows)
@@ -118,10 +118,10 @@ async def test_the_pauses_between_attempts_grow_to_two_seconds(
     ledger.close(a_record())
     for _ in range(12):
         calls = store.calls
-        await asyncio.sleep(0)
+        await loop_turns()
         for _ in range(20):
             clock.advance(0.1)
-            await asyncio.sleep(0)
+            await loop_turns()
         assert store.calls > calls
     assert store.calls < 40
 
@@ -281,9 +281,9 @@ async def test_on_a_full_disk_nothing_is_begun_and_a_close_is_kept_until_it_fits
         assert ledger.state.unwritten_records == 1
         assert ledger.state.error == "the journal cannot be written: No space left on device"
         assert ledger.recent("req_00000002") == a_record(2)
-        await asyncio.sleep(0)
+        await loop_turns()
         clock.advance(0.3)
-        await asyncio.sleep(0)
+        await loop_turns()
     assert ledger.state.unwritten_records == 1
     clock.advance(0.3)
     await until(lambda: ledger.state.unwritten_records == 0)

@@ -1,6 +1,5 @@
 """Seals, retention, and what verification finds."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +13,7 @@ from llm_service.storage import LedgerRow
 from tests.support.clock import ManualClock
 from tests.support.ledger_entries import SilentLog, a_record
 from tests.support.memory_ledger import MemoryLedger
-from tests.support.waiting import until
+from tests.support.waiting import loop_turns, until
 from tests.unit.ledger.conftest import Open
 
 WRITER = "w"
@@ -187,8 +186,7 @@ async def test_records_that_are_gone_before_retention_removed_theirs_are_missing
 async def hour(clock: ManualClock, minutes: int = 60) -> None:
     for _ in range(minutes):
         clock.advance(60)
-        for _ in range(20):  # whatever was waiting for this minute does its work
-            await asyncio.sleep(0)
+        await loop_turns(20)  # whatever was waiting for this minute does its work
 
 
 async def test_a_chain_is_sealed_by_the_hour(ledger: Ledger, store: MemoryLedger, clock: ManualClock) -> None:

@@ -8,7 +8,7 @@ import pytest
 from llm_service.domain import Caller, Event, Head, InternalError, Outcome, Reply, Sink, Subscription, chat_request
 from llm_service.pipeline import Exchange, WatchedReply, Watcher
 from llm_service.runtime import Tasks
-from tests.support.waiting import until
+from tests.support.waiting import loop_turns, until
 
 TASKS = Tasks(lambda name, failure: None)
 OK = Outcome(status="ok")
@@ -125,7 +125,7 @@ async def test_terminal_events_wait_until_the_watchers_have_settled() -> None:
     WatchedReply(reply, an_exchange(slow), TASKS).attach(kept)
     reply.say(CHUNKS)
     reply.say(FINISH, OK)
-    await asyncio.sleep(0)
+    await loop_turns()
     assert (kept.seqs, kept.outcome, slow.outcomes) == ([1, 2], None, ["ok"])
     slow.gate.set()
     await until(lambda: kept.outcome is not None)

@@ -8,6 +8,7 @@ import pytest
 from llm_service.domain import Caller, Outcome, Reply, chat_request
 from llm_service.pipeline import Exchange, Proceed, Watcher, compose
 from llm_service.runtime import Tasks
+from tests.support.waiting import loop_turns
 
 OK = Outcome(status="ok")
 
@@ -75,7 +76,7 @@ async def test_outer_watchers_wait_for_an_inner_one_that_takes_its_time() -> Non
     exchange.watchers += [Noted("outer", seen), Noted("inner", seen, wait)]
     settled = exchange.settle(OK)
     assert settled is not None
-    await asyncio.sleep(0)
+    await loop_turns()
     assert seen == ["inner ok"]
     gate.set()
     await settled
@@ -98,7 +99,7 @@ async def test_settling_goes_on_when_its_caller_is_cancelled() -> None:
         await waiting
 
     task = asyncio.create_task(settle())
-    await asyncio.sleep(0)
+    await loop_turns()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

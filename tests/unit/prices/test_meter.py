@@ -14,6 +14,7 @@ from llm_service.prices import Meter
 from llm_service.prices.meter import MOST_KEPT_BYTES
 from llm_service.providers.sse import SseDecoder
 from tests.support.transcripts import Transcript, transcripts
+from tests.support.waiting import loop_turns
 
 
 def words(text: str) -> int:
@@ -111,7 +112,7 @@ async def test_other_work_goes_on_while_a_long_answer_is_counted() -> None:
         return words(text)
 
     counting = asyncio.create_task(metered(chunk(content="a" * 40_000)).usage(counted, lambda: 1, input_bytes=0))
-    await asyncio.sleep(0)
+    await loop_turns()
     going_on.set()
     assert (await counting).output_tokens == 1
 

@@ -25,6 +25,7 @@ from llm_service.providers import ProviderOptions, TimeoutOptions, UpstreamCall,
 from llm_service.providers.live import MAX_UNREAD_EVENTS, LiveReply
 from llm_service.transport import HttpHead, TransportError
 from tests.support.clock import ManualClock
+from tests.support.waiting import loop_turns
 
 CREDENTIAL = "test-4f81d0c2b7a9e653"
 TIMEOUTS = TimeoutOptions(connect_s=1, first_chunk_s=10, idle_s=5, total_s=100)
@@ -95,13 +96,22 @@ class Upstream:
         self.started = asyncio.ensure_future(self.reply.started(self.flow))
 
     async def head(self, status: int = 200) -> None:
-        await asyncio.sleep(0)
+        await loop_turns()
         self.reply.on_head(HttpHead(status, {}))
 
     async def begin(self) -> Kept:
         """A stream whose first content has come, and its reader."""
         await self.head()
         self.say(chunk("Hel"))
+        await self.started
+        kept = Kept()
+        self.reply.attach(kept)
+        return kept
+
+    async def begin_without_content(self) -> Kept:
+        """A stream that has begun because so many chunks have come, though none has content; and its reader."""
+        await self.head()
+        self.say(*[chunk("")] * (MAX_UNREAD_EVENTS + 1))
         await self.started
         kept = Kept()
         self.reply.attach(kept)
@@ -135,7 +145,7 @@ async def test_a_stream_begins_at_its_first_content() -> None:
     upstream = Upstream()
     await upstream.head()
     upstream.say(b": waiting\n\n", chunk(""))
-    await asyncio.sleep(0)
+    await loop_turns()
     assert not upstream.started.done()
     upstream.say(chunk("Hel"))
     assert await upstream.started is upstream.reply
@@ -341,11 +351,7 @@ async def test_a_stream_is_known_as_one_however_many_blank_lines_come_first() ->
 
 async def test_hundreds_of_chunks_without_content_begin_a_stream_that_goes_on() -> None:
     upstream = Upstream()
-    await upstream.head()
-    upstream.say(*[chunk("")] * (MAX_UNREAD_EVENTS + 1))
-    await upstream.started
-    kept = Kept()
-    upstream.reply.attach(kept)
+    kept = await upstream.begin_without_content()
     upstream.clock.advance(9)
     upstream.say(chunk("Hel"))
     upstream.clock.advance(4)
@@ -354,11 +360,7 @@ async def test_hundreds_of_chunks_without_content_begin_a_stream_that_goes_on() 
 
 async def test_a_begun_stream_still_owes_its_first_content_in_time() -> None:
     upstream = Upstream()
-    await upstream.head()
-    upstream.say(*[chunk("")] * (MAX_UNREAD_EVENTS + 1))
-    await upstream.started
-    kept = Kept()
-    upstream.reply.attach(kept)
+    kept = await upstream.begin_without_content()
     upstream.clock.advance(10.1)
     assert isinstance(kept.error, UpstreamTimeout)
     assert "first_chunk_s" in kept.error.message
@@ -450,7 +452,7 @@ async def test_events_can_be_pulled_one_by_one() -> None:
             pulled.append(event.kind)  # noqa: PERF401 - it is seen while it comes
 
     reading = asyncio.ensure_future(pull())
-    await asyncio.sleep(0)
+    await loop_turns()
     upstream.say(chunk("lo"), chunk(finish="stop"), DONE)
     await reading
     assert pulled == ["chunk", "chunk", "finish"]

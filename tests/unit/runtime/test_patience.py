@@ -7,6 +7,7 @@ import time
 import pytest
 
 from llm_service.runtime import Patience
+from tests.support.waiting import loop_turns
 
 
 async def test_it_ends_the_waiting_in_time() -> None:
@@ -19,8 +20,8 @@ async def test_it_ends_the_waiting_in_time() -> None:
 
 async def test_what_is_done_in_time_is_left_alone() -> None:
     async with Patience(5):
-        await asyncio.sleep(0)
-    await asyncio.sleep(0)
+        await loop_turns()
+    await loop_turns()
 
 
 async def test_a_busy_event_loop_still_reads_what_came_in_time() -> None:
@@ -42,7 +43,7 @@ async def test_a_cancellation_from_outside_is_one() -> None:
             await asyncio.Event().wait()
 
     waiting = asyncio.create_task(wait())
-    await asyncio.sleep(0)
+    await loop_turns()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting

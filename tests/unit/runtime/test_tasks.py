@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from llm_service.runtime import Tasks, begin
+from tests.support.waiting import loop_turns
 
 
 async def test_a_coroutine_that_does_not_wait_is_done_at_once() -> None:
@@ -21,7 +22,7 @@ async def test_what_is_left_of_a_coroutine_goes_on_in_another_task() -> None:
 
     async def work() -> None:
         await gate.wait()
-        await asyncio.sleep(0)
+        await loop_turns()
         seen.append("done")
 
     async def finish() -> None:
@@ -47,7 +48,7 @@ async def test_cancelling_the_rest_cancels_the_coroutine() -> None:
 
     rest = begin(work())
     task = asyncio.create_task(_awaited(rest))
-    await asyncio.sleep(0)
+    await loop_turns()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -70,7 +71,7 @@ async def test_a_failed_task_is_reported_with_its_name() -> None:
         raise ValueError("broken")
 
     await asyncio.wait([tasks.spawn(work(), name="something")])
-    await asyncio.sleep(0)
+    await loop_turns()
     assert reported == [("something", "broken")]
 
 

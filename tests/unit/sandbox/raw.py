@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import orjson
 
+from tests.support.waiting import loop_turns
+
 LIMIT_S = 10
 OPENROUTER = "/openrouter/api/v1/chat/completions"
 DEEPSEEK = "/deepseek/chat/completions"
@@ -164,11 +166,7 @@ async def eventually(is_true: Callable[[], bool]) -> None:
     """Give the event loop its turns until something has come true."""
     async with asyncio.timeout(LIMIT_S):
         while not is_true():
-            await _turn()
-
-
-async def _turn() -> None:
-    await asyncio.sleep(0)
+            await loop_turns()
 
 
 def _is_whole(got: bytes) -> bool:

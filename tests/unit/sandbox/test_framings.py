@@ -1,6 +1,5 @@
 """Every framing carries the same events; each shows its mark on the wire."""
 
-import asyncio
 import gzip
 import zlib
 
@@ -8,6 +7,7 @@ import orjson
 import pytest
 
 from llm_service.sandbox import Sandbox
+from tests.support.waiting import loop_turns
 from tests.unit.sandbox.conftest import Ask
 from tests.unit.sandbox.raw import CHATS, OPENROUTER, PLAIN, Received, chat, connected, post
 from tests.unit.sandbox.sse import parse
@@ -150,8 +150,7 @@ async def test_bulk_is_as_large_as_said(ask: Ask) -> None:
 async def test_bulk_waits_for_its_reader(sandbox: Sandbox) -> None:
     async with connected(sandbox.address) as client:
         await client.exchange(post(PLAIN, chat("sandbox/bulk-64mb", stream=True)), at_most=1000)
-        for _ in range(200):
-            await asyncio.sleep(0)
+        await loop_turns(200)
         (entry,) = sandbox.requests()
         assert entry["state"] == "open"
         assert entry["chunks"] * 16 * 1024 < 16 * 1024 * 1024

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from llm_service.sandbox import Sandbox, serve_forever
+from llm_service.sandbox import Sandbox
 from llm_service.sandbox.messages import Ending, Head, Reply, Step
+from tests.support.waiting import loop_turns
 from tests.unit.sandbox.raw import PLAIN, chat, connected, eventually, exchange, get, post, request
 
 HEALTH = "/openai/v1/health"
@@ -51,7 +52,7 @@ async def test_request_may_come_byte_by_byte(sandbox: Sandbox) -> None:
     async with connected(sandbox.address) as client:
         for at in range(len(data) - 1):
             client.writer.write(data[at : at + 1])
-            await asyncio.sleep(0)
+            await loop_turns()
         received = await client.exchange(data[-1:])
     assert received.json()["choices"][0]["message"]["content"] == "slowly"
 
@@ -137,15 +138,6 @@ async def test_address_is_known_after_the_start_only() -> None:
     assert sandbox.address == address
     assert address.startswith("http://127.0.0.1:")
     await sandbox.aclose()
-
-
-async def test_serve_forever_serves_until_cancelled(unused_tcp_port: int) -> None:
-    serving = asyncio.create_task(serve_forever("127.0.0.1", unused_tcp_port, 3))
-    async with asyncio.timeout(5):
-        assert await _status(f"http://127.0.0.1:{unused_tcp_port}") == 200
-    serving.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await serving
 
 
 async def _status(address: str) -> int:

@@ -56,7 +56,7 @@ async def test_no_records_are_a_file_with_a_head() -> None:
 
 
 async def test_parquet_keeps_types(tmp_path: Path) -> None:
-    duckdb = pytest.importorskip("duckdb")
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
     written = tmp_path / "usage.parquet"
     with written.open("wb") as file:
         assert await write_export(pages(ROWS), file, form="parquet") == 2
@@ -70,7 +70,7 @@ async def test_parquet_keeps_types(tmp_path: Path) -> None:
 
 
 async def test_parquet_of_no_records_has_the_columns(tmp_path: Path) -> None:
-    duckdb = pytest.importorskip("duckdb")
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
     written = tmp_path / "usage.parquet"
     with written.open("wb") as file:
         assert await write_export(pages(), file, form="parquet") == 0

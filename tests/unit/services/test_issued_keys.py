@@ -14,16 +14,6 @@ from tests.support.key_service import HASH_KEY, Process, World
 from tests.support.waiting import until
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def process(world: World) -> Process:
-    return Process(world)
-
-
 def garbage(world: World) -> str:
     """A key that looks like one and that nobody has."""
     return new_secret(world.dice)[1].reveal()

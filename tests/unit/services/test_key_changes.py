@@ -1,6 +1,5 @@
 """What happens to a key in one process takes effect in all of them."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -8,12 +7,7 @@ import pytest
 from llm_service.services import KEYS_TOPIC, Issued
 from llm_service.services.key_changes import POLL_S
 from tests.support.key_service import Process, World
-from tests.support.waiting import until
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
+from tests.support.waiting import loop_turns, until
 
 
 @pytest.fixture
@@ -35,8 +29,7 @@ async def start(world: World) -> AsyncIterator[Callable[..., Process]]:
 
 async def settled() -> None:
     """Everything that can go on without time has gone on."""
-    for _ in range(20):
-        await asyncio.sleep(0)
+    await loop_turns(20)
 
 
 async def known_to(*processes: Process) -> Issued:

@@ -33,16 +33,6 @@ WHOLE: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def process(world: World) -> Process:
-    return Process(world)
-
-
 # -- making
 
 

@@ -7,6 +7,7 @@ import pytest
 from llm_service.services import Turn
 from llm_service.services.turn import STALE_S
 from tests.support.clock import ManualClock
+from tests.support.waiting import loop_turns
 
 
 class Facts:
@@ -16,15 +17,15 @@ class Facts:
         self.kept: dict[str, str] = {}
 
     async def get(self, name: str) -> str | None:
-        await asyncio.sleep(0)
+        await loop_turns()
         return self.kept.get(name)
 
     async def put_if_absent(self, name: str, value: str) -> str:
-        await asyncio.sleep(0)
+        await loop_turns()
         return self.kept.setdefault(name, value)
 
     async def put(self, name: str, value: str | None) -> None:
-        await asyncio.sleep(0)
+        await loop_turns()
         self.kept.pop(name, None) if value is None else self.kept.update({name: value})
 
 
@@ -76,7 +77,7 @@ async def test_a_dead_processs_turn_is_taken_over_by_exactly_one(facts: Facts, c
             if ours:
                 at_work.append(holder)
                 assert len(at_work) == 1
-                await asyncio.sleep(0)
+                await loop_turns()
                 at_work.remove(holder)
             return ours
 

@@ -1,6 +1,5 @@
 """Real servers, and clients that are closed after the test."""
 
-import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -8,6 +7,7 @@ import pytest
 
 from llm_service.runtime import SystemClock
 from llm_service.storage import ValkeyClient, parse_store_url
+from tests.support.waiting import loop_turns
 
 Connect = Callable[..., Awaitable[ValkeyClient]]
 
@@ -40,4 +40,4 @@ async def connect() -> AsyncIterator[Connect]:
     yield connect
     for client in clients:
         await client.aclose()
-    await asyncio.sleep(0)  # transports tell their protocols that they are closed
+    await loop_turns()  # transports tell their protocols that they are closed

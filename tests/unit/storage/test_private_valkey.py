@@ -16,7 +16,8 @@ from llm_service.runtime import SystemClock
 from llm_service.storage import PrivateValkey, PrivateValkeyError, private_valkey
 from tests.support.clock import ManualClock
 from tests.support.process import SOURCE
-from tests.support.valkey import Server, is_alive, wait_until
+from tests.support.valkey import Server, is_alive
+from tests.support.waiting import wait_until
 from tests.unit.storage.conftest import Connect
 from tests.unit.storage.test_valkey_client import count
 
@@ -35,7 +36,7 @@ line = socket.socket(socket.AF_UNIX)
 line.connect(private.url.removeprefix("unix://"))
 line.sendall(b"INFO server\\r\\n")
 print(re.search(r"process_id:(\\d+)", line.recv(65536).decode())[1], flush=True)
-time.sleep(60)
+time.sleep(60)  # until it is killed; should the test die before that, not for ever
 """
 
 

@@ -14,7 +14,7 @@ import pytest
 from llm_service.storage import AddressError, StoreUnavailable, ValkeyClient, parse_store_url
 from tests.support.clock import ManualClock
 from tests.support.valkey import Server, SlowLine, ValkeyCluster, single
-from tests.support.waiting import until
+from tests.support.waiting import loop_turns, until
 from tests.unit.storage.conftest import Connect, failed
 
 COUNT = "return redis.call('INCR', KEYS[1])"
@@ -239,7 +239,7 @@ async def test_a_cut_line_fails_one_call_and_no_more(valkey: Server, connect: Co
         client = await connect(line.url)
         line.delay_s = 0.05
         call = asyncio.create_task(refused(client))
-        await asyncio.sleep(0.01)
+        await until(lambda: line.held)
         line.cut()
         line.delay_s = 0.0
         assert (await call)[0] == "the store closed the connection"
@@ -251,7 +251,7 @@ async def test_a_line_that_was_closed_while_idle_fails_nothing(valkey: Server, c
     client = await connect(valkey.url)
     await count(client)
     valkey.ask("CLIENT", "KILL", "TYPE", "normal")
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.01)  # the end of a connection comes with nothing that could be waited for
     assert await count(client) == 2
 
 
@@ -283,7 +283,7 @@ async def test_a_call_that_is_cancelled_takes_its_answer_along(valkey: Server, c
         slow = await connect(line.url, max_connections=1)
         line.delay_s = 0.03
         call = asyncio.create_task(slow.run("return 'not yours'", [], []))
-        await asyncio.sleep(0.01)
+        await until(lambda: line.held)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
@@ -328,8 +328,8 @@ async def test_a_busy_event_loop_is_no_outage_of_the_store(valkey: Server, conne
     loop = asyncio.get_running_loop()
     calls = asyncio.gather(*(count(client) for _ in range(8)))
     for _ in range(4):
-        loop.call_soon(time.sleep, 0.03)
-        await asyncio.sleep(0)
+        loop.call_soon(time.sleep, 0.03)  # longer than the deadline
+        await loop_turns()
     assert sorted(await calls) == [*range(1, 9)]
 
 
@@ -354,7 +354,7 @@ async def test_a_failure_of_before_the_store_came_back_says_nothing_about_it(val
         client.on_change(heard.append)
         line.mute()
         first = asyncio.create_task(refused(client))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # so that it has half of its deadline left when the first has none
         late = asyncio.create_task(refused(client))
         await asyncio.gather(first, late)
         await until(is_up(client))

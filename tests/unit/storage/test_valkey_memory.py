@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from llm_service.storage import StoreUnavailable, ValkeyClient
-from tests.support.valkey import SentinelSet, Server, SlowLine, ValkeyCluster, wait_until
-from tests.support.waiting import until
+from tests.support.valkey import SentinelSet, Server, SlowLine, ValkeyCluster
+from tests.support.waiting import until, wait_until
 from tests.unit.storage.conftest import Connect
 from tests.unit.storage.test_valkey_client import COUNT, KEY, back_after, count, refused
 
@@ -60,7 +60,7 @@ async def test_a_restart_behind_a_live_line_is_noticed_before_a_script_runs(valk
         client = await connect(line.url)
         line.delay_s = 0.02
         call = asyncio.create_task(refused(client))
-        await asyncio.sleep(0.005)
+        await until(lambda: line.held)
         valkey.flush()
         assert (await call)[0] == OTHER
         assert valkey.ask("GET", KEY) is None

@@ -9,11 +9,9 @@ import pytest
 from llm_service.transport import HttpTransport, TransportError
 from llm_service.transport import connection as connections
 from llm_service.transport import pool as pools
-from tests.support.raw_server import Handle, read_request, serving
-from tests.support.upstream import OK, Noted, a_request, asked, failed, reset, saying, settle, told
-from tests.support.waiting import until
-
-ANSWER = OK + b"Content-Length: 2\r\n\r\nok"
+from tests.support.raw_server import read_request, serving
+from tests.support.upstream import ANSWER, OK, Noted, a_request, asked, failed, once_then, reset, saying, settle, told
+from tests.support.waiting import loop_turns, until
 
 
 @pytest.fixture
@@ -42,17 +40,6 @@ class Upstream:
                 writer.write(self.said)
         finally:
             self.now -= 1
-
-
-def once_then(rest: Handle) -> Handle:
-    """Answers the first request of a connection, and leaves the second one to ``rest``."""
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(ANSWER)
-        await rest(reader, writer)
-
-    return handle
 
 
 @pytest.mark.parametrize("end", ["close", "reset"])
@@ -186,7 +173,7 @@ async def test_what_never_comes_to_a_body_is_too_large(transport: HttpTransport,
         while True:
             writer.write((flood if flood.endswith(b"\n") else flood[-1:]) * 100)
             await writer.drain()
-            await asyncio.sleep(0)
+            await loop_turns()
 
     noted = await asyncio.wait_for(told(transport, handle), 10)
     assert noted.outcome[2] == "too_large"
@@ -260,7 +247,7 @@ async def test_the_last_idle_connection_is_used_first(transport: HttpTransport) 
         while True:
             body = (await read_request(reader))[-1:]
             served.append((body, writer.get_extra_info("peername")[1]))
-            await asyncio.sleep(0)
+            await loop_turns()
             writer.write(ANSWER)
 
     async with serving(handle) as address:
@@ -313,8 +300,7 @@ async def test_a_call_can_be_aborted_while_it_connects() -> None:
         for turns in range(12):
             noted = Noted()
             flow = transport.send(a_request(address), noted)
-            for _ in range(turns):
-                await asyncio.sleep(0)
+            await loop_turns(turns)
             if not noted.over.is_set():
                 flow.abort()
                 await settle()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -50,7 +51,7 @@ class Call:
 Handler = Callable[[Call], Reply]
 
 
-class Dialect:
+class Dialect(ABC):
     """Base of the dialects: finds the handler, checks the key, turns refusals into the provider's bodies."""
 
     name = ""
@@ -76,17 +77,17 @@ class Dialect:
         except BadField as bad:
             return self.refuse(call, self.bad_field(bad))
 
+    @abstractmethod
     def check_key(self, call: Call) -> None:
         """Raise Refusal for a missing or bad credential."""
-        raise NotImplementedError
 
+    @abstractmethod
     def bad_field(self, bad: BadField) -> Refusal:
         """The refusal for a field of the wrong form."""
-        raise NotImplementedError
 
+    @abstractmethod
     def knows(self, model: str) -> bool:
         """Whether the provider has the model; names of the sandbox itself exist everywhere."""
-        raise NotImplementedError
 
     def body(self, call: Call) -> Json:
         """The request body as a JSON object; raises Refusal."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,7 +17,7 @@ from llm_service.sandbox.stream import Delta, Part, Placement, Usage
 from llm_service.sandbox.usage import bent_usage
 
 
-class ChunkShape:
+class ChunkShape(ABC):
     """Base of the dialects' shapes. A subclass says what a delta, a message and the figures look like."""
 
     placement = Placement.EMPTY_CHOICES
@@ -32,9 +33,9 @@ class ChunkShape:
         self.base = {**base, "object": self.chunk_object}
         self.null_before = False
 
+    @abstractmethod
     def call_id(self, place: int) -> str:
         """The id of a tool call."""
-        raise NotImplementedError
 
     # For the stream.
 
@@ -52,9 +53,9 @@ class ChunkShape:
             return self.thought_end_delta()
         return self.tool_delta(self._call_fragment(delta))
 
+    @abstractmethod
     def reasoning_delta(self, text: str) -> Json | None:
         """A piece of thought."""
-        raise NotImplementedError
 
     def content_delta(self, text: str) -> Json:
         """A piece of text."""
@@ -91,9 +92,9 @@ class ChunkShape:
         counts = self.counts
         return Counts(counts.input, counts.cached, output_tokens, min(counts.reasoning, output_tokens))
 
+    @abstractmethod
     def figures(self, counts: Counts) -> Json:
         """The usage object."""
-        raise NotImplementedError
 
     # For whole answers.
 
@@ -108,9 +109,9 @@ class ChunkShape:
         written = {"index": choice.index, "message": self.message(choice)}
         return self._finished(written, choice.finish, self.logprobs(choice.content))
 
+    @abstractmethod
     def message(self, choice: Choice) -> Json:
         """The message of a whole answer."""
-        raise NotImplementedError
 
     def tool_calls(self, calls: Iterable[CallPieces]) -> list[Json]:
         """The tool calls of a whole message."""

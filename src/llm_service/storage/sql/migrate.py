@@ -26,7 +26,11 @@ class Migration:
 
 
 def migrations_for(engine: str) -> Sequence[Migration]:
-    """All steps of an engine (``sqlite``, ``postgres``) in order, from version 1 without a gap."""
+    """All steps of an engine (``sqlite``, ``postgres``) in order, from version 1 without a gap.
+
+    Each engine has whole files, though much is the same in both: what was run somewhere must never change, and no
+    template stands between the file and what the database is told.
+    """
     folder = Path(__file__).parent / "migrations" / engine
     return [Migration(int(file.stem), file.read_text("utf-8")) for file in sorted(folder.glob("*.sql"))]
 
