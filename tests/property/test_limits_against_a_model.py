@@ -1,8 +1,10 @@
 """Both limit stores do what a plain list of everything taken would do, whatever comes, and clocks that jump as well."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
+from uuid import uuid4
 
 import pytest
 from hypothesis import strategies as st
@@ -223,26 +225,65 @@ class Limits(RuleBasedStateMachine):
             self.loop.close()
 
 
-async def nothing() -> None:
-    pass
+Open = Callable[[ManualClock], tuple[Stores, Callable[[], Awaitable[None]]]]
 
 
-def test_memory_does_what_the_model_does() -> None:
-    def open_stores(clock: ManualClock) -> tuple[Stores, Callable[[], Awaitable[None]]]:
-        return {"one": MemoryLimits(clock)}, nothing
+@pytest.fixture(params=["memory", "valkey"])
+def open_stores(request: pytest.FixtureRequest) -> Open:
+    """The stores of all holders on one empty store, and how to close them."""
+    if request.param == "memory":
+        return open_memory
+    return partial(open_valkey, request.getfixturevalue("valkey_socket"))
 
-    run_state_machine_as_test(lambda: Limits(open_stores))
+
+def open_memory(clock: ManualClock) -> tuple[Stores, Callable[[], Awaitable[None]]]:
+    async def close() -> None:
+        pass
+
+    return {"one": MemoryLimits(clock)}, close
+
+
+def open_valkey(path: str, clock: ManualClock) -> tuple[Stores, Callable[[], Awaitable[None]]]:
+    runner, prefix = DirectRunner(path), f"{uuid4().hex}:"
+    stores: Stores = {
+        name: ValkeyLimits(runner, prefix=prefix, holder=name, clock=clock, now=clock.time) for name in HOLDERS
+    }
+    return stores, runner.aclose
 
 
 @pytest.mark.timeout(600)
-def test_valkey_does_what_the_model_does(valkey_socket: str) -> None:
-    examples = iter(range(10**9))
-
-    def open_stores(clock: ManualClock) -> tuple[Stores, Callable[[], Awaitable[None]]]:
-        runner, prefix = DirectRunner(valkey_socket), f"{next(examples)}:"
-        stores: Stores = {
-            name: ValkeyLimits(runner, prefix=prefix, holder=name, clock=clock, now=clock.time) for name in HOLDERS
-        }
-        return stores, runner.aclose
-
+def test_store_does_what_the_model_does(open_stores: Open) -> None:
     run_state_machine_as_test(lambda: Limits(open_stores))
+
+
+# -- what was found once
+
+
+TOKENS, MONEY = PROVIDERS[0][1], PROVIDERS[1][1]
+
+
+@pytest.fixture
+def steps(open_stores: Open) -> Iterator[Limits]:
+    """A lease whose window began again, because the clock was set back far, and later let time pass by a swap alone."""
+    steps = Limits(open_stores)
+    lease = steps.admit(holder=0, callers=[], candidates=[[Claim(TOKENS, 23)]])
+    steps.clock_is_set_back(by_s=61.0)
+    steps.all_is_read()
+    steps.time_passes(by_s=62.0)
+    steps.swap(lease=lease, candidates=[[]])
+    steps.clock_is_set_back(by_s=100.0)
+    yield steps
+    steps.teardown()
+
+
+def test_swap_lets_time_pass_for_a_window_that_the_lease_stands_in_no_more(steps: Limits) -> None:
+    steps.all_is_read()
+
+
+def test_window_where_a_swap_let_time_pass_has_room_for_an_ask(steps: Limits) -> None:
+    steps.admit(holder=0, callers=[], candidates=[[Claim(TOKENS, 50)], [Claim(MONEY, 1)]])
+
+
+def test_window_where_a_swap_let_time_pass_has_room_for_a_swap(steps: Limits) -> None:
+    lease = steps.admit(holder=0, callers=[], candidates=[[]])
+    steps.swap(lease=lease, candidates=[[Claim(TOKENS, 50)], [Claim(MONEY, 1)]])

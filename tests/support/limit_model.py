@@ -46,6 +46,8 @@ class LimitModel:
         self.budgets: dict[str, Budget] = {}
         self.holders: dict[str, str] = {}
         """Lease to holder, of those not settled."""
+        self.provider: dict[str, list[Limit]] = {}
+        """Lease to the limits of its provider, also where nothing of it stands any more."""
         self.answers: dict[str, Granted] = {}
         self.early: dict[str, dict[int, int]] = {}
         self.beyond: dict[str, int] = {}
@@ -68,10 +70,9 @@ class LimitModel:
         return self.answers[ask.lease_id]
 
     def swap(self, lease: str, ask: Ask, second: int) -> Answer:
+        for limit in self.provider[lease]:
+            self._look(limit, second)
         own = [entry for entry in self.entries if (entry.lease, entry.part) == (lease, "provider")]
-        for entry in own:
-            self._look(entry.limit, second)
-        own = [entry for entry in own if entry in self.entries]
         self.entries = [entry for entry in self.entries if entry not in own]
         found = self._first(ask.candidates, second)
         if not isinstance(found, int):
@@ -121,6 +122,8 @@ class LimitModel:
         return self._stands(limit) - reserved, reserved
 
     def _take(self, lease: str, part: str, claims: Sequence[Claim], second: int) -> None:
+        if part == "provider":
+            self.provider[lease] = [claim.limit for claim in claims]
         for limit, cost in claims:
             windowed = limit.kind in {"requests", "tokens"}
             at = self.newest.setdefault(limit.key, second) if windowed else second
