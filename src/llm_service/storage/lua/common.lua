@@ -22,11 +22,20 @@ local function int(x)
   return ('%.0f'):format(x)
 end
 
+local microsecond
+-- When this script began, by the server.
+local function server_us()
+  if not microsecond then
+    local now = redis.call('TIME')
+    microsecond = now[1] * 1e6 + now[2]
+  end
+  return microsecond
+end
+
 -- The given time (only under test), else the server's: hosts' clocks differ.
 local function time_of(given)
   if given ~= '' then return tonumber(given) end
-  local now = redis.call('TIME')
-  return now[1] + now[2] / 1e6
+  return server_us() / 1e6
 end
 
 -- The names of the buckets of the seconds first..last.
@@ -85,8 +94,7 @@ end
 -- Begins a fresh window, with its first bucket still to be written. By the server's microsecond, which is none of before
 -- even where the window was forgotten.
 local function begin(key, w)
-  local now = redis.call('TIME')
-  w.e = now[1] * 1e6 + now[2]
+  w.e = server_us()
   redis.call('HSET', key, 'e', int(w.e), 'r', 0)
   redis.call('EXPIRE', key, WINDOW_KEPT_S)
 end
