@@ -16,15 +16,19 @@ class ManualTimer:
 
 
 class ManualClock:
-    """Time stands still until ``advance``; timers fire in the order of their moments."""
+    """Time stands still until ``advance``; timers fire in the order of their moments.
+
+    ``set_back`` moves the wall clock alone: what is monotonic goes on.
+    """
 
     def __init__(self) -> None:
         self._seconds = 1000.0
+        self._back_s = 0.0
         self._order = count()
         self._timers: list[tuple[float, int, ManualTimer]] = []
 
     def now(self) -> datetime:
-        return datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=self._seconds)
+        return datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=self._seconds - self._back_s)
 
     def time(self) -> float:
         return self.now().timestamp()
@@ -46,6 +50,10 @@ class ManualClock:
     def timers(self) -> int:
         """How many are still to fire."""
         return sum(timer.callback is not None for _, _, timer in self._timers)
+
+    def set_back(self, seconds: float) -> None:
+        """Correct the wall clock; no time passes."""
+        self._back_s += seconds
 
     def advance(self, seconds: float) -> None:
         """Let time pass, and fire what falls due on the way."""

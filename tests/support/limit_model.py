@@ -43,9 +43,14 @@ class LimitModel:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.newest: dict[str, int] = {}
+        """Up to which second time has passed, for the windows that have begun."""
+        self.taken: dict[str, int] = {}
+        """The second in which something was last taken from such a window."""
         self.budgets: dict[str, Budget] = {}
         self.holders: dict[str, str] = {}
         """Lease to holder, of those not settled."""
+        self.provider: dict[str, list[Limit]] = {}
+        """Lease to the limits of its provider, also where nothing of it stands any more."""
         self.answers: dict[str, Granted] = {}
         self.early: dict[str, dict[int, int]] = {}
         self.beyond: dict[str, int] = {}
@@ -68,10 +73,9 @@ class LimitModel:
         return self.answers[ask.lease_id]
 
     def swap(self, lease: str, ask: Ask, second: int) -> Answer:
+        for limit in self.provider[lease]:
+            self._look(limit, second)
         own = [entry for entry in self.entries if (entry.lease, entry.part) == (lease, "provider")]
-        for entry in own:
-            self._look(entry.limit, second)
-        own = [entry for entry in own if entry in self.entries]
         self.entries = [entry for entry in self.entries if entry not in own]
         found = self._first(ask.candidates, second)
         if not isinstance(found, int):
@@ -121,9 +125,12 @@ class LimitModel:
         return self._stands(limit) - reserved, reserved
 
     def _take(self, lease: str, part: str, claims: Sequence[Claim], second: int) -> None:
+        if part == "provider":
+            self.provider[lease] = [claim.limit for claim in claims]
         for limit, cost in claims:
             windowed = limit.kind in {"requests", "tokens"}
             at = self.newest.setdefault(limit.key, second) if windowed else second
+            self.taken[limit.key] = at
             reserved = cost if limit.kind in {"tokens", "money"} else 0
             self.entries.append(Entry(limit, lease, part, at, cost, reserved))
 
@@ -176,17 +183,26 @@ class LimitModel:
         return wait_s
 
     def _look(self, limit: Limit, second: int) -> None:
-        """Time passes for a window that has begun; a clock set back by more than its length: all was used now."""
+        """Time passes for a window that has begun. It ends when nothing in it is of the last 60 s.
+
+        A clock set back by more than the window's length: all was used now.
+        """
         newest = self.newest.get(limit.key)
         if newest is None:
             return
-        if second > newest:
-            self.newest[limit.key] = second
-        elif newest - second > WINDOW_S:
+        if newest - second > WINDOW_S:
             left = Entry(limit, None, "", second, self._stands(limit), 0)
-            self.entries = [entry for entry in self.entries if entry.limit.key != limit.key]
+            self._forget(limit)
             self.entries.append(left)
-            self.newest[limit.key] = second
+            self.newest[limit.key] = self.taken[limit.key] = second
+        elif second - self.taken[limit.key] > WINDOW_S:
+            self._forget(limit)
+        else:
+            self.newest[limit.key] = max(newest, second)
+
+    def _forget(self, limit: Limit) -> None:
+        del self.newest[limit.key]
+        self.entries = [entry for entry in self.entries if entry.limit.key != limit.key]
 
     def _stands(self, limit: Limit) -> int:
         if limit.kind in {"requests", "tokens"}:

@@ -75,7 +75,8 @@ class Window(Counter):
     """Requests in any 60 s: the running second's bucket and the 60 whole seconds before it, with a running sum.
 
     A clock that is set back by up to 60 s goes on in the newest bucket until it has caught up; one that is set back by
-    more keeps the sum as if all of it had been used now.
+    more keeps the sum as if all of it had been used now. A window that holds no bucket any more is as good as a new
+    one, so it makes no difference when it is forgotten.
     """
 
     __slots__ = ("_buckets", "_newest")
@@ -144,7 +145,7 @@ class Window(Counter):
             self.total -= left.total
             self.reserved -= left.reserved
             left.second = GONE
-        self._newest = second
+        self._newest = second if buckets else GONE
 
     def _begin_again(self, second: int) -> None:
         for bucket in self._buckets:

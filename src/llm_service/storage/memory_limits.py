@@ -93,8 +93,9 @@ class MemoryLimits:
         if held is None:
             raise StoreUnavailable(NOT_KNOWN)
         second, old = int(self._time()), held.taken_of_provider
-        for counter, _, _ in old:
-            counter.stands(second)
+        for limit, _ in held.provider:  # by name: its own counter may have been forgotten, and there is another one
+            if (current := self._counters.get(limit.key)) is not None:
+                current.stands(second)
         for counter, cost, bucket in old:
             counter.give_back(cost, bucket)
         found = self._first(ask.candidates, second)

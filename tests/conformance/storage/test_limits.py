@@ -98,7 +98,7 @@ async def test_waiting_is_no_use_for_a_claim_beyond_the_limit(store: LimitStore)
 async def test_clock_set_back_frees_nothing_early(store: LimitStore, clock: ManualClock) -> None:
     requests = limit("requests", 1)
     await granted(store, ask("a", Claim(requests, 1)))
-    clock.advance(-30)
+    clock.set_back(30)
     assert (await refused(store, ask("b", Claim(requests, 1)))).wait_s == 91
     clock.advance(90)
     await refused(store, ask("b", Claim(requests, 1)))
@@ -109,7 +109,7 @@ async def test_clock_set_back_frees_nothing_early(store: LimitStore, clock: Manu
 async def test_clock_set_back_far_frees_after_a_window(store: LimitStore, clock: ManualClock) -> None:
     tokens = limit("tokens", 10)
     lease = await granted(store, ask("a", Claim(tokens, 10)))
-    clock.advance(-3600)
+    clock.set_back(3600)
     assert (await refused(store, ask("b", Claim(tokens, 1)))).wait_s == 61
     await store.settle(lease, NOTHING)  # the bucket of its second is none of now
     assert await stands(store, tokens) == [(10, 0)]
@@ -122,7 +122,7 @@ async def test_refund_does_not_touch_what_came_after_the_clock_was_set_back_far(
 ) -> None:
     tokens = limit("tokens", 20)
     lease = await granted(store, ask("a", Claim(tokens, 10)))
-    clock.advance(-3600)
+    clock.set_back(3600)
     await stands(store, tokens)
     clock.advance(3600)  # its second comes a second time
     await granted(store, ask("b", Claim(tokens, 10)))
@@ -130,10 +130,60 @@ async def test_refund_does_not_touch_what_came_after_the_clock_was_set_back_far(
     assert await stands(store, tokens) == [(0, 10)]
 
 
+async def test_refund_does_not_touch_what_came_after_the_window_was_empty(
+    store: LimitStore, clock: ManualClock
+) -> None:
+    tokens = limit("tokens", 100)
+    lease = await granted(store, ask("a", Claim(tokens, 10)))
+    clock.advance(61)
+    assert await stands(store, tokens) == [(0, 0)]
+    clock.set_back(61)
+    await granted(store, ask("b", Claim(tokens, 20)))
+    await store.settle(lease, NOTHING)
+    assert await stands(store, tokens) == [(0, 20)]
+
+
+async def test_refund_does_not_touch_what_came_after_the_window_was_forgotten(
+    clock: ManualClock, valkey_socket: str
+) -> None:
+    runner, prefix = DirectRunner(valkey_socket), f"{uuid4().hex}:"
+    store, tokens = shared(runner, clock, prefix=prefix), limit("tokens", 100)
+    lease = await granted(store, ask("a", Claim(tokens, 10)))
+    (window,) = [name async for name in runner.client.scan_iter(f"{prefix}*:w:*")]
+    assert 60 < await runner.client.ttl(window) <= 180
+    await runner.client.delete(window)  # as at its expiry
+    await granted(store, ask("b", Claim(tokens, 20)))
+    await store.settle(lease, NOTHING)
+    assert await stands(store, tokens) == [(0, 20)]
+    await runner.aclose()
+
+
+async def test_window_is_no_more_when_all_has_left_it(clock: ManualClock, valkey_socket: str) -> None:
+    runner, prefix = DirectRunner(valkey_socket), f"{uuid4().hex}:"
+    store, windows = shared(runner, clock, prefix=prefix), [limit("requests", 9), limit("tokens", 9)]
+    await granted(store, ask("a", *(Claim(one, 1) for one in windows)))
+    for passed_s, left in ((30, 2), (30, 2), (1, 0)):
+        clock.advance(passed_s)
+        await stands(store, *windows)
+        assert len([name async for name in runner.client.scan_iter(f"{prefix}*:w:*")]) == left
+    await runner.aclose()
+
+
+async def test_time_passes_where_a_swapped_lease_stood(store: LimitStore, clock: ManualClock) -> None:
+    tokens = limit("tokens", 100)
+    lease = await granted(store, ask("a", candidates=[[Claim(tokens, 10)]]))
+    clock.set_back(61)
+    assert await stands(store, tokens) == [(10, 0)]  # of no lease any more
+    clock.advance(62)
+    await store.swap(lease, ask("a", candidates=[[]]))
+    clock.set_back(60)
+    assert await stands(store, tokens) == [(0, 0)]
+
+
 async def test_refund_after_a_clock_was_set_back_goes_where_it_was_taken(store: LimitStore, clock: ManualClock) -> None:
     tokens = limit("tokens", 100)
     await granted(store, ask("a", Claim(tokens, 10)))
-    clock.advance(-5)
+    clock.set_back(5)
     lease = await granted(store, ask("b", Claim(tokens, 50)))
     await store.settle(lease, Settlement(tokens=1, nano_usd=0))
     assert await stands(store, tokens) == [(1, 10)]

@@ -111,12 +111,12 @@ local function take(i, claims)
   else
     if held[key] then w = window(key, second, kind) end
     local slot = w.t % SLOTS
+    if w.fresh then begin(key, w) end
     if kind == 't' then
       redis.call('HSET', key, 's', int(w.s + cost), 't', int(w.t), slot, int(w.b + cost), 'r', int(w.r + cost), 'r' .. slot, int(w.rb + cost))
     else
       redis.call('HSET', key, 's', int(w.s + cost), 't', int(w.t), slot, int(w.b + cost))
     end
-    if w.fresh then redis.call('EXPIRE', key, WINDOW_KEPT_S) end
   end
   local n = #claims
   claims[n + 1], claims[n + 2], claims[n + 3], claims[n + 4], claims[n + 5] = kind, key, int(cost), w and w.t or 0, w and w.e or 0
