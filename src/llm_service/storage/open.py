@@ -10,23 +10,33 @@ from llm_service.storage.base import Database
 from llm_service.storage.sql.database import SqlDatabase
 from llm_service.storage.sql.migrate import migrations_for
 from llm_service.storage.sql.postgres_open import open_postgres
-from llm_service.storage.sql.sqlite_file import open_sqlite
+from llm_service.storage.sql.sqlite_file import begin_sqlite, held_by_another, open_sqlite
 
 SQLITE_NAME: Final = "llm-service.db"
 CONNECTIONS: Final = 8
+SWITCH_S: Final = 5.0
+SWITCH_PAUSE_S: Final = 0.01
 
 
-async def open_database(
-    url: Secret | None, *, data_dir: Path, durable: bool = False, connections: int = CONNECTIONS
-) -> Database:
+async def open_database(url: Secret | None, *, data_dir: Path, connections: int = CONNECTIONS) -> Database:
     """The database with its schema migrated. ``None``: SQLite in the data directory.
 
-    ``durable``: SQLite writes each commit through to the disk (PostgreSQL does so unless it is told otherwise).
     ``connections``: the most that this process opens to PostgreSQL. Raises DatabaseError.
     """
     if url is not None:
         steps = migrations_for("postgres")
         return SqlDatabase(await open_postgres(url, connections=connections, migrations=steps, program=__version__))
     path, steps = data_dir / SQLITE_NAME, migrations_for("sqlite")
-    driver = await asyncio.to_thread(open_sqlite, path, durable=durable, migrations=steps, program=__version__)
+    await _begun(path)
+    driver = await asyncio.to_thread(open_sqlite, path, migrations=steps, program=__version__)
     return SqlDatabase(driver)
+
+
+async def _begun(path: Path) -> None:
+    """Wait for others who open the same new file, as the workers of one service do."""
+    try:
+        async with asyncio.timeout(SWITCH_S):
+            while not await asyncio.to_thread(begin_sqlite, path):  # noqa: ASYNC110 - the state is the file's
+                await asyncio.sleep(SWITCH_PAUSE_S)
+    except TimeoutError:
+        raise held_by_another(path) from None

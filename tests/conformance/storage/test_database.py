@@ -105,7 +105,7 @@ async def reopened(place: Place, engine: str, scripts: Sequence[str], *, program
         await driver.aclose()
     else:
         path = place.folder / "llm-service.db"
-        await open_sqlite(path, durable=False, migrations=known, program=program).aclose()
+        await open_sqlite(path, migrations=known, program=program).aclose()
 
 
 async def test_an_older_database_is_migrated_and_keeps_its_data(place: Place, engine: str) -> None:

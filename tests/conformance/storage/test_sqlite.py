@@ -5,22 +5,21 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from llm_service.storage import SQLITE_NAME, DatabaseError, StoreUnavailable, UsageFilter, open_database
+from llm_service.storage import open as opening
 from llm_service.storage.sql import sqlite_lane
 from llm_service.storage.sql.migrate import Migration, migrations_for
-from llm_service.storage.sql.sqlite_file import open_sqlite, refuse_remote
+from llm_service.storage.sql.sqlite_file import begin_sqlite, open_sqlite, refuse_remote
 from tests.conformance.storage.conftest import Place
 from tests.support.records import key, rows, secret
 from tests.support.waiting import loop_turns
 
-OPENERS = 6
-ROUNDS = 20
+FULL = 2  # sqlite.org/pragma.html, synchronous
 
 
 @pytest.fixture
@@ -52,23 +51,41 @@ async def test_the_file_and_its_companions_are_their_owners_alone(place: Place) 
     assert found == dict.fromkeys((SQLITE_NAME, f"{SQLITE_NAME}-wal", f"{SQLITE_NAME}-shm"), 0o600)
 
 
-async def test_commits_reach_the_disk_when_that_is_asked_for(tmp_path: Path) -> None:
-    for durable, level in ((False, 1), (True, 2)):
-        with closing(sqlite_lane.connect(tmp_path / "a.db", durable=durable, writes=True)) as connection:
-            assert connection.execute("PRAGMA synchronous").fetchone()[0] == level
+async def test_commits_reach_the_disk_before_they_return(tmp_path: Path) -> None:
+    with closing(sqlite_lane.connect(tmp_path / "a.db", writes=True)) as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone()[0] == FULL
 
 
-def test_who_opens_a_new_file_together_with_others_waits_for_them(tmp_path: Path) -> None:
-    together = threading.Barrier(OPENERS)
+@contextmanager
+def switching(path: Path) -> Iterator[sqlite3.Connection]:
+    """Another process's lock on a new file while it switches that to the write-ahead log."""
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield other
 
-    def opened(path: Path) -> str:
-        together.wait()
-        with closing(sqlite_lane.connect(path, durable=False, writes=True)) as connection:
-            return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
 
-    with ThreadPoolExecutor(OPENERS) as threads:
-        for number in range(ROUNDS):
-            assert set(threads.map(opened, [tmp_path / f"{number}.db"] * OPENERS)) == {"wal"}
+async def test_who_opens_a_new_file_waits_for_another_who_does_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = list[bool]()
+    with switching(tmp_path / SQLITE_NAME) as other:
+
+        def begin(path: Path) -> bool:
+            begun.append(begin_sqlite(path))
+            other.rollback()
+            return begun[-1]
+
+        monkeypatch.setattr(opening, "begin_sqlite", begin)
+        database = await open_database(None, data_dir=tmp_path)
+    assert begun == [False, True]
+    await database.ping()
+    await database.aclose()
+
+
+async def test_who_never_lets_go_of_a_new_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "SWITCH_S", 0.05)
+    with switching(tmp_path / SQLITE_NAME), pytest.raises(DatabaseError, match="another process holds its lock"):
+        await open_database(None, data_dir=tmp_path)
 
 
 async def test_a_backup_is_one_moment_of_a_database_that_is_written_to(place: Place) -> None:
@@ -115,7 +132,7 @@ async def test_a_copy_is_made_before_a_migration_and_none_without_one(place: Pla
     path = place.folder / SQLITE_NAME
     assert not list(place.folder.glob("*.backup"))
     steps = [*migrations_for("sqlite"), Migration(2, "DROP TABLE ledger;")]
-    await open_sqlite(path, durable=False, migrations=steps, program="next").aclose()
+    await open_sqlite(path, migrations=steps, program="next").aclose()
     (copy,) = place.folder.glob("*.backup")
     assert (copy.name, mode(copy)) == (f"{SQLITE_NAME}.v1.backup", 0o600)
     await old.aclose()

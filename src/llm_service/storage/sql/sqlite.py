@@ -22,10 +22,10 @@ class SqliteDriver:
 
     reach: Reach = "machine"
 
-    def __init__(self, path: Path, *, durable: bool) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._writer = Lane(connect(path, durable=durable, writes=True), name="sqlite-writer")
-        self._reader = Lane(connect(path, durable=durable, writes=False), name="sqlite-reader")
+        self._writer = Lane(connect(path, writes=True), name="sqlite-writer")
+        self._reader = Lane(connect(path, writes=False), name="sqlite-reader")
 
     async def rows(self, statement: str, values: Values = NO_VALUES, *, timeout_s: float = WORK_S) -> Sequence[Row]:
         async def work(session: Session) -> Sequence[Row]:
@@ -84,7 +84,7 @@ def copy(source: Path, target: Path) -> None:
 def _quick_check(path: Path) -> Sequence[str]:
     found: list[str] = []
     try:
-        with closing(connect(path, durable=False, writes=False)) as connection:
+        with closing(connect(path, writes=False)) as connection:
             found.extend(str(row[0]) for row in connection.execute("PRAGMA quick_check"))
     except sqlite3.DatabaseError as error:
         if not is_damage(error):

@@ -1,8 +1,8 @@
 """Where a SQLite file may lie, and how it is opened: private, migrated, with words for what can be wrong."""
 
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -16,27 +16,42 @@ _REMOTE: Final = frozenset(
     """nfs nfs3 nfs4 cifs smb2 smb3 smbfs ncpfs afs ceph lustre gpfs beegfs ocfs2 fuse.sshfs fuse.glusterfs fuse.ceph
     fuse.s3fs fuse.rclone fuse.gcsfuse fuse.blobfuse fuse.goofys fuse.davfs""".split()
 )
+_LET_GO: Final = "end the program that holds it and start again"
 _ELSEWHERE: Final = "set server.data_dir to a local disk, or store.database_url to a PostgreSQL server"
 
 
-def open_sqlite(path: Path, *, durable: bool, migrations: Sequence[Migration], program: str) -> SqliteDriver:
-    """Opens the file (0600, made where it is missing) and brings its schema up to date; blocks.
+def begin_sqlite(path: Path) -> bool:
+    """Makes the file (0600) where it is missing, and switches it to its write-ahead log, which it keeps; blocks.
 
-    Raises DatabaseError.
+    False while another process makes the switch: SQLite fails at once then, whatever its timeout. It calls no busy
+    handler there, lest two wait for each other (sqlite.org/c3ref/busy_handler.html). Raises DatabaseError.
     """
     refuse_remote(path)
-    try:
+    with _explained(path):
         with suppress(FileExistsError):
             create_private(path)
         if path.stat().st_mode & 0o077:
             path.chmod(0o600)
-        with closing(connect(path, durable=True, writes=True)) as connection:
+        try:
+            connect(path, writes=True).close()
+        except sqlite3.OperationalError as error:
+            if code_of(error) != sqlite3.SQLITE_BUSY:
+                raise
+            return False
+    return True
+
+
+def open_sqlite(path: Path, *, migrations: Sequence[Migration], program: str) -> SqliteDriver:
+    """Opens a file that was begun, and brings its schema up to date; blocks. Raises DatabaseError."""
+    with _explained(path):
+        with closing(connect(path, writes=True)) as connection:
             migrate_sqlite(connection, path, migrations=migrations, program=program)
-        return SqliteDriver(path, durable=durable)
-    except OSError as error:
-        raise DatabaseError(f"the database {path} cannot be opened ({error.strerror}): {_ELSEWHERE}") from error
-    except sqlite3.Error as error:
-        raise DatabaseError(f"the database {path} cannot be opened ({reason_of(error)}): {_remedy(error)}") from error
+        return SqliteDriver(path)
+
+
+def held_by_another(path: Path) -> DatabaseError:
+    """Somebody keeps the file locked, and does not let go."""
+    return _cannot_open(path, "another process holds its lock", _LET_GO)
 
 
 def refuse_remote(path: Path, *, mounts: Path = _MOUNTS) -> None:
@@ -62,12 +77,27 @@ def _file_system(path: Path, mounts: Path) -> str | None:
     return found
 
 
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Failures as DatabaseError, with words for what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise _cannot_open(path, error.strerror or str(error), _ELSEWHERE) from error
+    except sqlite3.Error as error:
+        raise _cannot_open(path, reason_of(error), _remedy(error)) from error
+
+
+def _cannot_open(path: Path, reason: str, remedy: str) -> DatabaseError:
+    return DatabaseError(f"the database {path} cannot be opened ({reason}): {remedy}")
+
+
 def _remedy(error: sqlite3.Error) -> str:
     code = code_of(error)
     if is_damage(error):
         return "put a backup in its place, or move it away to begin anew"
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-        return "end the program that holds it and start again"
+        return _LET_GO
     if code == sqlite3.SQLITE_FULL:
         return f"make room on that disk, or {_ELSEWHERE}"
     return f"let this user write there, or {_ELSEWHERE}"

@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import sqlite3
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +17,6 @@ T = TypeVar("T")
 BUSY_S: Final = WORK_S - 0.5
 """How long SQLite waits for another process's lock: less than we wait for SQLite, so that it is SQLite who says so."""
 
-_SWITCH_PAUSE_S: Final = 0.01
 _ANY: Final = re.compile(r"= ANY\(:(\w+)\)")
 _WAL_BYTES: Final = 64 * 1024 * 1024
 _CHECKPOINT_PAGES: Final = 4_000
@@ -122,14 +120,19 @@ class Lane:
         return result
 
 
-def connect(path: Path, *, durable: bool, writes: bool) -> sqlite3.Connection:
-    """A connection in the mode that all of ours have. ``durable``: every commit is on the disk before it returns."""
+def connect(path: Path, *, writes: bool) -> sqlite3.Connection:
+    """A connection in the mode that all of ours have: every commit is on the disk before it returns.
+
+    For that is when the journal lets go of what was written (``synchronous = NORMAL`` would keep it in the
+    write-ahead log, not synced, until the next checkpoint: sqlite.org/pragma.html).
+    """
     connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
     try:
-        if _write_ahead(connection) != "wal":
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
             raise sqlite3.OperationalError("the file system has no shared memory for SQLite's write-ahead log")
-        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
@@ -139,23 +142,6 @@ def connect(path: Path, *, durable: bool, writes: bool) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def _write_ahead(connection: sqlite3.Connection) -> str:
-    """Switch the file to its write-ahead log, which it keeps from then on; the mode that it is in.
-
-    While another process makes the switch SQLite fails at once, whatever its timeout: it calls no busy handler there,
-    lest the two wait for each other (sqlite.org/c3ref/busy_handler.html). So it is we who wait.
-    """
-    tries_left = round(BUSY_S / _SWITCH_PAUSE_S)
-    while True:
-        tries_left -= 1
-        try:
-            return str(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
-        except sqlite3.OperationalError as error:
-            if tries_left <= 0 or code_of(error) != sqlite3.SQLITE_BUSY:
-                raise
-        time.sleep(_SWITCH_PAUSE_S)
 
 
 def code_of(error: sqlite3.Error) -> int | None:
