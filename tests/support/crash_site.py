@@ -96,6 +96,11 @@ class Site:
     async def admin(self, method: str, path: str, body: bytes = b"") -> Any:
         return await ask(self.address, method, path, body, Authorization=f"Bearer {ADMIN_KEY}")
 
+    def errors(self) -> str:
+        """What the service has logged as an error, in all its lives."""
+        lines = (line for log in self.logs for line in log.err.text.splitlines() if '"level":"error"' in line)
+        return "\n".join(lines)
+
     # -- what the simulator served
 
     async def served(self) -> list[dict[str, Any]]:
@@ -229,7 +234,11 @@ def site(
         made = Site(where, workers, address, postgres=postgres, valkey=valkey, port=port, database_url=url or None)
         held.push(made.stack)
         made.start()
-        yield made
+        try:
+            yield made
+        except BaseException:
+            print(made.errors())  # pytest shows it with the failure
+            raise
 
 
 async def listening(made: Site) -> None:

@@ -1,11 +1,14 @@
 """Tests reach loopback and nothing else: an audit hook refuses every other connection and name look-up."""
 
+import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
+import uvloop
 
 _LOOK_UPS = frozenset(("socket.getaddrinfo", "socket.gethostbyname"))
 _OUTWARD = _LOOK_UPS | {"socket.connect", "socket.sendto"}
@@ -30,6 +33,33 @@ class Guard:
         if not is_local(host):
             self.refused.append(f"{event} {host!r}")
             raise NetworkRefused(f"A test may reach loopback only, not {host!r}.")
+
+
+class Loop(uvloop.Loop):
+    """The event loop of the service, which connects beside the socket module: it tells audit hooks as that would."""
+
+    async def getaddrinfo(self, host: Any, port: Any, **how: Any) -> Any:
+        _tell_look_up(host, port)
+        return await super().getaddrinfo(host, port, **how)
+
+    async def create_connection(self, factory: Any, host: Any = None, port: Any = None, **how: Any) -> Any:
+        _tell_look_up(host, port)
+        return await super().create_connection(factory, host, port, **how)
+
+    async def sock_connect(self, sock: Any, address: Any) -> None:
+        sys.audit("socket.connect", sock, address)
+        await super().sock_connect(sock, address)
+
+
+def _tell_look_up(host: Any, port: Any) -> None:
+    if isinstance(host, str):
+        host.encode("idna")  # what can be no name fails before anybody is told
+    sys.audit("socket.getaddrinfo", host, port)
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on the loop that the service runs on: where asyncio promises nothing, the two differ."""
+    return {"uvloop": Loop}
 
 
 def host_of(address: object) -> object:

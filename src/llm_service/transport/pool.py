@@ -166,14 +166,18 @@ class Pool:
     def _connected(self, call: Call, connection: Connection, task: asyncio.Task[None]) -> None:
         """Not the task's own last step: one that is cancelled before it began takes none."""
         del self._connecting[call]
-        failure = None if task.cancelled() else task.exception()
-        if failure is None and connection.open:
-            self._connections.add(connection)
-            if call.over:  # aborted in the last moment
-                self.free(connection)
-            else:
-                connection.start(call)
-            return
+        failure = None
+        if task.cancelled():  # the loop may have closed it, even one that stands, and need not tell
+            connection.abort()
+        else:
+            failure = task.exception()
+            if failure is None and connection.open:
+                self._connections.add(connection)
+                if call.over:  # aborted in the last moment
+                    self.free(connection)
+                else:
+                    connection.start(call)
+                return
         self._give_back_slot()
         if isinstance(failure, TransportError):
             call.fail(failure)

@@ -40,10 +40,15 @@ def test_a_name_is_not_looked_up(tried: list[str]) -> None:
     assert tried == ["socket.getaddrinfo 'example.com'"]
 
 
-@pytest.mark.usefixtures("tried")
-async def test_an_event_loop_is_refused_as_well() -> None:
+async def test_an_event_loop_is_refused_as_well(tried: list[str]) -> None:
+    loop = asyncio.get_running_loop()
     with pytest.raises(NetworkRefused):
         await asyncio.open_connection("example.com", 443)
+    with pytest.raises(NetworkRefused):
+        await loop.getaddrinfo("example.com", 443)
+    with socket.socket() as connection, pytest.raises(NetworkRefused):
+        await loop.sock_connect(connection, ("192.0.2.1", 80))
+    assert len(tried) == 3
 
 
 def test_loopback_is_reached() -> None:
