@@ -74,6 +74,9 @@ class LimitStore(Protocol):
         Once for each mark. Of a budget that is not known yet it is remembered for the seed, an hour at most.
         """
 
+    def seen(self, limit: Limit) -> int | None:
+        """What stood against a limit when this process last heard of it: a guide that costs no round trip."""
+
     async def read(self, limits: Sequence[Limit]) -> Sequence[LimitState]:
         """Where the limits stand, in their order."""
 
