@@ -19,6 +19,7 @@ from llm_service.domain import (
     PriceUnknown,
     Refused,
     Settlement,
+    fact,
     nano_usd_up,
 )
 
@@ -50,7 +51,7 @@ class Facts:
     count: Callable[[ModelRequest, Candidate], Awaitable[int]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Admitted:
     """What was granted. ``held`` is ``None`` where no limit applies.
 

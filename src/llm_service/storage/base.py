@@ -21,6 +21,7 @@ from llm_service.domain import (
     LimitState,
     Settlement,
     UsageRecord,
+    fact,
 )
 
 Reach = Literal["process", "machine", "cluster"]
@@ -124,7 +125,7 @@ class KeyStore(Protocol):
         """Ids of the keys that changed after ``mark``, and the mark to ask with next; 0 asks for the mark alone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class ChainLink:
     """A record's place in its writer's hash chain: ``hash`` is over ``previous`` and the record's canonical JSON."""
 
@@ -134,7 +135,7 @@ class ChainLink:
     hash: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class LedgerRow:
     """A record as the ledger holds it. ``mark``: its place in the ledger, in the order of commits; 0 before."""
 
