@@ -8,18 +8,18 @@ from typing import Final, Protocol
 from llm_service.admission.gate import Gate, Held
 from llm_service.admission.options import LimitsOptions
 from llm_service.admission.refusal import refusal
-from llm_service.admission.rules import NO_LIMITS, PLACE, Plan, Rules
+from llm_service.admission.rules import NO_LIMITS, Plan, Rules
 from llm_service.admission.size import Size, asked_cap, choices
 from llm_service.domain import (
     Ask,
     Caller,
     Candidate,
     Claim,
-    Limit,
     ModelRequest,
     PriceUnknown,
     Refused,
     Settlement,
+    fact,
     nano_usd_up,
 )
 
@@ -51,7 +51,7 @@ class Facts:
     count: Callable[[ModelRequest, Candidate], Awaitable[int]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Admitted:
     """What was granted. ``held`` is ``None`` where no limit applies.
 
@@ -111,9 +111,9 @@ class Admission:
         """A bound of the prompt, or its count where the bound takes much of what is left; and a cap on the answer."""
         bound = max([self._facts.bound(attempt.request, candidate) for candidate in attempt.candidates])
         attempt.set_size(bound, cap=self._options.max_output_tokens)
-        seen = self._gate.seen
-        for limit, cost in attempt.sized_costs():
-            if cost * SHARE_TO_COUNT > limit.amount - seen(limit):
+        seen, costs = self._gate.seen, attempt.costs
+        for limit, code in attempt.plan.sized:
+            if costs[code] * SHARE_TO_COUNT > limit.amount - seen(limit):
                 await self._count(attempt)
                 return
 
@@ -149,7 +149,7 @@ class _Attempt:
         self.size = Size(0, 0)
         self.cap: int | None = None
         self._facts = facts
-        self._plan = plan
+        self.plan = plan
         self._providers = providers
         self._indices: Sequence[int] = range(len(candidates))
         self._prices: list[WorstCase | None] = [None] * len(candidates)
@@ -181,7 +181,7 @@ class _Attempt:
         self._indices = kept
 
     def _budget_for(self, index: int) -> bool:
-        return self._plan.counts_money or self._providers[index].counts_money
+        return self.plan.counts_money or self._providers[index].counts_money
 
     def set_size(self, input_tokens: int, *, cap: int) -> None:
         """Size the request; ``cap`` is what one choice may have where the request names no cap."""
@@ -201,22 +201,21 @@ class _Attempt:
     def ask(self, lease_id: str) -> Ask:
         """The claims of the request as it is sized now; callers' budgets pay for the dearest candidate."""
         if not self.sized:
-            return Ask(lease_id=lease_id, callers=self._plan.places, candidates=[one.places for one in self._providers])
-        tokens = self.size.tokens
-        dearest = (1, tokens, max(self._costs))
+            return Ask(lease_id=lease_id, callers=self.plan.places, candidates=[one.places for one in self._providers])
+        costs, tokens = self.costs, self.size.tokens
         return Ask(
             lease_id=lease_id,
-            callers=[Claim(limit, dearest[code]) for limit, code in self._plan.coded],
+            callers=[Claim(limit, costs[code]) for limit, code in self.plan.coded],
             candidates=[
-                [Claim(limit, (1, tokens, cost)[code]) for limit, code in one.coded]
+                [Claim(limit, (1, tokens, cost)[code]) for limit, code in one.coded] if one.coded else ()
                 for one, cost in zip(self._providers, self._costs, strict=True)
             ],
         )
 
-    def sized_costs(self) -> Sequence[tuple[Limit, int]]:
-        """The callers' limits that depend on the request's size, and what it asks of each."""
-        costs = (1, self.size.tokens, max(self._costs))
-        return [(limit, costs[code]) for limit, code in self._plan.coded if code != PLACE]
+    @property
+    def costs(self) -> tuple[int, int, int]:
+        """What a place, the tokens and the money come to, by the codes of a plan; money at the dearest candidate."""
+        return 1, self.size.tokens, max(self._costs)
 
     def admitted(self, held: Held) -> Admitted:
         """What was granted, by the caller's own order of candidates."""

@@ -11,7 +11,6 @@ from llm_service.domain import Ask, Claim, Lease, LedgerUnavailable, Limit, Limi
 from llm_service.observability import Log
 from llm_service.storage import LimitStore, Reach, Spent, StoreUnavailable
 
-REMEMBERED: Final = 50_000
 SEEDINGS: Final = 16
 """More budgets than one request can meet."""
 
@@ -58,7 +57,6 @@ class Gate:
         self._arrears = arrears
         self._holder = holder
         self._log = log
-        self._seen: dict[str, int] = {}
         self.workers = 1
 
     @property
@@ -98,18 +96,23 @@ class Gate:
 
     def seen(self, limit: Limit) -> int:
         """What stood against a limit when it was last heard of: a guide, not a decision."""
-        return self._seen.get(limit.key, 0)
+        return self._store.seen(limit) or 0
 
     async def admit(self, ask: Ask) -> Held | Refused:
         """One decision over all limits. Raises LedgerUnavailable when what was spent of a budget cannot be learned."""
         try:
-            return self._heard(*await self._decide(self._store, ask), self._store)
+            decision, life = await self._decide(self._store, ask)
         except StoreUnavailable as failure:
             self._arrears.give_back(self._holder, ask.lease_id)  # it may have been granted all the same
             return await self._stand_in(ask, failure)
         except asyncio.CancelledError:
             self._arrears.give_back(self._holder, ask.lease_id)
             raise
+        if isinstance(decision, Refused):
+            return decision
+        if self._here is not None:
+            self.store_returned()
+        return Held(decision, self._store, life)
 
     async def swap(self, held: Held, ask: Ask) -> Held | Refused:
         """For a fallback: another candidate's part in place of the lease's. ``ask`` names no callers."""
@@ -138,21 +141,6 @@ class Gate:
         if self._here is not None:
             self._log.info("limits are shared again")
         self._here = None
-
-    def _heard(self, decision: Lease | Refused, life: str, store: LimitStore) -> Held | Refused:
-        if isinstance(decision, Refused):
-            self._remember(decision.limit, decision.used + decision.reserved)
-            return decision
-        for claim, used in zip(decision.callers, decision.used, strict=False):
-            self._remember(claim.limit, used)
-        if store is self._store:
-            self.store_returned()
-        return Held(decision, store, life)
-
-    def _remember(self, limit: Limit, used: int) -> None:
-        if len(self._seen) >= REMEMBERED:
-            self._seen.clear()
-        self._seen[limit.key] = used
 
     async def _decide(self, store: LimitStore, ask: Ask) -> tuple[Lease | Refused, str]:
         """The decision, and the store's life that it was made in: the answer may be read when that is over."""
@@ -183,7 +171,8 @@ class Gate:
             here = self._here = self._new_here()
             self._log.warning("limits are kept by this process alone", cause=str(failure), workers=self.workers)
         for claim in _money(ask):
-            await here.seed(claim.limit, used=claim.limit.amount - await self._share(claim.limit), mark=0)
+            if here.seen(claim.limit) is None:
+                await here.seed(claim.limit, used=claim.limit.amount - await self._share(claim.limit), mark=0)
         decision, life = await self._decide(here, ask)
         if isinstance(decision, Refused):
             return decision
@@ -192,10 +181,9 @@ class Gate:
 
     async def _share(self, limit: Limit) -> int:
         """What this process may spend of what was left of a budget."""
-        used = self._seen.get(limit.key)
+        used = self._store.seen(limit)
         if used is None:
             used, _ = await self._learned(self._spent(limit))
-            self._remember(limit, used)
         return max(limit.amount - used, 0) // max(self.workers, 1)
 
     # -- money, whatever becomes of the shared store's memory

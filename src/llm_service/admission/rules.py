@@ -20,18 +20,21 @@ class Plan:
     """The limits of one sort of request. ``valid_until``: Unix seconds, when the first budget's period ends.
 
     ``coded``: each limit, and which of a request's costs it is about: 0 (a place), 1 (tokens), 2 (money). ``places``:
-    the claims of a request where only places are limited.
+    the claims of a request where only places are limited. ``sized``: of ``coded``, those that depend on its size.
     """
 
     limits: tuple[Limit, ...]
     coded: tuple[tuple[Limit, int], ...]
+    sized: tuple[tuple[Limit, int], ...]
     places: tuple[Claim, ...]
     counts_tokens: bool
     counts_money: bool
     valid_until: float
 
 
-NO_LIMITS: Final = Plan(limits=(), coded=(), places=(), counts_tokens=False, counts_money=False, valid_until=inf)
+NO_LIMITS: Final = Plan(
+    limits=(), coded=(), sized=(), places=(), counts_tokens=False, counts_money=False, valid_until=inf
+)
 
 
 class Rules:
@@ -94,9 +97,11 @@ class Rules:
         if not limits:
             return NO_LIMITS
         ends = [limit.ends_at for limit in limits if limit.ends_at is not None]
+        coded = tuple((limit, _CODES.get(limit.kind, PLACE)) for limit in limits)
         return Plan(
             limits=tuple(limits),
-            coded=tuple((limit, _CODES.get(limit.kind, PLACE)) for limit in limits),
+            coded=coded,
+            sized=tuple((limit, code) for limit, code in coded if code != PLACE),
             places=tuple(Claim(limit, 1) for limit in limits),
             counts_tokens=any(limit.kind == "tokens" for limit in limits),
             counts_money=any(limit.kind == "money" for limit in limits),

@@ -30,10 +30,13 @@ def asked_cap(request: ModelRequest) -> int | None:
 def choices(request: ModelRequest) -> int:
     """How many answers are made and paid for: ``n``, or ``best_of`` of a text completion, for each of its prompts."""
     body: Any = request.body
-    count = max(_count(body.get("n")), _count(body.get("best_of")) if request.operation == "completion" else 1)
+    count = _count(body.get("n"))
+    if request.operation != "completion":
+        return count
+    count = max(count, _count(body.get("best_of")))
     prompt = body.get("prompt")
     several = type(prompt) is list and prompt and type(prompt[0]) in (str, list)
-    return count * (len(prompt) if request.operation == "completion" and several else 1)
+    return count * (len(prompt) if several else 1)
 
 
 def _count(value: Any) -> int:

@@ -7,6 +7,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from llm_service.api.errors import error_body
+from llm_service.api.whole_response import offer
 from llm_service.domain import InvalidRequest
 
 HEAD_BYTES: Final = 64 * 1024
@@ -123,6 +124,7 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._served = cycle
+        offer(cycle)
         super()._start_asgi_task(cycle, app)
 
     # -- an upgrade

@@ -53,6 +53,7 @@ from llm_service.domain.errors import (
     UpstreamTimeout,
 )
 from llm_service.domain.event import TERMINAL, Event, EventKind, Outcome, OutcomeStatus
+from llm_service.domain.fact import fact
 from llm_service.domain.limits import (
     WINDOW_S,
     Ask,
@@ -184,6 +185,7 @@ __all__ = [
     "chat_request",
     "completion_request",
     "embedding_request",
+    "fact",
     "nano_usd",
     "nano_usd_up",
     "require_scope",

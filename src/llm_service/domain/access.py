@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from llm_service.domain.errors import ScopeMissing
+from llm_service.domain.fact import fact
 from llm_service.domain.limits import BudgetPeriod
 
 Scope = Literal["inference", "read", "admin"]
@@ -14,7 +15,7 @@ Scope = Literal["inference", "read", "admin"]
 NO_TAGS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Credentials:
     """What a request shows of its sender, whichever door it came through.
 

@@ -1,18 +1,18 @@
 """What callers ask for: chat, text completion, embeddings. Typed where we look; other fields ride along untouched."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from llm_service.domain.errors import InvalidValue, MissingParameter
+from llm_service.domain.fact import fact
 
 Operation = Literal["chat", "completion", "embedding"]
 Body = Mapping[str, Any]
 MAX_NAME_CHARS: Final = 512  # names of models go into response headers and log lines
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class ModelRequest:
     """One request for a model. ``body`` is the whole decoded object as received; nobody changes it.
 

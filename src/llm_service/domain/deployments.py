@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from llm_service.domain.fact import fact
 from llm_service.domain.usage import Price, PriceTerm
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Candidate:
     """One deployment that could serve a request: the provider's name and the model's name there."""
 

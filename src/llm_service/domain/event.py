@@ -1,10 +1,10 @@
 """One numbered event of a generation, and what became of the generation in the end."""
 
 import json
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from llm_service.domain.errors import LLMServiceError
+from llm_service.domain.fact import fact
 from llm_service.domain.usage import Cost, Usage
 
 EventKind = Literal["chunk", "finish", "usage", "error"]
@@ -51,7 +51,7 @@ class Event:
 TERMINAL: Final[frozenset[EventKind]] = frozenset({"finish", "usage", "error"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Outcome:
     """How a generation ended: what the record, the metrics and the log say of it.
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from llm_service.domain.fact import fact
+
 LimitScope = Literal["global", "model", "key", "user", "provider"]
 LimitKind = Literal["requests", "tokens", "concurrency", "money"]
 BudgetPeriod = Literal["hour", "day", "week", "month", "total"]
@@ -37,7 +39,7 @@ class Claim(NamedTuple):
     cost: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Ask:
     """One request for admission: ``callers`` must all have room, and one of ``candidates``, tried in order.
 
@@ -104,7 +106,7 @@ class Unknown:
 Decision = Lease | Refused | Unknown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Settlement:
     """What a request really used. Request permits are kept, concurrency is given back.
 

@@ -25,5 +25,6 @@ def usd_of(nano: int) -> Decimal:
 
 def usd_text(nano: int) -> str:
     """USD as the interface writes it: a plain decimal without trailing zeros."""
-    text = format(usd_of(nano), "f").rstrip("0").rstrip(".")
-    return text or "0"
+    whole, part = divmod(abs(nano), 10**9)
+    text = f"{whole}.{part:09d}".rstrip("0").rstrip(".")
+    return f"-{text}" if nano < 0 else text

@@ -1,14 +1,14 @@
 """What the ledger keeps of each admitted request."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from llm_service.domain.event import OutcomeStatus
+from llm_service.domain.fact import fact
 from llm_service.domain.usage import CostSource, Usage
 
 
-@dataclass(slots=True, kw_only=True)
+@fact
 class Intent:
     """Written before an upstream is called: what is known of a request that may never be closed by its process.
 
@@ -36,7 +36,7 @@ class Intent:
     budgets: tuple[str, ...] = ()
 
 
-@dataclass(slots=True, kw_only=True)
+@fact
 class UsageRecord:
     """The one record of an admitted request; a correction is a further one that ``adjusts`` it.
 

@@ -5,10 +5,12 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Literal
 
+from llm_service.domain.fact import fact
+
 CostSource = Literal["provider", "catalog", "estimate", "none"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Usage:
     """Tokens of one request; the cached and the reasoning ones are parts of the first two, not extras."""
 

@@ -58,12 +58,12 @@ def canonical(record: UsageRecord) -> bytes:
         "status": record.status,
         "stream_id": record.stream_id,
         "surface": record.surface,
-        "tags": dict(record.tags),
+        "tags": dict(sorted(record.tags.items())) if record.tags else {},
         "upstream_id": record.upstream_id,
         "upstream_model": record.upstream_model,
         "user": record.user,
     }
-    return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
+    return orjson.dumps(fields, option=orjson.OPT_UTC_Z)  # written down in their order: to sort costs a µs
 
 
 def kept(record: UsageRecord) -> tuple[UsageRecord, bytes]:

@@ -1,13 +1,12 @@
 """What the pipeline tells about itself: facts, and whoever listens to them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
-from llm_service.domain import Outcome
+from llm_service.domain import Outcome, fact
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class RequestFinished:
     """A request has its answer, or its refusal. Durations in milliseconds, from the request's last byte.
 

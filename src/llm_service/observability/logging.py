@@ -190,8 +190,9 @@ def line_of(fact: RequestFinished) -> Mapping[str, Any]:
         "stream": fact.stream,
         "status": outcome.status,
         "duration_ms": round(fact.duration_ms, 2),
-        "first_content_ms": None if fact.first_content_ms is None else round(fact.first_content_ms, 2),
     }
+    if fact.first_content_ms is not None:
+        fields["first_content_ms"] = round(fact.first_content_ms, 2)
     if usage is not None:
         fields["input_tokens"] = usage.input_tokens
         fields["output_tokens"] = usage.output_tokens
@@ -203,4 +204,6 @@ def line_of(fact: RequestFinished) -> Mapping[str, Any]:
             fields["error"] = error.message
     if outcome.late_error is not None:
         fields["late_error"] = outcome.late_error.message
+    if fact.upstream_model is not None:  # then the others are known as well
+        return fields
     return {name: value for name, value in fields.items() if value is not None}

@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from datetime import UTC, datetime
+from typing import Final, NamedTuple, Protocol
 
 from llm_service.admission import FREE, Admitted
 from llm_service.domain import NO_TAGS, Caller, Candidate, Event, ModelRequest, Outcome, Reply, UsageRecord
 from llm_service.runtime import Tasks
+
+EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 class Watcher:
@@ -37,7 +40,7 @@ class Watcher:
 class Exchange:
     """One request on its way with its facts. Never copied.
 
-    ``id``, ``stream_id``, ``surface``, ``request``, ``caller``, ``user``, ``tags``, ``at`` (Unix seconds),
+    ``id``, ``stream_id``, ``surface``, ``request``, ``caller``, ``user``, ``tags``, ``at`` (aware, UTC),
     ``received_at`` and ``deadline`` (monotonic seconds both; ``None`` where there is none) are fixed at the door.
     ``marks`` are the moments at which the stages began, in the row's order. Each stage that has a slot here sets it,
     once: ``candidates`` by ``resolve``; ``admitted`` (what was granted), and at the end ``record``, by ``admit``;
@@ -63,7 +66,7 @@ class Exchange:
         deadline: float | None = None,
         user: str | None = None,
         tags: Mapping[str, str] = NO_TAGS,
-        at: float = 0.0,
+        at: datetime = EPOCH,
     ) -> None:
         self.id = id
         self.stream_id = stream_id

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from llm_service.admission import Admission
@@ -118,8 +117,7 @@ class Closing(Watcher):
         if usage is None:
             usage, estimated = await self._estimate(outcome, candidate), True
         price = accounts.price(candidate) if outcome.cost is None and exchange.called else None
-        at = datetime.fromtimestamp(exchange.at, UTC)
-        return charge(usage, outcome.cost, price, at, estimated=estimated)
+        return charge(usage, outcome.cost, price, exchange.at, estimated=estimated)
 
     async def _estimate(self, outcome: Outcome, candidate: Candidate) -> Usage:
         """What was probably used where nobody says: nothing, where the provider refused before it began."""
@@ -143,7 +141,7 @@ class Closing(Watcher):
         return UsageRecord(
             request_id=exchange.id,
             stream_id=exchange.stream_id if exchange.request.stream else None,
-            at=datetime.fromtimestamp(exchange.at, UTC),
+            at=exchange.at,
             key_id=exchange.caller.key_id,
             user=exchange.user,
             tags=exchange.tags,
@@ -174,7 +172,7 @@ def intent_of(exchange: Exchange) -> Intent:
     return Intent(
         request_id=exchange.id,
         stream_id=exchange.stream_id if exchange.request.stream else None,
-        at=datetime.fromtimestamp(exchange.at, UTC),
+        at=exchange.at,
         key_id=exchange.caller.key_id,
         user=exchange.user,
         tags=exchange.tags,

@@ -1,16 +1,15 @@
 """What is charged for a request, and on whose word."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from llm_service.domain import MOST_NANO_USD, Cost, CostSource, Usage, nano_usd
+from llm_service.domain import MOST_NANO_USD, Cost, CostSource, Usage, fact, nano_usd
 from llm_service.prices.model_price import ModelPrice
 
 NO_USAGE: Final = Usage(input_tokens=0, output_tokens=0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Charge:
     """Tokens and money of a record. ``price_date``: the day of the price (``2026-11-25``), where one was applied."""
 

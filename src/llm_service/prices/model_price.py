@@ -38,7 +38,9 @@ class ModelPrice:
     def cost(self, usage: Usage, at: datetime, *, service_tier: str | None = None) -> Decimal:
         """USD for these tokens at an aware moment, exact to the last digit."""
         terms = self._terms(service_tier)
-        price = next((term.price for term in reversed(terms) if term.holds(at)), terms[0].price)
+        price = terms[0].price
+        if len(terms) > 1:
+            price = next((term.price for term in reversed(terms) if term.holds(at)), price)
         price = _for_input(price, usage.input_tokens)
         cached_usd, reasoning_usd = price.cached_input_usd, price.reasoning_usd
         input_usd, output_usd = price.input_usd or _NOTHING, price.output_usd or _NOTHING

@@ -6,10 +6,10 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from llm_service.domain import Candidate, Event, LLMServiceError, ModelInfo, ModelRequest, Outcome, Reply
+from llm_service.domain import Candidate, Event, LLMServiceError, ModelInfo, ModelRequest, Outcome, Reply, fact
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class UpstreamCall:
     """One request for one deployment. ``deadline_s``: seconds that the caller still gives it, ``None`` for no end.
 
@@ -80,7 +80,7 @@ class Provider(Protocol):
         """Abort what runs and close the connections."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class UpstreamRequest:
     """What a dialect makes of a request: where it goes, and its body. ``path`` follows the base URL.
 
@@ -93,7 +93,7 @@ class UpstreamRequest:
     base_url: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Answer:
     """A whole answer in OpenAI's form. ``raw`` are the upstream's bytes where nothing had to be changed."""
 

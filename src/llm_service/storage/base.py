@@ -21,6 +21,7 @@ from llm_service.domain import (
     LimitState,
     Settlement,
     UsageRecord,
+    fact,
 )
 
 Reach = Literal["process", "machine", "cluster"]
@@ -74,6 +75,9 @@ class LimitStore(Protocol):
         Once for each mark. Of a budget that is not known yet it is remembered for the seed, an hour at most.
         """
 
+    def seen(self, limit: Limit) -> int | None:
+        """What stood against a limit when this process last heard of it: a guide that costs no round trip."""
+
     async def read(self, limits: Sequence[Limit]) -> Sequence[LimitState]:
         """Where the limits stand, in their order."""
 
@@ -121,7 +125,7 @@ class KeyStore(Protocol):
         """Ids of the keys that changed after ``mark``, and the mark to ask with next; 0 asks for the mark alone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class ChainLink:
     """A record's place in its writer's hash chain: ``hash`` is over ``previous`` and the record's canonical JSON."""
 
@@ -131,7 +135,7 @@ class ChainLink:
     hash: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class LedgerRow:
     """A record as the ledger holds it. ``mark``: its place in the ledger, in the order of commits; 0 before."""
 

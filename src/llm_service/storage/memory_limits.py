@@ -141,6 +141,11 @@ class MemoryLimits:
         elif len(self._early) < MOST_EARLY or limit.key in self._early:
             self._early.setdefault(limit.key, {}).setdefault(mark, cost)
 
+    def seen(self, limit: Limit) -> int | None:
+        """What stands against a limit, as it was last looked at."""
+        counter = self._counters.get(limit.key)
+        return None if counter is None else counter.total
+
     async def read(self, limits: Sequence[Limit]) -> Sequence[LimitState]:
         """Where the limits stand, in their order."""
         second = int(self._time())

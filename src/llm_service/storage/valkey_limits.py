@@ -20,6 +20,9 @@ LOOKS: Final = 3
 SETTLED_AT_ONCE: Final = 50
 """How many leases of a dead holder one script settles: others wait for it."""
 
+REMEMBERED: Final = 50_000
+"""Limits of which it is known what stood against them; all are forgotten when there are more."""
+
 GRANTED: Final = 1
 REFUSED: Final = 0
 UNDECLARED: Final = -2
@@ -45,7 +48,7 @@ class ValkeyLimits:
 
     __slots__ = (
         "_add", "_admit", "_base", "_beat", "_forget", "_holder", "_holders", "_leases", "_looked_s", "_monotonic",
-        "_now", "_read", "_runner", "_seed", "_settle", "_silence", "reach",
+        "_now", "_read", "_runner", "_seed", "_settle", "_silence", "_stood", "reach",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +68,7 @@ class ValkeyLimits:
         self._holder = holder
         self._monotonic = clock.monotonic
         self._now = now
+        self._stood: dict[str, int] = {}
         self._silence: dict[str, tuple[str, float]] = {}
         self._looked_s = 0.0
         self._admit = script("common", "admit")
@@ -87,8 +91,13 @@ class ValkeyLimits:
         claims = [*ask.callers, *(claim for claims in ask.candidates for claim in claims)]
         answer = await self._ask("admit", ask.lease_id, ask.callers, ask.candidates, claims)
         if answer[0] != GRANTED:
-            return _no(answer, claims)
+            decision = _no(answer, claims)
+            if isinstance(decision, Refused):
+                self._remember(decision.limit, decision.used + decision.reserved)
+            return decision
         _, candidate, second, *used = answer
+        for claim, stands in zip(ask.callers, used, strict=True):
+            self._remember(claim.limit, stands)
         return Lease(
             ask.lease_id,
             callers=ask.callers,
@@ -97,6 +106,15 @@ class ValkeyLimits:
             second=second,
             used=used,
         )
+
+    def seen(self, limit: Limit) -> int | None:
+        """What stood against a limit when this process last asked for something of it."""
+        return self._stood.get(limit.key)
+
+    def _remember(self, limit: Limit, stands: int) -> None:
+        if len(self._stood) >= REMEMBERED:
+            self._stood.clear()
+        self._stood[limit.key] = stands
 
     async def swap(self, lease: Lease, ask: Ask) -> Decision:
         """Take the first candidate with room in place of the lease's provider part; its id and callers stay.

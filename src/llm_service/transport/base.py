@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from llm_service.domain import fact
+
 Method = Literal["GET", "POST"]
 FailureKind = Literal["connect", "connect_timeout", "tls", "disconnected", "protocol", "too_large", "pool"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class HttpRequest:
     """One request to an upstream. ``headers`` are complete but for Host and Content-Length, User-Agent included."""
 

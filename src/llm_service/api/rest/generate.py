@@ -25,6 +25,7 @@ from llm_service.api.rest.wire import (
     timeout_of,
     user_of,
 )
+from llm_service.api.whole_response import respond
 from llm_service.domain import (
     Body,
     Caller,
@@ -93,25 +94,25 @@ class GenerateDoor:
             if exchange.request.stream:
                 await self._stream(exchange, receive, send, task)
             else:
-                await self._whole(exchange, receive, send, task)
+                await self._whole(exchange, scope, receive, send, task)
         except HungUp:
             return  # nobody is left to be told
         except RequestTooLarge as error:
             del self._serving[task]  # it has its answer: a shutdown neither waits for it nor ends it
-            await self._refuse(send, error, request_id, unread=None if error.provider else receive)
+            await self._refuse(scope, send, error, request_id, unread=None if error.provider else receive)
         except LLMServiceError as error:
-            await self._refuse(send, error, request_id)
+            await self._refuse(scope, send, error, request_id)
         except Exception as defect:  # noqa: BLE001 - whatever it is, the client is told
             self._log.error("defect", request_id=request_id, exc_info=defect)
-            await self._give_up(send, self._serving[task], request_id)
+            await self._give_up(scope, send, self._serving[task], request_id)
         finally:
             self._serving.pop(task, None)
 
-    async def _give_up(self, send: Send, sink: SseSink | None, request_id: str) -> None:
+    async def _give_up(self, scope: Scope, send: Send, sink: SseSink | None, request_id: str) -> None:
         """End a request on which we failed: as its stream's last event once that has begun, as a response before."""
         error = InternalError("The service failed on this request; its log has the details under the request id.")
         if sink is None or not sink.opened:
-            await self._refuse(send, error, request_id)
+            await self._refuse(scope, send, error, request_id)
         else:
             sink.cut(error)
             await sink.written()
@@ -162,7 +163,7 @@ class GenerateDoor:
             deadline=None if timeout_s is None else received_at + timeout_s,
             user=user_for(caller, user or request.user),
             tags=tags_for(caller, tags),
-            at=self._clock.time(),
+            at=self._clock.now(),
         )
 
     async def _before_the_end(self, awaited: Awaitable[Found]) -> Found:
@@ -209,15 +210,16 @@ class GenerateDoor:
 
     # -- out
 
-    async def _whole(self, exchange: Exchange, receive: Receive, send: Send, task: "asyncio.Task[None]") -> None:
+    async def _whole(
+        self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, task: "asyncio.Task[None]"
+    ) -> None:
         reply = await self._ask(exchange, receive, task)
         body = reply.whole or b""
         headers = [_JSON, (b"content-length", b"%d" % len(body)), *self._answer_headers(exchange, reply.head)]
         if (record := exchange.record) is not None:
             headers.append((b"x-llm-cost-usd", usd_text(record.nano_usd).encode()))
             headers.append((b"x-llm-cost-source", record.cost_source.encode()))
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await respond(scope, send, status=200, headers=headers, body=body)
 
     async def _stream(self, exchange: Exchange, receive: Receive, send: Send, task: "asyncio.Task[None]") -> None:
         sink = SseSink(
@@ -273,7 +275,7 @@ class GenerateDoor:
         return headers
 
     async def _refuse(
-        self, send: Send, error: LLMServiceError, request_id: str, *, unread: Receive | None = None
+        self, scope: Scope, send: Send, error: LLMServiceError, request_id: str, *, unread: Receive | None = None
     ) -> None:
         """Say what is wrong. ``unread``: the rest of the body is still to come, and not wanted."""
         body = error_body(error, request_id=request_id)
@@ -286,14 +288,15 @@ class GenerateDoor:
         ]
         if isinstance(error, LimitReached):
             headers += refusal_headers(error)
-        if unread is not None:
-            headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": spoken(error).status, "headers": headers})
-        if unread is not None:
-            await send({"type": "http.response.body", "body": body, "more_body": True})
-            await let_pass(unread)
-            body = b""
-        await send({"type": "http.response.body", "body": body})
+        status = spoken(error).status
+        if unread is None:
+            await respond(scope, send, status=status, headers=headers, body=body)
+            return
+        headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        await let_pass(unread)
+        await send({"type": "http.response.body", "body": b""})
 
 
 def user_for(caller: Caller, named: str | None) -> str | None:

@@ -6,11 +6,12 @@ import re
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, TypeVar
 
 from llm_service.storage.base import StoreUnavailable
-from llm_service.storage.sql.base import NO_VALUES, WORK_S, Conflict, Row, Value, Values
+from llm_service.storage.sql.base import NAMED, NO_VALUES, WORK_S, Conflict, Row, Value, Values
 
 T = TypeVar("T")
 
@@ -34,28 +35,46 @@ _REASONS: Final[Mapping[int, str]] = {
 }
 
 
+class SqliteTexts:
+    """Statements in SQLite's style, each translated once."""
+
+    __slots__ = ("_bulk", "_known")
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+        self._bulk: dict[str, tuple[str, Callable[[Values], Sequence[Value]]]] = {}
+
+    def of(self, statement: str) -> str:
+        """The text; its values go by their names."""
+        text = self._known.get(statement)
+        if text is None:
+            text = self._known[statement] = _ANY.sub(r"IN (SELECT value FROM json_each(:\1))", statement)
+        return text
+
+    def bulk(self, statement: str) -> tuple[str, Callable[[Values], Sequence[Value]]]:
+        """An INSERT whose values go by their places, and what puts them there: to look 32 names up costs 5 µs a row."""
+        bulk = self._bulk.get(statement)
+        if bulk is None:
+            bulk = self._bulk[statement] = NAMED.sub("?", statement), itemgetter(*NAMED.findall(statement))
+        return bulk
+
+
 class SqliteSession:
     """Statements on a connection, run at once: the awaits of its callers never wait."""
 
     __slots__ = ("_connection", "_texts")
 
-    def __init__(self, connection: sqlite3.Connection, texts: dict[str, str]) -> None:
+    def __init__(self, connection: sqlite3.Connection, texts: SqliteTexts) -> None:
         self._connection = connection
         self._texts = texts
 
     async def rows(self, statement: str, values: Values = NO_VALUES) -> Sequence[Row]:
         plain = {name: _plain(value) for name, value in values.items()}
-        return self._connection.execute(self._text(statement), plain).fetchall()
+        return self._connection.execute(self._texts.of(statement), plain).fetchall()
 
     async def many(self, statement: str, rows: Sequence[Values]) -> None:
-        self._connection.executemany(self._text(statement), rows)
-
-    def _text(self, statement: str) -> str:
-        text = self._texts.get(statement)
-        if text is None:
-            text = _ANY.sub(r"IN (SELECT value FROM json_each(:\1))", statement)
-            self._texts[statement] = text
-        return text
+        text, in_order = self._texts.bulk(statement)
+        self._connection.executemany(text, map(in_order, rows))
 
 
 class Lane:
@@ -63,7 +82,7 @@ class Lane:
 
     def __init__(self, connection: sqlite3.Connection, *, name: str) -> None:
         self._connection = connection
-        self._texts: dict[str, str] = {}
+        self._texts = SqliteTexts()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._running: object = None
         self._closed = False

@@ -1,0 +1,45 @@
+"""A whole response in one piece, past ASGI's messages: those cost a second write, and a look at every header."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+Headers = Sequence[tuple[bytes, bytes]]
+EXTENSION: Final = "llm_service.whole_response"
+"""The ASGI extension under which the server offers it."""
+
+
+def offer(cycle: RequestResponseCycle) -> None:
+    """Have the scope of this request say that its response can be written whole."""
+    cycle.scope["extensions"] = {EXTENSION: {"write": partial(_write, cycle)}}
+
+
+async def respond(scope: Any, send: Any, *, status: int, headers: Headers, body: bytes) -> None:
+    """Send a whole response: in one piece where the server offers that, else as ASGI's two messages.
+
+    ``headers``: names in lower case, values without a line's end, a ``content-length`` among them.
+    """
+    offered = scope.get("extensions", {}).get(EXTENSION)
+    if offered is None or not offered["write"](status, headers, body):
+        await send({"type": "http.response.start", "status": status, "headers": [*headers]})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _write(cycle: RequestResponseCycle, status: int, headers: Headers, body: bytes) -> bool:
+    """What the cycle does with the two messages. False: not now; it has to wait, or nobody is there."""
+    if cycle.disconnected or cycle.response_started or cycle.flow.write_paused:
+        return False
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    pieces = [STATUS_LINE[status]]
+    for name, value in (*cycle.default_headers, *headers):
+        pieces += name, b": ", value, b"\r\n"
+    pieces += b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n", body
+    cycle.transport.write(b"".join(pieces))
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
+    return True
