@@ -15,7 +15,7 @@ import pytest
 
 from llm_service.sandbox import Sandbox
 from tests.support.evidence import Evidence
-from tests.support.process import Place, Serving, after, child, place, run, serving
+from tests.support.process import Place, Serving, after, child, place, run, seen_place, serving
 from tests.support.rest import Answer, ask, chat_body
 
 CHAT = "/v1/chat/completions"
@@ -28,7 +28,7 @@ IN_NO_FOLDER = "import tempfile; os.chdir(tempfile.mkdtemp()); os.rmdir(os.getcw
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """What ``llm-service serve`` becomes where nothing is configured."""
-    with serving(place(tmp_path_factory.mktemp("simulated"))) as service:
+    with serving(seen_place(tmp_path_factory.mktemp("simulated"))) as service:
         yield service
 
 
@@ -47,7 +47,7 @@ async def test_without_a_provider_it_is_a_sandbox_and_says_so_everywhere(simulat
 
 
 def test_the_banner_tells_people_that_nothing_is_real_and_what_would_be(tmp_path: Path) -> None:
-    with child(place(tmp_path), "serve", "--port", "0") as service:
+    with child(seen_place(tmp_path), "serve", "--port", "0") as service:
         said = service.out.until_said("configuration file.")
     assert "llm-service on http://127.0.0.1:" in said
     assert "SANDBOX" in said
@@ -56,7 +56,7 @@ def test_the_banner_tells_people_that_nothing_is_real_and_what_would_be(tmp_path
 
 async def test_a_configured_provider_is_never_joined_by_simulated_ones(tmp_path: Path, sandbox: Sandbox) -> None:
     key = {"DEEPSEEK_API_KEY": "sk-test-0123456789", "DEEPSEEK_BASE_URL": f"{sandbox.address}/deepseek"}
-    with serving(place(tmp_path, **key)) as service:
+    with serving(seen_place(tmp_path, **key)) as service:
         health = await ask(service.address, "GET", "/health")
         answer = await ask(service.address, "POST", CHAT, chat_body("deepseek/deepseek-flash"))
     assert (service.banner["sandbox"], service.banner["providers"]) == (False, ["deepseek"])
@@ -68,7 +68,7 @@ async def test_a_configured_provider_is_never_joined_by_simulated_ones(tmp_path:
 
 def test_a_configuration_file_without_a_provider_is_refused_and_not_simulated(tmp_path: Path) -> None:
     (tmp_path / "llm-service.yaml").write_text("observability: {log_level: info}\n")
-    refused = run(place(tmp_path), "serve", "--port", "0")
+    refused = run(seen_place(tmp_path), "serve", "--port", "0")
     assert (refused.code, refused.out) == (2, "")
     assert "No provider is configured" in refused.err
     assert "--sandbox on" in refused.err
@@ -76,7 +76,7 @@ def test_a_configuration_file_without_a_provider_is_refused_and_not_simulated(tm
 
 async def test_the_sandbox_that_is_asked_for_stands_in_for_configured_providers(tmp_path: Path) -> None:
     configured = {"LLM_SERVICE_PROVIDERS": '{"mine": {"base_url": "http://127.0.0.1:9/v1", "api_key": "sk-test"}}'}
-    with serving(place(tmp_path, **configured), "--sandbox", "on") as service:
+    with serving(seen_place(tmp_path, **configured), "--sandbox", "on") as service:
         answer = await ask(service.address, "POST", CHAT, chat_body("mine/sandbox/chat"))
     assert service.banner["sandbox"] is True
     assert (answer.status, answer.headers["x-llm-provider"]) == (200, "mine")
@@ -97,7 +97,7 @@ async def test_the_variables_that_kubernetes_sets_for_its_service_are_harmless(t
         "PORT_8080_TCP_PORT": "8080",
         "PORT_8080_TCP_ADDR": "10.96.0.10",
     }
-    with serving(place(tmp_path, **{f"LLM_SERVICE_{name}": value for name, value in injected.items()})) as service:
+    with serving(seen_place(tmp_path, **{f"LLM_SERVICE_{name}": value for name, value in injected.items()})) as service:
         answer = await ask(service.address, "GET", "/health")
         noted = [line for line in service.log() if line["event"] == "configuration"]
     assert answer.json()["status"] == "ok"
@@ -108,7 +108,7 @@ async def test_the_variables_that_kubernetes_sets_for_its_service_are_harmless(t
 def test_it_starts_from_a_folder_that_nobody_may_write_to(tmp_path: Path) -> None:
     folder = tmp_path / "read-only"
     folder.mkdir(mode=0o500)
-    where = place(folder, XDG_STATE_HOME=str(tmp_path / "state"))
+    where = seen_place(folder, XDG_STATE_HOME=str(tmp_path / "state"))
     with serving(replace(where, launcher=after(OBEYING_MODES))) as service:
         assert get(service.address, "/health/ready") == 200
     assert list(folder.iterdir()) == []
@@ -116,7 +116,7 @@ def test_it_starts_from_a_folder_that_nobody_may_write_to(tmp_path: Path) -> Non
 
 
 def test_a_folder_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
-    refused = run(replace(place(tmp_path), launcher=after(IN_NO_FOLDER)), "serve", "--port", "0")
+    refused = run(replace(seen_place(tmp_path), launcher=after(IN_NO_FOLDER)), "serve", "--port", "0")
     assert refused.code == 2
     assert "working directory" in refused.err
 
@@ -124,7 +124,7 @@ def test_a_folder_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
 def test_a_data_directory_that_cannot_be_written_is_refused_by_name(tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
-    where = replace(place(tmp_path), launcher=after(OBEYING_MODES))
+    where = replace(seen_place(tmp_path), launcher=after(OBEYING_MODES))
     refused = run(where, "serve", "--port", "0", "--data-dir", str(locked))
     assert refused.code == 2
     assert f"the data directory {locked}" in refused.err
@@ -133,19 +133,19 @@ def test_a_data_directory_that_cannot_be_written_is_refused_by_name(tmp_path: Pa
 
 
 def test_two_services_never_share_a_data_directory(tmp_path: Path) -> None:
-    with serving(place(tmp_path)) as first:
-        second = run(place(tmp_path), "serve", "--port", "0")
+    with serving(seen_place(tmp_path)) as first:
+        second = run(seen_place(tmp_path), "serve", "--port", "0")
         assert second.code == 2
         assert f"process id {first.pid}" in second.err
         first.child.signal(signal.SIGKILL)
         first.child.ended()
-        with serving(place(tmp_path)) as third:
+        with serving(seen_place(tmp_path)) as third:
             assert get(third.address, "/health/ready") == 200
 
 
 def test_a_port_that_is_taken_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        refused = run(place(tmp_path), "serve", "--port", str(taken.getsockname()[1]))
+        refused = run(seen_place(tmp_path), "serve", "--port", str(taken.getsockname()[1]))
     assert refused.code == 2
     assert "is in use" in refused.err
     assert "--port" in refused.err
@@ -153,13 +153,13 @@ def test_a_port_that_is_taken_is_refused_with_what_to_do(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("host", ["127.0.0.2", "localhost"])
 def test_every_address_of_this_machine_alone_needs_no_key(tmp_path: Path, host: str) -> None:
-    with serving(place(tmp_path), "--host", host) as service:
+    with serving(seen_place(tmp_path), "--host", host) as service:
         assert service.banner["sandbox"] is True
         assert get(service.address, "/v1/models") == 200
 
 
 def test_another_address_is_refused_without_an_admin_key(tmp_path: Path) -> None:
-    refused = run(place(tmp_path), "serve", "--host", "192.0.2.1", "--sandbox", "on")
+    refused = run(seen_place(tmp_path), "serve", "--host", "192.0.2.1", "--sandbox", "on")
     assert (refused.code, refused.out) == (2, "")
     assert "--host: server.host is not a loopback address" in refused.err
     assert "LLM_SERVICE_AUTH__ADMIN_KEY" in refused.err
@@ -191,7 +191,7 @@ async def test_a_wrong_key_is_refused_even_where_none_is_needed(simulated: Servi
 
 async def test_where_keys_are_required_only_health_is_open(tmp_path: Path) -> None:
     required = {"LLM_SERVICE_AUTH__REQUIRED": "always", "LLM_SERVICE_AUTH__ADMIN_KEY": ADMIN_KEY}
-    with serving(place(tmp_path, **required)) as service:
+    with serving(seen_place(tmp_path, **required)) as service:
         paths = ("/health", "/health/live", "/health/ready", "/v1/models", "/docs", "/openapi.json")
         without = {path: get(service.address, path) for path in paths}
         with_key = await ask(service.address, "GET", "/v1/models", x_api_key=ADMIN_KEY)
@@ -205,7 +205,7 @@ async def test_where_keys_are_required_only_health_is_open(tmp_path: Path) -> No
 
 
 def test_the_second_start_serves_its_first_byte_in_time(tmp_path: Path, evidence: Evidence) -> None:
-    where = replace(place(tmp_path), seen_by_coverage=False)
+    where = place(tmp_path)
     starts = [started(where) for _ in range(2)]
     while min(starts[1:]) > 1.0 and len(starts) < 5:  # somebody else has the machine: measure again
         starts.append(started(where))
@@ -218,7 +218,7 @@ def test_the_second_start_serves_its_first_byte_in_time(tmp_path: Path, evidence
 @pytest.mark.parametrize("mode", ["sandbox", "provider"])
 def test_an_idle_process_is_small(tmp_path: Path, mode: str, evidence: Evidence) -> None:
     key = {} if mode == "sandbox" else {"DEEPSEEK_API_KEY": "sk-test-0123456789"}
-    with serving(replace(place(tmp_path, **key), seen_by_coverage=False)) as service:
+    with serving(place(tmp_path, **key)) as service:
         assert get(service.address, "/health") == 200
         memory_mb = psutil.Process(service.pid).memory_info().rss / 1e6
     print(f"idle, {mode}: {memory_mb:.1f} MB")

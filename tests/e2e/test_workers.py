@@ -5,7 +5,6 @@ import os
 import signal
 import time
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import psutil
 import pytest
 
 from tests.support.evidence import Evidence
-from tests.support.process import Place, Serving, place, run, serving
+from tests.support.process import Place, Serving, place, run, seen_place, serving
 from tests.support.rest import ask, chat_body, connected, events_of
 from tests.support.waiting import until, until_answered
 from tests.support.workers import gone, healths, log_of, said, workers_of
@@ -51,7 +50,7 @@ async def begun_streams(service: Serving, model: str, held: AsyncExitStack, *, c
 
 
 async def test_all_workers_answer_on_the_one_address_that_is_said_once(tmp_path: Path) -> None:
-    with serving(place(tmp_path), *TWO) as service:
+    with serving(seen_place(tmp_path), *TWO) as service:
         reports = await healths(service, workers=2)
         answer = await ask(service.address, "POST", CHAT, chat_body("openai/sandbox/chat"))
         assert len(workers_of(service)) == 2
@@ -63,7 +62,7 @@ async def test_all_workers_answer_on_the_one_address_that_is_said_once(tmp_path:
 
 async def test_every_line_of_the_log_is_whole_and_names_its_worker(tmp_path: Path) -> None:
     long_name = "openai/sandbox/" + "x" * 200
-    with serving(place(tmp_path), *TWO) as service:
+    with serving(seen_place(tmp_path), *TWO) as service:
 
         async def some() -> None:
             async with connected(service.address) as connection:
@@ -79,20 +78,20 @@ async def test_every_line_of_the_log_is_whole_and_names_its_worker(tmp_path: Pat
 
 
 def test_alone_there_is_neither_supervisor_nor_number(tmp_path: Path) -> None:
-    with serving(place(tmp_path), "--workers", "1") as service:
+    with serving(seen_place(tmp_path), "--workers", "1") as service:
         assert psutil.Process(service.pid).children() == []
     assert all("worker" not in line and "workers" not in line for line in service.log())
 
 
 @pytest.mark.parametrize("count", ["0", "257", "two"])
 def test_a_number_that_is_none_is_refused(tmp_path: Path, count: str) -> None:
-    refused = run(place(tmp_path), "serve", "--port", "0", "--workers", count)
+    refused = run(seen_place(tmp_path), "serve", "--port", "0", "--workers", count)
     assert (refused.code, refused.out) == (2, "")
     assert "--workers: " in refused.err
 
 
 def test_two_workers_start_soon_and_share_their_memory(tmp_path: Path, evidence: Evidence) -> None:
-    where = replace(place(tmp_path), seen_by_coverage=False)
+    where = place(tmp_path)
     starts = [started_s(where) for _ in range(2)]
     while min(starts[1:]) > 1.5 and len(starts) < 5:  # somebody else has the machine: measure again
         starts.append(started_s(where))
@@ -119,7 +118,7 @@ def started_s(where: Place) -> float:
 
 
 async def test_a_killed_worker_is_replaced_within_a_second_while_the_other_answers(tmp_path: Path) -> None:
-    with serving(place(tmp_path), *TWO) as service:
+    with serving(seen_place(tmp_path), *TWO) as service:
         before = workers_of(service)
         os.kill(before[1], signal.SIGKILL)
         await gone([before[1]])
@@ -143,7 +142,7 @@ async def test_a_killed_worker_is_replaced_within_a_second_while_the_other_answe
 
 
 async def test_a_worker_that_dies_again_and_again_is_started_ever_later(tmp_path: Path) -> None:
-    with serving(place(tmp_path), *TWO) as service:
+    with serving(seen_place(tmp_path), *TWO) as service:
         for times in (1, 2, 3):
             await until(lambda: 1 in workers_of(service))
             os.kill(workers_of(service)[1], signal.SIGKILL)
@@ -153,7 +152,7 @@ async def test_a_worker_that_dies_again_and_again_is_started_ever_later(tmp_path
 
 
 async def test_a_worker_that_is_asked_to_end_finishes_and_is_replaced(tmp_path: Path) -> None:
-    with serving(place(tmp_path), *TWO) as service:
+    with serving(seen_place(tmp_path), *TWO) as service:
         async with AsyncExitStack() as held:
             streams = await begun_streams(service, TWO_SECONDS, held)
             os.kill(workers_of(service)[2], signal.SIGTERM)
@@ -165,7 +164,7 @@ async def test_a_worker_that_is_asked_to_end_finishes_and_is_replaced(tmp_path: 
 
 
 async def test_nothing_is_left_when_the_supervisor_is_killed(tmp_path: Path) -> None:
-    with serving(place(tmp_path), *TWO) as service:
+    with serving(seen_place(tmp_path), *TWO) as service:
         workers = [*workers_of(service).values()]
         async with AsyncExitStack() as held:
             streams = await begun_streams(service, FOR_EVER, held)
@@ -173,7 +172,7 @@ async def test_nothing_is_left_when_the_supervisor_is_killed(tmp_path: Path) -> 
             await gone(workers)
             await asyncio.wait([streams])
     assert len(workers) == 2
-    with serving(place(tmp_path), *TWO, "--port", service.address.rpartition(":")[2]) as again:
+    with serving(seen_place(tmp_path), *TWO, "--port", service.address.rpartition(":")[2]) as again:
         assert len(workers_of(again)) == 2
 
 
@@ -184,7 +183,7 @@ async def test_a_supervisor_that_cannot_fill_its_place_at_the_start_gives_up(tmp
         + broken
         + "; runpy.run_module('llm_service', run_name='__main__')"
     )
-    where = Place(tmp_path, {}, launcher=(place(tmp_path).command()[0], "-P", "-c", launcher))
+    where = Place(tmp_path, {}, launcher=(seen_place(tmp_path).command()[0], "-P", "-c", launcher))
     failed = await asyncio.to_thread(run, where, "serve", "--port", "0", *TWO)
     assert (failed.code, failed.out) == (1, "")
     assert '"event":"worker failed"' in failed.err
@@ -197,7 +196,7 @@ async def test_a_supervisor_that_cannot_fill_its_place_at_the_start_gives_up(tmp
 @pytest.mark.parametrize("everybody", [False, True], ids=["supervisor", "every process, as a terminal or systemd does"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_streams_of_all_workers_finish(tmp_path: Path, number: signal.Signals, everybody: bool) -> None:
-    with serving(place(tmp_path), *TWO) as service:
+    with serving(seen_place(tmp_path), *TWO) as service:
         workers = workers_of(service).values()
         async with AsyncExitStack() as held:
             streams = await begun_streams(service, TWO_SECONDS, held)
@@ -218,7 +217,7 @@ async def test_streams_of_all_workers_finish(tmp_path: Path, number: signal.Sign
 
 
 async def test_a_second_signal_hurries_all_workers(tmp_path: Path) -> None:
-    with serving(place(tmp_path), *TWO) as service:
+    with serving(seen_place(tmp_path), *TWO) as service:
         async with AsyncExitStack() as held:
             streams = await begun_streams(service, FOR_EVER, held)
             service.child.signal(signal.SIGTERM)
@@ -231,7 +230,7 @@ async def test_a_second_signal_hurries_all_workers(tmp_path: Path) -> None:
 
 
 async def test_idle_workers_stop_at_once(tmp_path: Path) -> None:
-    with serving(place(tmp_path), *TWO) as service:
+    with serving(seen_place(tmp_path), *TWO) as service:
         async with connected(service.address) as kept_alive:
             await kept_alive.ask("GET", "/health")
             begun = time.perf_counter()
