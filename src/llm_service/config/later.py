@@ -13,6 +13,7 @@ LATER = frozenset(
         "models.*.deployments[].weight",
         "models.*.fallbacks",
         "models.*.strategy",
+        "observability.log_content",
         "observability.metrics_key_label",
         "observability.metrics_open",
         "observability.otlp_endpoint",

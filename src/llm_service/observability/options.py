@@ -16,4 +16,3 @@ class ObservabilityOptions:
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Doc("The least important kind of line that is written.")
     ] = "info"
-    log_content: Annotated[bool, Doc("Write prompts and answers into the log. Off, no content is ever logged.")] = False

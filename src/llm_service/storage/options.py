@@ -4,11 +4,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from llm_service.domain import Doc, Pattern, Secret
+from llm_service.storage.valkey_address import StoreUrl
 
-_REDIS_URL = Pattern(
-    r"(?:rediss?|redis\+(?:sentinel|cluster)|unix)://\S+",
-    "an address that begins with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://",
-)
 _DATABASE_URL = Pattern(
     r"postgres(?:ql)?://\S+",
     "an address such as postgresql://user:password@host:5432/name; SQLite in the data directory needs none",
@@ -21,7 +18,7 @@ class StoreOptions:
 
     redis_url: Annotated[
         Secret | None,
-        _REDIS_URL,
+        StoreUrl(),
         Doc("Redis or Valkey for what machines share while they run: limits and messages. Unset: this machine alone."),
     ] = None
     redis_prefix: Annotated[

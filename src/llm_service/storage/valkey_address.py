@@ -94,7 +94,7 @@ def parse_store_url(url: str) -> StoreAddress:
     if not url.isascii() or not url.isprintable() or " " in url:
         raise AddressError("must be printable ASCII characters without blanks; write others as %XX")
     scheme, separator, rest = url.partition("://")
-    if not separator:
+    if not separator or scheme not in (*_SCHEMES, "unix"):
         raise AddressError(_FORMS)
     # urlsplit forbids what we allow: several hosts. Only user, path and query are taken from it.
     try:
@@ -107,8 +107,6 @@ def parse_store_url(url: str) -> StoreAddress:
     login, hosts = _login_and_hosts(parts.netloc)
     if scheme == "unix":
         return _unix(login, hosts=hosts, path=parts.path, options=options)
-    if scheme not in _SCHEMES:
-        raise AddressError(_FORMS)
     topology, encrypted = _SCHEMES[scheme]
     _check_options(options, topology=topology, encrypted=encrypted)
     port = _SENTINEL_PORT if topology == "sentinel" else _PORT

@@ -22,7 +22,6 @@ OLLAMA = "providers: {ollama: {base_url: 'http://127.0.0.1:11434/v1'}}\n"
         ("LLM_SERVICE_SERVER", '{"port": 9000}', "server.port", 9000),
         ("LLM_SERVICE_AUTH__ADMIN_KEY", "sk-test-admin", "auth.admin_key", Secret("sk-test-admin")),
         ("LLM_SERVICE_SANDBOX", "off", "sandbox", "off"),
-        ("LLM_SERVICE_OBSERVABILITY__LOG_CONTENT", "TRUE", "observability.log_content", True),
     ],
 )
 def test_a_setting_is_a_variable(configured: Configured, name: str, value: str, path: str, expected: object) -> None:
@@ -45,6 +44,11 @@ def test_a_provider_can_stand_in_variables_alone(configured: Configured) -> None
     ollama = settings.providers["ollama"]
     assert (ollama.kind, ollama.timeouts.total_s, ollama.headers) == ("openai_compatible", 60.0, {"X-Team": "blue"})
     assert settings.models["fast"].deployments == (DeploymentOptions(provider="ollama", model="smollm2:135m"),)
+
+
+def test_a_switch_is_written_in_any_case(configured: Configured) -> None:
+    environ = {"LLM_SERVICE_PROVIDERS__OLLAMA__ENABLED": "FALSE"}
+    assert configured.settings(OLLAMA, environ).providers["ollama"].enabled is False
 
 
 def test_maps_are_json_and_join_with_the_file(configured: Configured) -> None:

@@ -33,7 +33,7 @@ models:
     deployments:
       - {provider: openrouter, model: deepseek/deepseek-v4-flash}
       - {provider: azure, model: gpt-4.1}
-observability: {log_format: json, log_level: debug, log_content: true}
+observability: {log_format: json, log_level: debug}
 """
 
 
@@ -86,7 +86,6 @@ def test_every_setting_can_stand_in_the_file(configured: Configured) -> None:
         DeploymentOptions(provider="azure", model="gpt-4.1"),
     )
     assert settings.models == {"fast": ModelOptions(deployments=deployments)}
-    assert settings.observability.log_content is True
 
 
 def test_yaml_is_read_as_version_1_2(configured: Configured) -> None:
@@ -185,7 +184,7 @@ def test_the_error_prints_as_a_list(configured: Configured) -> None:
         ("server: []", "1:9: server must be a map"),
         ("auth: {admin_key: ''}", "1:19: auth.admin_key must not be empty"),
         ("auth: {required: false}", "1:18: auth.required must be auto or always"),
-        ("observability: {log_content: yes}", "1:30: observability.log_content must be true or false"),
+        ("providers: {o: {base_url: http://h, enabled: yes}}", "1:46: providers.o.enabled must be true or false"),
         ("auth: {required: alway}", "1:18: auth.required must be auto or always; did you mean always?"),
         ("providers: [x]", "1:12: providers must be a map"),
         ("providers: {x: y}", "1:16: providers.x must be a map"),

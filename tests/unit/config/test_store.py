@@ -17,6 +17,8 @@ POSTGRES = "postgresql://me:hunter2@db.example.com:5432/llm?sslmode=require"
         ("LLM_SERVICE_STORE__DATABASE_URL", "database_url", "postgresql:///llm?host=/run/postgresql"),
         ("REDIS_URL", "redis_url", "redis://:hunter2@redis:6379/0"),
         ("REDIS_URL", "redis_url", "rediss://redis:6380"),
+        ("REDIS_URL", "redis_url", "valkeys://redis:6380"),
+        ("REDIS_URL", "redis_url", "rediss+cluster://redis:6380"),
         ("REDIS_URL", "redis_url", "unix:///run/valkey.sock?db=1"),
         ("LLM_SERVICE_STORE__REDIS_URL", "redis_url", "redis+sentinel://a:26379,b:26379/main/0"),
         ("LLM_SERVICE_STORE__REDIS_URL", "redis_url", "redis+cluster://a:6379,b:6379"),
@@ -32,7 +34,8 @@ def test_a_store_has_an_address(name: str, setting: str, url: str, configured: C
         ("DATABASE_URL", "mysql://me:hunter2@db/llm", "must be an address such as postgresql://"),
         ("DATABASE_URL", "sqlite:////var/hunter2.db", "SQLite in the data directory needs none"),
         ("DATABASE_URL", "postgresql://me:hunter2 @db/llm", "must be an address such as"),
-        ("REDIS_URL", "http://hunter2@redis", "must be an address that begins with redis://"),
+        ("REDIS_URL", "http://hunter2@redis", "must be redis://host:port"),
+        ("REDIS_URL", "redis://:hunter2@redis/x/y", "nothing after the number of its database"),
         ("LLM_SERVICE_STORE__REDIS_PREFIX", "{hunter2}", "must be 1 to 64 letters, digits"),
     ],
 )
