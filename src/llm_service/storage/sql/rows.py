@@ -17,6 +17,7 @@ MOST_TOKENS: Final = 2**40
 MOST_NANO: Final = 2**46
 """70,368 USD for one request. Whatever nonsense an upstream reports: its sums over years fit the columns."""
 
+_DURATIONS: Final = frozenset((float, type(None)))
 _UNKEEPABLE: Final = re.compile("[\0\ud800-\udfff]")  # PostgreSQL has no NUL in a text, UTF-8 no lone surrogates
 
 
@@ -134,21 +135,23 @@ def ledger_row(row: Row) -> LedgerRow:
 
 def _is_storable(record: UsageRecord) -> bool:
     """A quick look, for nearly all are."""
-    texts = [
+    tags = record.tags
+    texts = (
         record.request_id, record.stream_id, record.key_id, record.user, record.surface, record.model, record.provider,
         record.upstream_model, record.upstream_id, record.error_code, record.cache, record.price_date, record.adjusts,
-    ]  # fmt: skip
+        *tags, *tags.values(),
+    )  # fmt: skip
+    together = "".join(filter(None, texts))
     tokens = (record.input_tokens, record.output_tokens, record.cached_input_tokens, record.reasoning_tokens)
-    durations = (record.queue_ms, record.first_chunk_ms, record.duration_ms, record.overhead_ms)
-    together = "".join(text for text in (*texts, *record.tags, *record.tags.values()) if text)
+    kinds = {type(record.queue_ms), type(record.first_chunk_ms), type(record.duration_ms), type(record.overhead_ms)}
     return (
         len(together) <= MOST_TEXT
         and _UNKEEPABLE.search(together) is None
-        and all(len(text) <= MOST_TAG_TEXT for tag in record.tags.items() for text in tag)
+        and (not tags or max(map(len, (*tags, *tags.values()))) <= MOST_TAG_TEXT)
         and max(tokens) <= MOST_TOKENS
         and min(tokens) >= -MOST_TOKENS
         and abs(record.nano_usd) <= MOST_NANO
-        and all(duration is None or isinstance(duration, float) for duration in durations)
+        and kinds <= _DURATIONS
     )
 
 
