@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from llm_service.domain import LimitScope, Secret, chat_request, nano_usd, nano_usd_up
+from llm_service.domain import LimitScope, Secret, chat_request, nano_usd
 from llm_service.ledger import verify
 from llm_service.prices import PriceBook, PriceList
 from llm_service.storage import Database, LedgerRow, UsageFilter, open_database
@@ -173,8 +173,7 @@ class Audit:
         price = self._book.price(provider, model)
         assert price is not None
         ceiling = price.ceiling(datetime.now(UTC))
-        most = ceiling.worst_case(input_tokens=bound, output_tokens=MOST_OUTPUT_TOKENS)
-        return nano_usd_up(most)
+        return ceiling.worst_case_nano(input_tokens=bound, output_tokens=MOST_OUTPUT_TOKENS)
 
     async def _chains(self, database: Database) -> list[str]:
         return [f"chain of {fault.writer}: {fault.text}" for fault in (await verify(database.ledger)).faults]

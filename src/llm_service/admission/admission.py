@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Final, Protocol
 
 from llm_service.admission.gate import Gate, Held
@@ -20,7 +19,6 @@ from llm_service.domain import (
     Refused,
     Settlement,
     fact,
-    nano_usd_up,
 )
 
 LEAST_CAP: Final = 256
@@ -33,8 +31,8 @@ TRIES: Final = 4
 class WorstCase(Protocol):
     """A deployment's price, as far as admission needs it."""
 
-    def worst_case(self, *, input_tokens: int, output_tokens: int) -> Decimal:
-        """The most that so many tokens can cost, in USD."""
+    def worst_case_nano(self, *, input_tokens: int, output_tokens: int) -> int:
+        """The most that so many tokens can cost, in whole nano-USD, rounded up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +145,8 @@ class _Attempt:
         self.request = request
         self.candidates = candidates
         self.size = Size(0, 0)
+        self.costs = (1, 0, 0)
+        """What a place, the tokens and the money come to, by the codes of a plan; money at the dearest candidate."""
         self.cap: int | None = None
         self._facts = facts
         self.plan = plan
@@ -154,10 +154,10 @@ class _Attempt:
         self._indices: Sequence[int] = range(len(candidates))
         self._prices: list[WorstCase | None] = [None] * len(candidates)
         self._costs = [0] * len(candidates)
-        self._choices = choices(request)
-        self._asked_cap = asked_cap(request)
         self._money = plan.counts_money or any(one.counts_money for one in providers)
         self.sized = self._money or plan.counts_tokens or any(one.counts_tokens for one in providers)
+        self._choices = choices(request) if self.sized else 1
+        self._asked_cap = asked_cap(request) if self.sized else None
 
     def drop_unpriced(self, *, refuse: bool) -> None:
         """Under a budget a deployment of unknown price is no candidate. Raises PriceUnknown when none is left."""
@@ -196,7 +196,9 @@ class _Attempt:
     def resize(self, size: Size) -> None:
         """Take a size, and reckon what it costs at each candidate, in nano-USD."""
         self.size = size
-        self._costs = [self._cost(price) for price in self._prices] if self._money else self._costs
+        if self._money:
+            self._costs = [self._cost(price) for price in self._prices]
+        self.costs = (1, size.tokens, max(self._costs))
 
     def ask(self, lease_id: str) -> Ask:
         """The claims of the request as it is sized now; callers' budgets pay for the dearest candidate."""
@@ -211,11 +213,6 @@ class _Attempt:
                 for one, cost in zip(self._providers, self._costs, strict=True)
             ],
         )
-
-    @property
-    def costs(self) -> tuple[int, int, int]:
-        """What a place, the tokens and the money come to, by the codes of a plan; money at the dearest candidate."""
-        return 1, self.size.tokens, max(self._costs)
 
     def admitted(self, held: Held) -> Admitted:
         """What was granted, by the caller's own order of candidates."""
@@ -258,4 +255,4 @@ class _Attempt:
         if price is None:
             return 0
         output = self.size.output_tokens if output_tokens is None else output_tokens
-        return nano_usd_up(price.worst_case(input_tokens=self.size.input_tokens, output_tokens=output))
+        return price.worst_case_nano(input_tokens=self.size.input_tokens, output_tokens=output)

@@ -128,6 +128,9 @@ class Gate:
     async def settle(self, held: Held, settlement: Settlement | None) -> None:
         """Put what was used in place of what was held. Never fails: what cannot be told now is told later."""
         lease, life = held.lease, held.store.life
+        if self._store.reach == "process":  # its memory lives as long as this process: nothing can be forgotten
+            await held.store.settle(lease, settlement)
+            return
         told = partial(self._settled, held, self._spending(held, settlement))
         try:
             known = await held.store.settle(lease, settlement)

@@ -69,7 +69,7 @@ from llm_service.domain.limits import (
     Settlement,
     Unknown,
 )
-from llm_service.domain.money import MOST_NANO_USD, nano_usd, nano_usd_up, usd_of, usd_text
+from llm_service.domain.money import MOST_NANO_USD, nano_usd, usd_of, usd_text
 from llm_service.domain.periods import Span, span_at
 from llm_service.domain.record import Intent, UsageRecord
 from llm_service.domain.reply import Head, Reply, Sink, Subscription
@@ -187,7 +187,6 @@ __all__ = [
     "embedding_request",
     "fact",
     "nano_usd",
-    "nano_usd_up",
     "require_scope",
     "span_at",
     "usd_of",

@@ -1,6 +1,6 @@
 """Money: decimals in USD wherever it is reckoned with, whole nano-USD wherever it is stored or counted."""
 
-from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 NANO: Final = Decimal("1e-9")
@@ -11,11 +11,6 @@ MOST_NANO_USD: Final = 2**53 - 1
 def nano_usd(usd: Decimal) -> int:
     """Whole nano-USD, halves to the even one."""
     return int(usd.scaleb(9).to_integral_value(ROUND_HALF_EVEN))
-
-
-def nano_usd_up(usd: Decimal) -> int:
-    """Whole nano-USD, never less than the amount: for what is set aside."""
-    return int(usd.scaleb(9).to_integral_value(ROUND_CEILING))
 
 
 def usd_of(nano: int) -> Decimal:

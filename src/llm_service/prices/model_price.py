@@ -15,6 +15,8 @@ Origin = Literal["operator", "provider", "table"]
 LONGEST_REQUEST: Final = timedelta(days=1)
 """No request goes on for longer, so that a price that begins later than this is no matter for it."""
 _NOTHING: Final = Decimal(0)
+_NANO_OF_MILLIONTHS: Final = 3
+"""Digits between them."""
 _Rates = tuple[int, Decimal, Decimal, Decimal]
 """For input of more tokens than this: USD per million of input and of output, millionths of USD for the request."""
 
@@ -53,7 +55,7 @@ class ModelPrice:
 
     def ceiling(self, at: datetime, *, service_tier: str | None = None) -> "Ceiling":
         """What a request that begins at an aware moment can cost at most; the same object all day."""
-        day = at.astimezone(UTC).date()
+        day = (at if at.tzinfo is UTC else at.astimezone(UTC)).date()
         tier = service_tier if service_tier in self.service_tiers else None
         known = self._ceilings.get((day, tier))
         if known is None:
@@ -81,15 +83,32 @@ class Ceiling:
     """The dearest rates that a request can meet: at any hour, all input new to the provider's prompt cache and kept."""
 
     rates: Sequence[_Rates]
+    _whole: Sequence[tuple[int, int, int, int]] = field(init=False, repr=False, compare=False)
+    """The rates as whole numbers, ``_parts`` of which are a nano-USD for each token."""
+    _parts: int = field(init=False, repr=False, compare=False)
 
-    def worst_case(self, *, input_tokens: int, output_tokens: int) -> Decimal:
-        """The most in USD that so many tokens, or fewer, can cost. It never falls as tokens grow."""
-        usd = [
-            input_usd * input_tokens + output_usd * output_tokens + request_musd
-            for above, input_usd, output_usd, request_musd in self.rates
-            if input_tokens > above
-        ]
-        return max(usd).scaleb(-6)
+    def __post_init__(self) -> None:
+        digits = max([_NANO_OF_MILLIONTHS, *(_digits(figure) for _, *figures in self.rates for figure in figures)])
+        whole = [(above, *(int(figure.scaleb(digits)) for figure in figures)) for above, *figures in self.rates]
+        object.__setattr__(self, "_whole", whole)
+        object.__setattr__(self, "_parts", 10 ** (digits - _NANO_OF_MILLIONTHS))
+
+    def worst_case_nano(self, *, input_tokens: int, output_tokens: int) -> int:
+        """The most that so many tokens, or fewer, can cost, in whole nano-USD, rounded up. Never falls as tokens grow.
+
+        Every request under a budget asks, so it is reckoned without decimals, and exactly all the same.
+        """
+        most = 0
+        for above, input_parts, output_parts, request_parts in self._whole:
+            if input_tokens > above:
+                most = max(most, input_parts * input_tokens + output_parts * output_tokens + request_parts)
+        return -(-most // self._parts)
+
+
+def _digits(figure: Decimal) -> int:
+    """How many of them stand behind the point."""
+    exponent = figure.as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
 def _holding(terms: Sequence[PriceTerm], day: date) -> Iterator[Price]:

@@ -29,15 +29,15 @@ from tests.support.service import LogLines
 
 CALLER = Caller(key_id="key_1", scopes=frozenset({"inference"}))
 P, Q = Candidate(provider="p", upstream_model="m"), Candidate(provider="q", upstream_model="m")
-DOLLAR_A_MILLION = Decimal("1e-6")
+NANO_A_TOKEN = 1000
 
 
 @dataclass
 class Flat:
     """A dollar for a million tokens, whichever."""
 
-    def worst_case(self, *, input_tokens: int, output_tokens: int) -> Decimal:
-        return DOLLAR_A_MILLION * (input_tokens + output_tokens)
+    def worst_case_nano(self, *, input_tokens: int, output_tokens: int) -> int:
+        return NANO_A_TOKEN * (input_tokens + output_tokens)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from math import ceil
 
 import pytest
 from hypothesis import given
@@ -30,7 +31,12 @@ def usage(input_tokens: int = 0, output_tokens: int = 0, cached: int = 0, reason
 
 
 def worst(model: ModelPrice, input_tokens: int, output_tokens: int, at: datetime, **tier: str) -> Decimal:
-    return model.ceiling(at, **tier).worst_case(input_tokens=input_tokens, output_tokens=output_tokens)
+    """In USD, by decimals from the rates; and the whole number of nano-USD is the next one above."""
+    ceiling = model.ceiling(at, **tier)
+    musd = [a * input_tokens + b * output_tokens + one for above, a, b, one in ceiling.rates if input_tokens > above]
+    usd = max(musd).scaleb(-6)
+    assert ceiling.worst_case_nano(input_tokens=input_tokens, output_tokens=output_tokens) == ceil(usd.scaleb(9))
+    return usd
 
 
 @pytest.mark.parametrize(

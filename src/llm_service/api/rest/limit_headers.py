@@ -18,17 +18,18 @@ def limit_headers(held: Held | None) -> HeaderList:
     """
     if held is None:
         return []
-    tightest: dict[LimitKind, tuple[int, int]] = {}
+    left: dict[LimitKind, int] = {}
+    amounts: dict[LimitKind, int] = {}
     lease = held.lease
     for (limit, _), used in zip(lease.callers, lease.used, strict=False):
-        kind = limit.kind
+        kind, amount = limit.kind, limit.amount
         if kind in _COUNTED:
-            stands = (limit.amount - used, limit.amount)
-            if kind not in tightest or stands < tightest[kind]:
-                tightest[kind] = stands
+            remaining, known = amount - used, left.get(kind)
+            if known is None or remaining < known or (remaining == known and amount < amounts[kind]):
+                left[kind], amounts[kind] = remaining, amount
     headers: HeaderList = []
-    for kind, (remaining, amount) in tightest.items():
-        headers += _of_kind(kind, amount, max(remaining, 0), WINDOW_S)
+    for kind, remaining in left.items():
+        headers += _of_kind(kind, amounts[kind], max(remaining, 0), WINDOW_S)
     return headers
 
 
