@@ -14,6 +14,8 @@ pytest_plugins = [
     "tests.support.valkey",
 ]
 
+pytest.register_assert_rewrite("tests.support.limit_machine")  # it says what differs, as a test would
+
 # Nothing of the developer's own environment may change what a test sees.
 _FOREIGN_PREFIXES = ("LLM_SERVICE_", "OPENAI_", "LANGCHAIN_", "LANGSMITH_")
 _FOREIGN_NAMES = frozenset(("REDIS_URL", "DATABASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"))
