@@ -30,6 +30,8 @@ from tests.support.shrinking import shrunk
 
 __all__ = ["open_stores", "valkey_socket"]
 
+SEED = 8
+"""One of those that soonest find defects put in by hand: windows told apart no more, or not looked at by a swap."""
 FULL_SEEDS = 100
 EPISODES = {"memory": 1000, "valkey": 100}
 """Two seconds of each."""
@@ -185,8 +187,12 @@ def failure_of(open_stores: Open, steps: Sequence[Step]) -> Exception | None:
     return None
 
 
+def seeds() -> list[object]:
+    return [pytest.param(seed, marks=[pytest.mark.full] if seed != SEED else []) for seed in range(FULL_SEEDS)]
+
+
 @pytest.mark.timeout(600)  # a failure is shrunk first
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(1, FULL_SEEDS))])
+@pytest.mark.parametrize("seed", seeds())
 @pytest.mark.parametrize(("open_stores", "episodes"), EPISODES.items(), indirect=["open_stores"])
 def test_store_does_what_the_model_does_wherever_a_walk_comes(open_stores: Open, seed: int, episodes: int) -> None:
     walk(open_stores, seed=seed, episodes=episodes)
@@ -215,9 +221,9 @@ def open_inattentive(clock: ManualClock) -> tuple[Stores, Callable[[], Awaitable
 @pytest.mark.timeout(600)
 def test_walk_finds_a_defect_that_takes_many_steps_and_tells_the_few_that_lead_to_it() -> None:
     with pytest.raises(AssertionError) as found:
-        walk(open_inattentive, seed=8, episodes=10_000)
+        walk(open_inattentive, seed=SEED, episodes=10_000)
     origin, *statements = found.value.__notes__[0].splitlines()
-    assert origin.startswith("seed 8, episode ")
+    assert origin.startswith(f"seed {SEED}, episode ")
     assert len(statements) < 12
 
     steps = Limits(open_inattentive)
