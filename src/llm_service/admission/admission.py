@@ -226,12 +226,16 @@ class _Attempt:
         )
 
     def shrink(self, refused: Refused) -> bool:
-        """Lower the cap to what the limit can still pay for. False: the request set its own, or it would be too low."""
-        if self.cap is None:
+        """Lower the cap to what the limit can still pay for, if need be to the least that is begun at all.
+
+        With that one the limit refuses again, and says rightly when there may be room: to wait for the whole of a large
+        cap may be no use. False: the request set its own cap, or it is as low as that already.
+        """
+        if self.cap is None or self.cap <= LEAST_CAP:
             return False
         left = refused.limit.amount - refused.used - refused.reserved
-        cap = self._payable(refused.limit.kind == "money", left) // self._choices
-        if not LEAST_CAP <= cap < self.cap:
+        cap = max(self._payable(refused.limit.kind == "money", left) // self._choices, LEAST_CAP)
+        if cap >= self.cap:
             return False
         self.cap = cap
         self.resize(Size(self.size.input_tokens, cap * self._choices, counted=self.size.counted))

@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 
 from llm_service.admission.arrears import Arrears
 from llm_service.admission.spendings import NONE, Spending, Spendings, WhenShipped
-from llm_service.domain import Ask, Claim, Lease, LedgerUnavailable, Limit, LimitState, Refused, Settlement, Unknown
+from llm_service.domain import Ask, Lease, LedgerUnavailable, Limit, LimitState, Refused, Settlement, Unknown
 from llm_service.observability import Log
-from llm_service.storage import LimitStore, Reach, Spent, StoreUnavailable
+from llm_service.storage import LimitStore, MemoryLimits, Reach, Spent, StoreUnavailable
 
 SEEDINGS: Final = 16
 """More budgets than one request can meet."""
@@ -33,15 +33,16 @@ class Gate:
     """Asks the store, and stands in for it.
 
     While a shared store is away (it fails within 100 ms, then at once), this process alone enforces the limits on a
-    store of its own: requests, tokens and concurrency in full, money on its share of what was left when the store was
-    last heard (``workers`` as last seen). Nothing waits for the store's return; what it missed is told to it then.
+    store of its own, which goes on from what it last heard: requests, tokens and concurrency in full, money on its
+    share of what was left (``workers`` as last seen). Nothing waits for the store's return; it is told then what was
+    spent.
     """
 
     def __init__(
         self,
         store: LimitStore,
         *,
-        here: Callable[[], LimitStore],
+        here: Callable[[], MemoryLimits],
         spent: Spent,
         when_shipped: WhenShipped,
         arrears: Arrears,
@@ -51,7 +52,7 @@ class Gate:
         """``here`` makes an empty store of this process; ``spent`` asks the ledger; ``holder`` names this process."""
         self._store = store
         self._new_here = here
-        self._here: LimitStore | None = None
+        self._here: MemoryLimits | None = None
         self._spent = spent
         self.spendings = Spendings(store, arrears=arrears, when_shipped=when_shipped)
         self._arrears = arrears
@@ -173,14 +174,21 @@ class Gate:
         if here is None:
             here = self._here = self._new_here()
             self._log.warning("limits are kept by this process alone", cause=str(failure), workers=self.workers)
-        for claim in _money(ask):
-            if here.seen(claim.limit) is None:
-                await here.seed(claim.limit, used=claim.limit.amount - await self._share(claim.limit), mark=0)
+        for limit in _limits(ask):
+            if here.seen(limit) is None:
+                await self._go_on(here, limit)
         decision, life = await self._decide(here, ask)
         if isinstance(decision, Refused):
             return decision
         decision.local = True
         return Held(decision, here, life)
+
+    async def _go_on(self, here: MemoryLimits, limit: Limit) -> None:
+        """Begin where the shared store was last heard: money at this process's share, windows at what stood in them."""
+        if limit.kind == "money":
+            await here.seed(limit, used=limit.amount - await self._share(limit), mark=0)
+        elif limit.kind != "concurrency" and (stood := self._store.seen(limit)):
+            here.resume(limit, used=stood)
 
     async def _share(self, limit: Limit) -> int:
         """What this process may spend of what was left of a budget."""
@@ -208,8 +216,7 @@ class Gate:
             self.spendings.settled(spending, life=life)
 
 
-def _money(ask: Ask) -> Iterator[Claim]:
+def _limits(ask: Ask) -> Iterator[Limit]:
     for claims in (ask.callers, *ask.candidates):
         for claim in claims:
-            if claim.limit.kind == "money":
-                yield claim
+            yield claim.limit

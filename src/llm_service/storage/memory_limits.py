@@ -146,6 +146,12 @@ class MemoryLimits:
         counter = self._counters.get(limit.key)
         return None if counter is None else counter.total
 
+    def resume(self, limit: Limit, *, used: int) -> None:
+        """Begin a window as if so much had been used just now; nothing where it has begun already."""
+        counter = None if limit.key in self._counters else self._new(limit)
+        if isinstance(counter, Window):
+            Window.take(counter, used, int(self._time()))
+
     async def read(self, limits: Sequence[Limit]) -> Sequence[LimitState]:
         """Where the limits stand, in their order."""
         second = int(self._time())

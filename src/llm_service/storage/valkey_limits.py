@@ -3,7 +3,19 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
-from llm_service.domain import Ask, Claim, Decision, Lease, Limit, LimitKind, LimitState, Refused, Settlement, Unknown
+from llm_service.domain import (
+    WINDOW_S,
+    Ask,
+    Claim,
+    Decision,
+    Lease,
+    Limit,
+    LimitKind,
+    LimitState,
+    Refused,
+    Settlement,
+    Unknown,
+)
 from llm_service.runtime import Clock
 from llm_service.storage.base import NOT_KNOWN, Reach, StoreUnavailable
 from llm_service.storage.scripts import ScriptRunner, script
@@ -68,7 +80,7 @@ class ValkeyLimits:
         self._holder = holder
         self._monotonic = clock.monotonic
         self._now = now
-        self._stood: dict[str, int] = {}
+        self._stood: dict[str, tuple[int, float]] = {}
         self._silence: dict[str, tuple[str, float]] = {}
         self._looked_s = 0.0
         self._admit = script("common", "admit")
@@ -108,13 +120,15 @@ class ValkeyLimits:
         )
 
     def seen(self, limit: Limit) -> int | None:
-        """What stood against a limit when this process last asked for something of it."""
-        return self._stood.get(limit.key)
+        """What stood when this process last asked for something of the limit; of a window, if that was within one."""
+        stood, heard_s = self._stood.get(limit.key, (None, 0.0))
+        over = limit.kind != "money" and self._monotonic() - heard_s > WINDOW_S
+        return None if over else stood
 
     def _remember(self, limit: Limit, stands: int) -> None:
         if len(self._stood) >= REMEMBERED:
             self._stood.clear()
-        self._stood[limit.key] = stands
+        self._stood[limit.key] = stands, self._monotonic()
 
     async def swap(self, lease: Lease, ask: Ask) -> Decision:
         """Take the first candidate with room in place of the lease's provider part; its id and callers stay.

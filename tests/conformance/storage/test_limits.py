@@ -61,6 +61,17 @@ def shared(runner: DirectRunner, clock: ManualClock, *, prefix: str, holder: str
     return ValkeyLimits(runner, prefix=prefix, holder=holder, clock=clock, now=clock.time)
 
 
+async def test_what_was_last_heard_of_a_limit_is_known_without_asking(store: LimitStore, clock: ManualClock) -> None:
+    requests, tokens = limit("requests", 1), limit("tokens", 50)
+    assert store.seen(requests) is None
+    await granted(store, ask("1", Claim(requests, 1), Claim(tokens, 20)))
+    await refused(store, ask("2", Claim(requests, 1), Claim(tokens, 20)))
+    assert (store.seen(requests), store.seen(tokens)) == (1, 20)
+    if isinstance(store, ValkeyLimits):
+        clock.advance(61)
+        assert store.seen(requests) is None  # others may have used it since, and what was known is over
+
+
 # -- windows
 
 

@@ -50,7 +50,7 @@ class World:
     counts: int = 0
 
     def __post_init__(self) -> None:
-        clock = ManualClock()
+        self.clock = clock = ManualClock()
         tasks = Tasks(lambda work, failure: pytest.fail(f"{work}: {failure!r}"))
         self.store = MemoryLimits(clock)
 
@@ -177,6 +177,17 @@ async def test_a_refusal_says_how_long_to_wait_and_takes_nothing() -> None:
         error.message == "The limit of this api key of 2 requests a minute has no room: 2 are taken. Try again in 61 s."
     )
     assert (error.retry_after_s, error.used, error.limit is not None) == (61.0, 2, True)
+
+
+async def test_a_request_without_a_cap_waits_for_the_least_that_is_begun() -> None:
+    world = World(per_key(tokens_per_minute=1000))
+    admitted = await world.admit(max_tokens=900)
+    await world.admission.settle(admitted, Settlement(tokens=950, nano_usd=0))
+    with pytest.raises(RateLimited) as caught:
+        await world.admit()
+    assert (caught.value.retry_after_s, caught.value.retryable) == (61.0, True)
+    world.clock.advance(61)
+    assert (await world.admit()).cap == 900
 
 
 async def test_too_many_at_once() -> None:

@@ -137,6 +137,16 @@ async def test_this_process_stands_in_with_the_full_limits_of_requests(world: Wo
     assert [line["event"] for line in world.log.lines] == ["limits are kept by this process alone"]
 
 
+async def test_a_window_goes_on_from_what_the_store_was_last_heard_to_hold(world: World) -> None:
+    await world.admit("a", Claim(REQUESTS, 1))
+    await world.admit("b", Claim(REQUESTS, 1))
+    world.store.away = True
+    assert isinstance(await world.admit("c", Claim(REQUESTS, 1)), Held)
+    assert isinstance(await world.admit("d", Claim(REQUESTS, 1)), Refused)
+    world.clock.advance(61)
+    assert isinstance(await world.admit("e", Claim(REQUESTS, 1)), Held)
+
+
 async def test_money_is_what_was_left_divided_by_the_workers(world: World) -> None:
     world.books.used = 200
     await world.admit("before", Claim(BUDGET, 0))

@@ -47,6 +47,16 @@ def test_the_draft_s_headers_say_the_same() -> None:
     assert policies == [b'"requests";q=60;w=60', b'"tokens";q=1000;w=60']
 
 
+def test_what_a_request_used_stands_in_place_of_what_it_held() -> None:
+    tokens, requests = limit("tokens", 1000), limit("requests", 60)
+    lease = Lease(
+        "r", callers=[Claim(tokens, 300), Claim(requests, 1)], candidate=0, provider=(), second=0, used=[700, 2]
+    )
+    told = dict(limit_headers(Held(lease, cast(LimitStore, None), ""), tokens=45))
+    assert told[b"x-ratelimit-remaining-tokens"] == b"555"
+    assert told[b"x-ratelimit-remaining-requests"] == b"58"
+
+
 def test_a_limit_that_is_overdrawn_has_nothing_left() -> None:
     told = dict(limit_headers(held((limit("tokens", 1000), 1200))))
     assert told[b"x-ratelimit-remaining-tokens"] == b"0"

@@ -271,7 +271,9 @@ class GenerateDoor:
             headers.append((b"x-llm-attempts", b"%d" % head.attempts))
             headers.append((b"server-timing", server_timing(self._timing_form, exchange)))
         if exchange.admitted.held is not None:
-            headers += limit_headers(exchange.admitted.held)
+            record = exchange.record
+            used = None if record is None else record.input_tokens + record.output_tokens
+            headers += limit_headers(exchange.admitted.held, tokens=used)
         return headers
 
     async def _refuse(

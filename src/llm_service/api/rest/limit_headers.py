@@ -10,9 +10,10 @@ _COUNTED: Final[tuple[LimitKind, ...]] = ("requests", "tokens")
 HeaderList = list[tuple[bytes, bytes]]
 
 
-def limit_headers(held: Held | None) -> HeaderList:
+def limit_headers(held: Held | None, *, tokens: int | None = None) -> HeaderList:
     """``x-ratelimit-*`` and ``RateLimit`` of the tightest limit of requests and of tokens; nothing where none applies.
 
+    ``tokens``: what the request used, where it is over; they stand in place of what it held.
     A window slides, so that after a request it is whole again no sooner than a minute later
     (draft-ietf-httpapi-ratelimit-headers-10).
     """
@@ -21,9 +22,11 @@ def limit_headers(held: Held | None) -> HeaderList:
     left: dict[LimitKind, int] = {}
     amounts: dict[LimitKind, int] = {}
     lease = held.lease
-    for (limit, _), used in zip(lease.callers, lease.used, strict=False):
+    for (limit, cost), used in zip(lease.callers, lease.used, strict=False):
         kind, amount = limit.kind, limit.amount
         if kind in _COUNTED:
+            if tokens is not None and kind == "tokens":
+                used += tokens - cost  # noqa: PLW2901
             remaining, known = amount - used, left.get(kind)
             if known is None or remaining < known or (remaining == known and amount < amounts[kind]):
                 left[kind], amounts[kind] = remaining, amount
