@@ -6,7 +6,7 @@ from pathlib import Path
 
 from llm_service.config import Settings
 from llm_service.runtime import DataDirError, prepare_data_dir
-from llm_service.storage import Database, DatabaseError, open_database
+from llm_service.storage import SQLITE_NAME, Database, DatabaseError, open_database
 
 Opener = Callable[[Settings, Path], AbstractAsyncContextManager[Database]]
 
@@ -17,9 +17,9 @@ class CannotOpen(Exception):
 
 @asynccontextmanager
 async def opened_database(settings: Settings, data_dir: Path) -> AsyncIterator[Database]:
-    """The database, until the block ends. The data directory is made where it is missing, and its lock left alone.
+    """The database, until the block ends. It and the data directory are made where they are missing.
 
-    Raises CannotOpen.
+    The lock of the data directory is left alone. Raises CannotOpen.
     """
     try:
         prepare_data_dir(data_dir)
@@ -30,3 +30,35 @@ async def opened_database(settings: Settings, data_dir: Path) -> AsyncIterator[D
         yield database
     finally:
         await database.aclose()
+
+
+@asynccontextmanager
+async def existing_database(settings: Settings, data_dir: Path) -> AsyncIterator[Database]:
+    """The database, until the block ends. A new one would answer that there is nothing, so none is made.
+
+    Raises CannotOpen.
+    """
+    path = data_dir / SQLITE_NAME
+    if settings.store.database_url is None and _missing(path):
+        raise CannotOpen(
+            f"there is no database at {path}: name the service's data directory by --data-dir or server.data_dir, "
+            "and say --sandbox as it was started"
+        )
+    async with opened_database(settings, data_dir) as database:
+        yield database
+
+
+def _missing(path: Path) -> bool:
+    """What keeps one from looking is no proof: opening will tell it."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def place_of(settings: Settings, data_dir: Path) -> str:
+    """Where the database is, for people: a file, or PostgreSQL, whose address holds a password."""
+    return str(data_dir / SQLITE_NAME) if settings.store.database_url is None else "PostgreSQL"

@@ -1,16 +1,20 @@
 """``keys``: api keys, straight in the database, with the service stopped or running."""
 
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
-from llm_service.cli.database import Opener, opened_database
+from llm_service.cli.database import Opener, existing_database, opened_database, place_of
 from llm_service.cli.output import print_table
 from llm_service.cli.stored import Shown, Stored, run_on_database
 from llm_service.cli.where import Where
+from llm_service.config import Settings
 from llm_service.domain import ApiKey, InvalidValue
 from llm_service.runtime import RandomIds, SystemClock, system_random
 from llm_service.services import Issued, Keys, check_hash_keys, hash_keys_of, key_object
+from llm_service.storage import Database
 
 Act = Callable[[Keys], Awaitable[Shown]]
 COLUMNS = ("id", "name", "status", "user", "scopes", "models", "limits", "expires_at")
@@ -28,7 +32,7 @@ def create_key(where: Where, fields: Mapping[str, Any], *, as_json: bool) -> int
     async def act(keys: Keys) -> Shown:
         return issued_object(await keys.create(fields))
 
-    return run(where, act, show_key, as_json=as_json)
+    return run(where, act, show_key, as_json=as_json, opened=opened_told)
 
 
 def list_keys(where: Where, *, after: str | None, limit: int, as_json: bool) -> int:
@@ -94,7 +98,7 @@ def run(
     show: Callable[[Shown], None],
     *,
     as_json: bool,
-    opened: Opener = opened_database,
+    opened: Opener = existing_database,
 ) -> int:
     """Do something with the keys of the configured database; the exit code."""
 
@@ -111,6 +115,14 @@ def run(
         return await act(Keys(store=database.keys, hash_keys=hash_keys, clock=clock, ids=ids, source=source))
 
     return run_on_database(where, with_keys, show, what="The keys", as_json=as_json, opened=opened)
+
+
+@asynccontextmanager
+async def opened_told(settings: Settings, data_dir: Path) -> AsyncIterator[Database]:
+    """The database, made where it is missing (a first key may come before the first start); told when it was used."""
+    async with opened_database(settings, data_dir) as database:
+        yield database
+    print(f"The key is in {place_of(settings, data_dir)}.", file=sys.stderr)
 
 
 # -- what is shown

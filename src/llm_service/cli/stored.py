@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from llm_service.cli.configuration import complain, data_dir_of, load
-from llm_service.cli.database import CannotOpen, Opener, opened_database
+from llm_service.cli.database import CannotOpen, Opener, existing_database
 from llm_service.cli.output import print_json, refuse
 from llm_service.cli.where import Where
 from llm_service.config import Loaded, Settings, SettingsError
@@ -33,11 +33,11 @@ def run_on_database(
     *,
     what: str,
     as_json: bool,
-    opened: Opener = opened_database,
+    opened: Opener = existing_database,
 ) -> int:
     """Do something with the database and show what came of it; the exit code: 1 where that says ``"ok": False``.
 
-    ``what`` cannot be reached where the database cannot be opened: ``The keys``.
+    ``what`` cannot be reached where the database cannot be opened: ``The keys``. ``opened`` makes none, unless told.
     """
     try:
         shown = asyncio.run(_acted(load(where.config, where.overrides), act, opened))

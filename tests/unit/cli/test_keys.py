@@ -7,9 +7,13 @@ from typing import Any
 import orjson
 import pytest
 
+from llm_service.cli.database import place_of
 from llm_service.cli.keys import show_key, show_page
+from llm_service.config import Settings
+from llm_service.domain import Secret
 from llm_service.runtime import open_data_dir
 from llm_service.services import HASH_KEY_FILE
+from llm_service.storage import StoreOptions
 from tests.unit.cli.conftest import Command
 
 LATER = "2100-01-31T12:00:00Z"
@@ -71,7 +75,6 @@ def test_pages_follow_one_another(command: Command) -> None:
 
 
 def test_people_see_a_table_and_the_secret_once(command: Command) -> None:
-    assert command("keys", "list").stdout == "There are no keys.\n"
     made = command("keys", "create", "support", "--budget-usd", "5", "--budget-period", "day")
     secret = next(line.strip() for line in made.stdout.splitlines() if "llms_" in line)
     listed = command("keys", "list").stdout
@@ -96,6 +99,7 @@ def test_people_see_a_table_and_the_secret_once(command: Command) -> None:
     ],
 )
 def test_what_cannot_be_done_is_said_in_both_ways(command: Command, arguments: tuple[str, ...], said: str) -> None:
+    done(command, "create", "n")
     for_people = command("keys", *arguments)
     assert (for_people.exit_code, for_people.stdout) == (1, "")
     assert said in for_people.stderr
@@ -135,9 +139,32 @@ def test_another_hash_key_is_refused_and_both_together_are_not(command: Command)
     done(command, "list", LLM_SERVICE_AUTH__HASH_KEY=second)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("list",), ("show", "key_0"), ("update", "key_0", "--user", "u"), ("rotate", "key_0"), ("revoke", "key_0")],
+)
+def test_where_no_database_is_none_is_made(command: Command, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    refused = command("keys", *arguments, "--data-dir", "data")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    missing = tmp_path / "data" / "sandbox" / "llm-service.db"
+    assert f"there is no database at {missing}: name the service's data directory by --data-dir" in refused.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_new_key_says_into_which_database_it_went(command: Command, tmp_path: Path) -> None:
+    for more in ((), ("--json",)):
+        made = command("keys", "create", "n", "--data-dir", "data", *more)
+        assert made.stderr == f"The key is in {tmp_path / 'data' / 'sandbox' / 'llm-service.db'}.\n"
+
+
+def test_of_postgres_nothing_but_the_name_is_told() -> None:
+    settings = Settings(store=StoreOptions(database_url=Secret("postgresql://user:word@host/base")))
+    assert place_of(settings, Path("data")) == "PostgreSQL"
+
+
 def test_a_folder_that_cannot_be_used_is_told(command: Command, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    refused = command("keys", "list", "--data-dir", "file", "--json")
+    refused = command("keys", "create", "n", "--data-dir", "file", "--json")
     assert refused.exit_code == 2
     assert "The keys cannot be reached: the data directory" in orjson.loads(refused.stdout)["error"]
 
@@ -166,3 +193,8 @@ def test_columns_are_as_wide_as_their_widest_text(capsys: pytest.CaptureFixture[
 def test_a_field_that_is_not_set_takes_no_line(capsys: pytest.CaptureFixture[str]) -> None:
     show_key({"id": "key_1", "user": None, "models": [], "name": "n"})
     assert capsys.readouterr().out == "id      key_1\nname    n\n"
+
+
+def test_no_keys_are_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    show_page({"data": [], "next_cursor": None})
+    assert capsys.readouterr().out == "There are no keys.\n"

@@ -57,6 +57,15 @@ def done(command: Command, *arguments: str) -> dict[str, Any]:
     return shown
 
 
+@pytest.mark.parametrize("arguments", [("report",), ("export", "--out", "usage.csv"), ("verify",), ("reconcile",)])
+def test_where_no_database_is_none_is_made(command: Command, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    refused = command("usage", *arguments, "--data-dir", "data", "--json")
+    assert refused.exit_code == 2
+    missing = tmp_path / "data" / "sandbox" / "llm-service.db"
+    assert f"there is no database at {missing}: name the service's" in orjson.loads(refused.stdout)["error"]
+    assert not list(tmp_path.iterdir())
+
+
 # -- report
 
 
@@ -92,8 +101,10 @@ def test_a_report_is_filtered(command: Command, kept: Path) -> None:
         (("export", "--out", "x", "--format", "xlsx"), "'format' must be one of csv, parquet"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_both_ways(command: Command, arguments: tuple[str, ...], said: str) -> None:
-    for_people, for_programs = command("usage", *arguments), command("usage", *arguments, "--json")
+def test_what_cannot_be_done_is_said_in_both_ways(
+    command: Command, kept: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    for_people, for_programs = (command("usage", *arguments, "--data-dir", "data", *more) for more in ((), ("--json",)))
     assert (for_people.exit_code, for_people.stdout, for_programs.exit_code) == (1, "", 1)
     assert said in for_people.stderr
     assert said in orjson.loads(for_programs.stdout)["error"]["message"]
