@@ -7,4 +7,8 @@ import typer
 
 ConfigPath = Annotated[Path | None, typer.Option("--config", help="Configuration file; else LLM_SERVICE_CONFIG.")]
 DataDir = Annotated[str | None, typer.Option("--data-dir", help="Folder of the service's data, as `serve` has it.")]
+Sandbox = Annotated[
+    str | None,
+    typer.Option("--sandbox", help="auto, on or off, as `serve` was told: simulated providers have data of their own."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

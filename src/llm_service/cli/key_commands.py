@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llm_service.cli.arguments import AsJson, ConfigPath, DataDir
+from llm_service.cli.arguments import AsJson, ConfigPath, DataDir, Sandbox
 from llm_service.cli.where import Where
 
 keys_app = typer.Typer(help="Api keys, with the service stopped or running.", no_args_is_help=True)
@@ -42,6 +42,7 @@ def create(
     on_disconnect: OnDisconnect = None,
     config: ConfigPath = None,
     data_dir: DataDir = None,
+    sandbox: Sandbox = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key; its secret is shown this once."""
@@ -61,7 +62,7 @@ def create(
         expires_at=expires_at,
         on_disconnect=on_disconnect,
     )
-    raise typer.Exit(create_key(Where(config, data_dir), fields, as_json=as_json))
+    raise typer.Exit(create_key(Where(config, data_dir, sandbox), fields, as_json=as_json))
 
 
 @keys_app.command("list")
@@ -70,20 +71,23 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many keys at most.")] = 100,
     config: ConfigPath = None,
     data_dir: DataDir = None,
+    sandbox: Sandbox = None,
     as_json: AsJson = False,
 ) -> None:
     """List keys, oldest first."""
     from llm_service.cli.keys import list_keys
 
-    raise typer.Exit(list_keys(Where(config, data_dir), after=after, limit=limit, as_json=as_json))
+    raise typer.Exit(list_keys(Where(config, data_dir, sandbox), after=after, limit=limit, as_json=as_json))
 
 
 @keys_app.command("show")
-def show(key_id: KeyId, config: ConfigPath = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def show(
+    key_id: KeyId, config: ConfigPath = None, data_dir: DataDir = None, sandbox: Sandbox = None, as_json: AsJson = False
+) -> None:
     """Show one key."""
     from llm_service.cli.keys import get_key
 
-    raise typer.Exit(get_key(Where(config, data_dir), key_id, as_json=as_json))
+    raise typer.Exit(get_key(Where(config, data_dir, sandbox), key_id, as_json=as_json))
 
 
 @keys_app.command("update")
@@ -106,6 +110,7 @@ def update(
     ] = None,
     config: ConfigPath = None,
     data_dir: DataDir = None,
+    sandbox: Sandbox = None,
     as_json: AsJson = False,
 ) -> None:
     """Change a key: what is not given stays."""
@@ -125,7 +130,7 @@ def update(
         expires_at=expires_at,
         on_disconnect=on_disconnect,
     )
-    raise typer.Exit(update_key(Where(config, data_dir), key_id, fields, clear=clear or (), as_json=as_json))
+    raise typer.Exit(update_key(Where(config, data_dir, sandbox), key_id, fields, clear=clear or (), as_json=as_json))
 
 
 @keys_app.command("rotate")
@@ -137,20 +142,23 @@ def rotate(
     ] = None,
     config: ConfigPath = None,
     data_dir: DataDir = None,
+    sandbox: Sandbox = None,
     as_json: AsJson = False,
 ) -> None:
     """Give a key a new secret; it is shown this once."""
     from llm_service.cli.keys import rotate_key
 
-    raise typer.Exit(rotate_key(Where(config, data_dir), key_id, overlap_s=overlap_s, as_json=as_json))
+    raise typer.Exit(rotate_key(Where(config, data_dir, sandbox), key_id, overlap_s=overlap_s, as_json=as_json))
 
 
 @keys_app.command("revoke")
-def revoke(key_id: KeyId, config: ConfigPath = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def revoke(
+    key_id: KeyId, config: ConfigPath = None, data_dir: DataDir = None, sandbox: Sandbox = None, as_json: AsJson = False
+) -> None:
     """End a key for good; a running service refuses it within a second."""
     from llm_service.cli.keys import revoke_key
 
-    raise typer.Exit(revoke_key(Where(config, data_dir), key_id, as_json=as_json))
+    raise typer.Exit(revoke_key(Where(config, data_dir, sandbox), key_id, as_json=as_json))
 
 
 def fields_of(**options: Any) -> dict[str, Any]:

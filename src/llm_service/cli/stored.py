@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from llm_service.cli.configuration import complain, data_dir_of, load
 from llm_service.cli.database import CannotOpen, Opener, existing_database
 from llm_service.cli.output import print_json, refuse
+from llm_service.cli.sandbox_mode import wants_sandbox
 from llm_service.cli.where import Where
 from llm_service.config import Loaded, Settings, SettingsError
 from llm_service.domain import LLMServiceError
@@ -19,11 +20,12 @@ Shown = dict[str, Any]
 
 
 class Stored(NamedTuple):
-    """An open database, with the settings that name it and the folder of the service's data."""
+    """An open database, with the settings that name it and the folder of the service's data, perhaps a sandbox's."""
 
     settings: Settings
     data_dir: Path
     database: Database
+    sandboxed: bool
 
 
 def run_on_database(
@@ -58,7 +60,7 @@ async def _acted(loaded: Loaded, act: Callable[[Stored], Awaitable[Shown]], open
     settings = loaded.settings
     data_dir = data_dir_of(loaded)
     async with opened(settings, data_dir) as database:
-        return await act(Stored(settings, data_dir, database))
+        return await act(Stored(settings, data_dir, database, wants_sandbox(loaded)))
 
 
 def say(error: LLMServiceError, *, as_json: bool) -> int:

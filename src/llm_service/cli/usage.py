@@ -168,7 +168,7 @@ async def _corrections(stored: Stored, held: AsyncExitStack) -> Corrections:
     providers = {
         name: build_provider(name, options, clock=clock, on_failure=_on_failure)
         for name, options in stored.settings.providers.items()
-        if options.enabled
+        if options.enabled and not stored.sandboxed  # a real one knows nothing of what a simulated one answered
     }
     for provider in providers.values():
         held.push_async_callback(provider.aclose)

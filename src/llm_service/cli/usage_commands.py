@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from llm_service.cli.arguments import AsJson, ConfigPath, DataDir
+from llm_service.cli.arguments import AsJson, ConfigPath, DataDir, Sandbox
 from llm_service.cli.where import Where
 
 usage_app = typer.Typer(help="What was recorded, with the service stopped or running.", no_args_is_help=True)
@@ -39,6 +39,7 @@ def report(
     status: Status = None,
     config: ConfigPath = None,
     data_dir: DataDir = None,
+    sandbox: Sandbox = None,
     as_json: AsJson = False,
 ) -> None:
     """Sums of tokens and money by groups; corrections are included."""
@@ -47,7 +48,7 @@ def report(
     given = given_of(
         since=since, until=until, key_id=key_id, user=user, model=model, provider=provider, tag=tag, status=status
     )
-    raise typer.Exit(report(Where(config, data_dir), by=by, given=given, as_json=as_json))
+    raise typer.Exit(report(Where(config, data_dir, sandbox), by=by, given=given, as_json=as_json))
 
 
 @usage_app.command("export")
@@ -64,6 +65,7 @@ def export(
     status: Status = None,
     config: ConfigPath = None,
     data_dir: DataDir = None,
+    sandbox: Sandbox = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the records into a file, newest first."""
@@ -72,23 +74,27 @@ def export(
     given = given_of(
         since=since, until=until, key_id=key_id, user=user, model=model, provider=provider, tag=tag, status=status
     )
-    raise typer.Exit(export(Where(config, data_dir), form=form, out=out, given=given, as_json=as_json))
+    raise typer.Exit(export(Where(config, data_dir, sandbox), form=form, out=out, given=given, as_json=as_json))
 
 
 @usage_app.command("verify")
-def verify(config: ConfigPath = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def verify(
+    config: ConfigPath = None, data_dir: DataDir = None, sandbox: Sandbox = None, as_json: AsJson = False
+) -> None:
     """Check that no record was changed, removed or added; exit 1 when one was."""
     from llm_service.cli.usage import verify_chains
 
-    raise typer.Exit(verify_chains(Where(config, data_dir), as_json=as_json))
+    raise typer.Exit(verify_chains(Where(config, data_dir, sandbox), as_json=as_json))
 
 
 @usage_app.command("reconcile")
-def reconcile(config: ConfigPath = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def reconcile(
+    config: ConfigPath = None, data_dir: DataDir = None, sandbox: Sandbox = None, as_json: AsJson = False
+) -> None:
     """Correct estimates of the last two days by what providers say they billed (OpenRouter does)."""
     from llm_service.cli.usage import reconcile
 
-    raise typer.Exit(reconcile(Where(config, data_dir), as_json=as_json))
+    raise typer.Exit(reconcile(Where(config, data_dir, sandbox), as_json=as_json))
 
 
 def given_of(**options: str | None) -> dict[str, str]:

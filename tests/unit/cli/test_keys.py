@@ -13,7 +13,7 @@ from llm_service.config import Settings
 from llm_service.domain import Secret
 from llm_service.runtime import open_data_dir
 from llm_service.services import HASH_KEY_FILE
-from llm_service.storage import StoreOptions
+from llm_service.storage import SQLITE_NAME, StoreOptions
 from tests.unit.cli.conftest import Command
 
 LATER = "2100-01-31T12:00:00Z"
@@ -137,6 +137,27 @@ def test_another_hash_key_is_refused_and_both_together_are_not(command: Command)
     assert first not in refused.stderr + refused.stdout
     done(command, "list", LLM_SERVICE_AUTH__HASH_KEY=f'["{second}", "{first}"]')
     done(command, "list", LLM_SERVICE_AUTH__HASH_KEY=second)
+
+
+@pytest.mark.parametrize(("sandbox", "folder"), [("on", "sandbox"), ("off", "."), ("auto", ".")])
+def test_beside_configured_providers_the_option_reaches_the_sandboxs_keys(
+    command: Command, tmp_path: Path, sandbox: str, folder: str
+) -> None:
+    where = ("--data-dir", "data", "--sandbox", sandbox)
+    made = done(command, "create", "n", *where, DEEPSEEK_API_KEY="sk-test-0123456789")
+    assert (tmp_path / "data" / folder / SQLITE_NAME).exists()
+    for arguments in (("show",), ("update", "--user", "u"), ("rotate",), ("revoke",)):
+        name, *rest = arguments
+        changed = done(command, name, made["id"], *rest, *where, DEEPSEEK_API_KEY="sk-test-0123456789")
+        assert changed["id"] == made["id"]
+    listed = done(command, "list", *where, DEEPSEEK_API_KEY="sk-test-0123456789")
+    assert [key["id"] for key in listed["data"]] == [made["id"]]
+
+
+def test_the_option_takes_the_words_that_serve_takes(command: Command) -> None:
+    refused = command("keys", "list", "--sandbox", "yes")
+    assert refused.exit_code == 2
+    assert "--sandbox: sandbox must be auto, on or off" in refused.stderr
 
 
 @pytest.mark.parametrize(

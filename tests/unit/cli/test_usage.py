@@ -66,6 +66,22 @@ def test_where_no_database_is_none_is_made(command: Command, tmp_path: Path, arg
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("arguments", [("report",), ("export", "--out", "usage.csv"), ("verify",), ("reconcile",)])
+def test_beside_configured_providers_the_option_reaches_the_sandboxs_records(
+    command: Command, kept: Path, arguments: tuple[str, ...]
+) -> None:
+    words = ("usage", *arguments, "--data-dir", "data", "--sandbox")
+    on, off = (command(*words, word, OPENROUTER_API_KEY="sk-test-0123456789") for word in ("on", "off"))
+    assert (on.exit_code, off.exit_code) == (0, 2), on.output
+    assert "there is no database" in off.stderr
+
+
+def test_real_providers_are_not_asked_what_simulated_ones_billed(command: Command, kept: Path) -> None:
+    where = ("--data-dir", "data", "--sandbox", "on")
+    told = command("usage", "reconcile", *where, OPENROUTER_API_KEY="sk-test-0123456789")
+    assert told.stdout == "No configured provider says afterwards what it billed.\n"
+
+
 # -- report
 
 
