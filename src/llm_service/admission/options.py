@@ -5,7 +5,18 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from llm_service.domain import MOST_NANO_USD, Allowance, Bounds, BudgetPeriod, Called, Doc, NotEmpty, nano_usd, usd_of
+from llm_service.domain import (
+    MOST_NANO_USD,
+    Allowance,
+    Bounds,
+    BudgetPeriod,
+    Called,
+    Doc,
+    NotEmpty,
+    Places,
+    nano_usd,
+    usd_of,
+)
 
 _COUNT = Bounds(at_least=1, at_most=10**12)
 
@@ -22,6 +33,7 @@ class AllowanceOptions:
     budget_usd: Annotated[
         Decimal | None,
         Bounds(at_least=0, at_most=int(usd_of(MOST_NANO_USD))),
+        Places(at_most=9),
         Doc("Money in a period, in USD, as a decimal such as 12.50."),
     ] = None
     budget_period: Annotated[BudgetPeriod, Doc("The calendar period of the budget, in UTC; weeks begin on Monday.")] = (

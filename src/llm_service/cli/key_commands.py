@@ -3,7 +3,9 @@
 Typer reads the options off a command's signature: two commands that take the same ones both name them.
 """
 
-from typing import Annotated, Any
+from collections.abc import Collection
+from types import MappingProxyType
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -24,6 +26,9 @@ Scopes = Annotated[list[str] | None, typer.Option("--scope", help="inference, re
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="name=text; repeat it.", metavar="NAME=TEXT")]
 ExpiresAt = Annotated[str | None, typer.Option(help="RFC 3339, such as 2030-01-31T12:00:00Z.")]
 OnDisconnect = Annotated[str | None, typer.Option(help="cancel or finish.")]
+
+OPTIONS: Final = MappingProxyType({"models": "--model", "scopes": "--scope", "tags": "--tag"})
+"""The options that are not called as the field is: they are repeated."""
 
 
 @keys_app.command("create")
@@ -130,6 +135,7 @@ def update(
         expires_at=expires_at,
         on_disconnect=on_disconnect,
     )
+    refuse_both(fields, clear or ())
     raise typer.Exit(update_key(Where(config, data_dir, sandbox), key_id, fields, clear=clear or (), as_json=as_json))
 
 
@@ -164,6 +170,14 @@ def revoke(
 def fields_of(**options: Any) -> dict[str, Any]:
     """The fields that were given, as the interface takes them."""
     return {name: value for name, value in options.items() if value not in (None, [], {})}
+
+
+def refuse_both(fields: Collection[str], clear: Collection[str]) -> None:
+    """A field cannot get a value and its default at once."""
+    for name in clear:
+        if name in fields:
+            option = OPTIONS.get(name) or "--" + name.replace("_", "-")
+            raise typer.BadParameter(f"{option} and --clear {name} say two things: give one of them")
 
 
 def tags_of(texts: list[str] | None) -> dict[str, str]:

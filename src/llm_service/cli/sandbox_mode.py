@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from llm_service.config import Loaded
+from llm_service.config import wants_sandbox as decided
 from llm_service.domain import Secret
 from llm_service.providers import ProviderOptions
 
@@ -30,11 +31,8 @@ NOTHING_TO_SERVE: Final = (
 
 
 def wants_sandbox(loaded: Loaded) -> bool:
-    """Never by itself beside a configured provider, a configuration file or another address."""
-    settings = loaded.settings
-    if settings.sandbox != "auto":
-        return settings.sandbox == "on"
-    return loaded.source_path is None and not settings.providers and settings.server.on_loopback
+    """Whether these settings make the service a sandbox."""
+    return decided(loaded.settings, from_file=loaded.source_path is not None)
 
 
 async def simulate(*, held: AsyncExitStack) -> str:

@@ -3,7 +3,19 @@
 from llm_service.config.load import FILE_NAME, Loaded, load_settings
 from llm_service.config.mistake import Mistake, SettingsError
 from llm_service.config.render import rendered
+from llm_service.config.rules import SIMULATED, wants_sandbox
 from llm_service.config.schema import json_schema
 from llm_service.config.settings import Settings
 
-__all__ = ["FILE_NAME", "Loaded", "Mistake", "Settings", "SettingsError", "json_schema", "load_settings", "rendered"]
+__all__ = [
+    "FILE_NAME",
+    "SIMULATED",
+    "Loaded",
+    "Mistake",
+    "Settings",
+    "SettingsError",
+    "json_schema",
+    "load_settings",
+    "rendered",
+    "wants_sandbox",
+]

@@ -53,7 +53,7 @@ def load_settings(
     settings = builder.build(tree, given, At())
     notes = environment.notes
     if settings is not NOTHING and file.complete:
-        ruled = apply_rules(settings, builder)
+        ruled = apply_rules(settings, builder, from_file=file.path is not None)
         settings, notes = ruled.settings, [*notes, *ruled.notes]
         builder.mistakes += ruled.mistakes
     if builder.mistakes:

@@ -13,7 +13,9 @@ from llm_service.config.settings import Settings
 from llm_service.providers import SERVERS, ProviderOptions, base_url_for, server_for
 
 KEY_VARIABLES: Final = MappingProxyType({keys[1]: name for name, keys in USUAL_NAMES.items() if keys[-1] == "api_key"})
-"""The usual variable of a provider's key. These are the providers that the sandbox simulates, too."""
+"""The usual variable of a provider's key."""
+SIMULATED: Final = frozenset(("openrouter", "deepseek", "openai"))
+"""The providers that sandbox mode always has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,14 @@ class Ruled:
     notes: tuple[str, ...]
 
 
-def apply_rules(settings: Settings, given: Builder) -> Ruled:
+def wants_sandbox(settings: Settings, *, from_file: bool) -> bool:
+    """Never by itself beside a configured provider, a configuration file or another address."""
+    if settings.sandbox != "auto":
+        return settings.sandbox == "on"
+    return not from_file and not settings.providers and settings.server.on_loopback
+
+
+def apply_rules(settings: Settings, given: Builder, *, from_file: bool) -> Ruled:
     """Completes the providers and checks across rooms. What follows from a reported mistake is not reported."""
     completed = {name: options.completed(name) for name, options in settings.providers.items()}
     lost = dict(_without_server(completed, given))
@@ -37,11 +46,14 @@ def apply_rules(settings: Settings, given: Builder) -> Ruled:
     left_out = [name for name in keyless if f"{_at(name)}.api_key" in given.emptied]
     kept = {name: options for name, options in known.items() if name not in left_out}
     ruled = replace(settings, providers=MappingProxyType(kept))
+    simulated = SIMULATED if wants_sandbox(ruled, from_file=from_file) else frozenset()
+    named = {*settings.providers, *simulated}  # what is left out may keep its prices and limits
     mistakes = (
         *lost.values(),
         *_missing_keys([name for name in keyless if name in kept], given),
-        *_unknown_providers(ruled, given),
-        *_prices_of_nobody(settings, given),
+        *_unknown_providers(ruled, given, {*kept, *simulated}),
+        *_prices_of_nobody(settings, given, named),
+        *_limits_of_nobody(settings, given, named),
         *_open_doors(ruled, given),
     )
     notes = tuple(f"{_at(name)} is left out: its api_key is empty" for name in left_out)
@@ -81,12 +93,7 @@ def _how_to_set(name: str) -> str:
     return f"set {KEY_VARIABLES.get(name) or _at(name) + '.api_key'}"
 
 
-def _known_providers(settings: Settings) -> set[str]:
-    return {*settings.providers, *(KEY_VARIABLES if settings.sandbox == "on" else ())}
-
-
-def _prices_of_nobody(settings: Settings, given: Builder) -> Iterator[Mistake]:
-    known = _known_providers(settings)
+def _prices_of_nobody(settings: Settings, given: Builder, known: set[str]) -> Iterator[Mistake]:
     for name in settings.prices:
         provider = name.partition("/")[0]
         if provider not in known:
@@ -94,8 +101,14 @@ def _prices_of_nobody(settings: Settings, given: Builder) -> Iterator[Mistake]:
             yield Mistake.at(given.places[at], f"{at}: {provider} {_not_configured(provider, known)}")
 
 
-def _unknown_providers(settings: Settings, given: Builder) -> Iterator[Mistake]:
-    known = _known_providers(settings)
+def _limits_of_nobody(settings: Settings, given: Builder, known: set[str]) -> Iterator[Mistake]:
+    for provider in settings.limits.per_provider:
+        if provider not in known:
+            at = f"limits.per_provider.{shown(provider)}"
+            yield Mistake.at(given.places[at], f"{at} {_not_configured(provider, known)}")
+
+
+def _unknown_providers(settings: Settings, given: Builder, known: set[str]) -> Iterator[Mistake]:
     for name, model in settings.models.items():
         at = f"models.{shown(name)}.deployments"
         if any(path.startswith(at) for path in given.faulty):

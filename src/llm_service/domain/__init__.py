@@ -83,6 +83,7 @@ from llm_service.domain.setting import (
     NotEmpty,
     OrSingle,
     Pattern,
+    Places,
     Reserved,
     Rule,
 )
@@ -154,6 +155,7 @@ __all__ = [
     "Outcome",
     "OutcomeStatus",
     "Pattern",
+    "Places",
     "Price",
     "PriceTerm",
     "PriceUnknown",

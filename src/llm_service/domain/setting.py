@@ -73,6 +73,22 @@ class Bounds:
         return {word: bound for word, bound in words.items() if bound is not None}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """An exact amount with a few digits after the point: more would be rounded away."""
+
+    at_most: int
+
+    def problem(self, value: Decimal) -> str | None:
+        exponent = value.as_tuple().exponent
+        if isinstance(exponent, int) and -exponent <= self.at_most:
+            return None
+        return f"must be a decimal number such as 12.50, with at most {self.at_most} digits after the point"
+
+    def json_schema(self) -> Mapping[str, object]:
+        return {}
+
+
 @dataclass(frozen=True, slots=True)
 class NotEmpty:
     """At least one item in a list."""

@@ -108,6 +108,24 @@ def test_what_cannot_be_done_is_said_in_both_ways(command: Command, arguments: t
     assert said in orjson.loads(for_programs.stdout)["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("option", "text", "field"),
+    [
+        ("--name", "y", "name"),
+        ("--budget-usd", "5", "budget_usd"),
+        ("--model", "m", "models"),
+        ("--scope", "read", "scopes"),
+        ("--tag", "a=b", "tags"),
+    ],
+)
+def test_a_field_is_given_or_cleared_and_not_both(command: Command, option: str, text: str, field: str) -> None:
+    made = done(command, "create", "n")
+    refused = command("keys", "update", made["id"], option, text, "--clear", "user", "--clear", field)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert f"{option} and --clear {field} say two things" in refused.stderr
+    assert done(command, "show", made["id"])["version"] == 1
+
+
 def test_a_tag_without_its_text_is_a_mistake_of_the_command_line(command: Command) -> None:
     refused = command("keys", "create", "n", "--tag", "a")
     assert refused.exit_code == 2

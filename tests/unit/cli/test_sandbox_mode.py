@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from llm_service.cli.sandbox_mode import simulated_providers, wants_sandbox
-from llm_service.config import Loaded, load_settings
+from llm_service.cli.sandbox_mode import ALWAYS_THERE, simulated_providers, wants_sandbox
+from llm_service.config import SIMULATED, Loaded, load_settings
 from llm_service.domain import Secret
 from llm_service.providers import ProviderOptions
 
@@ -38,6 +38,10 @@ def test_it_is_a_sandbox_by_itself_only_where_nothing_is_configured(
     tmp_path: Path, environ: dict[str, str], text: str, sandboxed: bool
 ) -> None:
     assert wants_sandbox(loaded(tmp_path, environ, text)) is sandboxed
+
+
+def test_the_configuration_knows_which_providers_are_always_there() -> None:
+    assert set(ALWAYS_THERE) == SIMULATED
 
 
 def test_each_configured_provider_is_simulated_by_one_of_its_kind() -> None:

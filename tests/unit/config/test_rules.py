@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from llm_service.config import SIMULATED
 from tests.unit.config.conftest import Configured
 
 OLLAMA = "providers: {ollama: {base_url: 'http://127.0.0.1:11434/v1'}}\n"
@@ -89,6 +90,54 @@ def test_a_price_needs_a_configured_provider(configured: Configured, provider: s
 def test_a_provider_that_is_left_out_may_keep_its_prices(configured: Configured) -> None:
     text = "providers: {deepseek: {api_key: '${A:-}'}}\nprices: {deepseek/*: {input_usd: 0.5, output_usd: 1}}"
     assert configured.settings(text).prices["deepseek/*"].price.input_usd == Decimal("0.5")
+
+
+@pytest.mark.parametrize(
+    ("provider", "message"),
+    [
+        ("olama", "is not the name of a configured provider; did you mean ollama?"),
+        ("zzz", "is not the name of a configured provider"),
+        ("deepseek", "is deepseek, which is not configured: set DEEPSEEK_API_KEY"),
+    ],
+)
+def test_a_limit_of_a_provider_needs_a_configured_one(configured: Configured, provider: str, message: str) -> None:
+    limit = "{requests_per_minute: 5}"
+    text = f"{OLLAMA}limits: {{per_provider: {{ollama: {limit}, {provider}: {limit}}}}}"
+    (mistake,) = configured.mistakes(text)
+    assert mistake.startswith("llm-service.yaml:2:")
+    assert mistake.endswith(f": limits.per_provider.{provider} {message}")
+
+
+def test_a_provider_that_is_left_out_may_keep_its_limits(configured: Configured) -> None:
+    text = "providers: {deepseek: {api_key: '${A:-}'}}\nlimits: {per_provider: {deepseek: {requests_per_minute: 5}}}"
+    assert set(configured.settings(text).limits.per_provider) == {"deepseek"}
+
+
+@pytest.mark.parametrize("name", sorted(SIMULATED))
+def test_in_sandbox_mode_its_providers_may_have_limits_and_models(configured: Configured, name: str) -> None:
+    environ = {
+        "LLM_SERVICE_LIMITS": f'{{"per_provider": {{"{name}": {{"requests_per_minute": 5}}}}}}',
+        "LLM_SERVICE_MODELS": f'{{"m": {{"deployments": [{{"provider": "{name}", "model": "x"}}]}}}}',
+    }
+    for sandbox in ("auto", "on"):
+        settings = configured.settings(environ=environ, sandbox=sandbox)
+        assert (set(settings.limits.per_provider), set(settings.models)) == ({name}, {"m"})
+    assert len(configured.mistakes(environ=environ, sandbox="off")) == 2
+    assert len(configured.mistakes("{}", environ)) == 2
+
+
+@pytest.mark.parametrize("place", ["global", "per_key", "per_user", "per_model: {m", "per_provider: {ollama"])
+@pytest.mark.parametrize("amount", ["0.0000000000001", "0.0000000001", "1.0000000015"])
+def test_a_budget_has_no_part_of_a_nano_usd(configured: Configured, place: str, amount: str) -> None:
+    inner = f"{place}: {{budget_usd: {amount}}}" + "}" * place.count("{")
+    (mistake,) = configured.mistakes(f"{OLLAMA}limits: {{{inner}}}")
+    assert mistake.endswith(".budget_usd must be a decimal number such as 12.50, with at most 9 digits after the point")
+
+
+@pytest.mark.parametrize("amount", ["0", "0.000000001", "12.500000000"])
+def test_a_budget_is_kept_to_the_nano_usd(configured: Configured, amount: str) -> None:
+    options = configured.settings(f"limits: {{global: {{budget_usd: {amount}}}}}").limits.everybody
+    assert options.allowance.budget_nano_usd == Decimal(amount) * 10**9
 
 
 @pytest.mark.parametrize("amount", ["-1", "1e3", ".5", "1000001", "free"])
