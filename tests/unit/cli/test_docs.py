@@ -24,6 +24,7 @@ def commands(name: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("arguments", commands("usage.md"), ids=" ".join)
 def test_a_command_of_the_guide_to_usage_does_its_work(arguments: list[str], command: Command) -> None:
+    assert command("keys", "create", "n").exit_code == 0  # which makes the database
     done = command(*arguments)
     assert (done.exit_code, done.stderr) == (0, "")
 
