@@ -287,6 +287,7 @@ def build_accounts(
         clock=clock,
         at_once=stores.shared is None,
         report=lambda work, defect: log.error("defect", work=work, exc_info=defect),
+        log=log,
     )
 
 
