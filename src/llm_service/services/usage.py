@@ -41,6 +41,7 @@ class Generation:
             reasoning_tokens=sum(one.reasoning_tokens for one in records),
             nano_usd=sum(one.nano_usd for one in records),
             cost_source=records[-1].cost_source,
+            price_date=records[-1].price_date,
         )
 
 

@@ -16,10 +16,10 @@ from tests.support.records import NOON, record, row
 
 OWNER = Caller(key_id="key_1", scopes=frozenset({"inference"}))
 OTHER = Caller(key_id="key_2", scopes=frozenset({"inference"}))
-CONTRACT = (
+FIELDS = (
     "request_id stream_id at key_id user tags surface model provider upstream_model upstream_id input_tokens "
-    "output_tokens cached_input_tokens reasoning_tokens cost_usd cost_source status error_code cache attempts queue_ms "
-    "first_chunk_ms duration_ms overhead_ms adjusts"
+    "output_tokens cached_input_tokens reasoning_tokens cost_usd cost_source price_date status error_code cache "
+    "attempts queue_ms first_chunk_ms duration_ms overhead_ms adjusts"
 ).split()
 
 
@@ -46,21 +46,22 @@ def usage(ledger: MemoryLedger) -> Usage:
 # -- one request
 
 
-def test_a_record_has_the_fields_of_the_contract_and_no_other() -> None:
+def test_a_record_has_the_fields_of_the_contract_and_the_day_of_its_price() -> None:
     shown = record_object(record(nano_usd=-4_276_200, tags={"a": "b"}))
-    assert list(shown) == CONTRACT
+    assert list(shown) == FIELDS
     assert (shown["at"], shown["cost_usd"], shown["tags"]) == ("2026-11-25T12:00:00Z", "-0.0042762", {"a": "b"})
 
 
 async def test_corrections_are_added_up_and_listed(ledger: MemoryLedger, usage: Usage) -> None:
     await ledger.append(
-        [row("req_1", seq=1, nano_usd=5_000, output_tokens=20, cost_source="estimate", status="aborted"),
+        [row("req_1", seq=1, nano_usd=5_000, output_tokens=20, cost_source="estimate", price_date="2026-11-01",
+             status="aborted"),
          row("req_1.billed", seq=2, nano_usd=-1_500, output_tokens=7, input_tokens=0, cached_input_tokens=0,
              reasoning_tokens=0, adjusts="req_1", cost_source="provider", status="aborted")]
     )  # fmt: skip
     shown = generation_object(await usage.generation("req_1", OWNER))
     assert (shown["cost_usd"], shown["output_tokens"], shown["input_tokens"]) == ("0.0000035", 27, 100)
-    assert (shown["cost_source"], shown["adjusts"]) == ("provider", None)
+    assert (shown["cost_source"], shown["price_date"], shown["adjusts"]) == ("provider", None, None)
     assert [(one["cost_usd"], one["adjusts"]) for one in shown["corrections"]] == [("-0.0000015", "req_1")]
 
 
