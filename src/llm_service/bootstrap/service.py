@@ -181,7 +181,7 @@ def build_service(
             DocsRoutes(__version__),
             ConfigRoutes(partial(rendered, settings), reload or no_reload),
             KeyRoutes(stores.keys, clock),
-            UsageRoutes(Usage(stores.database.ledger, unshipped=stores.ledger)),
+            UsageRoutes(Usage(stores.database.ledger, unshipped=stores.ledger, clock=clock)),
             LimitRoutes(LimitStates(rules, stores.gate, key=stores.keys.get)),
         ),
         authenticator=authenticator,

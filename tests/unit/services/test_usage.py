@@ -1,5 +1,6 @@
 """Reading what was recorded: of one request, in pages, summed up, and for whom."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 
 from llm_service.domain import Caller, InvalidValue, LedgerUnavailable, NotFound, UsageRecord
 from llm_service.services import GROUPS, Usage, generation_object, read_filter, read_groups, record_object, sum_object
-from llm_service.storage import UsageFilter, open_database
+from llm_service.storage import LedgerRow, UsageFilter, open_database
+from tests.support.clock import ManualClock
 from tests.support.memory_ledger import MemoryLedger
 from tests.support.records import NOON, record, row
+from tests.support.waiting import until
 
 OWNER = Caller(key_id="key_1", scopes=frozenset({"inference"}))
 OTHER = Caller(key_id="key_2", scopes=frozenset({"inference"}))
@@ -73,6 +76,44 @@ async def test_what_is_not_shipped_yet_is_found_even_while_the_database_is_away(
         await usage.generation("req_1", OTHER)
     with pytest.raises(LedgerUnavailable):
         await usage.generation("req_2", OWNER)
+
+
+ID = f"req_{5:026x}"
+
+
+@pytest.mark.parametrize("asked", [ID, "gen-1732500000-abc", "chatcmpl-123"])
+async def test_a_record_that_another_process_ships_meanwhile_is_waited_for(asked: str, ledger: MemoryLedger) -> None:
+    clock = ManualClock()
+    asking = asyncio.ensure_future(Usage(ledger, clock=clock).generation(asked, OWNER))
+    await until(lambda: clock.timers == 1)
+    await ledger.append([row(ID, upstream_id=asked)])
+    clock.advance(0.25)
+    assert (await asking).first.request_id == ID
+
+
+@pytest.mark.parametrize("kept", [[], [row(ID, key_id="key_9")]], ids=["nobody's", "another's"])
+async def test_what_does_not_come_or_may_not_be_seen_is_not_found_after_the_same_time(
+    kept: list[LedgerRow], ledger: MemoryLedger
+) -> None:
+    clock = ManualClock()
+    began = clock.monotonic()
+    await ledger.append(kept)
+    asking = asyncio.ensure_future(Usage(ledger, clock=clock).generation(ID, OWNER))
+    while not asking.done():
+        await asyncio.sleep(0)
+        if clock.timers:
+            clock.advance(0.1)
+    with pytest.raises(NotFound):
+        await asking
+    assert clock.monotonic() - began == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("asked", ["req_9", "x" * 600, "a\0b", "\ud800", "what is this", "../../../etc"])
+async def test_what_is_no_id_is_not_waited_for(asked: str, ledger: MemoryLedger) -> None:
+    clock = ManualClock()
+    with pytest.raises(NotFound):
+        await Usage(ledger, clock=clock).generation(asked, OWNER)
+    assert clock.timers == 0
 
 
 @pytest.mark.parametrize("scopes", [("inference",), ("read",), ("inference", "admin")], ids=",".join)
