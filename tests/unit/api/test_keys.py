@@ -96,7 +96,7 @@ async def test_pages_follow_one_another(client: httpx2.AsyncClient) -> None:
 @pytest.mark.parametrize(
     "path", ["/admin/keys", "/admin/usage", "/admin/usage/summary", "/admin/usage/export", "/admin/limits"]
 )
-@pytest.mark.parametrize("name", ["after", "cursro"])
+@pytest.mark.parametrize("name", ["after", "offset"])
 async def test_a_parameter_that_no_list_has_is_refused_everywhere(
     client: httpx2.AsyncClient, path: str, name: str
 ) -> None:
