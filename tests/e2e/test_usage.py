@@ -85,6 +85,15 @@ async def test_a_stream_has_the_figures_of_its_last_chunk(guarded: Running) -> N
     assert record["first_chunk_ms"] <= record["duration_ms"]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_usage_that_no_request_can_have_is_counted_here_and_marked(guarded: Running, *, stream: bool) -> None:
+    _, headers = await a_key(guarded)
+    body = chat_body("plain/sandbox/usage-huge", stream=stream)
+    record = await generation(guarded, await ask(guarded.address, "POST", CHAT, body, **headers), headers)
+    assert (record["status"], record["cost_source"]) == ("ok", "estimate")
+    assert 0 < record["input_tokens"] < 1000 > record["output_tokens"] > 0
+
+
 async def left(service: Running, headers: dict[str, str]) -> str:
     """The request of a client that has left in the middle of its answer, once its record is written."""
     async with connected(service.address) as connection:
@@ -103,7 +112,7 @@ async def test_who_hangs_up_has_a_record_of_what_came(guarded: Running) -> None:
     _, headers = await a_key(guarded)
     request_id = await left(guarded, headers)
     record = (await ask(guarded.address, "GET", f"/v1/generations/{request_id}", **headers)).json()
-    assert (record["status"], record["cost_source"]) == ("aborted", "none")
+    assert (record["status"], record["cost_source"], record["cost_usd"]) == ("aborted", "estimate", "0")
     assert 0 < record["output_tokens"] < 200
     assert record["input_tokens"] > 0
 

@@ -60,6 +60,17 @@ async def test_all_workers_answer_on_the_one_address_that_is_said_once(tmp_path:
     assert [line["workers"] for line in log_of(service) if line["event"] == "serving"] == [2]
 
 
+async def test_whichever_worker_is_asked_has_the_record_of_an_answer_that_has_just_ended(tmp_path: Path) -> None:
+    found: list[tuple[int, object]] = []
+    with serving(seen_place(tmp_path), *TWO) as service:
+        for _ in range(12):
+            answer = await ask(service.address, "POST", CHAT, chat_body("openai/sandbox/chat"))
+            asked = answer.headers["x-request-id"]
+            record = await ask(service.address, "GET", f"/v1/generations/{asked}")
+            found.append((record.status, record.json().get("request_id") == asked))
+    assert found == [(200, True)] * 12
+
+
 async def test_every_line_of_the_log_is_whole_and_names_its_worker(tmp_path: Path) -> None:
     long_name = "openai/sandbox/" + "x" * 200
     with serving(seen_place(tmp_path), *TWO) as service:

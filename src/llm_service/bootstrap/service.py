@@ -181,7 +181,7 @@ def build_service(
             DocsRoutes(__version__),
             ConfigRoutes(partial(rendered, settings), reload or no_reload),
             KeyRoutes(stores.keys, clock),
-            UsageRoutes(Usage(stores.database.ledger, unshipped=stores.ledger)),
+            UsageRoutes(Usage(stores.database.ledger, unshipped=stores.ledger, clock=clock)),
             LimitRoutes(LimitStates(rules, stores.gate, key=stores.keys.get)),
         ),
         authenticator=authenticator,
@@ -287,6 +287,7 @@ def build_accounts(
         clock=clock,
         at_once=stores.shared is None,
         report=lambda work, defect: log.error("defect", work=work, exc_info=defect),
+        log=log,
     )
 
 

@@ -16,7 +16,9 @@ from llm_service.domain import (
     UpstreamTimeout,
     Usage,
     UsageRecord,
+    usd_text,
 )
+from llm_service.observability import Log
 from llm_service.pipeline.base import Exchange, Watcher
 from llm_service.prices import Charge, Meter, ModelPrice, charge
 from llm_service.runtime import Clock, OnFailure, begin
@@ -52,7 +54,7 @@ class Accounts:
     """What closing an account needs. ``price``: of a deployment, ``None`` where nobody knows.
 
     ``at_once``: the limits are kept in this process, so that settling a lease never waits. ``report`` hears of
-    defects.
+    defects, ``log`` of requests that used more than was set aside for them.
     """
 
     admission: Admission
@@ -62,6 +64,7 @@ class Accounts:
     clock: Clock
     at_once: bool
     report: OnFailure
+    log: Log
 
 
 class Closing(Watcher):
@@ -105,11 +108,32 @@ class Closing(Watcher):
         finally:
             if exchange.admitted.held is not None:
                 await accounts.admission.settle(exchange.admitted, self._settlement(charged))
+        self._tell_overrun(record)
 
     def _settlement(self, charged: Charge) -> Settlement:
         usage = charged.usage
         tokens = usage.input_tokens + usage.output_tokens
         return Settlement(tokens=tokens, nano_usd=charged.nano_usd, provider=self._exchange.called)
+
+    def _tell_overrun(self, record: UsageRecord) -> None:
+        """Say so where a provider counted or billed more than the worst case that a limit granted."""
+        admitted = self._exchange.admitted
+        if admitted.size is None or admitted.held is None:
+            return
+        tokens, money = record.input_tokens + record.output_tokens, record.nano_usd
+        if tokens > admitted.size.tokens or (money > admitted.nano_usd and admitted.held.budgets):
+            self._accounts.log.warning(
+                "overrun",
+                request_id=record.request_id,
+                key_id=record.key_id,
+                provider=record.provider,
+                upstream_model=record.upstream_model,
+                reserved_tokens=admitted.size.tokens,
+                used_tokens=tokens,
+                reserved_usd=usd_text(admitted.nano_usd),
+                cost_usd=usd_text(money),
+                cost_source=record.cost_source,
+            )
 
     # -- what it used and cost
 

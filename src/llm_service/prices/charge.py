@@ -31,13 +31,15 @@ def charge(
     """The charge of a request that began at ``at`` (aware).
 
     The provider's own figure counts, zero included; else tokens by price, as an ``estimate`` where the tokens are
-    ``estimated``; where the price is unknown, nothing. Rounded once, at the end, to nano-USD, halves to the even one.
+    ``estimated``; where the price is unknown, nothing, and estimated tokens are marked all the same. Rounded
+    once, at the end, to nano-USD, halves to the even one.
     """
     tokens = usage or NO_USAGE
     if cost is not None:
         return Charge(usage=tokens, nano_usd=_bounded(nano_usd(cost.usd)), cost_source=cost.source)
     if usage is None or price is None:
-        return Charge(usage=tokens, nano_usd=0, cost_source="none")
+        guessed = estimated and tokens.input_tokens + tokens.output_tokens > 0
+        return Charge(usage=tokens, nano_usd=0, cost_source="estimate" if guessed else "none")
     usd = price.cost(usage, at, service_tier=service_tier)
     day = price.price_date(at)
     return Charge(

@@ -14,11 +14,13 @@ TICKS_PER_USD: Final = Decimal(10_000_000_000)  # https://docs.x.ai/developers/c
 MOST_USD: Final = Decimal(1_000_000)
 """No request costs more: a larger figure is a defect of who tells it."""
 MOST_TOKENS: Final = 1_000_000_000
+_WHOLES: Final = ("prompt_tokens", "input_tokens", "completion_tokens", "output_tokens", "total_tokens")
 
 
 def usage_of(counts: Mapping[str, Any] | None) -> Usage | None:
-    """Counts as we keep them; ``None`` where the provider says nothing usable.
+    """Counts as we keep them; ``None`` where the provider says nothing usable, so that we have to count.
 
+    A figure that no request can have (negative, of a billion or more, not a number) makes all of them worthless.
     Parts are never larger than the whole. What ``total_tokens`` has beyond prompt and completion is thinking that
     some providers count nowhere else (Gemini, xAI), so it is output.
     """
@@ -33,6 +35,8 @@ def usage_of(counts: Mapping[str, Any] | None) -> Usage | None:
 
 
 def _made_up(counts: Mapping[str, Any]) -> Usage | None:
+    if any(_absurd(counts.get(name)) for name in _WHOLES):
+        return None
     told = _first(counts, "prompt_tokens", "input_tokens")
     completion = _first(counts, "completion_tokens", "output_tokens")
     total = _count(counts.get("total_tokens"))
@@ -40,6 +44,8 @@ def _made_up(counts: Mapping[str, Any]) -> Usage | None:
         return None
     prompt = told if told is not None else max((total or 0) - (completion or 0), 0)
     output = max(completion or 0, (total or 0) - prompt)
+    if prompt + output >= MOST_TOKENS:
+        return None
     return _with_parts(counts, prompt, output)
 
 
@@ -104,3 +110,8 @@ def _count(figure: object) -> int | None:
     if type(figure) is not int and type(figure) is not float:
         return None
     return int(figure) if 0 <= figure < MOST_TOKENS else None
+
+
+def _absurd(figure: object) -> bool:
+    """A number, and none that counts tokens."""
+    return type(figure) in (int, float) and _count(figure) is None

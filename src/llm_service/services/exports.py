@@ -40,6 +40,7 @@ COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
         "reasoning_tokens": "BIGINT",
         "cost_usd": "DECIMAL(18, 9)",
         "cost_source": "VARCHAR",
+        "price_date": "DATE",
         "status": "VARCHAR",
         "error_code": "VARCHAR",
         "cache": "VARCHAR",

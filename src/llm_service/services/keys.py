@@ -86,7 +86,7 @@ class Keys:
         Raises InvalidValue where that is no id of a key.
         """
         if after is not None and not KEY_ID.fullmatch(after):
-            raise InvalidValue("'after' must be the `next_cursor` of a page.", param="after")
+            raise InvalidValue("Keys go on after the `next_cursor` of a page; this is none.", param="cursor")
         with database_needed(AWAY):
             found = await self._store.page(after=after, count=count + 1)
         keys = found[:count]

@@ -1,10 +1,12 @@
 """Reads what was recorded: one request, pages of records, sums."""
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from llm_service.domain import Caller, InvalidValue, NotFound, UsageRecord
+from llm_service.runtime import Clock
 from llm_service.services.database import database_needed
 from llm_service.services.usage_fields import record_object
 from llm_service.storage import LedgerRow, LedgerStore, UsageFilter, UsageGroup, UsageSum
@@ -12,6 +14,10 @@ from llm_service.storage import LedgerRow, LedgerStore, UsageFilter, UsageGroup,
 PAGE_ROWS: Final = 1000
 MOST_ID_CHARS: Final = 512
 MOST_CURSOR_DIGITS: Final = 18
+LOOK_AGAIN_AFTER_S: Final = (0.1, 0.2, 0.3)
+"""Pauses before another look for a record that may be on its way: other processes ship theirs every 0.25 s."""
+_MAY_COME: Final = re.compile(r"[A-Za-z0-9][\w.:-]{7,127}", re.ASCII)
+"""How ids look, ours and those of providers."""
 AWAY: Final = "What was recorded cannot be read now: the database does not answer."
 
 
@@ -41,6 +47,7 @@ class Generation:
             reasoning_tokens=sum(one.reasoning_tokens for one in records),
             nano_usd=sum(one.nano_usd for one in records),
             cost_source=records[-1].cost_source,
+            price_date=records[-1].price_date,
         )
 
 
@@ -55,18 +62,30 @@ class UsagePage:
 class Usage:
     """The recorded usage of the deployment. All methods raise LedgerUnavailable where the database does not answer.
 
-    What other processes have recorded is there as soon as they have shipped it, usually within a second.
+    What other processes have recorded is there as soon as they have shipped it, usually within a second. With a
+    ``clock``, who asks for one such record waits for it.
     """
 
-    def __init__(self, ledger: LedgerStore, *, unshipped: Unshipped | None = None) -> None:
+    def __init__(self, ledger: LedgerStore, *, unshipped: Unshipped | None = None, clock: Clock | None = None) -> None:
         self._ledger = ledger
         self._unshipped = unshipped
+        self._clock = clock
 
     async def generation(self, request_id: str, caller: Caller) -> Generation:
         """The record of a request by its id, or by the upstream's own, with all corrections.
 
-        Raises NotFound, also for a request of another key unless the caller has the scope ``read`` or ``admin``.
+        Looks again for 0.6 s, then raises NotFound: also, and as late, for a request of another key unless the caller
+        has the scope ``read`` or ``admin``.
         """
+        if self._clock is not None and _MAY_COME.fullmatch(request_id):
+            for pause_s in LOOK_AGAIN_AFTER_S:
+                try:
+                    return await self._look(request_id, caller)
+                except NotFound:
+                    await self._clock.sleep(pause_s)
+        return await self._look(request_id, caller)
+
+    async def _look(self, request_id: str, caller: Caller) -> Generation:
         if (waiting := self._waiting(request_id)) is not None:
             if _may_see(caller, waiting):
                 return Generation(first=waiting)

@@ -73,6 +73,7 @@ def record_object(record: UsageRecord) -> dict[str, Any]:
         "reasoning_tokens": record.reasoning_tokens,
         "cost_usd": usd_text(record.nano_usd),
         "cost_source": record.cost_source,
+        "price_date": record.price_date,
         "status": record.status,
         "error_code": record.error_code,
         "cache": record.cache,

@@ -88,9 +88,27 @@ async def test_a_rotated_key_has_a_new_secret(parts: Parts, client: httpx2.Async
 async def test_pages_follow_one_another(client: httpx2.AsyncClient) -> None:
     made = [(await created(client, name=str(number)))["id"] for number in range(5)]
     first = (await client.get("/admin/keys", params={"limit": 3})).json()
-    rest = (await client.get("/admin/keys", params={"limit": 3, "after": first["next_cursor"]})).json()
+    rest = (await client.get("/admin/keys", params={"limit": 3, "cursor": first["next_cursor"]})).json()
     assert sorted(key["id"] for key in first["data"] + rest["data"]) == sorted(made)
     assert (len(first["data"]), rest["next_cursor"]) == (3, None)
+
+
+@pytest.mark.parametrize(
+    "path", ["/admin/keys", "/admin/usage", "/admin/usage/summary", "/admin/usage/export", "/admin/limits"]
+)
+@pytest.mark.parametrize("name", ["after", "offset"])
+async def test_a_parameter_that_no_list_has_is_refused_everywhere(
+    client: httpx2.AsyncClient, path: str, name: str
+) -> None:
+    answer = await client.get(path, params={name: "x"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, name)
+    assert f"'{name}' is unknown here" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/admin/keys", "/admin/usage"])
+async def test_another_cursor_is_refused_by_its_name(client: httpx2.AsyncClient, path: str) -> None:
+    answer = await client.get(path, params={"cursor": "x"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "cursor")
 
 
 @pytest.mark.parametrize("limit", ["0", "1001", "-1", "x", "", "1.5", "9" * 5000, "²"])

@@ -95,7 +95,7 @@ def test_people_see_a_table_and_the_secret_once(command: Command) -> None:
         (("update", "key_0"), "Nothing is to be changed"),
         (("update", "key_0", "--clear", "nothing"), "'nothing' is no field"),
         (("rotate", "key_0", "--overlap-s", "-1"), "'overlap_s' must be"),
-        (("list", "--after", "x"), "'after' must be"),
+        (("list", "--after", "x"), "`next_cursor` of a page"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_both_ways(command: Command, arguments: tuple[str, ...], said: str) -> None:

@@ -11,12 +11,14 @@ from llm_service.admission import FREE, Admitted, Held, Size
 from llm_service.domain import (
     Caller,
     Candidate,
+    Claim,
     Cost,
     Event,
     Head,
     Intent,
     Lease,
     LedgerUnavailable,
+    Limit,
     ModelRequest,
     NoDeploymentAvailable,
     Outcome,
@@ -87,6 +89,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.defects: list[BaseException] = []
+        self.warnings: list[tuple[str, dict[str, Any]]] = []
         self.clock = ManualClock()
         self.accounts = Accounts(
             admission=cast(Any, self.books),
@@ -96,6 +99,7 @@ class World:
             clock=self.clock,
             at_once=True,
             report=lambda work, defect: self.defects.append(defect),
+            log=cast(Any, self),
         )
         body = {"model": "p/m", "messages": [{"role": "user", "content": "Hi"}], "stream": self.stream}
         self.exchange = Exchange(
@@ -115,6 +119,9 @@ class World:
         self.exchange.called = self.called
         self.closing = Closing(self.exchange, self.accounts)
 
+    def warning(self, event: str, **facts: Any) -> None:
+        self.warnings.append((event, facts))
+
     def settled(self, outcome: Outcome) -> UsageRecord:
         assert self.closing.settle(outcome) is None
         record = self.exchange.record
@@ -124,6 +131,9 @@ class World:
 
 LEASE = Lease("req_1", callers=[], candidate=0, provider=[], second=0)
 HELD = Admitted(held=Held(LEASE, cast(LimitStore, object()), "a life"), size=Size(100, 200), nano_usd=300)
+BUDGET = Claim(Limit(key="b", scope="key", subject="key_1", kind="money", amount=10**9, period="month"), 500_000)
+PAID = Lease("req_1", callers=[BUDGET], candidate=0, provider=[], second=0)
+BUDGETED = Admitted(held=Held(PAID, cast(LimitStore, object()), "a life"), size=Size(100, 200), nano_usd=500_000)
 
 
 async def test_the_record_has_what_the_provider_counted_and_what_that_costs() -> None:
@@ -150,6 +160,27 @@ async def test_the_lease_is_settled_also_when_the_record_cannot_be_written() -> 
     with pytest.raises(LedgerUnavailable):
         world.closing.settle(Outcome(status="ok", usage=USAGE))
     assert world.books.told == [Settlement(tokens=30, nano_usd=50_000, provider=True)]
+
+
+async def test_more_than_was_set_aside_is_told_with_both_figures() -> None:
+    world = World(admitted=BUDGETED)
+    world.settled(Outcome(status="ok", usage=Usage(input_tokens=100, output_tokens=201)))
+    ((event, told),) = world.warnings
+    assert (event, told["request_id"], told["key_id"]) == ("overrun", "req_1", "key_1")
+    assert (told["reserved_tokens"], told["used_tokens"]) == (300, 301)
+    assert (told["reserved_usd"], told["cost_usd"]) == ("0.0005", "0.000502")
+
+
+@pytest.mark.parametrize(
+    ("admitted", "cost", "told"),
+    [("budgeted", 500_000, 0), ("budgeted", 500_001, 1), ("without a budget", 500_001, 0), ("free", 500_001, 0)],
+)
+async def test_money_beyond_what_was_set_aside_is_told_where_a_budget_set_it_aside(
+    admitted: str, cost: int, told: int
+) -> None:
+    world = World(admitted={"budgeted": BUDGETED, "without a budget": HELD, "free": FREE}[admitted])
+    world.settled(Outcome(status="ok", usage=USAGE, cost=Cost(Decimal(cost) / 10**9, "provider")))
+    assert len(world.warnings) == told
 
 
 async def test_a_stream_that_was_left_is_counted_from_what_was_sent() -> None:

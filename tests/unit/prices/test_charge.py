@@ -35,9 +35,14 @@ def test_tokens_are_charged_by_price_and_estimated_ones_are_marked(estimated: bo
     assert charge(USED, None, a_price(), NOON, estimated=estimated) == expected
 
 
-@pytest.mark.parametrize("estimated", [False, True])
-def test_an_unknown_price_charges_nothing_and_says_so(estimated: bool) -> None:
-    assert charge(USED, None, None, NOON, estimated=estimated) == Charge(usage=USED, nano_usd=0, cost_source="none")
+def test_an_unknown_price_charges_nothing_and_says_so() -> None:
+    assert charge(USED, None, None, NOON) == Charge(usage=USED, nano_usd=0, cost_source="none")
+
+
+def test_estimated_tokens_of_an_unknown_price_are_marked_and_none_are_not() -> None:
+    assert charge(USED, None, None, NOON, estimated=True) == Charge(usage=USED, nano_usd=0, cost_source="estimate")
+    nothing = Usage(input_tokens=0, output_tokens=0)
+    assert charge(nothing, None, None, NOON, estimated=True).cost_source == "none"
 
 
 def test_nothing_used_is_nothing_charged() -> None:

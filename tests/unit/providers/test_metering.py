@@ -44,6 +44,17 @@ def test_counts_that_say_nothing_are_no_usage(told: dict[str, Any] | None) -> No
     assert usage_of(told) is None
 
 
+@pytest.mark.parametrize("absurd", [10**9, 10**30, -1, float("nan"), float("inf"), -0.5])
+@pytest.mark.parametrize("name", ["prompt_tokens", "completion_tokens", "total_tokens"])
+def test_a_figure_that_no_request_can_have_makes_the_others_worthless(name: str, absurd: float) -> None:
+    assert usage_of({**counts(total=14), name: absurd}) is None
+    assert usage_of({"output_tokens": 4, "input_tokens": absurd}) is None
+
+
+def test_figures_that_are_too_much_together_are_no_usage() -> None:
+    assert usage_of(counts(600_000_000, 600_000_000)) is None
+
+
 @pytest.mark.parametrize(
     ("usage", "usd"),
     [

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,7 +16,15 @@ from llm_service.storage import LedgerRow
 from tests.support.records import record, row
 
 ROWS = [
-    row("req_1", seq=1, user='a "quoted", one', tags={"team": "tides"}, nano_usd=4_276_200, duration_ms=1.5),
+    row(
+        "req_1",
+        seq=1,
+        user='a "quoted", one',
+        tags={"team": "tides"},
+        nano_usd=4_276_200,
+        duration_ms=1.5,
+        price_date="2026-11-01",
+    ),
     row("req_2", seq=2, user="", upstream_id=None, nano_usd=-1, adjusts="req_1"),
 ]
 
@@ -37,6 +45,7 @@ async def test_csv_has_a_line_for_each_record_and_exact_money() -> None:
     assert (first["request_id"], first["user"], first["tags"]) == ("req_1", 'a "quoted", one', '{"team":"tides"}')
     assert (first["cost_usd"], second["cost_usd"], second["adjusts"]) == ("0.0042762", "-0.000000001", "req_1")
     assert (first["at"], first["queue_ms"], first["duration_ms"]) == ("2026-11-25T12:00:00Z", "", "1.5")
+    assert (first["price_date"], second["price_date"]) == ("2026-11-01", "")
     assert told == [1, 2]
 
 
@@ -67,6 +76,7 @@ async def test_parquet_keeps_types(tmp_path: Path) -> None:
     assert first["at"].astimezone(UTC) == datetime(2026, 11, 25, 12, tzinfo=UTC)
     assert (first["tags"], second["user"], second["upstream_id"]) == ({"team": "tides"}, "", None)
     assert first["user"] == 'a "quoted", one'
+    assert (first["price_date"], second["price_date"]) == (date(2026, 11, 1), None)
 
 
 async def test_parquet_of_no_records_has_the_columns(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Reading what was recorded: of one request, in pages, summed up, and for whom."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,18 @@ from hypothesis import strategies as st
 
 from llm_service.domain import Caller, InvalidValue, LedgerUnavailable, NotFound, UsageRecord
 from llm_service.services import GROUPS, Usage, generation_object, read_filter, read_groups, record_object, sum_object
-from llm_service.storage import UsageFilter, open_database
+from llm_service.storage import LedgerRow, UsageFilter, open_database
+from tests.support.clock import ManualClock
 from tests.support.memory_ledger import MemoryLedger
 from tests.support.records import NOON, record, row
+from tests.support.waiting import until
 
 OWNER = Caller(key_id="key_1", scopes=frozenset({"inference"}))
 OTHER = Caller(key_id="key_2", scopes=frozenset({"inference"}))
-CONTRACT = (
+FIELDS = (
     "request_id stream_id at key_id user tags surface model provider upstream_model upstream_id input_tokens "
-    "output_tokens cached_input_tokens reasoning_tokens cost_usd cost_source status error_code cache attempts queue_ms "
-    "first_chunk_ms duration_ms overhead_ms adjusts"
+    "output_tokens cached_input_tokens reasoning_tokens cost_usd cost_source price_date status error_code cache "
+    "attempts queue_ms first_chunk_ms duration_ms overhead_ms adjusts"
 ).split()
 
 
@@ -46,21 +49,22 @@ def usage(ledger: MemoryLedger) -> Usage:
 # -- one request
 
 
-def test_a_record_has_the_fields_of_the_contract_and_no_other() -> None:
+def test_a_record_has_the_fields_of_the_contract_and_the_day_of_its_price() -> None:
     shown = record_object(record(nano_usd=-4_276_200, tags={"a": "b"}))
-    assert list(shown) == CONTRACT
+    assert list(shown) == FIELDS
     assert (shown["at"], shown["cost_usd"], shown["tags"]) == ("2026-11-25T12:00:00Z", "-0.0042762", {"a": "b"})
 
 
 async def test_corrections_are_added_up_and_listed(ledger: MemoryLedger, usage: Usage) -> None:
     await ledger.append(
-        [row("req_1", seq=1, nano_usd=5_000, output_tokens=20, cost_source="estimate", status="aborted"),
+        [row("req_1", seq=1, nano_usd=5_000, output_tokens=20, cost_source="estimate", price_date="2026-11-01",
+             status="aborted"),
          row("req_1.billed", seq=2, nano_usd=-1_500, output_tokens=7, input_tokens=0, cached_input_tokens=0,
              reasoning_tokens=0, adjusts="req_1", cost_source="provider", status="aborted")]
     )  # fmt: skip
     shown = generation_object(await usage.generation("req_1", OWNER))
     assert (shown["cost_usd"], shown["output_tokens"], shown["input_tokens"]) == ("0.0000035", 27, 100)
-    assert (shown["cost_source"], shown["adjusts"]) == ("provider", None)
+    assert (shown["cost_source"], shown["price_date"], shown["adjusts"]) == ("provider", None, None)
     assert [(one["cost_usd"], one["adjusts"]) for one in shown["corrections"]] == [("-0.0000015", "req_1")]
 
 
@@ -72,6 +76,44 @@ async def test_what_is_not_shipped_yet_is_found_even_while_the_database_is_away(
         await usage.generation("req_1", OTHER)
     with pytest.raises(LedgerUnavailable):
         await usage.generation("req_2", OWNER)
+
+
+ID = f"req_{5:026x}"
+
+
+@pytest.mark.parametrize("asked", [ID, "gen-1732500000-abc", "chatcmpl-123"])
+async def test_a_record_that_another_process_ships_meanwhile_is_waited_for(asked: str, ledger: MemoryLedger) -> None:
+    clock = ManualClock()
+    asking = asyncio.ensure_future(Usage(ledger, clock=clock).generation(asked, OWNER))
+    await until(lambda: clock.timers == 1)
+    await ledger.append([row(ID, upstream_id=asked)])
+    clock.advance(0.25)
+    assert (await asking).first.request_id == ID
+
+
+@pytest.mark.parametrize("kept", [[], [row(ID, key_id="key_9")]], ids=["nobody's", "another's"])
+async def test_what_does_not_come_or_may_not_be_seen_is_not_found_after_the_same_time(
+    kept: list[LedgerRow], ledger: MemoryLedger
+) -> None:
+    clock = ManualClock()
+    began = clock.monotonic()
+    await ledger.append(kept)
+    asking = asyncio.ensure_future(Usage(ledger, clock=clock).generation(ID, OWNER))
+    while not asking.done():
+        await asyncio.sleep(0)
+        if clock.timers:
+            clock.advance(0.1)
+    with pytest.raises(NotFound):
+        await asking
+    assert clock.monotonic() - began == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("asked", ["req_9", "x" * 600, "a\0b", "\ud800", "what is this", "../../../etc"])
+async def test_what_is_no_id_is_not_waited_for(asked: str, ledger: MemoryLedger) -> None:
+    clock = ManualClock()
+    with pytest.raises(NotFound):
+        await Usage(ledger, clock=clock).generation(asked, OWNER)
+    assert clock.timers == 0
 
 
 @pytest.mark.parametrize("scopes", [("inference",), ("read",), ("inference", "admin")], ids=",".join)

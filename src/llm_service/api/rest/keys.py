@@ -5,6 +5,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from llm_service.api.rest.query import query_of
 from llm_service.api.rest.responses import json_response
 from llm_service.api.rest.wire import count_of, json_body
 from llm_service.runtime import Clock
@@ -23,8 +24,9 @@ class KeyRoutes:
 
     async def list(self, request: Request) -> Response:
         """A page of the keys, oldest first."""
+        given = query_of(request, known=("cursor", "limit"))
         count = count_of(request, "limit", default=PAGE_KEYS, at_most=MOST_PAGE_KEYS)
-        page = await self._keys.list(after=request.query_params.get("after"), count=count)
+        page = await self._keys.list(after=given.get("cursor"), count=count)
         now = self._clock.now()
         data = [key_object(key, now=now) for key in page.keys]
         return json_response({"data": data, "next_cursor": page.next_cursor})

@@ -3,8 +3,8 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from llm_service.api.rest.query import query_of
 from llm_service.api.rest.responses import json_response
-from llm_service.api.rest.usage import query_of
 from llm_service.services import LimitStates, standings_object
 
 

@@ -1,16 +1,16 @@
 """``/v1/generations`` and ``/admin/usage``: what was recorded, one by one, in pages, summed up, and as a file."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from tempfile import TemporaryFile
 from typing import IO, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from llm_service.api.rest.query import query_of
 from llm_service.api.rest.responses import FileResponse, json_response
 from llm_service.api.rest.wire import caller_of, count_of
-from llm_service.domain import InvalidRequest, InvalidValue
 from llm_service.services import (
     FILTERS,
     ExportFormat,
@@ -21,7 +21,6 @@ from llm_service.services import (
     read_groups,
     record_object,
     sum_object,
-    unknown_name,
     write_export,
 )
 
@@ -71,20 +70,6 @@ class UsageRoutes:
             file.close()
             raise
         return FileResponse(file, name=f"usage.{form}", media_type=MEDIA_TYPES[form])
-
-
-def query_of(request: Request, *, known: Sequence[str]) -> Mapping[str, str]:
-    """The query's parameters by name. Raises InvalidRequest for one that comes twice, InvalidValue for an unknown."""
-    given: dict[str, str] = {}
-    for name, text in request.query_params.multi_items():
-        if name not in known:
-            raise unknown_name(name, known)
-        if name in given:
-            raise InvalidRequest(f"'{name}' may come only once.", param=name)
-        if not text:
-            raise InvalidValue(f"'{name}' is empty.", param=name)
-        given[name] = text
-    return given
 
 
 def _only_filters(given: Mapping[str, str]) -> Mapping[str, str]:

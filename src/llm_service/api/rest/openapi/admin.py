@@ -29,7 +29,7 @@ _ID: Final = {
 }
 _PAGE: Final = (
     {
-        "name": "after",
+        "name": "cursor",
         "in": "query",
         "description": "`next_cursor` of the page before.",
         "schema": {"type": "string"},

@@ -107,6 +107,11 @@ def _record() -> Json:
             **dict.fromkeys(_TOKENS, _COUNT),
             "cost_usd": _USD,
             "cost_source": {"enum": [*get_args(CostSource)], "description": "On whose word the cost rests."},
+            "price_date": {
+                "type": ["string", "null"],
+                "format": "date",
+                "description": "The day of the price, where the cost was reckoned here.",
+            },
             "status": {"enum": [*STATUSES]},
             "error_code": _MAYBE_TEXT,
             "cache": _TEXT,
