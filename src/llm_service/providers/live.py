@@ -292,8 +292,10 @@ class LiveReply(Reply):
         if error.fault != "gateway":  # the caller's own deadline is nobody else's failure
             error.provider = error.provider or self.head.provider
         hide(self._credential, error)
+        _let_go(error)
         self._abort()
         outcome = self._outcome("error", error)
+        self._release()
         if self._sink is None and not self._started.done():
             self._deadlines.stop()
             self.outcome = outcome
@@ -305,7 +307,13 @@ class LiveReply(Reply):
         if self.outcome is None:
             self._deadlines.stop()
             self.outcome = self._outcome("aborted", None)
+            self._release()
             self._abort()
+
+    def _release(self) -> None:
+        """Keep nothing of what was received: the error may be kept for long, and knows its reply."""
+        self._body.clear()
+        self._stream = None
 
     def _abort(self) -> None:
         flow, self._flow = self._flow, None
@@ -318,6 +326,14 @@ class LiveReply(Reply):
         if isinstance(error, UpstreamError):
             return Outcome(status=status, error=error, usage=error.usage, cost=error.cost)
         return Outcome(status=status, error=error)
+
+
+def _let_go(error: BaseException) -> None:
+    """Forget where an error was raised, and what led to it: the frames hold what was read, and so does a JSON error.
+
+    An answer of 64 MiB would stay in memory until the collector, which looks seldom, finds reply and error together.
+    """
+    error.__traceback__ = error.__cause__ = error.__context__ = None
 
 
 def upstream_failure(error: TransportError) -> UpstreamError:

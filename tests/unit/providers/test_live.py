@@ -1,6 +1,8 @@
 """A reply while it arrives: time-outs, the sink's pace, and every way to end."""
 
 import asyncio
+import gc
+import tracemalloc
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +30,7 @@ from tests.support.clock import ManualClock
 from tests.support.waiting import loop_turns
 
 CREDENTIAL = "test-4f81d0c2b7a9e653"
+LARGE = 500_000
 TIMEOUTS = TimeoutOptions(connect_s=1, first_chunk_s=10, idle_s=5, total_s=100)
 BROKEN = TransportError("disconnected", "the connection closed before the answer was complete", sent=True)
 
@@ -438,6 +441,37 @@ async def test_an_error_body_without_end_is_cut_off() -> None:
     with pytest.raises(UpstreamInvalidResponse, match="more than"):
         await upstream.started
     assert upstream.flow.done == ["abort"]
+
+
+@pytest.mark.parametrize(
+    ("stream", "status", "said"),
+    [
+        (False, 200, b"{" + b"x" * LARGE),  # no JSON
+        (False, 500, b"x" * LARGE),
+        (True, 200, b"data: " + b"x" * LARGE + b"\n\n"),
+    ],
+)
+async def test_an_error_that_is_kept_keeps_nothing_of_what_was_received(stream: bool, status: int, said: bytes) -> None:
+    """The collector looks seldom: whatever an error and its reply hold of each other stays for long."""
+    errors = list[LLMServiceError]()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(4):
+            upstream = Upstream(stream=stream)
+            await upstream.head(status)
+            upstream.say(bytes(bytearray(said)))  # bytes of its own, as each read of a socket brings
+            upstream.reply.on_end()
+            with pytest.raises(LLMServiceError) as caught:
+                await upstream.started
+            errors.append(caught.value)
+        del upstream
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert len(errors) == 4
+    assert kept_bytes < LARGE
 
 
 async def test_events_can_be_pulled_one_by_one() -> None:
