@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from llm_service.runtime import OnFailure
 from llm_service.transport.base import HttpHead, Receiver, TransportError
@@ -10,6 +10,9 @@ from llm_service.transport.decoding import Decoder, decoder_of
 from llm_service.transport.failures import not_handled
 from llm_service.transport.request_head import Origin
 from llm_service.transport.response_head import Headers, ResponseHead
+
+MOST_AT_ONCE: Final = 4
+"""Decoded pieces that a receiver is told in one turn of the event loop, a MiB in all."""
 
 
 class Line(Protocol):
@@ -131,11 +134,18 @@ class Call:
             self.line.resume_reading()
 
     def _tell(self) -> bool:
-        """Tell the receiver what there is to tell, until it pauses or aborts. Returns whether it may be told more."""
+        """Tell the receiver what there is to tell, until it pauses or aborts. Returns whether it may be told more now.
+
+        A body that is being decoded may hold a thousand times what was read: others get their turn in between.
+        """
         self._telling = True
+        told = 0
         try:
             while not self._paused and not self.over and self._tell_next():
-                pass
+                told += 1
+                if told == MOST_AT_ONCE and self._decoder is not None:
+                    self._rest()
+                    return False
         except TransportError as error:
             self._break_off(error)
         except Exception as defect:  # noqa: BLE001 - a receiver's defect: reported, and its answer is not complete
@@ -144,6 +154,12 @@ class Call:
         finally:
             self._telling = False
         return not self._paused
+
+    def _rest(self) -> None:
+        """Go on in the next turn of the event loop, and read nothing before."""
+        if self.line is not None:
+            self.line.pause_reading()
+        self._loop.call_soon(self._go_on)
 
     def _tell_next(self) -> bool:
         """Whether more may be there to tell."""

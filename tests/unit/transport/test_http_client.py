@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import zlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from llm_service.transport import HttpTransport, TransportError
 from llm_service.transport import connection as connections
 from llm_service.transport import pool as pools
+from llm_service.transport.call import MOST_AT_ONCE
 from tests.support.raw_server import read_request, serving
 from tests.support.upstream import ANSWER, OK, Noted, a_request, asked, failed, once_then, reset, saying, settle, told
 from tests.support.waiting import loop_turns, until
@@ -195,6 +197,35 @@ async def test_a_flow_that_is_paused_before_the_answer_is_told_nothing(transport
         flow.resume()
         await asyncio.wait_for(noted.over.wait(), 2)
     assert noted.outcome == (200, b"abc", "end")
+
+
+async def test_others_get_their_turn_while_a_bomb_is_decoded(transport: HttpTransport) -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    class Counting(Noted):
+        """Notes in which turn each piece came."""
+
+        def on_body(self, data: bytes) -> None:
+            super().on_body(data)
+            came.append(turns)
+
+    came = list[int]()
+    bomb = zlib.compress(bytes(16 * 2**20))
+    answer = OK + b"Content-Encoding: deflate\r\nContent-Length: %d\r\n\r\n" % len(bomb) + bomb
+    running = asyncio.create_task(others())
+    async with serving(saying(answer)) as address:
+        noted = Counting()
+        transport.send(a_request(address), noted)
+        await noted.over.wait()
+    running.cancel()
+    assert noted.outcome == (200, bytes(16 * 2**20), "end")
+    assert max(came.count(turn) for turn in came) <= MOST_AT_ONCE
 
 
 async def test_a_paused_reader_does_not_keep_a_complete_connection_from_others() -> None:
