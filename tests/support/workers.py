@@ -31,7 +31,8 @@ def workers_of(service: Serving) -> dict[int, int]:
     """The process ids of the workers that are ready and live, by their numbers, of a service that serves."""
     service.child.err.until_said('"serving"')  # the banner comes by another stream, and may be read before
     ready = {line["pid"]: line["worker"] for line in log_of(service) if line["event"] == "worker ready"}
-    return {ready[one.pid]: one.pid for one in psutil.Process(service.pid).children() if one.pid in ready}
+    children = psutil.Process(service.pid).children()
+    return {ready[one.pid]: one.pid for one in children if one.pid in ready and is_alive(one.pid)}
 
 
 async def healths(service: Serving, *, workers: int) -> dict[int, Any]:
