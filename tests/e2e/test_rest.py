@@ -209,6 +209,7 @@ async def test_the_callers_own_deadline_ends_a_request(gateway: Running) -> None
         ("POST", "/v1/responses", b"{}", 404, "not_found"),
         ("POST", "/v1/messages/count_tokens", b"{}", 404, "not_found"),
         ("GET", "/v1/models/plain/nothing", b"", 404, "model_not_found"),
+        ("POST", PATH, chat_body("deepseek/"), 404, "model_not_found"),
     ],
 )
 async def test_everything_wrong_gets_the_error_body(
@@ -261,3 +262,10 @@ async def test_the_log_has_one_line_for_each_request_and_no_content(gateway: Run
     assert len({line["request_id"] for line in lines}) == 3
     assert "France" not in repr(gateway.log.lines)
     assert CREDENTIAL not in repr(gateway.log.lines)
+
+
+@pytest.mark.parametrize("name", ["deepseek-chat", "deepseek-reasoner", "deepseek/deepseek-chat"])
+async def test_a_retired_name_that_chat_takes_is_among_the_models(gateway: Running, name: str) -> None:
+    found = await ask(gateway.address, "GET", f"/v1/models/{name}")
+    assert (found.status, found.json()["id"], found.json()["provider"]) == (200, name, "deepseek")
+    assert (await ask(gateway.address, "POST", PATH, chat_body(name))).status == 200

@@ -21,7 +21,7 @@ from llm_service.api import (
 from llm_service.api.rest.app import Control
 from llm_service.api.rest.routes import Route
 from llm_service.config import Settings, rendered
-from llm_service.domain import LLMServiceError, ModelInfo, Secret
+from llm_service.domain import Candidate, LLMServiceError, ModelInfo, Secret
 from llm_service.pipeline import ModelOptions
 from llm_service.services import Authenticator, Health, LimitStates, Models, Usage
 from tests.support.clock import ManualClock
@@ -82,9 +82,19 @@ def health_of(clock: ManualClock, *, sandbox: bool = False) -> Health:
 
 
 def models_of(
-    providers: Mapping[str, Catalogue], clock: ManualClock, *, named: Mapping[str, ModelOptions] | None = None
+    providers: Mapping[str, Catalogue],
+    clock: ManualClock,
+    *,
+    named: Mapping[str, ModelOptions] | None = None,
+    aliases: Mapping[str, Candidate] | None = None,
 ) -> Models:
-    return Models(providers=providers, named=named or {}, clock=clock, log=LogLines())  # type: ignore[arg-type]
+    return Models(
+        providers=providers,  # type: ignore[arg-type]
+        named=named or {},
+        aliases=aliases or {},
+        clock=clock,
+        log=LogLines(),  # type: ignore[arg-type]
+    )
 
 
 def parts_of(*, models: Models | None = None, health: Health | None = None, settings: Settings | None = None) -> Parts:

@@ -138,7 +138,8 @@ def build_service(
         name: build_provider(name, options, clock=clock, on_failure=on_failure) for name, options in enabled.items()
     }
     listeners = Listeners(listening or [AccessLog(log)])
-    models = Models(providers=providers, named=settings.models, clock=clock, log=log)
+    aliases = build_aliases(settings.providers)
+    models = Models(providers=providers, named=settings.models, aliases=aliases, clock=clock, log=log)
     rules = Rules(settings.limits, now=clock.now, time=clock.time)
     accounts = build_accounts(settings, stores, rules=rules, known=models.told, clock=clock, log=log)
     row = build_row(settings, providers, accounts=accounts, listeners=listeners, clock=clock)
@@ -301,6 +302,16 @@ def build_resolver(settings: Settings) -> Resolver:
         aliases=dict.fromkeys(retired_names("deepseek"), deepseek) if deepseek is not None else {},
         catch_all=kinds.get("openrouter"),
     )
+
+
+def build_aliases(providers: Mapping[str, ProviderOptions]) -> Mapping[str, Candidate]:
+    """Every retired name that is served, with its provider before it and without, and the model in its place."""
+    aliases: dict[str, Candidate] = {}
+    for provider in (name for name, options in providers.items() if options.kind == "deepseek"):
+        for retired, model in retired_names("deepseek").items():
+            behind = aliases[f"{provider}/{retired}"] = Candidate(provider=provider, upstream_model=model)
+            aliases.setdefault(retired, behind)
+    return aliases
 
 
 def build_provider(name: str, options: ProviderOptions, *, clock: Clock, on_failure: OnFailure) -> Provider:

@@ -41,7 +41,9 @@ class Resolver:
         if named is not None:
             return named
         provider, slash, upstream_model = model.partition("/")
-        if slash and upstream_model and provider in self._providers:
+        if slash and provider in self._providers:
+            if not upstream_model.strip():
+                raise ModelNotFound(_unnamed(provider), param="model")
             return (Candidate(provider=provider, upstream_model=upstream_model),)
         owner = self._aliases.get(model, self._catch_all)
         if owner is None:
@@ -55,6 +57,13 @@ class Resolver:
             f"The model `{shown}` does not exist. Ask for `provider/model` with one of the configured providers "
             f"({known}), or for a name of GET /v1/models."
         )
+
+
+def _unnamed(provider: str) -> str:
+    return (
+        f"The model `{provider}/` names a provider and no model of it: ask for `{provider}/model`; GET /v1/models "
+        "lists the names."
+    )
 
 
 def check_allowed(key: ApiKey | None, request: ModelRequest) -> None:

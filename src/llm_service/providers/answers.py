@@ -6,6 +6,7 @@ from typing import Any
 from llm_service.domain import LLMServiceError, Outcome, UpstreamError, UpstreamInvalidResponse
 from llm_service.providers.base import Answer, UpstreamCall
 from llm_service.providers.catalog import Server
+from llm_service.providers.complaints import names_an_error
 from llm_service.providers.metering import cost_of, usage_of
 from llm_service.providers.tool_calls import whole_calls
 from llm_service.providers.wire import FAILED_FINISHES, decode, encode, finish_word, own_id, unblocked
@@ -24,7 +25,7 @@ def answer_of(raw: bytes, call: UpstreamCall, *, server: Server, fail: Fail) -> 
     if not data:
         raise UpstreamError("The provider closed the connection before the answer began.")
     body, data = decode(data)
-    if not isinstance(body, dict) or body.get("error") or body.get("object") == "error":
+    if not isinstance(body, dict) or names_an_error(body):
         raise fail(body) if body and isinstance(body, list | dict) else _no_answer()
     if call.request.operation == "embedding":
         if not isinstance(body.get("data"), list):

@@ -15,6 +15,7 @@ from llm_service.domain import (
 )
 from llm_service.providers.base import UpstreamCall
 from llm_service.providers.catalog import Server
+from llm_service.providers.complaints import names_an_error
 from llm_service.providers.deltas import Choices
 from llm_service.providers.endings import Ending
 from llm_service.providers.envelope import Envelope, around, has_extras
@@ -114,7 +115,7 @@ class StreamReader:
             raise UpstreamInvalidResponse("The provider sent a stream event that is not a JSON object.")
         self._begun = True
         self._keep_usage(chunk, data)
-        if chunk.get("error") or kind == b"error" or chunk.get("object") == "error":
+        if kind == b"error" or names_an_error(chunk):
             return self._failed(chunk)
         changed = self._envelope.fix(chunk)
         choices = chunk.get("choices")

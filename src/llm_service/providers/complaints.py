@@ -14,6 +14,7 @@ _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _MARKUP: Final = re.compile(r"<(?:!doctype|html|head|body|center|h1|title|script)\b", re.IGNORECASE)
 _CREDENTIAL: Final = re.compile(r"\b(?:sk|gsk|xai|pk|rk|llms|key)[-_][\w*.-]{6,}|\bBearer\s+[\w*.~+/=-]{6,}|\*{4,}\w+")
+_TITLE: Final = re.compile(r"<title>\s*([45]\d\d)\b", re.IGNORECASE)
 _STATUS_NAMES: Final = ("http_status", "status_code", "raw_status_code", "status", "code")
 
 
@@ -46,20 +47,34 @@ def complaint_of(status: int, body: bytes) -> Complaint:
     return complaint(told, status)
 
 
+def names_an_error(body: Mapping[str, Any]) -> bool:
+    """Whether a body of status 200, or an event of a stream, is an error in one of the envelopes, and no answer."""
+    if body.get("error") or body.get("object") == "error":
+        return True
+    if "choices" in body or "data" in body:
+        return False
+    return isinstance(body.get("message"), str) or isinstance(body.get("detail"), str | list)
+
+
 def complaint(told: object, status: int = 0) -> Complaint:
-    """The normal form: ``error`` (object or string), else ``message``, else ``detail``, else the text."""
+    """The normal form: ``error`` (object or string), else ``message``, else ``detail``, else the text.
+
+    ``status``: that of the response; 0 for an error inside an answer of status 200, whose own number then counts.
+    """
     if isinstance(told, list) and told:
         told = told[0]
     if not isinstance(told, Mapping):
-        return Complaint(status=status, message=clean(told if isinstance(told, str) else ""))
+        text = told if isinstance(told, str) else ""
+        return Complaint(status=status or _status_of_text(text), message=clean(text))
     inner = told.get("error")
+    around = told
     if isinstance(inner, Mapping):
         told = inner
     elif isinstance(inner, str):
         told = {**told, "message": inner}
     message, param = _message(told)
     return Complaint(
-        status=status or _status(told),
+        status=status or _status(told) or _status(around) or _status_of_text(message),
         message=clean(message),
         words=_words(told),
         param=param,
@@ -125,5 +140,25 @@ def _words(told: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _status(told: Mapping[str, Any]) -> int:
-    numbers = (told.get(name) for name in _STATUS_NAMES)
-    return next((number for number in numbers if type(number) is int and 300 <= number <= 599), 0)
+    numbers = (_number(told.get(name)) for name in _STATUS_NAMES)
+    return next((number for number in numbers if 300 <= number <= 599), _status_of_list(told))
+
+
+def _number(told: object) -> int:
+    if isinstance(told, str) and len(told) == 3 and told.isascii() and told.isdigit():
+        return int(told)
+    return told if type(told) is int else 0
+
+
+def _status_of_list(told: Mapping[str, Any]) -> int:
+    """FastAPI gives its list of problems with one status alone."""
+    problems = told.get("detail")
+    return (
+        422 if isinstance(problems, list) and any(isinstance(one, Mapping) and "loc" in one for one in problems) else 0
+    )
+
+
+def _status_of_text(text: str) -> int:
+    """The status in the title of a proxy's page."""
+    found = _TITLE.search(text)
+    return int(found[1]) if found else 0

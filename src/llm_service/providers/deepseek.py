@@ -92,8 +92,7 @@ def _name_model_and_thinking(body: dict[str, Any]) -> None:
     """
     model, implied = RETIRED.get(body["model"], (body["model"], None))
     body["model"] = model
-    reasoning = body.pop("reasoning", None)
-    reasoning = reasoning if isinstance(reasoning, Mapping) else {}
+    reasoning = body.pop("reasoning", None) or {}
     effort = body.pop("reasoning_effort", None) or reasoning.get("effort")
     if effort == "none" or reasoning.get("enabled") is False:
         implied, effort = "disabled", None
@@ -102,7 +101,7 @@ def _name_model_and_thinking(body: dict[str, Any]) -> None:
     if implied and body.get("thinking") is None:
         body["thinking"] = {"type": implied}
     if effort and _thinks(body):
-        body["reasoning_effort"] = EFFORTS.get(str(effort), effort)
+        body["reasoning_effort"] = EFFORTS.get(effort, effort)
 
 
 def _thinks(body: Mapping[str, Any]) -> bool:

@@ -36,9 +36,9 @@ def _translated(message: Mapping[str, Any], path: str, *, images: bool, with_rea
     elif content is None:
         made["content"] = None if message.get("tool_calls") else ""
     if role == "assistant":
-        reasoning = message.get("reasoning_content") or message.get("reasoning")
+        reasoning = _text(message, "reasoning_content", path) or _text(message, "reasoning", path)
         if with_reasoning or reasoning:
-            made["reasoning_content"] = reasoning if isinstance(reasoning, str) else ""
+            made["reasoning_content"] = reasoning
     return made
 
 
@@ -47,8 +47,8 @@ def _joined(parts: Sequence[Mapping[str, Any]], path: str, *, images: bool) -> s
     texts: list[str] = []
     for index, part in enumerate(parts):
         kind = part.get("type")
-        if kind in _TEXT_PARTS:
-            texts.append(str(part.get(str(kind)) or ""))
+        if isinstance(kind, str) and kind in _TEXT_PARTS:
+            texts.append(_text(part, kind, f"{path}.content[{index}]"))
         elif images:
             return list(parts)
         else:
@@ -59,3 +59,11 @@ def _joined(parts: Sequence[Mapping[str, Any]], path: str, *, images: bool) -> s
                 param=where,
             )
     return "\n".join(texts)
+
+
+def _text(holder: Mapping[str, Any], name: str, path: str) -> str:
+    """The text of this name, empty where there is none. Raises InvalidValue for anything that is no text."""
+    text = holder.get(name)
+    if text is not None and not isinstance(text, str):
+        raise InvalidValue(f"'{path}.{name}' must be a string: DeepSeek takes text alone.", param=f"{path}.{name}")
+    return text or ""

@@ -64,6 +64,21 @@ def _one_prompt(name: str, value: Any) -> None:
         _refuse(name, "must be one string: DeepSeek takes neither token ids nor several prompts.")
 
 
+def _reasoning(name: str, value: Any) -> None:
+    if not isinstance(value, Mapping):
+        _refuse(name, "must be an object, of which DeepSeek takes 'effort' and 'enabled'.")
+    enabled, effort = value.get("enabled"), value.get("effort")
+    if enabled is not None and not isinstance(enabled, bool):
+        _refuse(f"{name}.enabled", "must be true or false: DeepSeek thinks or does not.")
+    if effort is not None:
+        _effort(f"{name}.effort", effort)
+
+
+def _effort(name: str, value: Any) -> None:
+    if not isinstance(value, str):
+        _refuse(name, "must be a string: DeepSeek knows efforts by name.")
+
+
 _CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
     {
         "n": _one,
@@ -77,5 +92,7 @@ _CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
         "tools": _functions,
         "tool_choice": _choice,
         "prompt": _one_prompt,
+        "reasoning": _reasoning,
+        "reasoning_effort": _effort,
     }
 )

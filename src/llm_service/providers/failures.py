@@ -82,20 +82,22 @@ EXACT_WORDS: Final[Mapping[str, Verdict]] = MappingProxyType(
 
 WORDS: Final[Mapping[str, Verdict]] = MappingProxyType(
     {
-        **dict.fromkeys(("authentication", "authentication_error", "invalid_api_key", "permission_denied"), NO_AUTH),
-        **dict.fromkeys(("rate_limit_exceeded", "rate_limit_error", "RESOURCE_EXHAUSTED"), LIMITED),
-        **dict.fromkeys(("timeout", "timeout_error"), TIMED_OUT),
-        **dict.fromkeys(("invalid_request", "invalid_request_error", "INVALID_ARGUMENT", "BadRequestError"), REFUSED),
-        **dict.fromkeys(
-            (
-                "provider_overloaded",
-                "overloaded_error",
-                "server_is_overloaded",
-                "service_unavailable_error",
-                "UNAVAILABLE",
-            ),
-            OVERLOADED,
-        ),
+        word: meant
+        for words, meant in (
+            ("authentication authentication_error AuthenticationError invalid_api_key UNAUTHENTICATED", NO_AUTH),
+            ("permission_denied permission_error PermissionDeniedError PERMISSION_DENIED forbidden", NO_AUTH),
+            ("request_forbidden unsupported_country_region_territory", NO_AUTH),
+            ("billing_error", NO_MONEY),
+            ("rate_limit_exceeded rate_limit_error RateLimitError RESOURCE_EXHAUSTED", LIMITED),
+            ("rate_limited too_many_requests slow_down requests tokens", LIMITED),
+            ("timeout timeout_error DEADLINE_EXCEEDED", TIMED_OUT),
+            ("request_too_large", TOO_LARGE),
+            ("invalid_request invalid_request_error INVALID_ARGUMENT BadRequestError", REFUSED),
+            ("unprocessable UnprocessableEntityError FAILED_PRECONDITION", REFUSED),
+            ("conflict provider_overloaded overloaded_error server_is_overloaded", OVERLOADED),
+            ("service_unavailable_error unavailable_error UNAVAILABLE ABORTED", OVERLOADED),
+        )
+        for word in words.split()
     }
 )
 """Words for errors that come without a status, inside an answer of status 200."""
@@ -133,6 +135,19 @@ TEXTS: Final[tuple[tuple[re.Pattern[str], Verdict], ...]] = (
 )
 """For statuses of the caller's faults only: vLLM, OpenRouter and Together have no word for it."""
 
+TEXTS_ALONE: Final[tuple[tuple[re.Pattern[str], Verdict], ...]] = tuple(
+    (re.compile(pattern, re.IGNORECASE), meant)
+    for pattern, meant in (
+        (r"didn't provide an api key|(?:incorrect|invalid|missing|no) (?:api key|authentication|credential)", NO_AUTH),
+        (r"\bauthentication (?:fails|failed)|^unauthorized\b", NO_AUTH),
+        (r"\brate limit|too many requests", LIMITED),
+        (r"\b(?:request|body|payload|entity)(?: is)? too large", TOO_LARGE),
+        (r"^invalid url\b|^not found\.?$", NO_ADDRESS),
+    )
+)
+"""For errors with neither a status nor a word that tells more than ``invalid_request_error``."""
+
+_NOT_FOUND: Final = frozenset({"not_found", "not_found_error", "NotFoundError", "NOT_FOUND"})
 _MODEL: Final = re.compile(r"\b(?:models?|endpoints?)\b", re.IGNORECASE)
 _TEXT_STATUSES: Final = frozenset({400, 403, 413, 422})
 FINISHES: Final[Mapping[str, Verdict]] = MappingProxyType(
@@ -165,21 +180,29 @@ def verdict(complaint: Complaint, rules: Rules = PLAIN) -> Verdict:
         for pattern, meant in (*rules.texts, *TEXTS):
             if pattern.search(complaint.message):
                 return meant
-    if status == 404:
+    if status == 404 or (not status and not _NOT_FOUND.isdisjoint(complaint.words)):
         return NO_MODEL if _MODEL.search(complaint.message) else NO_ADDRESS
     return STATUSES.get(status) or _by_class(complaint)
 
 
 def _by_class(complaint: Complaint) -> Verdict:
     if not complaint.status:
-        meant = [WORDS[word] for word in complaint.words if word in WORDS]
-        exact = (one for one in meant if one is not REFUSED)  # DeepSeek has this one code for almost everything
-        return next(exact, REFUSED if meant else FAILED)
+        return _without_status(complaint)
     if complaint.status >= 500:
         return FAILED
     if complaint.status >= 400:
         return UNEXPECTED
     return REDIRECTED if complaint.status >= 300 else NO_ANSWER
+
+
+def _without_status(complaint: Complaint) -> Verdict:
+    """An error inside an answer of status 200 that names no status: what it would be with the one it goes with."""
+    meant = [WORDS[word] for word in complaint.words if word in WORDS]
+    exact = next((one for one in meant if one is not REFUSED), None)  # many have this one word for almost everything
+    if exact is not None:
+        return exact
+    told = (one for pattern, one in TEXTS_ALONE if pattern.search(complaint.message))
+    return next(told, REFUSED if meant else FAILED)
 
 
 def error_of(complaint: Complaint, meant: Verdict, *, retry_after_s: float | None = None) -> LLMServiceError:

@@ -67,9 +67,9 @@ def credential_headers(name: str, options: ProviderOptions) -> Mapping[str, str]
     return {"authorization": f"Bearer {options.api_key.reveal()}"}
 
 
-def retired_names(kind: ProviderKind) -> frozenset[str]:
-    """Names of models that the provider has given up and clients still send; its dialect translates them."""
-    return frozenset(KINDS[kind].retired)
+def retired_names(kind: ProviderKind) -> Mapping[str, str]:
+    """Names of models that the provider has given up and clients still send, with what its dialect sends instead."""
+    return KINDS[kind].retired
 
 
 def price_list_for(name: str, options: ProviderOptions) -> PriceList:

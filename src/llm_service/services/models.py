@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from llm_service.domain import LLMServiceError, ModelInfo, ModelNotFound
+from llm_service.domain import Candidate, LLMServiceError, ModelInfo, ModelNotFound
 from llm_service.observability import Log
 from llm_service.pipeline import ModelOptions
 from llm_service.providers import Provider
@@ -32,13 +32,23 @@ class _Catalogue:
 
 
 class Models:
-    """Lists models. A catalogue is asked for once an hour; while a provider fails, its last one is shown."""
+    """Lists models. A catalogue is asked for once an hour; while a provider fails, its last one is shown.
+
+    ``aliases``: names that no catalogue has any more and that are served all the same, with what serves them.
+    """
 
     def __init__(
-        self, *, providers: Mapping[str, Provider], named: Mapping[str, ModelOptions], clock: Clock, log: Log
+        self,
+        *,
+        providers: Mapping[str, Provider],
+        named: Mapping[str, ModelOptions],
+        aliases: Mapping[str, Candidate],
+        clock: Clock,
+        log: Log,
     ) -> None:
         self._providers = providers
         self._named = named
+        self._aliases = {name: one for name, one in aliases.items() if one.provider in providers}
         self._clock = clock
         self._log = log
         self._catalogues: dict[str, _Catalogue] = {}
@@ -51,10 +61,12 @@ class Models:
         return [*named, *(entry for catalogue in catalogues for entry in catalogue)]
 
     async def get(self, model: str) -> ModelEntry:
-        """One model by the name that callers use. Raises ModelNotFound."""
+        """One model by the name that callers use, aliases among them. Raises ModelNotFound."""
         for entry in await self.list():
             if entry.info.id == model:
                 return entry
+        if (behind := self._aliases.get(model)) is not None:
+            return ModelEntry(self._renamed(model, behind, owner=behind.provider), behind.provider)
         raise ModelNotFound(f"The model `{model[:200]}` does not exist; GET /v1/models lists the names.", param="model")
 
     def told(self, provider: str, upstream_model: str) -> ModelInfo | None:
@@ -63,10 +75,14 @@ class Models:
         return catalogue.models.get(upstream_model) if catalogue else None
 
     def _named_entry(self, name: str) -> ModelEntry:
-        deployment = self._named[name].deployments[0]
-        catalogue = self._catalogues.get(deployment.provider)
-        info = catalogue.models.get(deployment.model) if catalogue else None
-        return ModelEntry(replace(info, id=name) if info else ModelInfo(id=name, owned_by="llm-service"), None)
+        first = self._named[name].deployments[0]
+        behind = Candidate(provider=first.provider, upstream_model=first.model)
+        return ModelEntry(self._renamed(name, behind, owner="llm-service"), None)
+
+    def _renamed(self, name: str, behind: Candidate, *, owner: str) -> ModelInfo:
+        """What is known of the model behind a name, under that name; ``owner``: where nothing is known."""
+        info = self.told(behind.provider, behind.upstream_model)
+        return replace(info, id=name) if info else ModelInfo(id=name, owned_by=owner)
 
     async def _catalogue(self, provider: str) -> Sequence[ModelEntry]:
         async with self._locks[provider]:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from llm_service.domain import ModelInfo, Price, UpstreamError
+from llm_service.domain import Candidate, ModelInfo, Price, UpstreamError
 from llm_service.pipeline import DeploymentOptions, ModelOptions
 from tests.support.clock import ManualClock
 from tests.support.control import ADMIN_KEY, Catalogue, client_of, models_of, parts_of
@@ -128,3 +128,28 @@ async def test_every_response_names_its_request() -> None:
 async def test_an_error_names_the_request_in_head_and_body_alike() -> None:
     response = await client_of(parts_of()).get("/v1/models/x")
     assert response.json()["request_id"] == response.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("name", ["deepseek-chat", "deepseek/deepseek-chat"])
+async def test_a_retired_name_that_is_served_is_found_as_asked_though_the_list_has_it_not(name: str) -> None:
+    catalogue = Catalogue([ModelInfo(id="deepseek-flash", owned_by="deepseek", context_tokens=1000)])
+    aliases = {name: Candidate(provider="deepseek", upstream_model="deepseek-flash")}
+    client = client_of(parts_of(models=models_of({"deepseek": catalogue}, ManualClock(), aliases=aliases)))
+    assert (await client.get(f"/v1/models/{name}")).json() == {
+        "id": name,
+        "object": "model",
+        "created": 0,
+        "owned_by": "deepseek",
+        "provider": "deepseek",
+        "context_length": 1000,
+    }
+    assert [model["id"] for model in (await client.get("/v1/models")).json()["data"]] == ["deepseek/deepseek-flash"]
+
+
+async def test_a_retired_name_is_found_while_its_catalogue_fails_and_not_without_its_provider() -> None:
+    aliases = {"deepseek-chat": Candidate(provider="deepseek", upstream_model="deepseek-flash")}
+    failing = models_of({"deepseek": Catalogue(UpstreamError("no"))}, ManualClock(), aliases=aliases)
+    found = await client_of(parts_of(models=failing)).get("/v1/models/deepseek-chat")
+    assert (found.json()["id"], found.json()["owned_by"]) == ("deepseek-chat", "deepseek")
+    without = models_of({}, ManualClock(), aliases=aliases)
+    assert (await client_of(parts_of(models=without)).get("/v1/models/deepseek-chat")).status_code == 404

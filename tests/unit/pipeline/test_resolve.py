@@ -44,7 +44,6 @@ def only(provider: str, upstream_model: str) -> tuple[Candidate, ...]:
         ("anthropic/claude-sonnet-4.5", "openrouter", "anthropic/claude-sonnet-4.5"),
         ("gpt-4o", "openrouter", "gpt-4o"),
         ("deepseek-chat", "deepseek", "deepseek-chat"),
-        ("deepseek/", "openrouter", "deepseek/"),
     ],
 )
 def test_a_name_finds_its_provider(model: str, provider: str, upstream_model: str) -> None:
@@ -55,6 +54,13 @@ def test_a_name_of_the_operators_stands_for_its_deployments_in_order() -> None:
     assert resolver().candidates("fast") == only("deepseek", "deepseek-flash") + only(
         "openrouter", "deepseek/deepseek-v4-flash"
     )
+
+
+@pytest.mark.parametrize("model", ["deepseek/", "deepseek/ ", "openrouter/"])
+def test_a_provider_without_a_model_is_refused_here_and_goes_nowhere(model: str) -> None:
+    with pytest.raises(ModelNotFound, match="names a provider and no model") as refused:
+        resolver().candidates(model)
+    assert refused.value.param == "model"
 
 
 def test_without_openrouter_an_unknown_name_is_refused_and_the_providers_are_named() -> None:
