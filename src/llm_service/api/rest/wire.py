@@ -166,7 +166,8 @@ async def read_body(receive: Receive, headers: Headers, max_bytes: int) -> bytes
 
     Raises InvalidValue for a body that is compressed, or encoded in another way.
     """
-    if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"identity", b""):
+    encoding = headers.get(b"content-encoding")
+    if encoding is not None and encoding.strip().lower() not in (b"identity", b""):
         said = "The body must be sent as it is, without a Content-Encoding."
         raise InvalidValue(said, param="Content-Encoding")
     announced = headers.get(b"content-length")
