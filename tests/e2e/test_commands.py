@@ -305,11 +305,12 @@ async def test_the_sandbox_says_where_its_providers_are_and_answers_there(upstre
     assert answer.status == 200
     assert upstreams.banner["openai"] == f"{upstreams.address}/openai/v1"
     assert upstreams.banner["openrouter"] == f"{upstreams.address}/openrouter/api/v1"
+    assert upstreams.banner["local"] == f"{upstreams.address}/local/v1"
 
 
 def test_the_sandbox_says_so_to_people_and_ends_when_it_is_asked(here: Place) -> None:
     with child(here, "sandbox", "--port", "0") as sandbox:
-        said = sandbox.out.until_said("openai: http://127.0.0.1:")
+        said = sandbox.out.until_said("local: http://127.0.0.1:")
         assert sandbox.stop() == 0
     assert said.startswith("sandbox on http://127.0.0.1:")
 

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
+import orjson
 import pytest
 
 from llm_service.api import connection as connection_module
@@ -163,6 +164,76 @@ async def test_a_client_that_waits_for_a_slow_answer_is_not_given_up(
 async def test_nobody_is_sent_to_the_address_that_a_host_names(gateway: Running, path: str) -> None:
     answer = await ask(gateway.address, "GET", path, Host="evil.example")
     assert (answer.status, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+async def test_http_1_0_gets_a_stream_without_chunks_until_the_connection_closes(gateway: Running) -> None:
+    body = chat_body("plain/sandbox/tokens-3", stream=True)
+    answer = await raw(gateway, posted(body, b"Connection: keep-alive").replace(b" HTTP/1.1", b" HTTP/1.0", 1))
+    head, _, events = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"transfer-encoding" not in head
+    assert b"\r\nconnection: close" in head
+    assert events.startswith(b"id: ")
+    assert events.endswith(b"data: [DONE]\n\n")
+
+
+async def test_http_1_0_gets_a_whole_answer_by_its_length(gateway: Running) -> None:
+    answer = await raw(gateway, posted(chat_body("plain/sandbox/chat")).replace(b" HTTP/1.1", b" HTTP/1.0", 1))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"content-length: %d\r\n" % len(body) in head
+
+
+@pytest.mark.parametrize("sent", [b"\x16\x03\x01secret", b"NONSENSE secret\r\n\r\n"])
+async def test_what_is_no_http_is_found_in_the_log_by_its_request_id(gateway: Running, sent: bytes) -> None:
+    head, _, body = (await raw(gateway, sent)).partition(b"\r\n\r\n")
+    names = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
+    said = orjson.loads(body)
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"date" in names
+    assert said["request_id"].encode() == names[b"x-request-id"]
+    (line,) = gateway.log.lines
+    assert (line["request_id"], line["reason"]) == (said["request_id"], "This is not a valid HTTP request.")
+    assert "secret" not in str(line)
+
+
+@pytest.mark.parametrize("asked", [b"POST /v1/chat/completions", b"GET /v1/models", b"GET /health"])
+async def test_http_1_1_without_a_host_is_refused(gateway: Running, asked: bytes) -> None:
+    answer = await raw(gateway, asked + b" HTTP/1.1\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"needs the header Host" in answer
+
+
+@pytest.mark.parametrize(("field", "bound_s"), [(b"X: y", 3), (b"Expect: 100-continue", 0.8)])
+async def test_who_announces_too_much_and_sends_nothing_is_soon_rid_of_the_connection(
+    gateway: Running, field: bytes, bound_s: float
+) -> None:
+    async with connected(gateway.address) as connection, asyncio.timeout(bound_s):
+        connection.writer.write(posted(b"", b"Content-Length: 50000000", field, length=False))
+        answer = await connection.reader.read()
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b' bytes."' in answer
+
+
+@pytest.mark.parametrize(
+    ("field", "param"),
+    [
+        (b"X-LLM-On-Disconnect: zzz", b"X-LLM-On-Disconnect"),
+        (b"Content-Encoding: gzip", b"Content-Encoding"),
+        (b"Content-Encoding: identity, br", b"Content-Encoding"),
+    ],
+)
+async def test_a_header_that_cannot_be_obeyed_is_refused(gateway: Running, field: bytes, param: bytes) -> None:
+    answer = await raw(gateway, posted(chat_body("plain/sandbox/chat"), field, b"Connection: close"))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b'"param":"%b","code":"invalid_value"' % param in answer
+
+
+@pytest.mark.parametrize(
+    "field", [b"X-LLM-On-Disconnect: cancel", b"X-LLM-On-Disconnect: finish", b"Content-Encoding: identity"]
+)
+async def test_a_header_that_asks_for_what_is_done_anyway_is_taken(gateway: Running, field: bytes) -> None:
+    answer = await raw(gateway, posted(chat_body("plain/sandbox/chat"), field, b"Connection: close"))
+    assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 # -- hang-ups

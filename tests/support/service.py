@@ -75,7 +75,7 @@ async def stores_in(held: AsyncExitStack, settings: Settings, *, log: LogLines) 
 async def served(service: Service) -> AsyncIterator[str]:
     """The address of a built service, on a free port."""
     listening = listen("127.0.0.1", 0)
-    server = HttpServer(service.app)
+    server = HttpServer(service.app, refused=service.refused)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -1,5 +1,6 @@
 """The doors: every surface through which callers come in."""
 
+from llm_service.api.connection import Refused
 from llm_service.api.options import AuthOptions, ServerOptions
 from llm_service.api.rest.app import RestApp
 from llm_service.api.rest.configuration import ConfigRoutes, Reload
@@ -24,6 +25,7 @@ __all__ = [
     "KeyRoutes",
     "LimitRoutes",
     "ModelRoutes",
+    "Refused",
     "Reload",
     "RestApp",
     "ServerOptions",

@@ -1,12 +1,14 @@
 """One client's connection: uvicorn's HTTP/1.1 protocol, with bounds on what a client may make it wait for and keep."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from llm_service.api.errors import error_body
+from llm_service.api.until_close import until_close
 from llm_service.api.whole_response import offer
 from llm_service.domain import InvalidRequest
 
@@ -15,6 +17,9 @@ RECEIVE_S: Final = 30.0
 RECEIVE_BYTES: Final = 256 * 1024
 UNREAD_S: Final = 300.0
 WAITING_REQUESTS: Final = 4
+Refused = Callable[[InvalidRequest], str]
+"""Notes what never became a request, and gives it the id under which the log has it."""
+
 _UPGRADE: Final = (b"upgrade", b"http2-settings")
 
 
@@ -26,8 +31,9 @@ class Connection(HttpToolsProtocol):
     client and curl make one with each request) is not taken up: the request counts.
     """
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
+    def __init__(self, *arguments: Any, refused: Refused, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self._note_refused = refused
         self._moved = False  # the last bytes completed a head, were of a body, or ended it
         self._complete = False  # no request is under way
         self._stuck_bytes = 0
@@ -125,7 +131,7 @@ class Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._served = cycle
         offer(cycle)
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, until_close(cycle, app) if cycle.scope["http_version"] == "1.0" else app)
 
     # -- an upgrade
 
@@ -173,12 +179,17 @@ class Connection(HttpToolsProtocol):
         return bool(self.pipeline) or not cycle.more_body
 
     def _answer_and_close(self, error: InvalidRequest) -> None:
-        body = error_body(error, request_id="none")
-        head = (
-            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
-            b"content-length: %d\r\n\r\n" % len(body)
-        )
-        self.transport.write(head + body)
+        request_id = self._note_refused(error)
+        body = error_body(error, request_id=request_id)
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", request_id.encode()),
+            (b"connection", b"close"),
+        ]
+        lines = [b"HTTP/1.1 400 Bad Request", *(b"%b: %b" % header for header in headers), b"", body]
+        self.transport.write(b"\r\n".join(lines))
         self.transport.close()
 
     def _wait_for_the_rest(self) -> None:

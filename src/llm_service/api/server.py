@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final
 
 import uvicorn
 
-from llm_service.api.connection import Connection
+from llm_service.api.connection import Connection, Refused
 
 BACKLOG: Final = 2048
 IDLE_CONNECTION_S: Final = 75
@@ -16,15 +17,18 @@ LAST_WRITES_S: Final = 5
 
 
 class HttpServer(uvicorn.Server):
-    """Serves an ASGI application on one socket. Signals are the caller's: set ``should_exit`` to end it."""
+    """Serves an ASGI application on one socket. Signals are the caller's: set ``should_exit`` to end it.
 
-    def __init__(self, app: Any) -> None:
+    ``refused`` is told of what is no HTTP, which the application never sees.
+    """
+
+    def __init__(self, app: Any, *, refused: Refused) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
                 interface="asgi3",
                 loop="none",
-                http=Connection,
+                http=partial(Connection, refused=refused),  # type: ignore[arg-type]  # what makes one does as well as its class
                 ws="none",
                 lifespan="off",
                 log_config=None,

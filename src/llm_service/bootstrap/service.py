@@ -19,6 +19,7 @@ from llm_service.api import (
     KeyRoutes,
     LimitRoutes,
     ModelRoutes,
+    Refused,
     Reload,
     RestApp,
     UsageRoutes,
@@ -93,6 +94,7 @@ class Service:
     """The built service: the ASGI application, what shutting down needs, and the parts that commands use."""
 
     app: Any
+    refused: Refused
     door: GenerateDoor
     health: Health
     models: Models
@@ -192,6 +194,7 @@ def build_service(
     )
     return Service(
         app=with_cors(app, settings.server.allowed_origins),
+        refused=app.refused,
         door=door,
         health=health,
         models=models,

@@ -16,6 +16,9 @@ PATHS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Where the sandbox has the provider of each kind."""
 
+LOCAL_PATH: Final = "/local/v1"
+"""Where it has the server that wants no key."""
+
 ALWAYS_THERE: Final[Mapping[str, ProviderOptions]] = MappingProxyType(
     {
         "openrouter": ProviderOptions(kind="openrouter"),

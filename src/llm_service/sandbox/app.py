@@ -36,9 +36,9 @@ class World:
         self._serial = 0
         self._grammar = grammar()
         self._met: Counter[tuple[str, str, str]] = Counter()
-        self.control = Control(self._grammar)
         self.journal = Journal(self._now)
         dialects = (OpenRouter(), DeepSeek(), Plain("openai"), Plain("local", keyless=True))
+        self.control = Control(self._grammar, errors=frozenset().union(*(dialect.errors for dialect in dialects)))
         self._mounts = tuple(zip(MOUNTS, dialects, strict=True))
         self._own_routes: dict[tuple[str, str], Callable[[Request], Reply]] = {
             ("GET", ""): lambda request: _json({"mounts": MOUNTS, "see": ["/_control", "/_requests", "/_stats"]}),

@@ -187,7 +187,11 @@ def _logprobs(body: Json) -> int | None:
     wanted = body.get("logprobs")
     if wanted is None or wanted is False:
         return None
-    return min(20, int(body.get("top_logprobs") or 0) if wanted is True else int(wanted))
+    name = "top_logprobs" if wanted is True else "logprobs"
+    count = (body.get(name) or 0) if wanted is True else wanted
+    if not isinstance(count, int):
+        raise BadField(name, "must be an integer")
+    return min(20, count)
 
 
 def _stop(body: Json) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ WRITES_PER_TURN: Final = 64  # without a pause; then the event loop gets a turn 
 
 _LINGER_OFF: Final = struct.pack("ii", 1, 0)
 _BAD_REQUEST: Final = complete(400, b'{"error":{"message":"This is not HTTP/1.1","code":400}}').whole
+_FAILED: Final = complete(500, b'{"error":{"message":"The sandbox failed on this request","code":500}}').whole
 _TOO_LARGE: Final = complete(413, b'{"error":{"message":"Request Entity Too Large","code":413}}').whole
 
 
@@ -72,6 +73,10 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError as failure:
+            context = {"message": "a sandbox request failed", "exception": failure.__context__ or failure}
+            asyncio.get_running_loop().call_exception_handler(context)
+            self._refuse(_FAILED)
         except (httptools.HttpParserUpgrade, httptools.HttpParserError):
             self._refuse(_BAD_REQUEST)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
 from llm_service.sandbox.behaviour import NORMAL, BadBehaviour, Behaviour, Grammar
 from llm_service.sandbox.messages import Json
+from llm_service.sandbox.mid_errors import STYLES
 
+ERROR_FORMS: Final = ("error", "error-in-200", "error-first", "error-mid")
 MATCHED: Final = ("provider", "model", "path", "key")
 
 
@@ -45,8 +47,10 @@ class Rule:
 class Control:
     """All rules; the newest that fits decides."""
 
-    def __init__(self, grammar: Grammar) -> None:
+    def __init__(self, grammar: Grammar, *, errors: Set[str]) -> None:
+        """``errors``: the ids of all errors that some provider has."""
         self._grammar = grammar
+        self._errors = errors
         self._rules: list[Rule] = []
         self._serial = 0
 
@@ -61,7 +65,7 @@ class Control:
             raise BadBehaviour("times must be a whole number of at least 1")
         match = self._match(body.get("match") or {})
         self._serial += 1
-        rule = Rule(self._serial, match, self._behaviour(body.get("behaviour")), times, times)
+        rule = Rule(self._serial, match, self._with_known_errors(body.get("behaviour")), times, times)
         self._rules.insert(0, rule)
         return rule
 
@@ -89,6 +93,16 @@ class Control:
         if unknown := set(match) - set(MATCHED):
             raise BadBehaviour(f"unknown match {min(unknown)!r}; known are {', '.join(MATCHED)}")
         return dict(match)
+
+    def _with_known_errors(self, value: Any) -> Behaviour:
+        behaviour = self._behaviour(value)
+        for form in ERROR_FORMS:
+            word = behaviour.word(form)
+            styles = STYLES if form in ("error-first", "error-mid") else ()
+            if word is not None and word not in self._errors and word not in styles:
+                known = ", ".join(sorted({*self._errors, *styles}))
+                raise BadBehaviour(f"{form}: no provider has an error {word!r}; there are {known}")
+        return behaviour
 
     def _behaviour(self, value: Any) -> Behaviour:
         if isinstance(value, str):

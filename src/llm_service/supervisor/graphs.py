@@ -8,6 +8,7 @@ from typing import Any
 
 from llm_service.api import HttpServer
 from llm_service.bootstrap import Service
+from llm_service.domain import InvalidRequest
 from llm_service.observability import LibraryLog, Log
 from llm_service.supervisor.edition import Edition, ReloadRefused
 
@@ -52,7 +53,7 @@ class Graphs:
         self._prepared: Graph | None = None
         self._finishing: dict[Graph, asyncio.Task[None]] = {}
         self._draining = False
-        self.server = HttpServer(self._switch)
+        self.server = HttpServer(self._switch, refused=self._refused)
         _send_libraries_to(first.log)
 
     async def prepare(self, edition: Edition) -> None:
@@ -98,6 +99,10 @@ class Graphs:
         await self.abort()
         await asyncio.gather(*self._finishing.values())
         await self.current.service.aclose()
+
+    def _refused(self, error: InvalidRequest) -> str:
+        """What is no request is noted where the current graph logs."""
+        return self.current.service.refused(error)
 
     async def _finish(self, graph: Graph, requests: frozenset["asyncio.Task[None]"]) -> None:
         """Close the graph once its requests have ended, whatever becomes of them."""

@@ -15,6 +15,13 @@ def test_other_addresses_are_refused(command: Command, host: str) -> None:
     assert "loopback only" in refused.stderr
 
 
+@pytest.mark.parametrize("port", ["65536", "99999", "-1"])
+def test_a_port_that_there_is_not_is_refused(command: Command, port: str) -> None:
+    refused = command("sandbox", "--port", port, "--json")
+    assert refused.exit_code == 2
+    assert orjson.loads(refused.stdout)["error"] == f"--port must be from 0 to 65535, not {port}."
+
+
 def test_a_taken_port_is_refused_with_what_to_do(command: Command) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

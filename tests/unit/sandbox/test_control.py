@@ -73,6 +73,9 @@ async def test_rules_are_listed_with_their_use(ask: Ask) -> None:
         {"behaviour": "crlf", "match": {"colour": "red"}},
         {"behaviour": "crlf", "match": {"model": 3}},
         {"behaviour": "crlf", "rule": 1},
+        {"behaviour": {"error": 5}},
+        {"behaviour": "error-in-200-777"},
+        {"behaviour": "error-mid-nonsense"},
     ],
 )
 async def test_rules_that_make_no_sense_are_refused(ask: Ask, body: Any) -> None:

@@ -114,3 +114,37 @@ def test_schemas_without_an_end_are_cut_off(schema: dict[str, Any]) -> None:
     tool = {"type": "function", "function": {"name": "any", "parameters": schema}}
     body = {"model": "sandbox/tool-call", "messages": [{"role": "user", "content": "x"}], "tools": [tool]}
     assert len(answered(OPENROUTER, orjson.dumps(body))) < 1_000_000
+
+
+SHAPES = (None, True, 5, "text", [], [5], {}, {"name": 5}, {"function": 5}, {"type": "function", "function": 5})
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("field", [*FIELDS, "prediction", "user", "seed", "metadata", "functions"])
+def test_no_shape_of_a_field_breaks_the_sandbox(path: str, field: str) -> None:
+    for shape in SHAPES:
+        for value in (
+            shape,
+            [shape],
+            {"type": "function", "function": shape},
+            [{"type": "function", "function": shape}],
+        ):
+            body = {
+                "model": "sandbox/chat",
+                "messages": [{"role": "user", "content": "x"}],
+                "prompt": "x",
+                "input": "x",
+                "logprobs": field == "top_logprobs",
+                field: value,
+            }
+            assert int(answered(path, orjson.dumps(body)).split(b" ", 2)[1]) < 500
+
+
+def test_deepseek_says_which_tool_has_no_function() -> None:
+    tools = [{"type": "function", "function": 5}]
+    body = {"model": "deepseek-flash", "messages": [{"role": "user", "content": "x"}], "tools": tools}
+    head, _, said = answered("/deepseek/chat/completions", orjson.dumps(body)).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    error = orjson.loads(said)["error"]
+    assert error["type"] == "invalid_request_error"
+    assert "tools[0].function: invalid type" in error["message"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from llm_service.sandbox import Sandbox
-from llm_service.sandbox.messages import Ending, Head, Reply, Step
+from llm_service.sandbox.messages import Ending, Head, Reply, Request, Step
 from tests.support.waiting import loop_turns
 from tests.unit.sandbox.raw import PLAIN, chat, connected, eventually, exchange, get, post, request
 
@@ -81,6 +81,20 @@ async def test_body_may_wait_for_100_continue(sandbox: Sandbox) -> None:
 async def test_what_is_not_http_is_refused(sandbox: Sandbox, data: bytes) -> None:
     received = await exchange(sandbox.address, data)
     assert received.status == 400
+
+
+async def test_a_request_on_which_the_sandbox_fails_is_not_blamed_on_its_sender(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Request) -> Reply:
+        raise ZeroDivisionError
+
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    monkeypatch.setattr(sandbox, "answer", fail)
+    received = await exchange(sandbox.address, get(HEALTH))
+    assert received.status == 500
+    assert [type(context["exception"]) for context in told] == [ZeroDivisionError]
 
 
 async def test_huge_heads_are_refused(sandbox: Sandbox) -> None:

@@ -46,6 +46,8 @@ class RestApp:
     ) -> None:
         self._door = door
         self._hot = hot_paths()
+        self._ids = ids
+        self._log = log
         self._control = Control(routes, authenticator=authenticator, ids=ids, log=log, fixed_headers=fixed_headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,6 +61,12 @@ class RestApp:
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1000})
+
+    def refused(self, error: LLMServiceError) -> str:
+        """Note what was no request that could be handed over; its id, under which the log has the reason."""
+        request_id = self._ids.new("req")
+        self._log.info("not a request", request_id=request_id, reason=error.message)
+        return request_id
 
 
 def hot_paths() -> Mapping[str, Parse]:
@@ -109,8 +117,9 @@ class Control:
 
     async def _serve(self, route: Route, request: Request) -> Response:
         try:
+            headers = headers_of(request.scope)
             if route.access != "open":
-                caller = self._authenticator.authenticate(credentials_of(request.scope, headers_of(request.scope)))
+                caller = self._authenticator.authenticate(credentials_of(request.scope, headers))
                 request.state.caller = caller if isinstance(caller, Caller) else await caller
                 require_scope(request.state.caller, *route.scopes)
             return await route.handler(request)

@@ -15,6 +15,7 @@ from llm_service.api.rest.wire import (
     Receive,
     Scope,
     Send,
+    check_on_disconnect,
     credentials_of,
     header_value,
     headers_of,
@@ -145,6 +146,7 @@ class GenerateDoor:
             if not isinstance(caller, Caller):
                 caller = await self._before_the_end(caller)
             require_scope(caller, "inference")
+            check_on_disconnect(headers)
             timeout_s, user, tags = timeout_of(headers), user_of(headers), tags_of(headers)
             body = await self._before_the_end(read_body(receive, headers, parts.options.max_body_bytes))
             received_at = self._clock.monotonic()
@@ -297,7 +299,7 @@ class GenerateDoor:
         headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": True})
-        await let_pass(unread)
+        await let_pass(scope, unread)
         await send({"type": "http.response.body", "body": b""})
 
 

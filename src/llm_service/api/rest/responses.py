@@ -27,7 +27,7 @@ class UnreadResponse(Response):
         headers = [*self.raw_headers, (b"connection", b"close")]
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
-        await let_pass(receive)
+        await let_pass(scope, receive)
         await send({"type": "http.response.body", "body": b""})
 
 

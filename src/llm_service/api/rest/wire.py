@@ -32,6 +32,7 @@ MAX_TIMEOUT_S: Final = 86400.0
 MAX_CONTROL_BYTES: Final = 64 * 1024
 MAX_DIGITS: Final = 9
 UNWANTED_S: Final = 5.0
+UNWANTED_SILENCE_S: Final = 1.0
 UNWANTED_BYTES: Final = 64 * 1024 * 1024
 MAX_USER_CHARS: Final = 256
 MAX_TAGS: Final = 16
@@ -57,7 +58,10 @@ class HungUp(Exception):
 
 
 def headers_of(scope: Scope) -> Headers:
-    """The request's headers by name. Raises InvalidRequest where one that decides something comes twice."""
+    """The request's headers by name. Raises InvalidRequest where one that decides something comes twice.
+
+    So too without a Host in HTTP/1.1 (RFC 9112 section 3.2).
+    """
     pairs = scope["headers"]
     headers = dict(pairs)
     if len(headers) < len(pairs):
@@ -65,6 +69,8 @@ def headers_of(scope: Scope) -> Headers:
         for name in _ONCE:
             if names.count(name) > 1:
                 raise InvalidRequest(f"The header {name.decode()} may come only once.")
+    if b"host" not in headers and scope["http_version"] == "1.1":
+        raise InvalidRequest("A request in HTTP/1.1 needs the header Host.")
     return headers
 
 
@@ -105,6 +111,13 @@ def timeout_of(headers: Headers) -> float | None:
         said = "The header X-LLM-Timeout-S must be a number of seconds above 0, at most 86400."
         raise InvalidValue(said, param="X-LLM-Timeout-S")
     return timeout_s
+
+
+def check_on_disconnect(headers: Headers) -> None:
+    """Raises InvalidValue where ``X-LLM-On-Disconnect`` asks for something that there is not."""
+    if headers.get(b"x-llm-on-disconnect", b"cancel") not in (b"cancel", b"finish"):
+        said = "The header X-LLM-On-Disconnect must be 'cancel' or 'finish'."
+        raise InvalidValue(said, param="X-LLM-On-Disconnect")
 
 
 def user_of(headers: Headers) -> str | None:
@@ -149,7 +162,14 @@ def _text_of(value: bytes, name: str) -> str:
 
 
 async def read_body(receive: Receive, headers: Headers, max_bytes: int) -> bytes:
-    """The whole body. Raises RequestTooLarge, as soon as the announced or the received length is, and HungUp."""
+    """The whole body. Raises RequestTooLarge, as soon as the announced or the received length is, and HungUp.
+
+    Raises InvalidValue for a body that is compressed, or encoded in another way.
+    """
+    encoding = headers.get(b"content-encoding")
+    if encoding is not None and encoding.strip().lower() not in (b"identity", b""):
+        said = "The body must be sent as it is, without a Content-Encoding."
+        raise InvalidValue(said, param="Content-Encoding")
     announced = headers.get(b"content-length")
     if announced is not None and announced.isdigit() and int(announced) > max_bytes:
         raise _too_large(max_bytes)
@@ -178,23 +198,31 @@ async def _read_pieces(message: Message, receive: Receive, max_bytes: int) -> by
         message = await receive()
 
 
-async def let_pass(receive: Receive) -> None:
-    """Take what a client sends of a body that is not wanted, for a while and up to a bound.
+async def let_pass(scope: Scope, receive: Receive) -> None:
+    """Take what a client sends of a body that is not wanted, while it comes, for a while and up to a bound.
 
     A connection that closes with bytes unread is reset, and what the client was told is lost with it.
     """
     left = UNWANTED_BYTES
+    silence_s = 0.0 if _waits_to_be_asked(scope) else UNWANTED_SILENCE_S
     with suppress(TimeoutError):
         async with asyncio.timeout(UNWANTED_S):
             more = True
             while more and left > 0:
-                message = await receive()
+                async with asyncio.timeout(silence_s):
+                    message = await receive()
                 left -= len(message.get("body", b""))
                 more = message.get("more_body", False)
 
 
+def _waits_to_be_asked(scope: Scope) -> bool:
+    """Whether the client sends its body only after ``100 Continue``, and it was refused by its length, before that."""
+    headers = dict(scope["headers"])
+    return b"content-length" in headers and headers.get(b"expect", b"").lower() == b"100-continue"
+
+
 def _too_large(max_bytes: int) -> RequestTooLarge:
-    return RequestTooLarge(f"The body is larger than {max_bytes} bytes .")
+    return RequestTooLarge(f"The body is larger than {max_bytes} bytes.")
 
 
 def json_object(body: bytes) -> Body:

@@ -217,6 +217,7 @@ class Dialect(ABC):
             "model": call.entry.model,
             "message": "Invalid request",
             "param": None,
+            "field": "unknown",
             "detail": "expected value at line 1 column 1",
             "tail": "test",
             "hint": "sk-test***test",

@@ -61,7 +61,9 @@ def _tool_refusals(tools: list[Any]) -> Iterator[Refusal]:
         kind = tool.get("type") if isinstance(tool, dict) else None
         if kind != "function":
             yield Refusal("400", message=f"tools[{index}].type: unknown variant `{kind}`, expected `function`")
-        elif not _TOOL_NAME.fullmatch(str(tool.get("function", {}).get("name"))):
+        elif not isinstance(function := tool.get("function"), dict):
+            yield Refusal("400-json", detail=f"tools[{index}].function: invalid type, expected an object")
+        elif not _TOOL_NAME.fullmatch(str(function.get("name"))):
             yield Refusal("400", message=f"Invalid 'tools[{index}].function.name': does not match '^[a-zA-Z0-9_-]+$'")
 
 

@@ -24,7 +24,7 @@ _OPENAI: Final[Errors] = {
     "400": ErrorCase(400, _body("{message}", param="{param}", code="invalid_value")),
     "400-json": ErrorCase(400, _body("We could not parse the JSON body of your request: {detail}")),
     "400-unknown-parameter": ErrorCase(
-        400, _body("Unknown parameter: '{param}'.", code="unknown_parameter", param="{param}")
+        400, _body("Unknown parameter: '{field}'.", code="unknown_parameter", param="{field}")
     ),
     "400-context": ErrorCase(
         400,

@@ -30,7 +30,7 @@ def _refusals(ask: Ask, behaviour: Behaviour) -> Iterator[Refusal]:
     body = ask.body
     if behaviour.on("strict"):
         for name in sorted(set(body) - FIELDS):
-            yield Refusal("400-unknown-parameter", param=name)
+            yield Refusal("400-unknown-parameter", field=name)
     if body.get("max_tokens") is not None and body.get("max_completion_tokens") is not None:
         text = "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported."
         yield Refusal("400", message=text, param="max_tokens")
