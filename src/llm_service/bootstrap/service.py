@@ -60,7 +60,7 @@ from llm_service.services import (
     Usage,
 )
 from llm_service.storage import Database
-from llm_service.tokens import Tokenizers, bound_input_tokens
+from llm_service.tokens import bound_input_tokens
 from llm_service.transport import CLIENTS
 
 STAINLESS = tuple(
@@ -259,7 +259,7 @@ def build_accounts(
     log: Log,
 ) -> Accounts:
     """Admission and accounting under these settings; ``known``: what a provider's catalogue said of a model."""
-    counter = TokenCounter(Tokenizers(on_fallback=lambda fault: log.warning("tokens are estimated", cause=str(fault))))
+    counter = TokenCounter(stores.tokenizers)
     lists = {name: price_list_for(name, options) for name, options in settings.providers.items()}
     book = PriceBook(lists=lists, prices=settings.prices, live=known)
 

@@ -33,6 +33,7 @@ from llm_service.storage import (
     open_database,
     parse_store_url,
 )
+from llm_service.tokens import Tokenizers
 
 SECOND_S: Final = 1
 
@@ -52,6 +53,7 @@ class Stores:
     issued_keys: IssuedKeys
     keys: Keys
     arrears: Arrears
+    tokenizers: Tokenizers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +123,11 @@ class _Opening:
             issued_keys=issued,
             keys=keys,
             arrears=arrears,
+            tokenizers=Tokenizers(on_fallback=self._on_fallback),
         )
+
+    def _on_fallback(self, fault: Exception) -> None:
+        self._around.log.warning("tokens are estimated", cause=str(fault))
 
     def _on_failure(self, work: str, failure: BaseException) -> None:
         self._around.log.error("background work failed", work=work, exc_info=failure)

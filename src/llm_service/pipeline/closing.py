@@ -39,8 +39,8 @@ class Ledger(Protocol):
 class Counter(Protocol):
     """Counts tokens by a model's vocabulary, or estimates them where there is none."""
 
-    async def ready(self, model: str) -> None:
-        """Wait until counting for this model takes no time that others would notice."""
+    def ready(self, model: str) -> None:
+        """Call on the event loop's thread before anything is counted for this model, which may be done in another."""
 
     def text(self, model: str, text: str) -> int:
         """Tokens of a text."""
@@ -154,7 +154,7 @@ class Closing(Watcher):
         elif not exchange.called or not (self._seen or _may_have_begun(outcome)):
             return NOTHING_USED
         model = candidate.upstream_model
-        await counter.ready(model)
+        counter.ready(model)
         return await self._meter.usage(
             lambda text: counter.text(model, text),
             lambda: counter.prompt(model, exchange.request),

@@ -16,17 +16,17 @@ class TokenCounter:
     def __init__(self, tokenizers: Tokenizers) -> None:
         self._tokenizers = tokenizers
 
-    async def ready(self, model: str) -> None:
-        """Load what counting for this model takes, where that has not been done: in a thread, for it takes a second.
+    def ready(self, model: str) -> None:
+        """Load what counting for this model takes, where that has not been done: here, though it takes up to a second.
 
-        DeepSeek's vocabulary leaves the event loop its turns meanwhile; those of OpenAI hold the interpreter.
+        Vocabularies of OpenAI hold the interpreter while they load, in whichever thread. That of DeepSeek must not be
+        loaded in a second one: the process crashes (kitoken 0.11.1).
         """
-        if not self._tokenizers.has(model):
-            await asyncio.to_thread(self._tokenizers.load, (model,))
+        self._tokenizers.load((model,))
 
     async def count_prompt(self, request: ModelRequest, candidate: Candidate) -> int:
         """Tokens of a request's prompt, off the event loop where it is long."""
-        await self.ready(candidate.upstream_model)
+        self.ready(candidate.upstream_model)
         if request.body_bytes > MOST_INLINE_BYTES:
             return await asyncio.to_thread(self.prompt, candidate.upstream_model, request)
         return self.prompt(candidate.upstream_model, request)

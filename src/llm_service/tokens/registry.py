@@ -54,10 +54,6 @@ class Tokenizers:
         for family in {family_of(model) for model in models}:
             self._tokenizer(family)
 
-    def has(self, model: str) -> bool:
-        """Whether what this model needs is loaded, so that counting waits for nothing."""
-        return family_of(model) in self._loaded
-
     def for_model(self, model: str) -> Tokenizer:
         """The tokenizer of ``model``; the estimating one where no vocabulary is known or its package does not work."""
         return self._tokenizer(family_of(model))

@@ -72,7 +72,7 @@ class WordCounter:
     def text(self, model: str, text: str) -> int:
         return len(text.split())
 
-    async def ready(self, model: str) -> None:
+    def ready(self, model: str) -> None:
         pass
 
     def prompt(self, model: str, request: ModelRequest) -> int:
