@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from collections import Counter
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
@@ -69,6 +70,17 @@ async def test_whichever_worker_is_asked_has_the_record_of_an_answer_that_has_ju
             record = await ask(service.address, "GET", f"/v1/generations/{asked}")
             found.append((record.status, record.json().get("request_id") == asked))
     assert found == [(200, True)] * 12
+
+
+async def test_connections_that_come_at_once_are_shared(tmp_path: Path) -> None:
+    with serving(place(tmp_path), *TWO) as service:
+        for _ in range(5):
+            async with AsyncExitStack() as held:
+                opened = [held.enter_async_context(connected(service.address)) for _ in range(20)]
+                connections = await asyncio.gather(*opened)
+                answers = await asyncio.gather(*(one.ask("GET", "/health") for one in connections))
+                met = Counter(answer.json()["worker"] for answer in answers)
+            assert min(met[1], met[2]) >= 4, met
 
 
 async def test_every_line_of_the_log_is_whole_and_names_its_worker(tmp_path: Path) -> None:

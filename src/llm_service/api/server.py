@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from llm_service.api.accepting import SharedAcceptor
 from llm_service.api.connection import Connection, Refused
 
 BACKLOG: Final = 2048
@@ -19,10 +20,11 @@ LAST_WRITES_S: Final = 5
 class HttpServer(uvicorn.Server):
     """Serves an ASGI application on one socket. Signals are the caller's: set ``should_exit`` to end it.
 
-    ``refused`` is told of what is no HTTP, which the application never sees.
+    ``refused`` is told of what is no HTTP, which the application never sees. ``shared``: other processes listen on the
+    socket as well.
     """
 
-    def __init__(self, app: Any, *, refused: Refused) -> None:
+    def __init__(self, app: Any, *, refused: Refused, shared: bool = False) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -41,6 +43,7 @@ class HttpServer(uvicorn.Server):
             )
         )
         self.listening = asyncio.Event()
+        self._shared = shared
 
     @property
     def requests(self) -> frozenset["asyncio.Task[None]"]:
@@ -49,8 +52,19 @@ class HttpServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to take connections, and say so by ``listening``."""
-        await super().startup(sockets)
+        if self._shared:
+            await self.lifespan.startup()
+            self.servers = [SharedAcceptor(one, self._connection) for one in sockets or ()]  # type: ignore[misc]
+            self.started = True
+        else:
+            await super().startup(sockets)
         self.listening.set()
+
+    def _connection(self) -> asyncio.Protocol:
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -44,16 +44,17 @@ class Graphs:
     """Changes the graph that answers without a moment in which none does.
 
     A request is answered to its end by the graph that it met, which is closed when the last of its requests has ended.
+    ``shared``: other processes take connections from the same socket.
     """
 
-    def __init__(self, first: Graph, build: Build) -> None:
+    def __init__(self, first: Graph, build: Build, *, shared: bool = False) -> None:
         self.current = first
         self._build = build
         self._switch = Switch(first.service.app)
         self._prepared: Graph | None = None
         self._finishing: dict[Graph, asyncio.Task[None]] = {}
         self._draining = False
-        self.server = HttpServer(self._switch, refused=self._refused)
+        self.server = HttpServer(self._switch, refused=self._refused, shared=shared)
         _send_libraries_to(first.log)
 
     async def prepare(self, edition: Edition) -> None:

@@ -29,7 +29,7 @@ async def serve_as_worker(
         held.push_async_callback(channel.aclose)
         reload = AskedReload(channel)
         build = await furnish(held, Post(worker=number, reload=reload))
-        graphs = Graphs(await build(first), build)
+        graphs = Graphs(await build(first), build, shared=True)
         held.push_async_callback(graphs.aclose)
         orders = Orders(graphs, channel=channel, stop=stop, reload=reload)
         following = asyncio.get_running_loop().create_task(orders.follow())
