@@ -229,6 +229,7 @@ async def test_streams_of_all_workers_finish(tmp_path: Path, number: signal.Sign
             async def draining() -> bool:
                 return (await ask(service.address, "GET", "/health/ready")).status == 503
 
+            await said(service, "draining", times=len(workers))
             await until_answered(draining)
             refused = await ask(service.address, "POST", CHAT, chat_body(TWO_SECONDS))
             ended = await streams
