@@ -111,8 +111,7 @@ class Gate:
             raise
         if isinstance(decision, Refused):
             return decision
-        if self._here is not None:
-            self.store_returned()
+        self.store_returned()
         return Held(decision, self._store, life)
 
     async def swap(self, held: Held, ask: Ask) -> Held | Refused:
@@ -200,8 +199,8 @@ class Gate:
     # -- money, whatever becomes of the shared store's memory
 
     def _spending(self, held: Held, settlement: Settlement | None) -> Spending | None:
-        """What must not be forgotten; nothing where the store's memory lives as long as this process."""
-        if settlement is None or not settlement.nano_usd or self._store.reach == "process":
+        """What must not be forgotten though the store may lose its memory."""
+        if settlement is None or not settlement.nano_usd:
             return None
         limits = held.budgets
         return self.spendings.begin(held.lease.id, limits, settlement.nano_usd) if limits else None
