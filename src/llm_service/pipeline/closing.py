@@ -20,10 +20,10 @@ from llm_service.domain import (
 )
 from llm_service.observability import Log
 from llm_service.pipeline.base import Exchange, Watcher
-from llm_service.prices import Charge, Meter, ModelPrice, charge
+from llm_service.prices import NO_USAGE, Charge, Meter, ModelPrice, charge
 from llm_service.runtime import Clock, OnFailure, begin
 
-NOTHING_USED: Final = Usage(input_tokens=0, output_tokens=0)
+BYTES_A_TOKEN: Final = 4
 
 
 class Ledger(Protocol):
@@ -100,7 +100,7 @@ class Closing(Watcher):
             charged = await self._charge(outcome)
         except Exception as defect:  # noqa: BLE001 - reported; and a request without a price still has its record
             accounts.report("charge", defect)
-            charged = Charge(usage=outcome.usage or NOTHING_USED, nano_usd=0, cost_source="none")
+            charged = Charge(usage=outcome.usage or NO_USAGE, nano_usd=0, cost_source="none")
         exchange.record = record = self._record(outcome, charged)
         try:
             if (written := accounts.ledger.close(record)) is not None:
@@ -152,7 +152,7 @@ class Closing(Watcher):
         if outcome.status == "ok" and self.reply is not None and self.reply.whole is not None and not self._seen:
             self._meter.see(self.reply.whole)
         elif not exchange.called or not (self._seen or _may_have_begun(outcome)):
-            return NOTHING_USED
+            return NO_USAGE
         model = candidate.upstream_model
         counter.ready(model)
         return await self._meter.usage(
@@ -221,9 +221,6 @@ def _held(exchange: Exchange) -> Usage:
     if size is not None:
         return Usage(input_tokens=size.input_tokens, output_tokens=size.output_tokens)
     return Usage(input_tokens=exchange.request.body_bytes // BYTES_A_TOKEN, output_tokens=0)
-
-
-BYTES_A_TOKEN: Final = 4
 
 
 def _may_have_begun(outcome: Outcome) -> bool:

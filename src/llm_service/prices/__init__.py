@@ -1,12 +1,13 @@
 """What a request costs, and what it used when nobody says: prices, charges, meters."""
 
 from llm_service.prices.book import Live, PriceBook, PriceList
-from llm_service.prices.charge import Charge, charge
+from llm_service.prices.charge import NO_USAGE, Charge, charge
 from llm_service.prices.meter import CountInput, CountText, Meter
 from llm_service.prices.model_price import Ceiling, ModelPrice
 from llm_service.prices.options import PriceOptions
 
 __all__ = [
+    "NO_USAGE",
     "Ceiling",
     "Charge",
     "CountInput",
