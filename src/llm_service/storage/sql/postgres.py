@@ -201,6 +201,11 @@ class PostgresDriver:
         timer = loop.call_at(ends_at, _cut, connection)
         try:
             return await job(connection)
+        except AttributeError as error:
+            if not connection.is_closed():
+                raise
+            # asyncpg was between two steps of a statement, and has lost its protocol with the connection that was cut
+            raise ConnectionResetError("the connection was cut") from error
         except (asyncio.CancelledError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             _cut(connection)  # in the midst of something: of no use to the next
             raise
