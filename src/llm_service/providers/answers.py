@@ -9,7 +9,8 @@ from llm_service.providers.catalog import Server
 from llm_service.providers.complaints import names_an_error
 from llm_service.providers.metering import cost_of, usage_of
 from llm_service.providers.tool_calls import whole_calls
-from llm_service.providers.wire import FAILED_FINISHES, decode, encode, finish_word, own_id, unblocked
+from llm_service.providers.wire import FAILED_FINISHES, decode, finish_word, own_id, unblocked
+from llm_service.streams import encode
 
 Fail = Callable[[object], LLMServiceError]
 

@@ -19,7 +19,8 @@ from llm_service.providers.complaints import names_an_error
 from llm_service.providers.deltas import Choices
 from llm_service.providers.endings import Ending
 from llm_service.providers.envelope import Envelope, around, has_extras
-from llm_service.providers.wire import FAILED_FINISHES, encode, lenient
+from llm_service.providers.wire import FAILED_FINISHES, lenient
+from llm_service.streams import encode
 
 Fail = Callable[[object], LLMServiceError]
 """From an error inside a stream, or the finish reason of a failed answer, into our tree."""

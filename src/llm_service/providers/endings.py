@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from llm_service.domain import Cost, Event, Usage
 from llm_service.providers.metering import CostForm, cost_of, usage_of
-from llm_service.providers.wire import encode
+from llm_service.streams import encode
 
 _COUNTS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 

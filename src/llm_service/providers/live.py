@@ -20,12 +20,12 @@ from llm_service.domain import (
     UpstreamTimeout,
 )
 from llm_service.providers.base import ChunkReader, Dialect, UpstreamCall
-from llm_service.providers.convert import collect, split
 from llm_service.providers.deadlines import Deadlines
 from llm_service.providers.options import TimeoutOptions
 from llm_service.providers.secrecy import hide
 from llm_service.providers.sse import ServerEvent, SseDecoder
 from llm_service.runtime import Clock, TimerHandle
+from llm_service.streams import collect, split
 from llm_service.transport import Flow, HttpHead, TransportError
 
 MAX_WHOLE_BYTES: Final = 64 * 1024 * 1024
@@ -126,10 +126,11 @@ class LiveReply(Reply):
         if self._flow is not None:
             self._flow.resume()
 
-    def detach(self) -> None:
+    def detach(self) -> bool:
         """The reader has left: cancel the upstream."""
         self._sink = None
         self._give_up()
+        return False
 
     async def aclose(self) -> None:
         """Give the answer up; does nothing when it has ended."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 
 from llm_service.domain import UpstreamInvalidResponse
+from llm_service.streams import encode
 
 FINISH_REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 """All that strict clients accept."""
@@ -48,17 +49,6 @@ def lenient(data: bytes) -> tuple[Any, bytes]:
     except (ValueError, RecursionError):
         raise UpstreamInvalidResponse("The provider sent something that is not JSON.") from None
     return value, encode(value)
-
-
-def encode(value: Any) -> bytes:
-    """Well-formed JSON, whatever strings are in it. Raises UpstreamInvalidResponse for what is nested without end."""
-    try:
-        return orjson.dumps(value)
-    except TypeError:  # half a surrogate pair, or more than 254 levels
-        try:
-            return json.dumps(value, separators=(",", ":")).encode()
-        except RecursionError:
-            raise UpstreamInvalidResponse("The provider sent JSON that is nested too deeply.") from None
 
 
 def finish_word(word: object) -> str | None:

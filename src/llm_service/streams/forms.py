@@ -1,18 +1,29 @@
 """Pure conversions between the two forms of an answer, for readers of the other form: whole to events, and back."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 
-from llm_service.domain import Event, EventKind, Outcome
-from llm_service.providers.wire import encode
+from llm_service.domain import Event, EventKind, Outcome, UpstreamInvalidResponse
 
 _STREAMED: Final[Mapping[str, str]] = {"chat.completion": "chat.completion.chunk", "text_completion": "text_completion"}
 _WHOLE: Final[Mapping[str, str]] = {streamed: whole for whole, streamed in _STREAMED.items()}
 _GROWING: Final = frozenset(
     "content reasoning reasoning_content refusal text summary arguments input data transcript".split()
 )
+
+
+def encode(value: Any) -> bytes:
+    """Well-formed JSON, whatever strings are in it. Raises UpstreamInvalidResponse for what is nested without end."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # half a surrogate pair, or more than 254 levels
+        try:
+            return json.dumps(value, separators=(",", ":")).encode()
+        except RecursionError:
+            raise UpstreamInvalidResponse("The provider sent JSON that is nested too deeply.") from None
 
 
 def split(whole: bytes, outcome: Outcome) -> Sequence[Event]:

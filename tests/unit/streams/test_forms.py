@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_service.domain import Event, LLMServiceError, Outcome
-from llm_service.providers.convert import collect, split
 from llm_service.providers.metering import usage_of
+from llm_service.streams import collect, split
 from tests.support.oracle import client_seen
 from tests.support.transcripts import Transcript, transcripts
 from tests.unit.providers.test_streams import replay
