@@ -31,6 +31,7 @@ TABLE: Final[Mapping[type[LLMServiceError], Spoken]] = MappingProxyType(
         domain.NotFound: Spoken(404, "invalid_request_error"),
         domain.MethodNotAllowed: Spoken(405, "invalid_request_error"),
         domain.RequestTooLarge: Spoken(413, "invalid_request_error"),
+        domain.IdempotencyKeyReused: Spoken(422, "invalid_request_error"),
         domain.UpstreamRateLimited: Spoken(429, "rate_limit_error"),
         domain.InternalError: Spoken(500, "internal_error"),
         domain.UpstreamError: Spoken(502, "upstream_error"),
@@ -38,6 +39,7 @@ TABLE: Final[Mapping[type[LLMServiceError], Spoken]] = MappingProxyType(
         domain.UpstreamNoBalance: Spoken(503, "service_unavailable"),
         domain.UpstreamTimeout: Spoken(504, "timeout"),
         domain.DeadlineExceeded: Spoken(504, "timeout"),
+        domain.OnlyIfCachedMiss: Spoken(504, "timeout"),
         LLMServiceError: Spoken(500, "internal_error"),
     }
 )

@@ -3,14 +3,14 @@
     LLMServiceError
     ├── CallerError            the request cannot be served as it is
     │   ├── InvalidRequest         InvalidJson  InvalidValue  MissingParameter  ContextLengthExceeded
-    │   │                          ContentFiltered  RequestTooLarge
+    │   │                          ContentFiltered  RequestTooLarge  IdempotencyKeyReused
     │   ├── InvalidApiKey
     │   ├── NotLocal               ModelNotAllowed  ScopeMissing
     │   ├── NotFound               ModelNotFound  MethodNotAllowed
     │   └── LimitReached           RateLimited  ConcurrencyLimited  BudgetExceeded  PriceUnknown
     ├── GatewayError           we cannot serve it now
     │   ├── Draining  NoDeploymentAvailable  DeadlineExceeded  StreamCancelled  KeyRevoked
-    │   ├── LedgerUnavailable
+    │   ├── LedgerUnavailable  CacheUnavailable  OnlyIfCachedMiss
     │   └── InternalError
     └── UpstreamError          the provider failed us
         ├── UpstreamAuthFailed  UpstreamNoBalance  UpstreamRateLimited
@@ -20,7 +20,7 @@
 Providers map their failures into this tree once; ``api/errors.py`` maps it out once.
 """
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from llm_service.domain.limits import Limit
 from llm_service.domain.usage import Cost, Usage
@@ -55,6 +55,13 @@ class LLMServiceError(Exception):
         self.retry_after_s = retry_after_s
         if retryable is not None:
             self.retryable = retryable
+
+    def again(self) -> Self:
+        """The same failure, for another task to raise: raised by several, one instance mixes up their tracebacks."""
+        kind = type(self)
+        same = kind.__new__(kind, *self.args)
+        same.__dict__.update(self.__dict__)
+        return same
 
 
 class CallerError(LLMServiceError):
@@ -105,6 +112,12 @@ class RequestTooLarge(InvalidRequest):
     code = "request_too_large"
 
 
+class IdempotencyKeyReused(InvalidRequest):
+    """The idempotency key came with another request before."""
+
+    code = "idempotency_key_reused"
+
+
 class InvalidApiKey(CallerError):
     """A key was presented and is not known, or a key is required and none was presented."""
 
@@ -133,6 +146,9 @@ class LimitReached(CallerError):
     """A limit has no room for the request. ``used`` and ``reserved`` are what stands against it already."""
 
     code = "rate_limit_exceeded"
+    limit: Limit | None = None
+    used: int = 0
+    reserved: int = 0
 
     def __init__(
         self,
@@ -189,6 +205,7 @@ class MethodNotAllowed(NotFound):
     """The address exists, the method does not."""
 
     code = "method_not_allowed"
+    allowed: tuple[str, ...] = ()
 
     def __init__(self, message: str, *, allowed: tuple[str, ...]) -> None:
         super().__init__(message)
@@ -244,6 +261,19 @@ class LedgerUnavailable(GatewayError):
 
     code = "ledger_unavailable"
     retryable = True
+
+
+class CacheUnavailable(GatewayError):
+    """The response cache cannot be purged, because its shared store does not answer."""
+
+    code = "cache_unavailable"
+    retryable = True
+
+
+class OnlyIfCachedMiss(GatewayError):
+    """The caller wants a kept answer or none (``only-if-cached``; RFC 9111, 5.2.1.7), and there is none."""
+
+    code = "only_if_cached_miss"
 
 
 class UpstreamError(LLMServiceError):

@@ -44,6 +44,10 @@ class Event:
             self._chunk = json.loads(self.raw)
         return self._chunk
 
+    def forget_chunk(self) -> None:
+        """Keep the bytes alone: decoded, a chunk takes ten times as much."""
+        self._chunk = None
+
     def __repr__(self) -> str:
         return f"Event(seq={self.seq}, kind={self.kind!r}, raw_bytes={len(self.raw)})"
 

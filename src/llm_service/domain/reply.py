@@ -38,8 +38,12 @@ class Subscription(Protocol):
     def resume(self) -> None:
         """Go on."""
 
-    def detach(self) -> None:
-        """The sink is gone. When the last one leaves, the generation is cancelled."""
+    def detach(self) -> bool:
+        """The sink is gone. When the last one leaves, the generation is cancelled.
+
+        Whether this hold stays: the generation goes on without its reader, and whoever keeps its account still hears
+        of it, up to its end.
+        """
 
 
 class Reply(ABC):
