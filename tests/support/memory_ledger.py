@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from llm_service.domain import LimitScope, UsageRecord
+from llm_service.domain import CACHE_HITS, LimitScope, UsageRecord
 from llm_service.storage import (
     ChainLink,
     LedgerRow,
@@ -67,24 +67,11 @@ class MemoryLedger:
 
     async def sums(self, which: UsageFilter, *, by: Sequence[UsageGroup]) -> Sequence[UsageSum]:
         self._reach()
-        assert not by, "the real stores group"
         records = [row.record for row in self.rows if _lets_through(which, row.record)]
-
-        def total(figure: Callable[[UsageRecord], int]) -> int:
-            return sum(figure(record) for record in records)
-
-        return [
-            UsageSum(
-                group={},
-                requests=total(lambda record: record.adjusts is None),
-                input_tokens=total(lambda record: record.input_tokens),
-                output_tokens=total(lambda record: record.output_tokens),
-                cached_input_tokens=total(lambda record: record.cached_input_tokens),
-                reasoning_tokens=total(lambda record: record.reasoning_tokens),
-                nano_usd=total(lambda record: record.nano_usd),
-                errors=total(lambda record: record.status == "error"),
-            )
-        ]
+        groups: dict[tuple[str | None, ...], list[UsageRecord]] = {} if by else {(): []}
+        for record in records:
+            groups.setdefault(tuple(_group_of(record, name) for name in by), []).append(record)
+        return [_sum(dict(zip(by, group, strict=True)), groups[group]) for group in sorted(groups, key=_order)]
 
     async def spent(
         self, scope: LimitScope, subject: str, *, since: datetime | None, until: datetime | None
@@ -138,6 +125,7 @@ class MemoryLedger:
             and row.record.at >= since
             and (row.record.cost_source == "estimate" or _unpriced(row.record))
             and row.record.adjusts is None
+            and row.record.cache not in CACHE_HITS
             and row.record.upstream_id is not None
             and row.record.request_id not in corrected
         ][:count]
@@ -203,5 +191,36 @@ def _lets_through(which: UsageFilter, record: UsageRecord) -> bool:
         and which.model in (None, record.model)
         and which.provider in (None, record.provider)
         and which.status in (None, record.status)
+        and which.cache in (None, record.cache)
         and (which.tag is None or record.tags.get(which.tag[0]) == which.tag[1])
+    )
+
+
+def _order(group: tuple[str | None, ...]) -> list[tuple[bool, str]]:
+    return [(value is not None, value or "") for value in group]
+
+
+def _group_of(record: UsageRecord, name: UsageGroup) -> str | None:
+    """Tags are for the real stores: a record may have several."""
+    if name in ("hour", "day"):
+        return record.at.strftime("%Y-%m-%dT%H:00:00Z" if name == "hour" else "%Y-%m-%d")
+    value: str | None = getattr(record, {"key": "key_id"}.get(name, name))
+    return value
+
+
+def _sum(group: dict[UsageGroup, str | None], records: Sequence[UsageRecord]) -> UsageSum:
+    def total(figure: Callable[[UsageRecord], int]) -> int:
+        return sum(figure(record) for record in records)
+
+    return UsageSum(
+        group={str(name): value for name, value in group.items()},
+        requests=total(lambda record: record.adjusts is None),
+        input_tokens=total(lambda record: record.input_tokens),
+        output_tokens=total(lambda record: record.output_tokens),
+        cached_input_tokens=total(lambda record: record.cached_input_tokens),
+        reasoning_tokens=total(lambda record: record.reasoning_tokens),
+        nano_usd=total(lambda record: record.nano_usd),
+        errors=total(lambda record: record.status == "error"),
+        saved_nano_usd=total(lambda record: record.saved_nano_usd),
+        hits=total(lambda record: record.adjusts is None and record.cache in CACHE_HITS),
     )

@@ -28,8 +28,8 @@ from llm_service.services import (
 )
 
 RECORDS: Final = "The records"
-FIGURES: Final = ("requests", "errors", "input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
-COLUMNS: Final = (*FIGURES, "cost_usd")
+TOKENS: Final = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
+COLUMNS: Final = ("requests", "errors", "hits", *TOKENS, "cost_usd", "saved_usd")
 MOST_FAULTS_SHOWN: Final = 100
 
 

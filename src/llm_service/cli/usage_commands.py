@@ -14,7 +14,7 @@ from llm_service.cli.where import Where
 usage_app = typer.Typer(help="What was recorded, with the service stopped or running.", no_args_is_help=True)
 
 By = Annotated[
-    str, typer.Option(help="key, user, model, provider, tag, hour, day, surface, status; several with commas.")
+    str, typer.Option(help="key, user, model, provider, tag, hour, day, surface, status, cache; several with commas.")
 ]
 Since = Annotated[str | None, typer.Option(help="From here on: 2026-11-01, or 2026-11-01T12:00:00Z.")]
 Until = Annotated[str | None, typer.Option(help="Up to here, exclusive.")]
@@ -24,6 +24,7 @@ Model = Annotated[str | None, typer.Option(help="Asked for by this name.")]
 Provider = Annotated[str | None, typer.Option(help="Sent to this provider.")]
 Tag = Annotated[str | None, typer.Option(help="With this tag.", metavar="NAME=VALUE")]
 Status = Annotated[str | None, typer.Option(help="ok, error, aborted, refused or interrupted.")]
+Cache = Annotated[str | None, typer.Option(help="hit, semantic, coalesced, replay, stale, miss or bypass.")]
 
 
 @usage_app.command("report")
@@ -37,6 +38,7 @@ def report(
     provider: Provider = None,
     tag: Tag = None,
     status: Status = None,
+    cache: Cache = None,
     config: ConfigPath = None,
     data_dir: DataDir = None,
     sandbox: Sandbox = None,
@@ -46,7 +48,15 @@ def report(
     from llm_service.cli.usage import report
 
     given = given_of(
-        since=since, until=until, key_id=key_id, user=user, model=model, provider=provider, tag=tag, status=status
+        since=since,
+        until=until,
+        key_id=key_id,
+        user=user,
+        model=model,
+        provider=provider,
+        tag=tag,
+        status=status,
+        cache=cache,
     )
     raise typer.Exit(report(Where(config, data_dir, sandbox), by=by, given=given, as_json=as_json))
 
@@ -63,6 +73,7 @@ def export(
     provider: Provider = None,
     tag: Tag = None,
     status: Status = None,
+    cache: Cache = None,
     config: ConfigPath = None,
     data_dir: DataDir = None,
     sandbox: Sandbox = None,
@@ -72,7 +83,15 @@ def export(
     from llm_service.cli.usage import export
 
     given = given_of(
-        since=since, until=until, key_id=key_id, user=user, model=model, provider=provider, tag=tag, status=status
+        since=since,
+        until=until,
+        key_id=key_id,
+        user=user,
+        model=model,
+        provider=provider,
+        tag=tag,
+        status=status,
+        cache=cache,
     )
     raise typer.Exit(export(Where(config, data_dir, sandbox), form=form, out=out, given=given, as_json=as_json))
 

@@ -17,7 +17,8 @@ class Intent:
 
     ``held``: the most that it may use, and what its record will say if the process dies; ``nano_usd`` is zero where no
     price is known. ``at``: aware UTC, when the request came in. ``life``: of the limit store that granted its lease,
-    empty where it has none; ``budgets``: the keys of the budgets that the lease stands in.
+    empty where it has none; ``budgets``: the keys of the budgets that the lease stands in. ``cache`` and ``cache_key``:
+    as in the record.
     """
 
     request_id: str
@@ -34,6 +35,8 @@ class Intent:
     nano_usd: int
     life: str = ""
     budgets: tuple[str, ...] = ()
+    cache: str = "bypass"
+    cache_key: str | None = None
 
 
 @fact
@@ -43,6 +46,10 @@ class UsageRecord:
     ``at``: aware UTC, when the request came in. ``nano_usd``: money that was charged; what it rests on says
     ``cost_source``. ``price_date``: the day of the catalogue's price. Durations in milliseconds, ``None`` where the
     request did not get so far; ``overhead_ms`` is our own share. Tokens and money of a correction are differences.
+
+    ``cache``: a `CacheStatus`. ``cache_key``: the first 32 hexadecimal digits of the request's digest, ``None`` where
+    it could not be cached. ``saved_nano_usd``: what the answer cost when it was made, where this request got it from
+    the cache, or from another request's generation, and paid nothing.
     """
 
     request_id: str
@@ -65,6 +72,8 @@ class UsageRecord:
     status: OutcomeStatus
     error_code: str | None = None
     cache: str = "bypass"
+    cache_key: str | None = None
+    saved_nano_usd: int = 0
     attempts: int = 1
     queue_ms: float | None = None
     first_chunk_ms: float | None = None

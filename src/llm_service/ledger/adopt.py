@@ -237,6 +237,8 @@ def interrupted(intent: Intent) -> UsageRecord:
         nano_usd=intent.nano_usd,
         cost_source="estimate",
         status="interrupted",
+        cache=intent.cache,
+        cache_key=intent.cache_key,
     )
 
 

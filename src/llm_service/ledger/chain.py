@@ -15,7 +15,7 @@ GENESIS: Final = "0" * 64
 PLAIN_BYTES: Final = 900
 """A record's names and figures take more than 400 of them, and no text may be longer than 512 characters."""
 MOST_PLAIN: Final = 10**12
-"""Tokens and nano-USD together: well within what every column and every sum of them takes."""
+"""Tokens, nano-USD and those saved together: well within what every column and every sum of them takes."""
 _UNKEEPABLE: Final = b"\\u0000"
 
 
@@ -30,9 +30,10 @@ START: Final = Tip(0, GENESIS)
 
 
 def canonical(record: UsageRecord) -> bytes:
-    """The record as JSON that is the same wherever it is read: keys sorted, durations always with a decimal point.
+    """The record as JSON that is the same wherever it is read: keys in a fixed order, durations with a decimal point.
 
-    A field that a later version adds must be left out where it is ``None``, or older records would seem changed.
+    A field that was added later stands at the end, and is left out where it says nothing: otherwise records that were
+    hashed without it would seem changed.
     """
     fields = {
         "adjusts": record.adjusts,
@@ -63,6 +64,10 @@ def canonical(record: UsageRecord) -> bytes:
         "upstream_model": record.upstream_model,
         "user": record.user,
     }
+    if record.cache_key is not None:
+        fields["cache_key"] = record.cache_key
+    if record.saved_nano_usd:
+        fields["saved_nano_usd"] = record.saved_nano_usd
     return orjson.dumps(fields, option=orjson.OPT_UTC_Z)  # written down in their order: to sort costs a µs
 
 
@@ -76,7 +81,8 @@ def kept(record: UsageRecord) -> tuple[UsageRecord, bytes]:
     except orjson.JSONEncodeError:  # a lone surrogate, or a number beyond 64 bits
         text = _UNKEEPABLE
     plain = len(text) <= PLAIN_BYTES and _UNKEEPABLE not in text and not record.tags
-    if plain and record.adjusts is None and record.input_tokens + record.output_tokens + record.nano_usd <= MOST_PLAIN:
+    figures = record.input_tokens + record.output_tokens + record.nano_usd + record.saved_nano_usd
+    if plain and record.adjusts is None and figures <= MOST_PLAIN:
         return record, text
     record = storable(record)
     return record, canonical(record)

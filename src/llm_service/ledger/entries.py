@@ -68,6 +68,8 @@ def intent_line(intent: Intent) -> bytes:
         "life": intent.life,
         "budgets": intent.budgets,
     }
+    if intent.cache != "bypass" or intent.cache_key is not None:  # as versions before write it where there is nothing
+        fields |= {"cache": intent.cache, "cache_key": intent.cache_key}
     return _sealed(orjson.dumps({"intent": fields}, option=orjson.OPT_UTC_Z)[:-1])
 
 

@@ -44,6 +44,8 @@ COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
         "status": "VARCHAR",
         "error_code": "VARCHAR",
         "cache": "VARCHAR",
+        "cache_key": "VARCHAR",
+        "saved_usd": "DECIMAL(18, 9)",
         "attempts": "BIGINT",
         "queue_ms": "DOUBLE",
         "first_chunk_ms": "DOUBLE",

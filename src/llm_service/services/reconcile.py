@@ -114,6 +114,7 @@ def correction(record: UsageRecord, billed: GenerationRecord) -> UsageRecord:
         nano_usd=nano_usd(billed.cost_usd) - record.nano_usd,
         cost_source="provider",
         price_date=None,
+        saved_nano_usd=0,
         attempts=0,
         queue_ms=None,
         first_chunk_ms=None,

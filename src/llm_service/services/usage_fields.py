@@ -7,12 +7,13 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final, get_args
 
-from llm_service.domain import InvalidValue, OutcomeStatus, UsageRecord, usd_text
+from llm_service.domain import CacheStatus, InvalidValue, OutcomeStatus, UsageRecord, usd_text
 from llm_service.services.moments import moment_text, read_moment
 from llm_service.storage import UsageFilter, UsageGroup, UsageSum
 
 MOST_CHARS: Final = 512
 STATUSES: Final[Sequence[str]] = get_args(OutcomeStatus)
+CACHE_STATUSES: Final[Sequence[str]] = get_args(CacheStatus)
 GROUPS: Final[Sequence[UsageGroup]] = get_args(UsageGroup)
 _GROUP_OF: Final[Mapping[str, UsageGroup]] = MappingProxyType({group: group for group in GROUPS})
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -77,6 +78,8 @@ def record_object(record: UsageRecord) -> dict[str, Any]:
         "status": record.status,
         "error_code": record.error_code,
         "cache": record.cache,
+        "cache_key": record.cache_key,
+        "saved_usd": usd_text(record.saved_nano_usd),
         "attempts": record.attempts,
         "queue_ms": record.queue_ms,
         "first_chunk_ms": record.first_chunk_ms,
@@ -92,11 +95,13 @@ def sum_object(summed: UsageSum) -> dict[str, Any]:
         **summed.group,
         "requests": summed.requests,
         "errors": summed.errors,
+        "hits": summed.hits,
         "input_tokens": summed.input_tokens,
         "output_tokens": summed.output_tokens,
         "cached_input_tokens": summed.cached_input_tokens,
         "reasoning_tokens": summed.reasoning_tokens,
         "cost_usd": usd_text(summed.nano_usd),
+        "saved_usd": usd_text(summed.saved_nano_usd),
     }
 
 
@@ -123,10 +128,13 @@ def _tag(name: str, text: str) -> tuple[str, str]:
     return _text(name, tag), _text(name, value)
 
 
-def _status(name: str, text: str) -> str:
-    if text not in STATUSES:
-        raise InvalidValue(f"'{name}' must be one of {', '.join(STATUSES)}.", param=name)
-    return text
+def _one_of(choices: Sequence[str]) -> Callable[[str, str], str]:
+    def chosen(name: str, text: str) -> str:
+        if text not in choices:
+            raise InvalidValue(f"'{name}' must be one of {', '.join(choices)}.", param=name)
+        return text
+
+    return chosen
 
 
 _READ: Final[Mapping[str, Callable[[str, str], Any]]] = MappingProxyType(
@@ -138,7 +146,8 @@ _READ: Final[Mapping[str, Callable[[str, str], Any]]] = MappingProxyType(
         "model": _text,
         "provider": _text,
         "tag": _tag,
-        "status": _status,
+        "status": _one_of(STATUSES),
+        "cache": _one_of(CACHE_STATUSES),
     }
 )
 FILTERS: Final[Sequence[str]] = tuple(_READ)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from llm_service.domain import CACHE_HITS
 from llm_service.storage import Conflict, Database, LedgerRow, Seal, UsageFilter
 from tests.conformance.storage.conftest import Place
 from tests.support.records import NOON, record, row, rows
@@ -24,6 +25,8 @@ FULL = record(
     status="interrupted",
     error_code="stream_interrupted",
     cache="hit",
+    cache_key="0123456789abcdef" * 2,
+    saved_nano_usd=2**46,
     attempts=3,
     queue_ms=0.1 + 0.2,
     first_chunk_ms=1e-9,
@@ -33,7 +36,7 @@ FULL = record(
 )
 ADJUSTMENT = record(
     "adj_1", adjusts="req_full", input_tokens=-5, output_tokens=0, cached_input_tokens=0, reasoning_tokens=0,
-    nano_usd=-2**46, cost_source="provider", provider=None, upstream_model=None, user="",
+    nano_usd=-2**46, saved_nano_usd=-1, cost_source="provider", provider=None, upstream_model=None, user="",
 )  # fmt: skip
 
 
@@ -134,6 +137,8 @@ FILTERS = [
     (UsageFilter(tag=("team", "search")), {1, 3}),
     (UsageFilter(tag=("team", "")), set()),
     (UsageFilter(status="error"), {3}),
+    (UsageFilter(cache="hit"), {2}),
+    (UsageFilter(cache="hit", user="bob", status="error"), set()),
     (UsageFilter(since=NOON + timedelta(seconds=1)), {2, 3}),
     (UsageFilter(until=NOON + timedelta(seconds=1)), {1}),
     (UsageFilter(since=NOON + timedelta(seconds=1), until=NOON + timedelta(seconds=2), user="bob"), {2}),
@@ -145,7 +150,8 @@ FILTERS = [
 async def test_a_filter_lets_through_what_it_names(which: UsageFilter, expected: set[int], database: Database) -> None:
     await database.ledger.append(
         [row("1", seq=1, tags={"team": "search", "x": "y"}),
-         row("2", seq=2, at=NOON + timedelta(seconds=1), key_id="key_2", user="bob", provider="openrouter"),
+         row("2", seq=2, at=NOON + timedelta(seconds=1), key_id="key_2", user="bob", provider="openrouter",
+             cache="hit"),
          row("3", seq=3, at=NOON + timedelta(seconds=2), user="bob", model="fast", status="error",
              tags={"team": "search"})]
     )  # fmt: skip
@@ -239,7 +245,8 @@ async def test_tokens_that_nobody_could_price_can_be_corrected_as_well(database:
     await database.ledger.append(
         [row("unpriced", seq=1, **unpriced), row("unused", seq=2, **unpriced | nothing),
          row("no-id", seq=3, **unpriced | {"upstream_id": None}), row("known", seq=4, **unpriced),
-         row("adj", seq=5, **unpriced | {"adjusts": "known"})]
+         row("adj", seq=5, **unpriced | {"adjusts": "known"}),
+         *(row(status, seq=seq, **unpriced | {"cache": status}) for seq, status in enumerate(CACHE_HITS, 6))]
     )  # fmt: skip
     found = await database.ledger.estimates("openrouter", since=NOON, count=9)
     assert [kept.record.request_id for kept in found] == ["unpriced"]

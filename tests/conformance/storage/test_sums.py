@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm_service.domain import LimitScope, UsageRecord
+from llm_service.domain import CacheStatus, LimitScope, UsageRecord
 from llm_service.storage import ChainLink, Database, LedgerRow, UsageFilter, UsageGroup, UsageSum
 from llm_service.storage.sql.base import Session
 from llm_service.storage.sql.database import SqlDatabase
@@ -19,10 +19,12 @@ from llm_service.storage.sql.moments import micros
 from llm_service.storage.sql.pieces import Source, pieces
 from tests.support.records import record
 
+HITS = ("hit", "semantic", "coalesced", "stale")
 START = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)
 HOURS = 52  # over two midnights
-SUMMED = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens", "nano_usd")
-GROUPS: tuple[UsageGroup, ...] = ("key", "user", "model", "provider", "tag", "hour", "day", "surface", "status")
+SUMMED = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens", "nano_usd", "saved_nano_usd")
+FIGURES = len(SUMMED) + 3
+GROUPS: tuple[UsageGroup, ...] = get_args(UsageGroup)
 
 SUBJECTS: tuple[tuple[LimitScope, str, UsageFilter], ...] = (
     ("global", "", UsageFilter()),
@@ -47,6 +49,7 @@ records = st.builds(
     model=st.sampled_from(["fast", "deepseek/chat"]),
     provider=st.sampled_from([None, "deepseek", "openrouter"]),
     status=st.sampled_from(["ok", "error", "aborted"]),
+    cache=st.sampled_from(get_args(CacheStatus)),
     adjusts=st.none() | st.just("req_other"),
     **dict.fromkeys(SUMMED, tokens),
 )
@@ -61,6 +64,7 @@ filters = st.builds(
     provider=st.sampled_from([None, None, "openrouter"]),
     tag=st.sampled_from([None, None, ("team", "a"), ("x", "")]),
     status=st.sampled_from([None, None, "error"]),
+    cache=st.sampled_from([None, None, "hit", "miss"]),
 )
 
 
@@ -84,8 +88,8 @@ async def holding(database: Database, wanted: Sequence[UsageRecord]) -> Sequence
 
 
 def passes(one: UsageRecord, which: UsageFilter) -> bool:
-    wanted = (which.key_id, which.user, which.model, which.provider, which.status)
-    has = (one.key_id, one.user, one.model, one.provider, one.status)
+    wanted = (which.key_id, which.user, which.model, which.provider, which.status, which.cache)
+    has = (one.key_id, one.user, one.model, one.provider, one.status, one.cache)
     return (
         all(want is None or want == value for want, value in zip(wanted, has, strict=True))
         and (which.tag is None or which.tag in one.tags.items())
@@ -99,26 +103,27 @@ def groups_of(one: UsageRecord, by: Sequence[UsageGroup]) -> Iterator[tuple[str 
         "key": [one.key_id], "user": [one.user], "model": [one.model], "provider": [one.provider],
         "tag": [f"{name}={value}" for name, value in one.tags.items()] or [None],
         "hour": [f"{one.at:%Y-%m-%dT%H}:00:00Z"], "day": [f"{one.at:%Y-%m-%d}"],
-        "surface": [one.surface], "status": [one.status],
+        "surface": [one.surface], "status": [one.status], "cache": [one.cache],
     }  # fmt: skip
     return product(*(names[group] for group in by))
 
 
 def plain_sums(all_records: Sequence[UsageRecord], which: UsageFilter, by: Sequence[UsageGroup]) -> dict[Any, Any]:
-    totals: dict[Any, list[int]] = defaultdict(lambda: [0] * 7)
+    totals: dict[Any, list[int]] = defaultdict(lambda: [0] * FIGURES)
     for one in all_records:
         if passes(one, which):
             for group in groups_of(one, by):
                 own = int(one.adjusts is None)
-                added = (own, *(getattr(one, name) for name in SUMMED), own * (one.status == "error"))
+                counts = own, own * (one.status == "error"), own * (one.cache in HITS)
+                added = (*counts, *(getattr(one, name) for name in SUMMED))
                 totals[group] = [total + value for total, value in zip(totals[group], added, strict=True)]
-    return {group: tuple(total) for group, total in totals.items()} or ({} if by else {(): (0,) * 7})
+    return {group: tuple(total) for group, total in totals.items()} or ({} if by else {(): (0,) * FIGURES})
 
 
 def told(sums: Sequence[UsageSum], by: Sequence[UsageGroup]) -> dict[Any, Any]:
     result = {
         tuple(one.group[name] for name in by): (
-            one.requests, *(getattr(one, name) for name in SUMMED), one.errors,
+            one.requests, one.errors, one.hits, *(getattr(one, name) for name in SUMMED),
         ) for one in sums
     }  # fmt: skip
     assert len(result) == len(sums)
@@ -160,6 +165,7 @@ async def test_every_group_by_itself(group: UsageGroup, database: Database) -> N
         record(provider=None, user="", at=START),
         record(adjusts="req_1", nano_usd=-1),
         record(key_id="key_2", surface="graphql", model="fast", tags={"team": "a"}),
+        record(cache="hit", nano_usd=0, saved_nano_usd=1_000),
     ]
     kept = await holding(database, wanted)
     assert told(await database.ledger.sums(UsageFilter(), by=[group]), [group]) == plain_sums(
@@ -167,8 +173,34 @@ async def test_every_group_by_itself(group: UsageGroup, database: Database) -> N
     )
 
 
+async def test_hits_and_what_they_saved_outlive_their_records(database: Database) -> None:
+    await holding(
+        database,
+        [
+            record(cache="hit", nano_usd=0, saved_nano_usd=700, tags={"team": "a"}),
+            record(cache="stale", nano_usd=0, saved_nano_usd=30),
+            record(cache="replay", nano_usd=0, saved_nano_usd=5),
+            record(cache="miss", nano_usd=700),
+            record(cache="miss", nano_usd=-1, adjusts="req_3"),
+        ],
+    )
+
+    async def remove(session: Session) -> None:
+        await session.rows("DELETE FROM ledger")
+
+    await database._driver.write(remove)  # type: ignore[attr-defined]
+    (whole,) = await database.ledger.sums(UsageFilter(), by=["model"])
+    assert (whole.requests, whole.hits, whole.nano_usd, whole.saved_nano_usd) == (4, 2, 699, 735)
+    by_status = await database.ledger.sums(UsageFilter(), by=["cache"])
+    assert [(one.group["cache"], one.requests, one.hits, one.saved_nano_usd) for one in by_status] == [
+        ("hit", 1, 1, 700), ("miss", 1, 0, 0), ("replay", 1, 0, 5), ("stale", 1, 1, 30)
+    ]  # fmt: skip
+    (tagged,) = await database.ledger.sums(UsageFilter(cache="hit", tag=("team", "a")), by=["day"])
+    assert (tagged.hits, tagged.saved_nano_usd) == (1, 700)
+
+
 async def test_sums_of_nothing_are_zero(database: Database) -> None:
-    assert told(await database.ledger.sums(UsageFilter(), by=[]), []) == {(): (0,) * 7}
+    assert told(await database.ledger.sums(UsageFilter(), by=[]), []) == {(): (0,) * FIGURES}
     assert await database.ledger.sums(UsageFilter(), by=["key"]) == []
     assert await database.ledger.spent("key", "key_1", since=None, until=None) == (0, 0)
 

@@ -63,6 +63,18 @@ async def test_an_interrupted_request_is_charged_what_was_held(ledger_of: Open, 
     assert (record.status, record.cost_source, record.tags) == ("interrupted", "estimate", {"team": "red"})
 
 
+async def test_an_interrupted_request_keeps_what_the_cache_knew_of_it(ledger_of: Open, store: MemoryLedger) -> None:
+    dead = ledger_of("dead-1")
+    dead.open(an_intent(7, cache="miss", cache_key="ab" * 16))
+    dead.close(a_record(8, cache="hit", cache_key="cd" * 16, nano_usd=0, saved_nano_usd=5))
+    die(dead)
+    await ledger_of("living").adopt()
+    hit, interrupted = (row.record for row in store.rows)
+    assert (interrupted.status, interrupted.cache, interrupted.cache_key) == ("interrupted", "miss", "ab" * 16)
+    assert (hit.cache_key, hit.saved_nano_usd, interrupted.saved_nano_usd) == ("cd" * 16, 5, 0)
+    assert (await verify(store)).sound
+
+
 async def test_leases_of_a_dead_process_are_settled_with_what_is_known(ledger_of: Open, settled: Settled) -> None:
     dead_after_five(ledger_of)
     await ledger_of("living").adopt()

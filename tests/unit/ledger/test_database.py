@@ -15,6 +15,8 @@ STRANGE = {
     "user": "a\0b" + "c" * 1000,
     "tags": {"t" * 300: "\U0001f600", "q": "'\"\\"},
     "nano_usd": 2**60,
+    "saved_nano_usd": 2**60,
+    "cache_key": "\ud800" * 3,
     "queue_ms": 1,
 }
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_service.domain import UsageRecord
-from llm_service.ledger.chain import GENESIS, START, Tip, canonical, digest, follow
+from llm_service.ledger.chain import GENESIS, START, Tip, canonical, digest, follow, kept
 from llm_service.ledger.entries import Closed, Entry, Head, Opened, close_line, head_line, intent_line, read
+from llm_service.storage import storable
 from tests.support.ledger_entries import MORNING, a_record, an_intent
 
 WRITER = "host-a1"
@@ -25,7 +26,24 @@ RECORDS = st.builds(
     queue_ms=MAYBE_MS,
     duration_ms=MAYBE_MS,
     error_code=st.none() | TEXTS,
+    cache_key=st.none() | TEXTS,
+    saved_nano_usd=st.integers(-(2**53), 2**53),
     at=st.datetimes(timezones=st.just(MORNING.tzinfo)),
+)
+# As the first version wrote them.
+OLD_CLOSE = (
+    b'{"close":{"adjusts":null,"at":"2026-11-25T08:00:00.001000Z","attempts":1,"cache":"bypass",'
+    b'"cached_input_tokens":3,"cost_source":"provider","duration_ms":100.0,"error_code":null,"first_chunk_ms":12.5,'
+    b'"input_tokens":10,"key_id":"key_1","model":"fast","nano_usd":1,"output_tokens":1,"overhead_ms":0.3125,'
+    b'"price_date":null,"provider":"deepseek","queue_ms":0.25,"reasoning_tokens":0,"request_id":"req_00000001",'
+    b'"status":"ok","stream_id":null,"surface":"rest","tags":{"app":"chat","team":"blue"},"upstream_id":"gen-1",'
+    b'"upstream_model":"deepseek-flash","user":"jo"},"called":true,"seq":1,"previous":"' + b"0" * 64 + b'",'
+    b'"hash":"a82f17fc68c43214190755f17ceb223c80a939c7cf7dadd51a05f3f29f591fb1","crc":"1edff8ed"}\n'
+)
+OLD_INTENT = (
+    b'{"intent":{"request_id":"req_00000001","stream_id":null,"at":"2026-11-25T08:00:00.001000Z","key_id":"key_1",'
+    b'"user":"jo","tags":{},"surface":"rest","model":"fast","provider":"deepseek","upstream_model":"deepseek-flash",'
+    b'"held":[1000,1,0,0],"nano_usd":1001000,"life":"","budgets":[]},"crc":"c2a88ead"}\n'
 )
 INTENTS = st.builds(
     an_intent,
@@ -34,6 +52,8 @@ INTENTS = st.builds(
     tags=st.dictionaries(TEXTS, TEXTS),
     life=TEXTS,
     budgets=st.lists(TEXTS).map(tuple),
+    cache=st.sampled_from(["bypass", "miss"]),
+    cache_key=st.none() | TEXTS,
 )
 
 
@@ -109,9 +129,28 @@ def test_the_head_says_where_the_chain_stood() -> None:
     assert entries(head_line(WRITER, Tip(7, "ab"))) == [Head(WRITER, Tip(7, "ab"))]
 
 
-def test_the_canonical_text_has_every_field_in_the_order_of_names() -> None:
-    names = [field.name for field in fields(UsageRecord)]
-    assert list(orjson.loads(canonical(a_record()))) == sorted(names)
+LATER = ("cache_key", "saved_nano_usd")
+
+
+def test_the_canonical_text_has_every_field_in_the_order_of_names_and_later_ones_at_the_end() -> None:
+    names = sorted(field.name for field in fields(UsageRecord) if field.name not in LATER)
+    assert list(orjson.loads(canonical(a_record()))) == names
+    assert list(orjson.loads(canonical(a_record(cache_key="ab", saved_nano_usd=1)))) == [*names, *LATER]
+
+
+def test_a_line_that_was_written_before_there_were_later_fields_is_read_and_would_be_written_so_today() -> None:
+    for line, entry in ((OLD_CLOSE, a_record()), (OLD_INTENT, an_intent())):
+        (found,) = entries(line)
+        assert entry == (found.record if isinstance(found, Closed) else found.intent)  # type: ignore[union-attr]
+    assert close(a_record()) == OLD_CLOSE
+    assert intent_line(an_intent()) == OLD_INTENT
+
+
+@pytest.mark.parametrize("figure", ["nano_usd", "saved_nano_usd", "input_tokens"])
+def test_what_is_hashed_is_what_a_database_can_keep(figure: str) -> None:
+    record, text = kept(a_record(tags={}, **{figure: 2**60}))
+    assert record == storable(record) != a_record(tags={}, **{figure: 2**60})
+    assert text == canonical(record)
 
 
 def test_the_canonical_text_is_the_same_after_a_database_made_floats_of_whole_durations() -> None:

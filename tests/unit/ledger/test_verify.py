@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from llm_service.ledger import Fault, Ledger, LedgerOptions, verify
-from llm_service.ledger.chain import START, Tip, canonical, digest, follow
+from llm_service.ledger.chain import GENESIS, START, Tip, canonical, digest, follow
 from llm_service.ledger.seals import seal_up_to
-from llm_service.storage import LedgerRow
+from llm_service.storage import ChainLink, LedgerRow
 from tests.support.clock import ManualClock
 from tests.support.ledger_entries import SilentLog, a_record
 from tests.support.memory_ledger import MemoryLedger
@@ -17,6 +17,7 @@ from tests.support.waiting import loop_turns, until
 from tests.unit.ledger.conftest import Open
 
 WRITER = "w"
+OLD_HASH = "a82f17fc68c43214190755f17ceb223c80a939c7cf7dadd51a05f3f29f591fb1"
 
 
 def fill(store: MemoryLedger, count: int = 10, *, writer: str = WRITER) -> None:
@@ -44,11 +45,35 @@ async def test_chains_that_are_as_they_were_written_are_sound(store: MemoryLedge
     assert (verification.writers, verification.records, verification.sound) == (2, 20, True)
 
 
-@pytest.mark.parametrize("change", [{"nano_usd": 4}, {"status": "refused"}, {"tags": {"team": "red"}}, {"queue_ms": 1}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"nano_usd": 4},
+        {"status": "refused"},
+        {"tags": {"team": "red"}},
+        {"queue_ms": 1},
+        {"saved_nano_usd": 1},
+        {"cache_key": "00"},
+    ],
+)
 async def test_a_changed_record_is_found(change: dict[str, object], store: MemoryLedger) -> None:
     fill(store)
     store.rows[4] = replace(store.rows[4], record=replace(store.rows[4].record, **change))  # type: ignore[arg-type]
     assert await faults(store) == [("changed", 5, 5)]
+
+
+async def test_records_that_were_hashed_before_there_were_later_fields_are_sound_beside_newer_ones(
+    store: MemoryLedger,
+) -> None:
+    """The first hash is the one that the first version gave this record."""
+    old = ChainLink(writer=WRITER, seq=1, previous=GENESIS, hash=OLD_HASH)
+    newer = a_record(2, cache="hit", cache_key="ab" * 16, nano_usd=0, saved_nano_usd=7)
+    link = follow(Tip(1, OLD_HASH), writer=WRITER, text=canonical(newer))
+    store.rows += [LedgerRow(record=a_record(1), link=old, mark=1), LedgerRow(record=newer, link=link, mark=2)]
+    assert (await verify(store)).sound
+    store.rows[0] = replace(store.rows[0], record=replace(a_record(1), saved_nano_usd=1))
+    store.rows[1] = replace(store.rows[1], record=replace(newer, cache_key=None))
+    assert await faults(store) == [("changed", 1, 1), ("changed", 2, 2)]
 
 
 async def test_a_changed_record_with_a_hash_to_match_is_found_by_the_next(store: MemoryLedger) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from llm_service.domain import CACHE_HITS
 from llm_service.storage.base import UsageFilter
 from llm_service.storage.sql.base import Value, Values
 from llm_service.storage.sql.moments import micros
@@ -9,6 +10,8 @@ from llm_service.storage.sql.moments import micros
 TAGGED: Final = """mark IN (
     SELECT mark FROM ledger_tags WHERE tag_name = :filter_tag_name AND tag_value = :filter_tag_value
 )"""
+HIT: Final = "cache IN (" + ", ".join(f"'{status}'" for status in CACHE_HITS) + ")"
+"""Requests that the response cache answered."""
 _TAG: Final = "tag_name = :filter_tag_name AND tag_value = :filter_tag_value"
 
 
@@ -22,6 +25,7 @@ def conditions(which: UsageFilter, *, of_tag_rollups: bool = False, of_period: b
         ("model", which.model),
         ("provider", which.provider),
         ("status", which.status),
+        ("cache", which.cache),
     ):
         if value is not None:
             parts.append(f"{column} = :filter_{column}")

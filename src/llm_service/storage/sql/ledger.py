@@ -7,7 +7,7 @@ from typing import Final
 from llm_service.domain import LimitScope
 from llm_service.storage.base import LedgerRow, Seal, UsageFilter, UsageGroup, UsageSum
 from llm_service.storage.sql.base import LONG_S, Driver, Session, Value, Values
-from llm_service.storage.sql.conditions import conditions
+from llm_service.storage.sql.conditions import HIT, conditions
 from llm_service.storage.sql.moments import micros
 from llm_service.storage.sql.pieces import FOREVER
 from llm_service.storage.sql.rollups import grow
@@ -19,8 +19,8 @@ from llm_service.storage.sql.sums import sums
 _COLUMNS: Final = (
     "mark, request_id, writer, seq, previous, hash, stream_id, at, key_id, user_name, tags, surface, model, provider, "
     "upstream_model, upstream_id, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, nano_usd, "
-    "cost_source, status, error_code, cache, attempts, queue_ms, first_chunk_ms, duration_ms, overhead_ms, price_date, "
-    "adjusts"
+    "cost_source, status, error_code, cache, cache_key, saved_nano_usd, attempts, queue_ms, first_chunk_ms, "
+    "duration_ms, overhead_ms, price_date, adjusts"
 )
 _INSERT: Final = f"INSERT INTO ledger ({_COLUMNS}) VALUES (:{_COLUMNS.replace(', ', ', :')})"  # noqa: S608
 _INSERT_TAG: Final = "INSERT INTO ledger_tags (mark, tag_name, tag_value) VALUES (:mark, :tag_name, :tag_value)"
@@ -47,13 +47,13 @@ _WRITERS: Final = """
     )
     SELECT writer FROM found WHERE writer IS NOT NULL UNION SELECT writer FROM seals
 """
-_ESTIMATES: Final = """
+_ESTIMATES: Final = f"""
     SELECT * FROM ledger
     WHERE provider = :provider AND cost_source IN ('estimate', 'none') AND at >= :since AND upstream_id IS NOT NULL
         AND (cost_source = 'estimate' OR input_tokens + output_tokens > 0) AND adjusts IS NULL
-        AND NOT EXISTS (SELECT 1 FROM ledger correction WHERE correction.adjusts = ledger.request_id)
+        AND NOT {HIT} AND NOT EXISTS (SELECT 1 FROM ledger correction WHERE correction.adjusts = ledger.request_id)
     ORDER BY mark LIMIT :count
-"""
+"""  # noqa: S608 - a constant; what the cache gave was billed to whoever it was made for
 
 
 class SqlLedger:

@@ -1,6 +1,7 @@
 """What records add to the rollups: sums per hour and per day of all that agree in what reports group by."""
 
 import json
+import operator
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Final
@@ -16,9 +17,10 @@ SUMS: Final = (
     "cached_input_tokens",
     "reasoning_tokens",
     "nano_usd",
+    "saved_nano_usd",
     "errors",
 )
-_SAME: Final = ("key_id", "user_name", "model", "provider", "surface", "status")
+_SAME: Final = ("key_id", "user_name", "model", "provider", "surface", "status", "cache")
 _PLAIN: Final = (*_SAME, "tagged")
 _TAGGED: Final = ("tag_name", "tag_value", *_SAME)
 
@@ -49,6 +51,9 @@ async def grow(session: Session, records: Sequence[UsageRecord]) -> None:
             await session.many(statement, rows)
 
 
+_Group = tuple[int, tuple[Value, ...]]
+
+
 class _Sums:
     """Sums by hour and everything that must agree; days are made of them."""
 
@@ -56,27 +61,28 @@ class _Sums:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = names
-        self._hours: dict[tuple[int, tuple[Value, ...]], list[int]] = {}
+        self._hours: dict[_Group, tuple[int, ...]] = {}
 
-    def add(self, at: int, same: tuple[Value, ...], added: Sequence[int]) -> None:
-        grown = self._hours.setdefault((at - at % HOUR, same), [0] * len(SUMS))
-        for place, value in enumerate(added):
-            grown[place] += value
+    def add(self, at: int, same: tuple[Value, ...], added: tuple[int, ...]) -> None:
+        _grow(self._hours, (at - at % HOUR, same), added)
 
     def rows(self) -> Iterator[Values]:
-        days: dict[tuple[int, tuple[Value, ...]], list[int]] = {}
+        days: dict[_Group, tuple[int, ...]] = {}
         for (hour, same), sums in self._hours.items():
             yield self._row(HOUR, hour, same, sums)
-            grown = days.setdefault((hour - hour % DAY, same), [0] * len(SUMS))
-            for place, value in enumerate(sums):
-                grown[place] += value
+            _grow(days, (hour - hour % DAY, same), sums)
         for (day, same), sums in days.items():
             yield self._row(DAY, day, same, sums)
 
-    def _row(self, span: int, start: int, same: tuple[Value, ...], sums: Sequence[int]) -> Values:
+    def _row(self, span: int, start: int, same: tuple[Value, ...], sums: tuple[int, ...]) -> Values:
         digest = blake2b(json.dumps(same).encode(), digest_size=16).hexdigest()
         names = zip(self._names, same, strict=True)
         return {"span": span, "start": start, "same": digest, **dict(names), **dict(zip(SUMS, sums, strict=True))}
+
+
+def _grow(sums: dict[_Group, tuple[int, ...]], group: _Group, added: tuple[int, ...]) -> None:
+    grown = sums.get(group)
+    sums[group] = added if grown is None else tuple(map(operator.add, grown, added))
 
 
 def sums_of(record: UsageRecord) -> tuple[int, ...]:
@@ -89,9 +95,10 @@ def sums_of(record: UsageRecord) -> tuple[int, ...]:
         record.cached_input_tokens,
         record.reasoning_tokens,
         record.nano_usd,
+        record.saved_nano_usd,
         own * int(record.status == "error"),
     )
 
 
 def _same(record: UsageRecord) -> tuple[Value, ...]:
-    return record.key_id, record.user, record.model, record.provider, record.surface, record.status
+    return record.key_id, record.user, record.model, record.provider, record.surface, record.status, record.cache

@@ -49,6 +49,8 @@ def storable(record: UsageRecord) -> UsageRecord:
         nano_usd=_within(record.nano_usd, MOST_NANO),
         error_code=_optional(record.error_code),
         cache=_text(record.cache),
+        cache_key=_optional(record.cache_key),
+        saved_nano_usd=_within(record.saved_nano_usd, MOST_NANO),
         queue_ms=_float(record.queue_ms),
         first_chunk_ms=_float(record.first_chunk_ms),
         duration_ms=_float(record.duration_ms),
@@ -86,6 +88,8 @@ def columns(record: UsageRecord, link: ChainLink, *, mark: int) -> Values:
         "status": record.status,
         "error_code": record.error_code,
         "cache": record.cache,
+        "cache_key": record.cache_key,
+        "saved_nano_usd": record.saved_nano_usd,
         "attempts": record.attempts,
         "queue_ms": record.queue_ms,
         "first_chunk_ms": record.first_chunk_ms,
@@ -120,6 +124,8 @@ def ledger_row(row: Row) -> LedgerRow:
             status=row["status"],
             error_code=row["error_code"],
             cache=row["cache"],
+            cache_key=row["cache_key"],
+            saved_nano_usd=row["saved_nano_usd"],
             attempts=row["attempts"],
             queue_ms=row["queue_ms"],
             first_chunk_ms=row["first_chunk_ms"],
@@ -138,8 +144,8 @@ def _is_storable(record: UsageRecord) -> bool:
     tags = record.tags
     texts = (
         record.request_id, record.stream_id, record.key_id, record.user, record.surface, record.model, record.provider,
-        record.upstream_model, record.upstream_id, record.error_code, record.cache, record.price_date, record.adjusts,
-        *tags, *tags.values(),
+        record.upstream_model, record.upstream_id, record.error_code, record.cache, record.cache_key, record.price_date,
+        record.adjusts, *tags, *tags.values(),
     )  # fmt: skip
     together = "".join(filter(None, texts))
     tokens = (record.input_tokens, record.output_tokens, record.cached_input_tokens, record.reasoning_tokens)
@@ -151,6 +157,7 @@ def _is_storable(record: UsageRecord) -> bool:
         and max(tokens) <= MOST_TOKENS
         and min(tokens) >= -MOST_TOKENS
         and abs(record.nano_usd) <= MOST_NANO
+        and abs(record.saved_nano_usd) <= MOST_NANO
         and kinds <= _DURATIONS
     )
 

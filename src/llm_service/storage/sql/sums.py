@@ -6,7 +6,7 @@ from typing import Final
 
 from llm_service.storage.base import UsageFilter, UsageGroup, UsageSum
 from llm_service.storage.sql.base import LONG_S, Driver, Row, Session, Value
-from llm_service.storage.sql.conditions import conditions
+from llm_service.storage.sql.conditions import HIT, conditions
 from llm_service.storage.sql.moments import DAY, HOUR, moment
 from llm_service.storage.sql.pieces import Piece, Source, pieces
 from llm_service.storage.sql.rollups import SUMS
@@ -20,17 +20,22 @@ _COLUMNS: Final[Mapping[UsageGroup, str]] = {
     "provider": "provider",
     "surface": "surface",
     "status": "status",
+    "cache": "cache",
 }
 _STARTS: Final[Mapping[UsageGroup, int]] = {"hour": HOUR, "day": DAY}
 _FORMATS: Final[Mapping[UsageGroup, str]] = {"hour": "%Y-%m-%dT%H:00:00Z", "day": "%Y-%m-%d"}
-_OF_RECORDS: Final = """
+_FIGURES: Final = (*SUMS, "hits")
+_OF_RECORDS: Final = f"""
     SUM(CASE WHEN adjusts IS NULL THEN 1 ELSE 0 END) AS requests, SUM(input_tokens) AS input_tokens,
     SUM(output_tokens) AS output_tokens, SUM(cached_input_tokens) AS cached_input_tokens,
-    SUM(reasoning_tokens) AS reasoning_tokens, SUM(nano_usd) AS nano_usd,
-    SUM(CASE WHEN adjusts IS NULL AND status = 'error' THEN 1 ELSE 0 END) AS errors"""
+    SUM(reasoning_tokens) AS reasoning_tokens, SUM(nano_usd) AS nano_usd, SUM(saved_nano_usd) AS saved_nano_usd,
+    SUM(CASE WHEN adjusts IS NULL AND status = 'error' THEN 1 ELSE 0 END) AS errors,
+    SUM(CASE WHEN adjusts IS NULL AND {HIT} THEN 1 ELSE 0 END) AS hits"""
 # By moment, before any other condition lures the planner to an index over all of time.
 _EDGE: Final = "WITH edge AS MATERIALIZED (SELECT * FROM ledger WHERE at >= :piece_since AND at < :piece_until) "
-_OF_ROLLUPS: Final = ", ".join(f"SUM({name}) AS {name}" for name in SUMS)
+_OF_ROLLUPS: Final = (
+    ", ".join(f"SUM({name}) AS {name}" for name in SUMS) + f", SUM(CASE WHEN {HIT} THEN requests ELSE 0 END) AS hits"
+)
 
 
 async def sums(driver: Driver, which: UsageFilter, *, by: Sequence[UsageGroup]) -> Sequence[UsageSum]:
@@ -47,21 +52,21 @@ async def sums(driver: Driver, which: UsageFilter, *, by: Sequence[UsageGroup]) 
 
     totals = await driver.read(work, timeout_s=LONG_S)
     if not by and not totals:
-        totals = {(): [0] * len(SUMS)}
+        totals = {(): [0] * len(_FIGURES)}
     ordered = sorted(totals.items(), key=lambda item: [(value is not None, value or "") for value in item[0]])
     return [
-        UsageSum(group=dict(zip(by, group, strict=True)), **dict(zip(SUMS, found, strict=True)))
+        UsageSum(group=dict(zip(by, group, strict=True)), **dict(zip(_FIGURES, found, strict=True)))
         for group, found in ordered
     ]
 
 
 async def _collect(session: Session, which: UsageFilter, by: Sequence[UsageGroup]) -> Mapping[Group, list[int]]:
-    totals: dict[Group, list[int]] = defaultdict(lambda: [0] * len(SUMS))
+    totals: dict[Group, list[int]] = defaultdict(lambda: [0] * len(_FIGURES))
     for piece in pieces(which.since, which.until, coarsest=_coarsest(which, by)):
         for table in _tables(piece, which, by):
             for row in await session.rows(*_query(piece, table, which, by)):
                 found = totals[_group(row, by)]
-                for place, name in enumerate(SUMS):
+                for place, name in enumerate(_FIGURES):
                     found[place] += int(row[name])
     return totals
 

@@ -6,7 +6,7 @@ from llm_service.api.rest.openapi.admin import TAG as ADMIN
 from llm_service.api.rest.openapi.objects import closed_object, list_of, map_of, ref
 from llm_service.api.rest.openapi.operations import KEYED_FAILS, get, json_content
 from llm_service.domain import BudgetPeriod, CostSource, LimitKind, LimitScope
-from llm_service.services import GROUPS, STATUSES
+from llm_service.services import CACHE_STATUSES, GROUPS, STATUSES
 from llm_service.storage import Reach
 
 Json = dict[str, Any]
@@ -19,6 +19,9 @@ _MOMENT: Final = {"type": "string", "format": "date-time"}
 _COUNT: Final = {"type": "integer"}
 _MAYBE_MS: Final = {"type": ["number", "null"], "description": "Milliseconds; null: the request did not get so far."}
 _USD: Final = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$", "description": "US dollars, exactly."}
+_SAVED: Final = _USD | {
+    "description": "What the answer cost when it was made, where it came from the cache and cost nothing: US dollars."
+}
 _ID: Final = {
     "name": "id",
     "in": "path",
@@ -61,7 +64,7 @@ def usage_schemas() -> Json:
     record = _record()
     fields = record["properties"]
     corrections = list_of(ref("UsageRecord")) | {"description": "What was put right afterwards, as differences."}
-    sums = dict.fromkeys(("requests", "errors", *_TOKENS), _COUNT) | {"cost_usd": _USD}
+    sums = dict.fromkeys(("requests", "errors", "hits", *_TOKENS), _COUNT) | {"cost_usd": _USD, "saved_usd": _SAVED}
     groups: Json = {str(group): _MAYBE_TEXT for group in GROUPS}
     page = {"data": list_of(ref("UsageRecord")), "next_cursor": _MAYBE_TEXT}
     by = list_of({"enum": [*GROUPS]})
@@ -114,7 +117,10 @@ def _record() -> Json:
             },
             "status": {"enum": [*STATUSES]},
             "error_code": _MAYBE_TEXT,
-            "cache": _TEXT,
+            "cache": _TEXT | {"description": f"What the cache did: {', '.join(CACHE_STATUSES)}."},
+            "cache_key": _MAYBE_TEXT
+            | {"description": "The same for requests that the cache takes for the same; null: it was not cacheable."},
+            "saved_usd": _SAVED,
             "attempts": _COUNT,
             "queue_ms": _MAYBE_MS,
             "first_chunk_ms": _MAYBE_MS,
@@ -185,6 +191,7 @@ def _filters() -> list[Json]:
         _query("provider", "Sent to this provider.", _TEXT),
         {**_query("tag", "With this tag, as `name=value`.", _TEXT), "example": "team=support"},
         _query("status", "That ended so.", {"enum": [*STATUSES]}),
+        _query("cache", "For which the cache did this.", {"enum": [*CACHE_STATUSES]}),
     ]
 
 
