@@ -49,7 +49,7 @@ class DirectRunner:
         self.run_id = run_id
         self._digests: dict[str, str] = {}
 
-    async def run(self, script: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
+    async def run(self, script: str, keys: Sequence[str], args: Sequence[str | int | bytes]) -> Any:
         digest = self._digests.get(script)
         if digest is None:
             digest = hashlib.sha1(script.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What the limit store needs of Valkey: to run a script, and to know whose memory it runs on. And its scripts."""
+"""What the stores need of Valkey: to run a script, and to know whose memory it runs on. And its scripts."""
 
 from collections.abc import Sequence
 from importlib.resources import files
@@ -16,7 +16,7 @@ class ScriptRunner(Protocol):
         an older memory is refused with StoreUnavailable.
         """
 
-    async def run(self, script: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
+    async def run(self, script: str, keys: Sequence[str], args: Sequence[str | int | bytes]) -> Any:
         """What a script (its Lua source) answers: integers, bytes, lists of these.
 
         Raises StoreUnavailable when the answer does not come in time; the script may have run then.

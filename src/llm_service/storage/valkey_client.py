@@ -95,7 +95,7 @@ class ValkeyClient:
         if not await self._restored():
             self._tasks.spawn(self._restore(), name="store probe")
 
-    async def run(self, script: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
+    async def run(self, script: str, keys: Sequence[str], args: Sequence[Word]) -> Any:
         """Run the script once, all or nothing (see ScriptRunner). Raises StoreUnavailable."""
         text = self._scripts.get(script) or self._scripts.setdefault(script, guarded(script))
         command = (len(keys) + 1, *keys, self._key, *args, self._memory.mark)

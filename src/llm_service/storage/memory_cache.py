@@ -1,0 +1,92 @@
+"""The response cache of one process: answers in its memory, and an epoch for each group that is purged."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from llm_service.domain import KeptAnswer
+from llm_service.runtime import Clock
+from llm_service.storage.base import CacheLook, CacheSizes, Reach
+from llm_service.storage.cache_shelf import Eviction, Kept, Shelf
+
+REMEMBERED: Final = 4_096
+"""Groups of which the last purge is remembered; half of them are forgotten when there are more."""
+
+
+class MemoryCache:
+    """Answers for a single process, see CacheStore. Seconds are those of ``clock.time()``; nothing here waits.
+
+    All purges are numbered together. A group's epoch is the number of its last purge; of a group that is not remembered
+    it is that of the newest forgotten one, so forgetting may spoil an answer but never revives one.
+    """
+
+    __slots__ = ("_epochs", "_floor", "_purges", "reach", "shelf")
+
+    def __init__(self, clock: Clock, *, max_bytes: int, max_entry_bytes: int, eviction: Eviction = "lru") -> None:
+        """Sizes are those of KeptAnswer."""
+        self.reach: Reach = "process"
+        self.shelf = Shelf(clock.time, max_bytes=max_bytes, max_entry_bytes=max_entry_bytes, eviction=eviction)
+        self._epochs: dict[str, int] = {}
+        self._floor = 0
+        self._purges = 0
+
+    def look(self, digest: bytes, groups: Sequence[str]) -> CacheLook:
+        """The answer, if there is one whose own digest is this one, fresh or stale."""
+        kept = self.shelf.get(digest)
+        if kept is not None and not self._stands(kept):
+            self.shelf.drop(digest)
+            kept = None
+        return CacheLook(answer=None if kept is None else kept.answer, epochs=self._epochs_of(groups))
+
+    def put(self, answer: KeptAnswer, groups: Sequence[str], epochs: tuple[int, ...]) -> bool:
+        """Keep an answer. False: it is too large or over, or one of the groups was purged since the look-up."""
+        return epochs == self._epochs_of(groups) and self.shelf.add(Kept(answer, groups, purges=self._purges))
+
+    async def remove(self, digest: bytes) -> int:
+        """Forget one answer. How many there were: 0 or 1."""
+        there = self.look(digest, ()).answer is not None
+        self.shelf.drop(digest)
+        return int(there)
+
+    async def purge(self, group: str, *, stored_before: float | None = None) -> int:
+        """Forget the answers of a group at once, or, in a while, those of it that are older. How many there were."""
+        if stored_before is not None:
+            return await self.shelf.clear(lambda kept: group in kept.groups and kept.answer.stored_at < stored_before)
+        number = self._begin_epoch(group)
+        return await self.shelf.clear(lambda kept: group in kept.groups and kept.purges < number)
+
+    async def sizes(self) -> CacheSizes:
+        """How full it is; what is over counts until it is swept."""
+        shelf = self.shelf
+        return CacheSizes(
+            entries=len(shelf),
+            bytes=shelf.bytes,
+            max_bytes=shelf.max_bytes,
+            evictions=shelf.evictions,
+            too_large=shelf.too_large,
+        )
+
+    async def aclose(self) -> None:
+        """Forget all answers."""
+        self.shelf.empty()
+
+    def _epochs_of(self, groups: Sequence[str]) -> tuple[int, ...]:
+        epochs, floor = self._epochs, self._floor
+        return tuple([epochs.get(group, floor) for group in groups])
+
+    def _stands(self, kept: Kept) -> bool:
+        """Whether no group of an answer was purged since it was kept."""
+        if kept.purges == self._purges:
+            return True
+        if any(epoch > kept.purges for epoch in self._epochs_of(kept.groups)):
+            return False
+        kept.purges = self._purges
+        return True
+
+    def _begin_epoch(self, group: str) -> int:
+        self._purges += 1
+        self._epochs.pop(group, None)
+        self._epochs[group] = self._purges  # the last of them: they stand in the order of their purges
+        if len(self._epochs) > REMEMBERED:
+            for forgotten in list(self._epochs)[: REMEMBERED // 2]:
+                self._floor = self._epochs.pop(forgotten)
+        return self._purges
