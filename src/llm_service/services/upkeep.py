@@ -1,4 +1,4 @@
-"""What a running service looks after by itself: fresh catalogues, so that prices are known, and corrected estimates."""
+"""What a running service looks after by itself: fresh catalogues, corrected estimates, no expired answers."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -8,30 +8,38 @@ from llm_service.observability import Log
 from llm_service.runtime import Clock, Tasks
 from llm_service.services.corrections import Corrections, corrected_object
 from llm_service.services.models import Models
+from llm_service.storage import ReplayStore, StoreUnavailable
 
 LOOK_S: Final = 300.0
 """How often catalogues are looked at; each is asked for when it is due, a failed one with the next look."""
 CORRECT_S: Final = 600.0
+REMOVE_S: Final = 600.0
+REMOVED_AT_ONCE: Final = 20
+"""Answers in one transaction: others wait for it, and SQLite takes some 5 ms to remove a megabyte."""
 
 
 class Upkeep:
     """Works in the background from ``start`` on, until the tasks' owner ends it."""
 
-    def __init__(self, models: Models, corrections: Corrections, *, tasks: Tasks, clock: Clock, log: Log) -> None:
+    def __init__(
+        self, models: Models, corrections: Corrections, replays: ReplayStore, *, tasks: Tasks, clock: Clock, log: Log
+    ) -> None:
         self._models = models
         self._corrections = corrections
+        self._replays = replays
         self._tasks = tasks
         self._clock = clock
         self._log = log
 
     def start(self) -> None:
-        """Ask for the catalogues now and whenever they are due; correct estimates every ten minutes."""
+        """Ask for the catalogues now and whenever they are due; correct estimates, remove answers every ten minutes."""
         self._tasks.spawn(self._every(LOOK_S, self._models.list, name="catalogues"), name="catalogues")
-        self._tasks.spawn(self._correct_later(), name="corrections")
+        self._tasks.spawn(self._later(CORRECT_S, self._correct, name="corrections"), name="corrections")
+        self._tasks.spawn(self._later(REMOVE_S, self._remove_replays, name="replays"), name="replays")
 
-    async def _correct_later(self) -> None:
-        await self._clock.sleep(CORRECT_S)
-        await self._every(CORRECT_S, self._correct, name="corrections")
+    async def _later(self, pause_s: float, work: Callable[[], Awaitable[object]], *, name: str) -> None:
+        await self._clock.sleep(pause_s)
+        await self._every(pause_s, work, name=name)
 
     async def _every(self, pause_s: float, work: Callable[[], Awaitable[object]], *, name: str) -> None:
         while True:
@@ -50,3 +58,14 @@ class Upkeep:
         for provider, corrected in (by_provider or {}).items():
             if corrected.written:
                 self._log.info("estimates corrected", provider=provider, **corrected_object(corrected))
+
+    async def _remove_replays(self) -> None:
+        """Every process does; what one has removed the others do not find."""
+        now, removed = self._clock.now(), 0
+        try:
+            while (few := await self._replays.remove_expired(now, REMOVED_AT_ONCE)) > 0:
+                removed += few
+        except StoreUnavailable as away:
+            self._log.debug("expired answers are not removed", cause=str(away))
+        if removed:
+            self._log.debug("expired answers removed", answers=removed)

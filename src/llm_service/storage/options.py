@@ -29,5 +29,8 @@ class StoreOptions:
     database_url: Annotated[
         Secret | None,
         _DATABASE_URL,
-        Doc("PostgreSQL for api keys and the ledger. Unset: SQLite, in the data directory."),
+        Doc(
+            "PostgreSQL for api keys, the ledger and answers under an `Idempotency-Key`. Unset: SQLite, in the data "
+            "directory."
+        ),
     ] = None

@@ -2,17 +2,30 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from llm_service.domain import Secret
-from llm_service.storage import Database, DatabaseError, StoreUnavailable, UsageFilter, open_database
-from llm_service.storage.sql.migrate import migrations_for
+from llm_service.ledger import verify
+from llm_service.ledger.chain import GENESIS, Tip, canonical, digest, follow
+from llm_service.storage import (
+    SQLITE_NAME,
+    Database,
+    DatabaseError,
+    LedgerRow,
+    StoreUnavailable,
+    UsageFilter,
+    open_database,
+)
+from llm_service.storage.sql.base import Driver, Session
+from llm_service.storage.sql.migrate import Migration, migrations_for
+from llm_service.storage.sql.moments import DAY, HOUR, micros
 from llm_service.storage.sql.postgres_open import open_postgres
 from llm_service.storage.sql.sqlite_file import open_sqlite
 from tests.conformance.storage.conftest import Place
+from tests.support.ledger_entries import MORNING, a_record
 from tests.support.records import key, rows, secret
 
 SOURCE = Path(__file__).parents[3] / "src"
@@ -88,6 +101,12 @@ async def test_a_closed_database_says_so_and_closes_again(place: Place) -> None:
             await call
 
 
+OLD_HASHES = (
+    GENESIS,
+    "a82f17fc68c43214190755f17ceb223c80a939c7cf7dadd51a05f3f29f591fb1",
+    "933f8fdb50fd6b11d12fff850af4ee28547828d5c5393150733229222b7fec63",
+)
+"""What the version that knew schema 1 made of the first records of a chain."""
 NEXT = {
     "sqlite": "ALTER TABLE facts ADD COLUMN note TEXT;\nCREATE TABLE later (a TEXT);\n",
     "postgres": "ALTER TABLE facts ADD COLUMN note TEXT;\nCREATE TABLE later (a TEXT);\n",
@@ -96,31 +115,91 @@ NEXT = {
 
 async def reopened(place: Place, engine: str, scripts: Sequence[str], *, program: str = "9.9.9") -> None:
     """As a later version would, that knows further steps."""
-    from llm_service.storage.sql.migrate import Migration
-
     known = [*migrations_for(engine)]
     known += [Migration(len(known) + 1 + number, script) for number, script in enumerate(scripts)]
+    await (await driver_of(place, known, program=program)).aclose()
+
+
+async def driver_of(place: Place, known: Sequence[Migration], *, program: str) -> Driver:
+    """Of a program that knows these steps."""
     if place.url:
-        driver = await open_postgres(Secret(place.url), connections=2, migrations=known, program=program)
-        await driver.aclose()
-    else:
-        path = place.folder / "llm-service.db"
-        await open_sqlite(path, migrations=known, program=program).aclose()
+        return await open_postgres(Secret(place.url), connections=2, migrations=known, program=program)
+    return open_sqlite(place.folder / SQLITE_NAME, migrations=known, program=program)
 
 
 async def test_an_older_database_is_migrated_and_keeps_its_data(place: Place, engine: str) -> None:
     old = await place.open()
     await old.facts.put("a", "1")
     await old.ledger.append(rows(2))
-    await reopened(place, engine, [NEXT[engine], "DROP TABLE later;"])
+    before = await old.ledger.page(UsageFilter(), after=None, count=9)
+    await reopened(place, engine, [NEXT[engine], "DROP TABLE later;\nALTER TABLE ledger ADD COLUMN more TEXT;"])
     assert await old.facts.get("a") == "1"  # the version before runs on beside it
+    assert await old.ledger.page(UsageFilter(), after=None, count=9) == before
     assert list(await old.ledger.append(rows(3))) == [1, 2, 3]
+
+
+async def append_as_schema_1(driver: Driver, number: int) -> None:
+    """What the version that knew schema 1 did for record ``number`` of a chain, in its own words."""
+    text = canonical(a_record(number))
+    record = {
+        "mark": number, "request_id": f"req_{number:08d}", "writer": "old", "seq": number,
+        "previous": OLD_HASHES[number - 1], "hash": OLD_HASHES[number], "at": micros(a_record(number).at),
+        "key_id": "key_1", "user_name": "jo", "tags": '{"team": "blue", "app": "chat"}', "surface": "rest",
+        "model": "fast", "provider": "deepseek", "upstream_model": "deepseek-flash", "upstream_id": f"gen-{number}",
+        "input_tokens": 10, "output_tokens": number, "cached_input_tokens": 3, "reasoning_tokens": 0,
+        "nano_usd": number, "cost_source": "provider", "status": "ok", "cache": "bypass", "attempts": 1,
+        "queue_ms": 0.25, "first_chunk_ms": 12.5, "duration_ms": 100.0, "overhead_ms": 0.3125,
+    }  # fmt: skip
+    assert digest(OLD_HASHES[number - 1], text) == OLD_HASHES[number]
+    same = ("key_id", "user_name", "model", "provider", "surface", "status")
+    sums = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens", "nano_usd")
+    of_both = {name: record[name] for name in (*same, *sums)} | {"requests": 1, "errors": 0}
+
+    async def work(session: Session) -> None:
+        await session.many(insertion("ledger", record), [record])
+        for span in (HOUR, DAY):
+            whole = {"span": span, "start": micros(MORNING) // span * span, **of_both}
+            for tables in ("rollups", {"tagged": 1}), ("tag_rollups", {"tag_name": "team", "tag_value": "blue"}):
+                added = {**whole, "same": f"of schema 1, {number}", **tables[1]}
+                await session.many(insertion(tables[0], added), [added])
+        await session.rows("UPDATE marks SET newest = :newest WHERE name = 'ledger'", {"newest": number})
+
+    await driver.write(work)
+
+
+def insertion(table: str, row: Mapping[str, object]) -> str:
+    return f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})"
+
+
+async def test_a_database_of_schema_1_is_summed_and_verified_with_what_was_added_since(
+    place: Place, engine: str
+) -> None:
+    old = await driver_of(place, migrations_for(engine)[:1], program="0.1.0")
+    await append_as_schema_1(old, 1)
+    database = await place.open()
+    assert (await verify(database.ledger)).sound
+    (kept,) = await database.ledger.page(UsageFilter(cache="bypass"), after=None, count=9)
+    assert kept.record == a_record(1)
+    await append_as_schema_1(old, 2)  # the version before runs on beside this one
+    await old.aclose()
+    hit = a_record(3, cache="hit", cache_key="ab" * 16, nano_usd=0, saved_nano_usd=7)
+    link = follow(Tip(2, OLD_HASHES[2]), writer="old", text=canonical(hit))
+    await database.ledger.append([LedgerRow(record=hit, link=link)])
+    found = await verify(database.ledger)
+    assert (found.records, found.faults) == (3, [])
+    for which in (UsageFilter(), UsageFilter(tag=("team", "blue"))):
+        sums = await database.ledger.sums(which, by=["day", "cache"])
+        assert [(one.group["cache"], one.requests, one.hits, one.nano_usd, one.saved_nano_usd) for one in sums] == [
+            ("bypass", 2, 0, 3, 0), ("hit", 1, 1, 0, 7)
+        ]  # fmt: skip
 
 
 async def test_a_program_older_than_the_database_refuses_it(place: Place, engine: str) -> None:
     await (await place.open()).aclose()
     await reopened(place, engine, [NEXT[engine]])
-    with pytest.raises(DatabaseError, match=r"has schema 2, made by llm-service 9\.9\.9.*knows up to schema 1: start"):
+    newest = len(migrations_for(engine))
+    told = rf"has schema {newest + 1}, made by llm-service 9\.9\.9.*knows up to schema {newest}: start"
+    with pytest.raises(DatabaseError, match=told):
         await place.open()
 
 

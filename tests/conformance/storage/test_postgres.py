@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -122,6 +123,33 @@ async def test_a_lock_whose_holder_went_silent_is_let_go_by_the_server(place: Pl
     going_on.set()
     with pytest.raises(StoreUnavailable):
         await holding
+
+
+async def test_an_idempotency_key_that_is_begun_anew_is_not_removed(place: Place) -> None:
+    """Whoever removes waits for whoever begins, and looks again."""
+    beginning, removing = await place.open(), await place.open()
+    assert isinstance(beginning, SqlDatabase)
+    assert isinstance(removing, SqlDatabase)
+    noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    held_by = {"fingerprint": b"f", "request_id": "a", "holder": "host-a"}
+    await beginning.replays.begin("key:1", "k", **held_by, now=noon, expires_at=noon)
+    held, going_on = asyncio.Event(), asyncio.Event()
+
+    async def begin_slowly(session: Session) -> None:
+        await session.rows("UPDATE replays SET expires_at = expires_at + 1")
+        held.set()
+        await going_on.wait()
+
+    writing = asyncio.create_task(beginning._driver.write(begin_slowly))
+    await held.wait()
+    removal = asyncio.create_task(removing.replays.remove_expired(noon, 10))
+    waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    while not await removing._driver.rows(waits):
+        assert not removal.done()
+    going_on.set()
+    await writing
+    assert await removal == 0
+    assert await removing.replays.remove_expired(noon + timedelta(seconds=1), 10) == 1
 
 
 async def test_no_more_connections_than_configured(place: Place, postgres_server: PostgresServer) -> None:

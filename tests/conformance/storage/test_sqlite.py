@@ -131,10 +131,12 @@ async def test_a_copy_is_made_before_a_migration_and_none_without_one(place: Pla
     await (await place.open()).aclose()
     path = place.folder / SQLITE_NAME
     assert not list(place.folder.glob("*.backup"))
-    steps = [*migrations_for("sqlite"), Migration(2, "DROP TABLE ledger;")]
+    steps = [*migrations_for("sqlite")]
+    newest = len(steps)
+    steps += [Migration(newest + 1, "DROP TABLE ledger;"), Migration(newest + 2, "DROP TABLE facts;")]
     await open_sqlite(path, migrations=steps, program="next").aclose()
     (copy,) = place.folder.glob("*.backup")
-    assert (copy.name, mode(copy)) == (f"{SQLITE_NAME}.v1.backup", 0o600)
+    assert (copy.name, mode(copy)) == (f"{SQLITE_NAME}.v{newest}.backup", 0o600)
     await old.aclose()
     copy.replace(path)
     for companion in place.folder.glob(f"{SQLITE_NAME}-*"):

@@ -1,1 +1,1 @@
-"""Keys, ledger and facts in plain SQL, on SQLite and on PostgreSQL."""
+"""Keys, ledger, facts and answers under idempotency keys in plain SQL, on SQLite and on PostgreSQL."""

@@ -13,7 +13,7 @@ from llm_service.storage.base import Reach
 
 T = TypeVar("T")
 
-Value = str | int | float | None | Sequence[str]
+Value = str | int | float | bytes | None | Sequence[str]
 Values = Mapping[str, Value]
 Row = Mapping[str, Any]
 
@@ -43,7 +43,10 @@ class Session(Protocol):
         """All rows that a statement gives back."""
 
     async def many(self, statement: str, rows: Sequence[Values]) -> None:
-        """An INSERT for each of the rows, its values named as its columns; no row in conflict with another one."""
+        """An INSERT for each of the rows, its values named as its columns; no row in conflict with another one.
+
+        No value may be bytes.
+        """
 
 
 Work = Callable[[Session], Awaitable[T]]

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 
-from llm_service.storage.base import FactStore, KeyStore, LedgerStore, Reach
+from llm_service.storage.base import FactStore, KeyStore, LedgerStore, Reach, ReplayStore
 from llm_service.storage.sql.base import Driver
 from llm_service.storage.sql.facts import SqlFacts
 from llm_service.storage.sql.keys import SqlKeys
 from llm_service.storage.sql.ledger import SqlLedger
+from llm_service.storage.sql.replays import SqlReplays
 
 
 class SqlDatabase:
-    """The port Database: three stores on one driver."""
+    """The port Database: four stores on one driver."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
@@ -18,6 +19,7 @@ class SqlDatabase:
         self.keys: KeyStore = SqlKeys(driver)
         self.ledger: LedgerStore = SqlLedger(driver)
         self.facts: FactStore = SqlFacts(driver)
+        self.replays: ReplayStore = SqlReplays(driver)
 
     async def ping(self) -> None:
         await self._driver.ping()

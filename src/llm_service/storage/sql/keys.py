@@ -12,18 +12,19 @@ from llm_service.storage.sql.moments import micros, micros_or_none, moment, mome
 _NEXT_MARK: Final = "UPDATE marks SET newest = newest + 1 WHERE name = 'keys' RETURNING newest"
 _INSERT: Final = """
     INSERT INTO api_keys (id, name, scopes, created_at, user_name, models, requests_per_minute, tokens_per_minute,
-        concurrent_requests, budget_nano_usd, budget_period, tags, on_disconnect, expires_at, revoked_at, version,
-        changed)
+        concurrent_requests, budget_nano_usd, budget_period, tags, on_disconnect, semantic_cache, expires_at,
+        revoked_at, version, changed)
     VALUES (:id, :name, :scopes, :created_at, :user_name, :models, :requests_per_minute, :tokens_per_minute,
-        :concurrent_requests, :budget_nano_usd, :budget_period, :tags, :on_disconnect, :expires_at, :revoked_at,
-        :version, :changed)
+        :concurrent_requests, :budget_nano_usd, :budget_period, :tags, :on_disconnect, :semantic_cache, :expires_at,
+        :revoked_at, :version, :changed)
 """
 _UPDATE: Final = """
     UPDATE api_keys SET name = :name, scopes = :scopes, created_at = :created_at, user_name = :user_name,
         models = :models, requests_per_minute = :requests_per_minute, tokens_per_minute = :tokens_per_minute,
         concurrent_requests = :concurrent_requests, budget_nano_usd = :budget_nano_usd,
-        budget_period = :budget_period, tags = :tags, on_disconnect = :on_disconnect, expires_at = :expires_at,
-        revoked_at = :revoked_at, version = :version, changed = :changed
+        budget_period = :budget_period, tags = :tags, on_disconnect = :on_disconnect,
+        semantic_cache = :semantic_cache, expires_at = :expires_at, revoked_at = :revoked_at,
+        version = :version, changed = :changed
     WHERE id = :id AND version = :version - 1
     RETURNING id
 """
@@ -132,6 +133,7 @@ def _columns(key: ApiKey) -> Values:
         "budget_period": allowance.budget_period,
         "tags": json.dumps(dict(key.tags)),
         "on_disconnect": key.on_disconnect,
+        "semantic_cache": int(key.semantic_cache),
         "expires_at": micros_or_none(key.expires_at),
         "revoked_at": micros_or_none(key.revoked_at),
         "version": key.version,
@@ -166,6 +168,7 @@ def _key(row: Row) -> ApiKey:
         ),
         tags=json.loads(row["tags"]),
         on_disconnect=row["on_disconnect"],
+        semantic_cache=bool(row["semantic_cache"]),
         expires_at=moment_or_none(row["expires_at"]),
         revoked_at=moment_or_none(row["revoked_at"]),
         version=row["version"],

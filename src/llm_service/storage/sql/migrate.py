@@ -1,4 +1,4 @@
-"""Bringing a database's schema up to date: numbered files of SQL, forward only, each in a transaction of its own."""
+"""Bringing a database's schema up to date: numbered files of SQL, forward only, all of one or nothing."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -40,31 +40,29 @@ def migrate_sqlite(
 ) -> None:
     """Migrates under the file's own lock, after a copy of what was there: ``<name>.v<version>.backup``.
 
+    All steps are one transaction: nobody takes a new file with its first steps for an old one that has to be copied.
     Raises DatabaseError for a newer schema, OSError and sqlite3.Error.
     """
-    while True:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            has = connection.execute(_SQLITE_HAS).fetchone()
-            found = connection.execute(_FOUND).fetchone() if has else None
-            version = _known_version(found, migrations)
-            if version == len(migrations):
-                connection.execute("ROLLBACK")
-                return
-            if version:
-                _keep(path, version)
-            for statement in _statements(migrations[version].sql):
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        has = connection.execute(_SQLITE_HAS).fetchone()
+        found = connection.execute(_FOUND).fetchone() if has else None
+        version = _known_version(found, migrations)
+        if 0 < version < len(migrations):
+            _keep(path, version)
+        for step in migrations[version:]:
+            for statement in _statements(step.sql):
                 connection.execute(statement)
-            connection.execute("INSERT INTO schema_versions VALUES (?, ?)", (version + 1, program))
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+            connection.execute("INSERT INTO schema_versions VALUES (?, ?)", (step.version, program))
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 async def migrate_postgres(connection: Connection, *, migrations: Sequence[Migration], program: str) -> None:
-    """Migrates under an advisory lock, so that processes which start at once do it one after the other.
+    """Migrates step by step under an advisory lock, so that processes which start at once do it one after the other.
 
     Raises DatabaseError for a newer schema, and what asyncpg raises; the connection is of no use then.
     """

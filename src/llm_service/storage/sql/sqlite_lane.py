@@ -191,5 +191,5 @@ def _finish(work: Awaitable[T]) -> T:
     raise RuntimeError("work in a transaction may await its session only")
 
 
-def _plain(value: Value) -> str | int | float | None:
-    return value if value is None or isinstance(value, (str, int, float)) else json.dumps(list(value))
+def _plain(value: Value) -> str | int | float | bytes | None:
+    return value if value is None or isinstance(value, (str, int, float, bytes)) else json.dumps(list(value))

@@ -1,0 +1,4 @@
+-- Schema 4: whether an api key's questions may be answered by likeness.
+-- All keys that are here begin without it. A version before this one may run on beside it, and leaves the column alone.
+
+ALTER TABLE api_keys ADD COLUMN semantic_cache SMALLINT NOT NULL DEFAULT 0;
