@@ -1,0 +1,154 @@
+"""What the cache may do for one request: nothing, keep its answer, or give one again."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from llm_service.cache.digest import Address, digest_of
+from llm_service.cache.options import CacheOptions
+from llm_service.cache.semantic.question import Question, without_question
+from llm_service.domain import (
+    ANY_ANSWER,
+    NO_TAGS,
+    CacheControl,
+    Caller,
+    Candidate,
+    ModelRequest,
+    fact,
+)
+
+_DEFAULT_TEMPERATURE: Final = 1.0
+"""What OpenAI, OpenRouter and DeepSeek take for a request that names none (their references, seen 2026-11)."""
+
+
+@fact
+class CachePlan:
+    """A request that the cache has to do with; all durations in seconds.
+
+    ``groups``: what its answer can be purged by. ``serve``: whether a kept answer may be given at all; with
+    ``no-cache`` a new one is made, and kept. An answer made now is fresh for ``fresh_s``; a stale one may be given for
+    ``while_revalidating_s`` and ``on_error_s`` more. ``question``: what may be answered by likeness, if anything.
+    """
+
+    digest: bytes
+    groups: tuple[str, ...]
+    serve: bool
+    control: CacheControl
+    fresh_s: float
+    while_revalidating_s: float
+    on_error_s: float
+    question: Question | None = None
+
+    @property
+    def kept_s(self) -> float:
+        """How long an answer made now can be of use."""
+        return self.fresh_s + max(self.while_revalidating_s, self.on_error_s)
+
+
+class CachePolicy:
+    """Decides by the settings.
+
+    ``ttls_s``: the seconds of models that have their own, by the name that is asked for. ``address`` tells where a
+    candidate is served. ``policy_version`` names the filters that answers pass; another one finds nothing of before.
+    """
+
+    def __init__(
+        self,
+        options: CacheOptions,
+        *,
+        ttls_s: Mapping[str, float],
+        address: Callable[[Candidate], Address],
+        policy_version: str = "",
+    ) -> None:
+        self._options = options
+        self._ttls_s = dict(ttls_s)
+        self._address = address
+        self._policy_version = policy_version
+
+    def plan(
+        self,
+        request: ModelRequest,
+        *,
+        candidates: Sequence[Candidate],
+        caller: Caller,
+        user: str | None,
+        tags: Mapping[str, str] = NO_TAGS,
+        control: CacheControl = ANY_ANSWER,
+    ) -> CachePlan | None:
+        """What holds for a request. ``None``: it passes the cache by, and neither looks nor leaves anything there."""
+        options = self._options
+        fresh_s = self._fresh_s(request)
+        if not options.enabled or fresh_s <= 0 or control.no_store or self._wants_variety(request):
+            return None
+        scope = self._scope_of(caller, user)
+        deployments = [self._address(candidate) for candidate in candidates]
+        digest = digest_of(
+            request.operation,
+            request.body,
+            scope=scope,
+            deployments=deployments,
+            policy_version=self._policy_version,
+        )
+        if digest is None:
+            return None
+        labels = [f"tag:{name}={value}" for name, value in tags.items()] if tags else ()
+        return CachePlan(
+            digest=digest,
+            groups=("all", f"model:{request.model}", f"tenant:{scope}", *labels),
+            serve=not control.no_cache,
+            control=control,
+            fresh_s=fresh_s,
+            while_revalidating_s=options.stale_while_revalidate_s,
+            on_error_s=options.stale_if_error_s,
+            question=self._question(request, caller, user, deployments) if options.semantic.enabled else None,
+        )
+
+    def _question(
+        self, request: ModelRequest, caller: Caller, user: str | None, deployments: Sequence[Address]
+    ) -> Question | None:
+        """What may be answered by likeness: of keys that allow it alone, and never across keys or users.
+
+        That holds for every ``scope``: who shares exact answers has not agreed to share guesses.
+        """
+        if caller.key is None or not caller.key.semantic_cache:
+            return None
+        parts = without_question(request, max_chars=self._options.semantic.max_prompt_chars)
+        if parts is None:
+            return None
+        text, rest = parts
+        bucket = digest_of(
+            request.operation,
+            rest,
+            scope=f"key:{caller.key_id}" if user is None else f"key:{caller.key_id} user:{user}",
+            deployments=deployments,
+            policy_version=self._policy_version,
+        )
+        return None if bucket is None else Question(bucket=bucket, text=text)
+
+    def _fresh_s(self, request: ModelRequest) -> float:
+        """The shortest time of all models that may answer: one that must not be cached is not, as a fallback either."""
+        common, own = self._options.ttl_s, self._ttls_s
+        if not own:
+            return common
+        return min([own.get(name, common) for name in (request.model, *request.models)])
+
+    def _wants_variety(self, request: ModelRequest) -> bool:
+        """Whether an answer that was given before is not what is asked for."""
+        body = request.body
+        if request.operation == "embedding":
+            return False
+        temperature = body.get("temperature")
+        if (_DEFAULT_TEMPERATURE if temperature is None else temperature) > self._options.max_temperature:
+            return True
+        return _is_several(body.get("n")) or _is_several(body.get("best_of"))
+
+    def _scope_of(self, caller: Caller, user: str | None) -> str:
+        scope = self._options.scope
+        if scope == "global":
+            return scope
+        if scope == "user" and user is not None:
+            return f"user:{user}"
+        return f"key:{caller.key_id}"  # who names no user shares with nobody else
+
+
+def _is_several(count: Any) -> bool:
+    return type(count) in (int, float) and count > 1

@@ -1,0 +1,147 @@
+"""What the cache may do for a request."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from llm_service.cache import CacheOptions, CachePlan, CachePolicy
+from llm_service.domain import (
+    Body,
+    CacheControl,
+    Caller,
+    Candidate,
+    chat_request,
+    completion_request,
+    embedding_request,
+)
+
+CHAT: Body = {"model": "fast", "messages": [{"role": "user", "content": "Hi"}]}
+HERE = Candidate(provider="plain", upstream_model="small")
+
+
+def caller(key_id: str = "key_a") -> Caller:
+    return Caller(key_id=key_id, scopes=frozenset({"inference"}))
+
+
+def plan(options: CacheOptions | None = None, *, body: Body = CHAT, **given: Any) -> CachePlan | None:
+    ttls_s, base_url = given.pop("ttls_s", {}), given.pop("base_url", "http://127.0.0.1:1/v1")
+    policy = CachePolicy(
+        options or CacheOptions(),
+        ttls_s=ttls_s,
+        address=lambda candidate: (candidate.provider, base_url, candidate.upstream_model),
+        policy_version=given.pop("policy_version", ""),
+    )
+    asked = {"request": chat_request(body), "candidates": (HERE,), "caller": caller(), "user": None, **given}
+    return policy.plan(asked.pop("request"), **asked)
+
+
+def digest(options: CacheOptions | None = None, **given: Any) -> bytes:
+    made = plan(options, **given)
+    assert made is not None
+    return made.digest
+
+
+def test_a_plan_says_who_shares_the_answer_and_how_long() -> None:
+    options = CacheOptions(ttl_s=60, stale_while_revalidate_s=5, stale_if_error_s=30)
+    made = plan(options, tags={"team": "red", "app": "x"})
+    assert made is not None
+    assert made.groups == ("all", "model:fast", "tenant:key:key_a", "tag:team=red", "tag:app=x")
+    assert (made.serve, made.fresh_s, made.kept_s) == (True, 60, 90)
+    assert (made.while_revalidating_s, made.on_error_s) == (5, 30)
+
+
+@pytest.mark.parametrize(
+    ("options", "given"),
+    [
+        (CacheOptions(enabled=False), {}),
+        (CacheOptions(ttl_s=0), {}),
+        (CacheOptions(), {"ttls_s": {"fast": 0}}),
+        (CacheOptions(), {"control": CacheControl(no_store=True)}),
+        (CacheOptions(), {"body": {**CHAT, "n": 2}}),
+        (CacheOptions(), {"body": {**CHAT, "temperature": 2.1}}),
+        (CacheOptions(max_temperature=0.5), {"body": {**CHAT, "temperature": 1}}),
+        (CacheOptions(max_temperature=0.5), {}),
+        (CacheOptions(max_temperature=0.5), {"body": {**CHAT, "temperature": None}}),
+        (CacheOptions(), {"body": {**CHAT, "x": {"\u00fc": 1, "u\u0308": 2}}}),
+        (CacheOptions(), {"request": completion_request({"model": "m", "prompt": "a", "best_of": 3})}),
+        (CacheOptions(), {"body": {**CHAT, "models": ["careful"]}, "ttls_s": {"careful": 0}}),
+    ],
+)
+def test_such_requests_pass_the_cache_by(options: CacheOptions, given: dict[str, Any]) -> None:
+    assert plan(options, **given) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "given"),
+    [
+        (CacheOptions(ttl_s=0), {"ttls_s": {"fast": 5}}),
+        (CacheOptions(), {"body": {**CHAT, "n": 1, "temperature": 2}}),
+        (CacheOptions(), {"body": {**CHAT, "n": None}}),
+        (CacheOptions(max_temperature=0), {"body": {**CHAT, "temperature": 0}}),
+        (CacheOptions(max_temperature=1), {}),
+        (CacheOptions(max_temperature=0), {"request": embedding_request({"model": "e", "input": "a"})}),
+        (CacheOptions(), {"request": completion_request({"model": "m", "prompt": ["a", "b"], "best_of": 1})}),
+        (CacheOptions(), {"control": CacheControl(only_if_cached=True)}),
+    ],
+)
+def test_such_requests_do_not(options: CacheOptions, given: dict[str, Any]) -> None:
+    assert plan(options, **given) is not None
+
+
+def test_a_model_has_its_own_time_and_the_shortest_of_a_chain_holds() -> None:
+    ttls_s = {"fast": 10.0, "careful": 5.0}
+    alone, chain = plan(ttls_s=ttls_s), plan(ttls_s=ttls_s, body={**CHAT, "models": ["other", "careful"]})
+    assert alone is not None
+    assert chain is not None
+    assert (alone.fresh_s, chain.fresh_s) == (10, 5)
+
+
+def test_no_cache_keeps_the_new_answer_and_takes_no_old_one() -> None:
+    made = plan(control=CacheControl(no_cache=True))
+    assert made is not None
+    assert made.serve is False
+    assert made.digest == digest()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"body": {**CHAT, "seed": 1}},
+        {"candidates": (replace(HERE, provider="other"),)},
+        {"candidates": (HERE, HERE)},
+        {"base_url": "http://127.0.0.1:2/v1"},
+        {"policy_version": "2"},
+        {"caller": caller("key_b")},
+        {"request": completion_request({**CHAT, "prompt": "a"})},
+    ],
+)
+def test_another_request_has_another_digest(given: dict[str, Any]) -> None:
+    assert digest(**given) != digest()
+
+
+def test_tags_and_what_the_client_takes_are_not_in_the_digest() -> None:
+    assert digest(tags={"team": "red"}, control=CacheControl(max_age_s=5)) == digest()
+
+
+def test_users_share_across_keys_where_that_is_set_and_nobody_else_does() -> None:
+    options = CacheOptions(scope="user")
+    ann = digest(options, user="ann")
+    assert ann == digest(options, user="ann", caller=caller("key_b"))
+    others = [
+        digest(options, user="bob"),
+        digest(options),
+        digest(options, caller=caller("key_b")),
+        digest(options, caller=caller("ann")),
+        digest(options, user="key:key_a"),
+        digest(options, user="global"),
+        digest(options, user=""),
+    ]
+    assert len({ann, *others}) == 8
+
+
+def test_the_user_makes_no_difference_elsewhere() -> None:
+    assert digest(user="ann") == digest()
+    everybody = CacheOptions(scope="global")
+    assert digest(everybody, user="ann") == digest(everybody, caller=caller("key_b"))
+    assert digest(everybody) not in (digest(), digest(CacheOptions(scope="user"), user="ann"))
