@@ -13,6 +13,7 @@ from llm_service.runtime.ids import IdSource, RandomIds, system_random
 from llm_service.runtime.memory import lasting, settle_memory
 from llm_service.runtime.patience import Patience
 from llm_service.runtime.signals import Stop
+from llm_service.runtime.tally import Tally
 from llm_service.runtime.tasks import OnFailure, Rest, Tasks, begin
 from llm_service.runtime.terminal import Terminal
 
@@ -27,6 +28,7 @@ __all__ = [
     "Rest",
     "Stop",
     "SystemClock",
+    "Tally",
     "Tasks",
     "Terminal",
     "TimerHandle",
