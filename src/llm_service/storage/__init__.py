@@ -2,22 +2,34 @@
 
 from llm_service.storage.base import (
     Bulletin,
+    CacheLook,
+    CacheSizes,
+    CacheStore,
     ChainLink,
     Database,
     FactStore,
+    Flight,
     KeyStore,
     LedgerRow,
     LedgerStore,
     LimitStore,
+    LogPart,
+    LogRead,
     Reach,
+    Replay,
+    ReplayStore,
     Seal,
     Spent,
     StoreUnavailable,
+    StreamStore,
     UsageFilter,
     UsageGroup,
     UsageSum,
 )
 from llm_service.storage.bulletin import ProcessBulletin, ValkeyBulletin
+from llm_service.storage.cache_codec import packed, unpacked
+from llm_service.storage.cache_shelf import Eviction
+from llm_service.storage.memory_cache import MemoryCache
 from llm_service.storage.memory_limits import MemoryLimits
 from llm_service.storage.open import SQLITE_NAME, open_database
 from llm_service.storage.options import StoreOptions
@@ -26,27 +38,39 @@ from llm_service.storage.scripts import ScriptRunner
 from llm_service.storage.sql.base import Conflict, DatabaseError
 from llm_service.storage.sql.rows import storable
 from llm_service.storage.valkey_address import AddressError, StoreAddress, StoreUrl, parse_store_url
+from llm_service.storage.valkey_cache import ValkeyCache
 from llm_service.storage.valkey_client import StoreState, ValkeyClient
 from llm_service.storage.valkey_limits import ValkeyLimits
+from llm_service.storage.valkey_streams import ValkeyStreams
 
 __all__ = [
     "SQLITE_NAME",
     "AddressError",
     "Bulletin",
+    "CacheLook",
+    "CacheSizes",
+    "CacheStore",
     "ChainLink",
     "Conflict",
     "Database",
     "DatabaseError",
+    "Eviction",
     "FactStore",
+    "Flight",
     "KeyStore",
     "LedgerRow",
     "LedgerStore",
     "LimitStore",
+    "LogPart",
+    "LogRead",
+    "MemoryCache",
     "MemoryLimits",
     "PrivateValkey",
     "PrivateValkeyError",
     "ProcessBulletin",
     "Reach",
+    "Replay",
+    "ReplayStore",
     "ScriptRunner",
     "Seal",
     "Spent",
@@ -55,13 +79,18 @@ __all__ = [
     "StoreState",
     "StoreUnavailable",
     "StoreUrl",
+    "StreamStore",
     "UsageFilter",
     "UsageGroup",
     "UsageSum",
     "ValkeyBulletin",
+    "ValkeyCache",
     "ValkeyClient",
     "ValkeyLimits",
+    "ValkeyStreams",
     "open_database",
+    "packed",
     "parse_store_url",
     "storable",
+    "unpacked",
 ]

@@ -1,4 +1,4 @@
-"""The ports to what outlives a request: limits and leases, api keys, the ledger's records, messages between processes.
+"""The ports to what outlives a request: limits and leases, api keys, the ledger's records, answers, messages.
 
 A method is one whole decision, so that two processes always agree. Every port has an embedded and a shared
 implementation behind one conformance suite. All methods raise StoreUnavailable when the store does not answer in time
@@ -14,6 +14,7 @@ from llm_service.domain import (
     ApiKey,
     Ask,
     Decision,
+    KeptAnswer,
     KeySecret,
     Lease,
     Limit,
@@ -84,6 +85,9 @@ class LimitStore(Protocol):
     async def beat(self) -> int:
         """Say that the holder lives; call every second. How many holders do (itself included)."""
 
+    async def lives(self, holder: str) -> bool:
+        """Whether a holder has said lately that it lives."""
+
     async def reap(self, *, silent_s: float) -> int:
         """Settle the leases of holders that were silent for so long, as if all that was held had been used.
 
@@ -144,7 +148,7 @@ class LedgerRow:
     mark: int = 0
 
 
-UsageGroup = Literal["key", "user", "model", "provider", "tag", "hour", "day", "surface", "status"]
+UsageGroup = Literal["key", "user", "model", "provider", "tag", "hour", "day", "surface", "status", "cache"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,11 +163,15 @@ class UsageFilter:
     provider: str | None = None
     tag: tuple[str, str] | None = None
     status: str | None = None
+    cache: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageSum:
-    """Sums over the records of one group; ``group`` has a value for each asked-for name. Corrections are included."""
+    """Sums over the records of one group; ``group`` has a value for each asked-for name. Corrections are included.
+
+    ``hits``: requests whose ``cache`` is one of ``CACHE_HITS``.
+    """
 
     group: Mapping[str, str | None]
     requests: int
@@ -172,7 +180,9 @@ class UsageSum:
     cached_input_tokens: int
     reasoning_tokens: int
     nano_usd: int
+    saved_nano_usd: int
     errors: int
+    hits: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +261,72 @@ class FactStore(Protocol):
         """Keep a value, or nothing."""
 
 
+@fact
+class Replay:
+    """What stands under an idempotency key.
+
+    ``begun``: the request that asked holds it, and is to answer; ``running``: the request ``request_id`` of the process
+    ``holder`` does; ``kept``: it has answered, with ``answer``; ``other``: the key stands for another request.
+    """
+
+    state: Literal["begun", "running", "kept", "other"]
+    request_id: str
+    holder: str
+    answer: bytes | None = None
+
+
+class ReplayStore(Protocol):
+    """Answers under their ``Idempotency-Key``: what is asked again is not paid again.
+
+    ``tenant`` says whose key it is (``key:<id>``): the same one of two tenants is two. A key is held by one request,
+    until it keeps an answer or gives up. Each call is atomic between all processes that share the database; moments are
+    aware UTC, by the clocks of those who call.
+    """
+
+    async def begin(
+        self,
+        tenant: str,
+        idempotency_key: str,
+        *,
+        fingerprint: bytes,
+        request_id: str,
+        holder: str,
+        now: datetime,
+        expires_at: datetime,
+    ) -> Replay:
+        """Hold a key that nobody holds, or whose time is over; what stands under it otherwise.
+
+        ``fingerprint`` says what is asked: no other bytes ask for the same. ``expires_at`` is later than the request
+        can last, for then the key is free. Idempotent: the request that holds the key begins it again.
+        """
+
+    async def keep(
+        self, tenant: str, idempotency_key: str, *, request_id: str, answer: bytes, expires_at: datetime
+    ) -> bool:
+        """Keep the answer until then. Idempotent: the first one stays. False: the request does not hold the key."""
+
+    async def give_up(self, tenant: str, idempotency_key: str, *, request_id: str) -> bool:
+        """Let the key go: a failure does not burn it. False: the request does not hold it, or has kept an answer."""
+
+    async def take_over(
+        self,
+        tenant: str,
+        idempotency_key: str,
+        *,
+        from_request_id: str,
+        request_id: str,
+        holder: str,
+        expires_at: datetime,
+    ) -> bool:
+        """Hold the key in place of a request whose process died, whose fingerprint stays.
+
+        False: that request does not hold it any more, or has kept an answer.
+        """
+
+    async def remove_expired(self, now: datetime, count: int) -> int:
+        """Remove what expired, the longest ago first, at most ``count`` in one transaction. How many that were."""
+
+
 class Database(Protocol):
     """The durable store: SQLite in the data directory, or PostgreSQL. Opened with its schema migrated."""
 
@@ -258,6 +334,7 @@ class Database(Protocol):
     keys: KeyStore
     ledger: LedgerStore
     facts: FactStore
+    replays: ReplayStore
 
     async def ping(self) -> None:
         """Raises StoreUnavailable when it cannot be reached."""
@@ -270,6 +347,138 @@ class Database(Protocol):
 
     async def aclose(self) -> None:
         """Let go of connections."""
+
+
+@fact
+class CacheLook:
+    """What a look-up found. ``epochs``: where the asked-for groups stood then; `put` takes it again."""
+
+    answer: KeptAnswer | None
+    epochs: tuple[int, ...]
+
+
+@fact
+class CacheSizes:
+    """How full the cache is, in this process (``reach`` of the store says whether there is more)."""
+
+    entries: int
+    bytes: int
+    max_bytes: int
+    evictions: int
+    too_large: int
+
+
+class CacheStore(Protocol):
+    """Complete answers by their digest, bounded in bytes.
+
+    Each answer is in ``groups`` (``all``, ``model:<name>``, ``tenant:<name>``, ``tag:<name>=<value>``). A group that is
+    purged begins a new epoch, for all processes at once: no look-up that begins afterwards finds an answer of before,
+    and no answer whose generation looked the cache up before is kept. `look` and `put` answer at once where they need
+    not wait, and something to await otherwise.
+
+    They never raise: an answer that cannot be had is not there, and one that cannot be kept is not. What administers
+    the cache raises StoreUnavailable.
+    """
+
+    reach: Reach
+
+    def look(self, digest: bytes, groups: Sequence[str]) -> CacheLook | Awaitable[CacheLook]:
+        """The answer, if there is one whose own digest is this one, fresh or stale."""
+
+    def put(self, answer: KeptAnswer, groups: Sequence[str], epochs: tuple[int, ...]) -> bool | Awaitable[bool]:
+        """Keep an answer. False: it is too large, or one of the groups was purged since the look-up."""
+
+    async def remove(self, digest: bytes) -> int:
+        """Forget one answer. How many there were: 0 or 1."""
+
+    async def purge(self, group: str, *, stored_before: float | None = None) -> int:
+        """Forget the answers of a group, or those of it that are older (Unix seconds). How many there were."""
+
+    async def sizes(self) -> CacheSizes:
+        """How full it is."""
+
+    async def aclose(self) -> None:
+        """Let go of what it holds."""
+
+
+@fact
+class LogPart:
+    """News of a log: its next events, from number ``first_seq`` on. ``head``, ``end``: empty where there is no news."""
+
+    log_id: str
+    first_seq: int
+    events: Sequence[bytes]
+    head: bytes = b""
+    end: bytes = b""
+
+
+@fact
+class LogRead:
+    """What a log has. ``holder``: the process that writes it, empty where there is no such log.
+
+    ``head`` and ``end`` are empty as long as they are not known; ``cut``: later events are missing.
+    """
+
+    holder: str
+    head: bytes
+    end: bytes
+    cut: bool
+    events: Sequence[bytes]
+
+
+@fact
+class Flight:
+    """A generation that answers all requests of a digest. ``as_events``: its log tells it while it comes.
+
+    Without it the answer is there when the flight is over: it is kept then, or there is none.
+    """
+
+    log_id: str
+    holder: str
+    as_events: bool
+
+
+class StreamStore(Protocol):
+    """What processes tell each other of running generations: logs of events, streams by their ids, flights.
+
+    A log is bounded in bytes (what is beyond is missing, and it says so) and kept for a while after its end.
+    All methods raise StoreUnavailable.
+    """
+
+    reach: Reach
+
+    async def append(self, parts: Sequence[LogPart]) -> None:
+        """Append to logs, in one round trip. What comes for a log that has ended changes nothing."""
+
+    async def read(self, log_id: str, *, after: int, counts: bool = True) -> LogRead:
+        """The next events after that number, a bounded count. ``counts``: whoever reads is a reader for a moment."""
+
+    async def is_read(self, log_id: str) -> bool:
+        """Whether somebody read a log a moment ago. If nobody did, its flight is anybody's from now on.
+
+        So nobody follows a generation in the moment in which it is given up.
+        """
+
+    async def put_stream(self, stream_id: str, facts: bytes, *, ended: bool) -> None:
+        """Keep what a stream's client was told: as long as it may run, or as long as an ended log."""
+
+    async def get_stream(self, stream_id: str) -> bytes | None:
+        """The same again."""
+
+    async def claim(
+        self, digest: bytes, mine: Flight, *, seen_at: float | None = None, instead_of: Flight | None = None
+    ) -> Flight | None:
+        """The flight of a digest: this one, unless there is another that is not to be replaced.
+
+        ``None``: an answer has been kept meanwhile, another one than the caller has seen, which was stored at
+        ``seen_at``. Whoever is told of another's flight counts for a moment as a reader of its log.
+        """
+
+    async def flight(self, digest: bytes) -> Flight | None:
+        """The flight of a digest now."""
+
+    async def land(self, digest: bytes, mine: Flight) -> None:
+        """The flight is over: its answer is kept, or there is none."""
 
 
 class Bulletin(Protocol):

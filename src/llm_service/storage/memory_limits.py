@@ -162,6 +162,10 @@ class MemoryLimits:
         self._forget_unused(SWEPT_PER_BEAT)
         return 1
 
+    async def lives(self, holder: str) -> bool:
+        """No other process than this one does."""
+        return holder == self._life
+
     async def reap(self, *, silent_s: float) -> int:
         """No other holder, so no lease of a silent one."""
         return 0

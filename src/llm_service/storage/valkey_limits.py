@@ -59,8 +59,8 @@ class ValkeyLimits:
     """
 
     __slots__ = (
-        "_add", "_admit", "_base", "_beat", "_forget", "_holder", "_holders", "_leases", "_looked_s", "_monotonic",
-        "_now", "_read", "_runner", "_seed", "_settle", "_silence", "_stood", "reach",
+        "_add", "_admit", "_base", "_beat", "_forget", "_holder", "_holders", "_leases", "_lives", "_looked_s",
+        "_monotonic", "_now", "_read", "_runner", "_seed", "_settle", "_silence", "_stood", "reach",
     )  # fmt: skip
 
     def __init__(
@@ -87,6 +87,7 @@ class ValkeyLimits:
         self._settle = script("common", "settle")
         self._read = script("common", "read")
         self._beat = script("common", "beat")
+        self._lives = script("common", "lives")
         self._seed, self._add = script("seed"), script("add")
         self._holders, self._leases, self._forget = script("holders"), script("leases"), script("forget")
 
@@ -187,6 +188,11 @@ class ValkeyLimits:
         keys = (self._key_of_holders, self._key_of_leases(self._holder))
         alive: int = await self._runner.run(self._beat, keys, (self._time(), self._holder, ALIVE_S, LEASES_KEPT_S))
         return alive
+
+    async def lives(self, holder: str) -> bool:
+        """Whether a holder has said so within the last seconds."""
+        keys = (self._key_of_holders,)
+        return bool(await self._runner.run(self._lives, keys, (self._time(), holder, ALIVE_S)))
 
     async def reap(self, *, silent_s: float) -> int:
         """Settle the leases of other holders of which no new beat was seen for so long, by this process's own clock.

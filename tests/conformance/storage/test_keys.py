@@ -25,6 +25,7 @@ FULL = key(
     ),
     tags={"team": "search", "": "empty name"},
     on_disconnect="finish",
+    semantic_cache=True,
     created_at=datetime(2026, 1, 2, 3, 4, 5, 678_901, UTC),
     expires_at=NOON + timedelta(days=30, microseconds=1),
     revoked_at=NOON,

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from llm_service.domain import UsageRecord
 from llm_service.storage import storable
+from llm_service.storage.sql.rows import MOST_NANO
 from tests.support.records import NOON, record
 
 texts = st.text(max_size=600) | st.text(st.characters(categories=["Cs", "Cc", "So"]), max_size=600)
@@ -22,9 +23,21 @@ records = st.builds(
     **dict.fromkeys(("request_id", "key_id", "surface", "model", "cache"), texts),
     **{
         name: st.none() | texts
-        for name in ("stream_id", "user", "provider", "upstream_model", "upstream_id", "error_code", "adjusts")
+        for name in (
+            "stream_id",
+            "user",
+            "provider",
+            "upstream_model",
+            "upstream_id",
+            "error_code",
+            "cache_key",
+            "adjusts",
+        )
     },
-    **dict.fromkeys(("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens", "nano_usd"), counts),
+    **dict.fromkeys(
+        ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens", "nano_usd", "saved_nano_usd"),
+        counts,
+    ),
     **dict.fromkeys(("queue_ms", "first_chunk_ms", "duration_ms", "overhead_ms"), durations),
 )
 
@@ -52,6 +65,11 @@ def test_the_quick_look_agrees_with_the_long_one(odd: UsageRecord) -> None:
     """Whether a record is clean does not depend on how long its texts are together."""
     padded = storable(replace(odd, cache="x" * 512))
     assert replace(padded, cache=storable(odd).cache) == storable(odd)
+
+
+def test_what_was_saved_ends_where_money_ends() -> None:
+    assert storable(record(saved_nano_usd=10**30)).saved_nano_usd == MOST_NANO
+    assert storable(record(saved_nano_usd=-(10**30))).saved_nano_usd == -MOST_NANO
 
 
 def test_durations_are_floats_so_that_they_read_alike_before_and_after() -> None:

@@ -1,0 +1,144 @@
+"""What processes that share a Valkey or Redis tell each other of running generations."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import orjson
+
+from llm_service.storage.base import Flight, LogPart, LogRead, Reach
+from llm_service.storage.scripts import ScriptRunner, script
+
+READ_AT_ONCE: Final = 256
+COUNTS_MS: Final = 500
+"""For how long one reading makes a reader: readers look more often."""
+RUNNING_MS: Final = 3_600_000
+"""For how long a log or a flight stands without any news: longer than a request lasts."""
+
+
+class ValkeyStreams:
+    """See StreamStore. Keys begin with ``<prefix>{adm}:``, so that all are on one node of a cluster.
+
+    ``log:<id>`` (events), ``log:<id>:facts``, ``log:<id>:read``, ``logs:ended``, ``logs:sizes``, ``stream:<id>`` and
+    ``flight:<digest>``. ``total_bytes`` is what all ended logs may have, ``max_bytes`` one log.
+    """
+
+    __slots__ = (
+        "_append", "_base", "_claim", "_ended", "_get", "_holder", "_is_read", "_land", "_max_bytes", "_put", "_read",
+        "_retention_ms", "_runner", "_sizes", "_total_bytes", "reach",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        runner: ScriptRunner,
+        *,
+        prefix: str,
+        holder: str,
+        retention_s: float,
+        max_bytes: int,
+        total_bytes: int,
+        reach: Reach = "cluster",
+    ) -> None:
+        self.reach = reach
+        self._runner = runner
+        self._holder = holder
+        self._base = f"{prefix}{{adm}}:"
+        self._ended = f"{self._base}logs:ended"
+        self._sizes = f"{self._base}logs:sizes"
+        self._retention_ms = max(1, round(retention_s * 1000))
+        self._max_bytes = max_bytes
+        self._total_bytes = total_bytes
+        self._append, self._read, self._is_read = script("log_append"), script("log_read"), script("log_is_read")
+        self._claim, self._land = script("flight_claim"), script("flight_end")
+        self._get, self._put = script("text_get"), script("text_put")
+
+    async def append(self, parts: Sequence[LogPart]) -> None:
+        """Append to logs, in one round trip."""
+        keys = [self._ended, self._sizes]
+        arguments: list[str | int | bytes] = [
+            self._total_bytes,
+            self._max_bytes,
+            RUNNING_MS,
+            self._retention_ms,
+            f"{self._base}log:",
+        ]
+        for part in parts:
+            keys += self._log(part.log_id)
+            arguments += (
+                part.log_id,
+                self._holder,
+                part.head,
+                part.end,
+                part.first_seq,
+                len(part.events),
+                *part.events,
+            )
+        await self._runner.run(self._append, keys, arguments)
+
+    async def read(self, log_id: str, *, after: int, counts: bool = True) -> LogRead:
+        """The next events after that number, a bounded count. ``counts``: whoever reads is a reader for a moment."""
+        keys = (*self._log(log_id), self._mark(log_id))
+        counted = COUNTS_MS if counts else ""
+        holder, head, end, cut, *events = await self._runner.run(self._read, keys, (after, READ_AT_ONCE, counted))
+        return LogRead(holder=holder.decode(errors="replace"), head=head, end=end, cut=cut == 1, events=events)
+
+    async def is_read(self, log_id: str) -> bool:
+        """Whether somebody read a log a moment ago. If nobody did, its flight is anybody's from now on."""
+        keys = (self._mark(log_id), f"{self._base}log:{log_id}:facts")
+        return bool(await self._runner.run(self._is_read, keys, (RUNNING_MS,)))
+
+    async def put_stream(self, stream_id: str, facts: bytes, *, ended: bool) -> None:
+        """Keep what a stream's client was told: as long as it may run, or as long as an ended log."""
+        kept_ms = self._retention_ms if ended else RUNNING_MS + self._retention_ms
+        await self._runner.run(self._put, (f"{self._base}stream:{stream_id}",), (facts, kept_ms))
+
+    async def get_stream(self, stream_id: str) -> bytes | None:
+        """The same again."""
+        facts: bytes = await self._runner.run(self._get, (f"{self._base}stream:{stream_id}",), ())
+        return facts or None
+
+    async def claim(
+        self, digest: bytes, mine: Flight, *, seen_at: float | None = None, instead_of: Flight | None = None
+    ) -> Flight | None:
+        """The flight of a digest: this one, unless there is another that is not to be replaced."""
+        there = await self._claimed(digest, mine, b"" if instead_of is None else _written(instead_of), seen_at)
+        if there and _flight(there) is None:  # nobody of ours has written that
+            there = await self._claimed(digest, mine, there, seen_at)
+        return _flight(there)
+
+    async def _claimed(self, digest: bytes, mine: Flight, before: bytes, seen_at: float | None) -> bytes:
+        keys = (self._flight(digest), f"{self._base}cache:{digest.hex()}")
+        seen = "" if seen_at is None else repr(seen_at)
+        how = (_written(mine), before, RUNNING_MS, seen, f"{self._base}log:", COUNTS_MS)
+        there: bytes = await self._runner.run(self._claim, keys, how)
+        return there
+
+    async def flight(self, digest: bytes) -> Flight | None:
+        """The flight of a digest now."""
+        return _flight(await self._runner.run(self._get, (self._flight(digest),), ()))
+
+    async def land(self, digest: bytes, mine: Flight) -> None:
+        """The flight is over: its answer is kept, or there is none."""
+        await self._runner.run(self._land, (self._flight(digest),), (_written(mine),))
+
+    def _log(self, log_id: str) -> tuple[str, str]:
+        events = f"{self._base}log:{log_id}"
+        return events, f"{events}:facts"
+
+    def _mark(self, log_id: str) -> str:
+        return f"{self._base}log:{log_id}:read"
+
+    def _flight(self, digest: bytes) -> str:
+        return f"{self._base}flight:{digest.hex()}"
+
+
+def _written(flight: Flight) -> bytes:
+    return orjson.dumps((flight.log_id, flight.holder, flight.as_events))
+
+
+def _flight(text: bytes) -> Flight | None:
+    """The flight of a text; none where there is no text, or somebody else's."""
+    try:
+        log_id, holder, as_events = orjson.loads(text)
+    except (orjson.JSONDecodeError, TypeError, ValueError):
+        return None
+    return Flight(log_id=str(log_id), holder=str(holder), as_events=bool(as_events))

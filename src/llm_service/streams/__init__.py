@@ -1,0 +1,24 @@
+"""The event log of each generation, its readers, and the two forms of an answer."""
+
+from llm_service.streams.forms import collect, encode, split
+from llm_service.streams.generation import Generation, LoggedReply
+from llm_service.streams.kept import ReadyReply, ready_reply
+from llm_service.streams.options import StreamOptions
+from llm_service.streams.shared import CANCEL_TOPIC, SharedStreams
+from llm_service.streams.stream import Stream
+from llm_service.streams.streams import Streams
+
+__all__ = [
+    "CANCEL_TOPIC",
+    "Generation",
+    "LoggedReply",
+    "ReadyReply",
+    "SharedStreams",
+    "Stream",
+    "StreamOptions",
+    "Streams",
+    "collect",
+    "encode",
+    "ready_reply",
+    "split",
+]

@@ -1,0 +1,101 @@
+"""A store of streams in memory, for tests of those who use it: it can be away, slow, and damaged."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from llm_service.storage import Flight, LogPart, LogRead, StoreUnavailable
+
+
+@dataclass
+class KeptLog:
+    holder: str
+    events: list[bytes] = field(default_factory=list)
+    head: bytes = b""
+    end: bytes = b""
+    cut: bool = False
+
+
+class MemoryStreams:
+    """Implements StreamStore. ``reads``: how often each log was read; ``calls``: the parts of each append."""
+
+    reach = "cluster"
+
+    def __init__(self, *, holder: str = "other", at_once: int = 256) -> None:
+        self.is_away = False
+        self.gate: asyncio.Event | None = None
+        """Appends wait for it."""
+        self.at_once = at_once
+        self.appending = 0
+        self.calls: list[Sequence[LogPart]] = []
+        self.logs: dict[str, KeptLog] = {}
+        self.flights: dict[bytes, Flight] = {}
+        self.texts: dict[str, bytes] = {}
+        self.reads: list[str] = []
+        self.readers: set[str] = set()
+        self._holder = holder
+
+    def _look(self) -> None:
+        if self.is_away:
+            raise StoreUnavailable("away")
+
+    async def append(self, parts: Sequence[LogPart]) -> None:
+        self.appending += 1
+        assert self.appending == 1, "one call at a time"
+        try:
+            if self.gate is not None:
+                await self.gate.wait()
+            self._look()
+            self.calls.append(parts)
+            for part in parts:
+                self._append(part)
+        finally:
+            self.appending -= 1
+
+    def _append(self, part: LogPart) -> None:
+        log = self.logs.setdefault(part.log_id, KeptLog(self._holder))
+        if log.end:
+            return
+        log.cut = log.cut or len(log.events) != part.first_seq - 1
+        if not log.cut:
+            log.events += part.events
+        log.head, log.end = part.head or log.head, part.end
+
+    async def read(self, log_id: str, *, after: int, counts: bool = True) -> LogRead:
+        self._look()
+        self.reads.append(log_id)
+        if counts:
+            self.readers.add(log_id)
+        log = self.logs.get(log_id, KeptLog(""))
+        events = log.events[after : after + self.at_once]
+        return LogRead(holder=log.holder, head=log.head, end=log.end, cut=log.cut, events=events)
+
+    async def is_read(self, log_id: str) -> bool:
+        self._look()
+        return log_id in self.readers
+
+    async def put_stream(self, stream_id: str, facts: bytes, *, ended: bool) -> None:
+        self._look()
+        self.texts[stream_id] = facts
+
+    async def get_stream(self, stream_id: str) -> bytes | None:
+        self._look()
+        return self.texts.get(stream_id)
+
+    async def claim(
+        self, digest: bytes, mine: Flight, *, seen_at: float | None = None, instead_of: Flight | None = None
+    ) -> Flight | None:
+        self._look()
+        there = self.flights.get(digest)
+        if there is None or there == instead_of:
+            self.flights[digest] = there = mine
+        return there
+
+    async def flight(self, digest: bytes) -> Flight | None:
+        self._look()
+        return self.flights.get(digest)
+
+    async def land(self, digest: bytes, mine: Flight) -> None:
+        self._look()
+        if self.flights.get(digest) == mine:
+            del self.flights[digest]
