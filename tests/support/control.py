@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 
 from llm_service.api import (
+    CacheRoutes,
     ConfigRoutes,
     DocsRoutes,
     HealthRoutes,
@@ -15,6 +16,7 @@ from llm_service.api import (
     LimitRoutes,
     ModelRoutes,
     Reload,
+    StreamRoutes,
     UsageRoutes,
     control_routes,
 )
@@ -23,7 +25,10 @@ from llm_service.api.rest.routes import Route
 from llm_service.config import Settings, rendered
 from llm_service.domain import Candidate, LLMServiceError, ModelInfo, Secret
 from llm_service.pipeline import ModelOptions
-from llm_service.services import Authenticator, Health, LimitStates, Models, Usage
+from llm_service.runtime import Tasks
+from llm_service.services import Authenticator, CacheAdmin, Health, LimitStates, Models, Usage
+from llm_service.storage import MemoryCache
+from llm_service.streams import Streams
 from tests.support.clock import ManualClock
 from tests.support.key_service import Process, World
 from tests.support.service import LogLines
@@ -62,15 +67,21 @@ class Parts:
     process: Process
     settings: Settings
     books: Books
+    cache: MemoryCache
+    streams: StreamRoutes
     reload: Reload
 
     @property
     def routes(self) -> tuple[Route, ...]:
         keys = KeyRoutes(self.process.keys, self.process.world.clock)
         config = ConfigRoutes(lambda: rendered(self.settings), self.reload)
-        usage = UsageRoutes(Usage(self.books.ledger))
+        usage = Usage(self.books.ledger)
+        scope = self.settings.cache.scope
+        cache = CacheRoutes(CacheAdmin(self.cache, usage, scope=scope, clock=self.books.clock))
         limits = LimitRoutes(LimitStates(self.books.rules, self.books.gate, key=self.process.keys.get))
-        return control_routes(self.models, self.health, self.docs, config, keys, usage, limits)
+        return control_routes(
+            self.models, self.health, self.docs, config, keys, UsageRoutes(usage), limits, self.streams, cache
+        )
 
 
 async def reloaded() -> Mapping[str, Any]:
@@ -100,13 +111,17 @@ def models_of(
 def parts_of(*, models: Models | None = None, health: Health | None = None, settings: Settings | None = None) -> Parts:
     clock = ManualClock()
     settings = settings or Settings()
+    books = Books(limits=settings.limits)
+    streams = Streams(clock, retention_s=60, total_bytes=1_000_000)
     return Parts(
         models=ModelRoutes(models or models_of({}, clock)),
         health=HealthRoutes(health or health_of(clock)),
         docs=DocsRoutes("1.2.3"),
         process=Process(World()),
         settings=settings,
-        books=Books(limits=settings.limits),
+        books=books,
+        cache=MemoryCache(books.clock, max_bytes=1_000_000, max_entry_bytes=100_000),
+        streams=StreamRoutes(streams, options=settings.server, clock=clock, tasks=Tasks(lambda work, failure: None)),
         reload=reloaded,
     )
 

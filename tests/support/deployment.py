@@ -210,7 +210,7 @@ def serving_one(folder: Path, number: int, sandbox: str, *arguments: str, **sett
         **settings,
     }
     (home / "llm-service.yaml").write_bytes(orjson.dumps(written))
-    with serving(place(home), *arguments) as service:
+    with serving(place(home, cached="cache" in settings), *arguments) as service:
         yield service
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, TypeVar
 
 import orjson
@@ -147,13 +148,18 @@ def after(code: str) -> tuple[str, ...]:
     return (sys.executable, "-c", f"import os, sys; {code}; os.execv(sys.argv[1], sys.argv[1:])")
 
 
-def place(folder: Path, **variables: str) -> Place:
-    return Place(folder, variables)
+UNCACHED: Mapping[str, str] = MappingProxyType({"LLM_SERVICE_CACHE__ENABLED": "false"})
+"""What is asked twice reaches the upstream twice."""
 
 
-def seen_place(folder: Path, **variables: str) -> Place:
+def place(folder: Path, *, cached: bool = False, **variables: str) -> Place:
+    """A folder to run children in; without ``cached`` their upstreams hear of each request."""
+    return Place(folder, variables if cached else {**UNCACHED, **variables})
+
+
+def seen_place(folder: Path, *, cached: bool = False, **variables: str) -> Place:
     """One whose children count as covering what they run."""
-    return Place(folder, variables, seen_by_coverage=True)
+    return Place(folder, variables if cached else {**UNCACHED, **variables}, seen_by_coverage=True)
 
 
 @dataclass(frozen=True)

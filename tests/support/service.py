@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,7 +12,7 @@ from llm_service.bootstrap import Service, Stores, Surroundings, build_service, 
 from llm_service.config import Settings
 from llm_service.domain import Secret
 from llm_service.providers import ProviderOptions, TimeoutOptions
-from llm_service.runtime import SystemClock, system_random
+from llm_service.runtime import Clock, SystemClock, system_random
 
 CREDENTIAL = "sk-test-4b7e20d9f1c86a35"
 """The gateway's own key at the simulated providers: it may be seen nowhere."""
@@ -52,22 +52,35 @@ class Running:
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, sandbox: bool = False) -> AsyncIterator[Running]:
-    """The service on a free port, with stores of its own, until the block ends."""
+async def running(
+    settings: Settings, *, sandbox: bool = False, cached: bool = False, clock: Clock | None = None
+) -> AsyncIterator[Running]:
+    """The service on a free port, with stores of its own, until the block ends.
+
+    Without ``cached`` each request is answered by the upstream, also one that was answered before.
+    """
+    if not cached:
+        settings = replace(settings, cache=replace(settings.cache, enabled=False))
     async with AsyncExitStack() as held:
         log = LogLines()
-        stores = await stores_in(held, settings, log=log)
-        service = build_service(settings, stores, log=log, sandbox=sandbox)
+        stores = await stores_in(held, settings, log=log, clock=clock)
+        service = build_service(settings, stores, log=log, sandbox=sandbox, clock=clock)
         async with served(service) as address:
             yield Running(address, service, stores, log)
 
 
-async def stores_in(held: AsyncExitStack, settings: Settings, *, log: LogLines) -> Stores:
+async def stores_in(held: AsyncExitStack, settings: Settings, *, log: LogLines, clock: Clock | None = None) -> Stores:
     """Open stores in a folder that is gone afterwards."""
     folder = Path(held.enter_context(TemporaryDirectory()))
-    around = Surroundings(data_dir=folder, clock=SystemClock(), dice=system_random(), log=log)
+    around = Surroundings(data_dir=folder, clock=clock or SystemClock(), dice=system_random(), log=log)
     return await open_stores(
-        held, around, store=settings.store, ledger=settings.ledger, hash_keys=settings.auth.hash_key
+        held,
+        around,
+        store=settings.store,
+        ledger=settings.ledger,
+        cache=settings.cache,
+        streams=settings.streams,
+        hash_keys=settings.auth.hash_key,
     )
 
 

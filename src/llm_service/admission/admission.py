@@ -100,6 +100,19 @@ class Admission:
             raise refusal(outcome)
         return attempt.admitted(outcome)
 
+    async def admit_free(self, request: ModelRequest, *, lease_id: str, caller: Caller, user: str | None) -> Admitted:
+        """The same for a request that somebody else's call answers: of the caller's limits a place, and nothing else.
+
+        Raises LimitReached.
+        """
+        plan = self._rules.of_caller(caller, user=user, model=request.model)
+        if not plan.free:
+            return FREE
+        outcome = await self._gate.admit(Ask(lease_id=lease_id, callers=plan.free, candidates=()))
+        if isinstance(outcome, Refused):
+            raise refusal(outcome)
+        return Admitted(held=outcome)
+
     async def settle(self, admitted: Admitted, settlement: Settlement | None) -> None:
         """Settle what a request held; ``None`` gives all back. Never fails."""
         if admitted.held is not None:

@@ -21,19 +21,21 @@ class Plan:
 
     ``coded``: each limit, and which of a request's costs it is about: 0 (a place), 1 (tokens), 2 (money). ``places``:
     the claims of a request where only places are limited. ``sized``: of ``coded``, those that depend on its size.
+    ``free``: the claims of a request that somebody else's call answers: it takes a place, no tokens and no money.
     """
 
     limits: tuple[Limit, ...]
     coded: tuple[tuple[Limit, int], ...]
     sized: tuple[tuple[Limit, int], ...]
     places: tuple[Claim, ...]
+    free: tuple[Claim, ...]
     counts_tokens: bool
     counts_money: bool
     valid_until: float
 
 
 NO_LIMITS: Final = Plan(
-    limits=(), coded=(), sized=(), places=(), counts_tokens=False, counts_money=False, valid_until=inf
+    limits=(), coded=(), sized=(), places=(), free=(), counts_tokens=False, counts_money=False, valid_until=inf
 )
 
 
@@ -103,6 +105,7 @@ class Rules:
             coded=coded,
             sized=tuple((limit, code) for limit, code in coded if code != PLACE),
             places=tuple(Claim(limit, 1) for limit in limits),
+            free=tuple(Claim(limit, int(code == PLACE)) for limit, code in coded if code != MONEY),
             counts_tokens=any(limit.kind == "tokens" for limit in limits),
             counts_money=any(limit.kind == "money" for limit in limits),
             valid_until=min(ends, default=inf),

@@ -3,6 +3,7 @@
 from llm_service.api.connection import Refused
 from llm_service.api.options import AuthOptions, ServerOptions
 from llm_service.api.rest.app import RestApp
+from llm_service.api.rest.cache import CacheRoutes
 from llm_service.api.rest.configuration import ConfigRoutes, Reload
 from llm_service.api.rest.docs import DocsRoutes
 from llm_service.api.rest.generate import DoorParts, GenerateDoor
@@ -11,11 +12,14 @@ from llm_service.api.rest.keys import KeyRoutes
 from llm_service.api.rest.limits import LimitRoutes
 from llm_service.api.rest.models import ModelRoutes
 from llm_service.api.rest.routes import control_routes
+from llm_service.api.rest.streams import StreamRoutes
 from llm_service.api.rest.usage import UsageRoutes
 from llm_service.api.server import HttpServer, listen
+from llm_service.api.whole_response import withdrawn_for_pages
 
 __all__ = [
     "AuthOptions",
+    "CacheRoutes",
     "ConfigRoutes",
     "DocsRoutes",
     "DoorParts",
@@ -29,7 +33,9 @@ __all__ = [
     "Reload",
     "RestApp",
     "ServerOptions",
+    "StreamRoutes",
     "UsageRoutes",
     "control_routes",
     "listen",
+    "withdrawn_for_pages",
 ]

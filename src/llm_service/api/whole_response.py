@@ -16,6 +16,21 @@ def offer(cycle: RequestResponseCycle) -> None:
     cycle.scope["extensions"] = {EXTENSION: {"write": partial(_write, cycle)}}
 
 
+def withdrawn_for_pages(app: Any) -> Any:
+    """The same application behind one that adds headers to what pages of other origins get (CORS).
+
+    A response that is written past ASGI's messages would come to a page without these headers, and not be readable.
+    """
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        if "extensions" in scope and any(name == b"origin" for name, _ in scope["headers"]):
+            others = {name: offered for name, offered in scope["extensions"].items() if name != EXTENSION}
+            scope = {**scope, "extensions": others}
+        await app(scope, receive, send)
+
+    return serve
+
+
 async def respond(scope: Any, send: Any, *, status: int, headers: Headers, body: bytes) -> None:
     """Send a whole response: in one piece where the server offers that, else as ASGI's two messages.
 

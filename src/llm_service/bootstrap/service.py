@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from llm_service import __version__
 from llm_service.admission import Admission, Facts, Rules
 from llm_service.api import (
+    CacheRoutes,
     ConfigRoutes,
     DocsRoutes,
     DoorParts,
@@ -22,15 +23,33 @@ from llm_service.api import (
     Refused,
     Reload,
     RestApp,
+    StreamRoutes,
     UsageRoutes,
     control_routes,
+    withdrawn_for_pages,
 )
 from llm_service.bootstrap.stores import Stores
+from llm_service.cache import Address, CachePolicy
 from llm_service.config import Settings, rendered
 from llm_service.domain import Candidate, InvalidRequest, ModelInfo, ModelRequest
 from llm_service.ledger import Ledger
 from llm_service.observability import AccessLog, Listener, Listeners, Log
-from llm_service.pipeline import Account, Accounts, Admit, CallProvider, Observe, Resolve, Resolver, Row, compose
+from llm_service.pipeline import (
+    Account,
+    Accounts,
+    Admit,
+    Alike,
+    CallProvider,
+    Observe,
+    Promises,
+    Remember,
+    Replay,
+    Resolve,
+    Resolver,
+    Row,
+    Share,
+    compose,
+)
 from llm_service.prices import Ceiling, ModelPrice, PriceBook
 from llm_service.providers import (
     HttpProvider,
@@ -42,9 +61,10 @@ from llm_service.providers import (
     price_list_for,
     retired_names,
 )
-from llm_service.runtime import Clock, IdSource, OnFailure, RandomIds, SystemClock, Tasks, system_random
+from llm_service.runtime import Clock, IdSource, OnFailure, RandomIds, SystemClock, Tally, Tasks, system_random
 from llm_service.services import (
     Authenticator,
+    CacheAdmin,
     Corrections,
     DatabaseHealth,
     Gateway,
@@ -72,9 +92,10 @@ STAINLESS = tuple(
 """What OpenAI's clients send about themselves, also from browsers."""
 EXPOSED_HEADERS = (
     "x-request-id", "retry-after", "retry-after-ms", "x-should-retry", "server-timing", "x-llm-provider", "x-llm-model",
-    "x-llm-attempts", "x-llm-stream-id", "x-llm-cost-usd", "x-llm-cost-source", "x-llm-sandbox", "ratelimit",
-    "ratelimit-policy", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",
-    "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens",
+    "x-llm-cache", "age", "cache-status", "x-llm-attempts", "x-llm-stream-id", "x-llm-cost-usd", "x-llm-cost-source",
+    "x-llm-sandbox", "ratelimit", "ratelimit-policy", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests",
+    "x-ratelimit-reset-requests", "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens",
+    "x-ratelimit-reset-tokens",
 )  # fmt: skip
 CORS_HEADERS = (
     "authorization",
@@ -84,6 +105,9 @@ CORS_HEADERS = (
     "x-llm-user",
     "x-llm-tags",
     "last-event-id",
+    "cache-control",
+    "idempotency-key",
+    "x-llm-on-disconnect",
     "traceparent",
     *STAINLESS,
 )
@@ -91,7 +115,10 @@ CORS_HEADERS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """The built service: the ASGI application, what shutting down needs, and the parts that commands use."""
+    """The built service: the ASGI application, what shutting down needs, and the parts that commands use.
+
+    ``unsettled``: exchanges that may go on though their clients have left.
+    """
 
     app: Any
     refused: Refused
@@ -101,6 +128,7 @@ class Service:
     providers: Mapping[str, Provider]
     listeners: Listeners
     tasks: Tasks
+    unsettled: Tally
     upkeep: Upkeep
 
     async def aclose(self) -> None:
@@ -144,8 +172,22 @@ def build_service(
     models = Models(providers=providers, named=settings.models, aliases=aliases, clock=clock, log=log)
     rules = Rules(settings.limits, now=clock.now, time=clock.time)
     accounts = build_accounts(settings, stores, rules=rules, known=models.told, clock=clock, log=log)
-    row = build_row(settings, providers, accounts=accounts, listeners=listeners, clock=clock)
-    gateway = Gateway(row=row, tasks=tasks, log=log)
+    stores.streams.retention_s = settings.streams.retention_s
+    stores.streams.total_bytes = settings.streams.total_bytes
+    unsettled = Tally()
+    row = build_row(
+        settings,
+        providers,
+        stores,
+        accounts=accounts,
+        listeners=listeners,
+        clock=clock,
+        tasks=tasks,
+        log=log,
+        sandbox=sandbox,
+        unsettled=unsettled,
+    )
+    gateway = Gateway(row=row, tasks=tasks, log=log, clock=clock, ids=ids)
     corrections = build_corrections(stores.database, stores.ledger, providers, clock=clock, log=log)
     kinds = {name: options.kind or "openai_compatible" for name, options in enabled.items()}
     health = Health(
@@ -163,6 +205,7 @@ def build_service(
         keys=stores.issued_keys,
     )
     fixed_headers = ((b"x-llm-sandbox", b"true"),) if sandbox else ()
+    stream_routes = StreamRoutes(stores.streams, options=settings.server, clock=clock, tasks=tasks)
     door = GenerateDoor(
         DoorParts(
             gateway=gateway,
@@ -170,12 +213,16 @@ def build_service(
             listeners=listeners,
             log=log,
             options=settings.server,
+            streams=stores.streams,
+            resumed=stream_routes,
+            finish=settings.streams.on_disconnect == "finish",
             clock=clock,
             ids=ids,
             tasks=tasks,
             fixed_headers=fixed_headers,
         )
     )
+    usage = Usage(stores.database.ledger, unshipped=stores.ledger, clock=clock)
     app = RestApp(
         door=door,
         routes=control_routes(
@@ -184,8 +231,12 @@ def build_service(
             DocsRoutes(__version__),
             ConfigRoutes(partial(rendered, settings), reload or no_reload),
             KeyRoutes(stores.keys, clock),
-            UsageRoutes(Usage(stores.database.ledger, unshipped=stores.ledger, clock=clock)),
+            UsageRoutes(usage),
             LimitRoutes(LimitStates(rules, stores.gate, key=stores.keys.get)),
+            stream_routes,
+            CacheRoutes(
+                CacheAdmin(stores.cache, usage, semantic=stores.semantic.cache, scope=settings.cache.scope, clock=clock)
+            ),
         ),
         authenticator=authenticator,
         ids=ids,
@@ -201,7 +252,8 @@ def build_service(
         providers=providers,
         listeners=listeners,
         tasks=tasks,
-        upkeep=Upkeep(models, corrections, tasks=tasks, clock=clock, log=log),
+        unsettled=unsettled,
+        upkeep=Upkeep(models, corrections, stores.database.replays, tasks=tasks, clock=clock, log=log),
     )
 
 
@@ -234,19 +286,80 @@ async def no_reload() -> Mapping[str, Any]:
 
 
 def build_row(
-    settings: Settings, providers: Mapping[str, Provider], *, accounts: Accounts, listeners: Listeners, clock: Clock
+    settings: Settings,
+    providers: Mapping[str, Provider],
+    stores: Stores,
+    *,
+    accounts: Accounts,
+    listeners: Listeners,
+    clock: Clock,
+    tasks: Tasks,
+    log: Log,
+    sandbox: bool,
+    unsettled: Tally,
 ) -> Row:
     """The row of stages, in the order in which a request passes them."""
+    alike = build_alike(settings, stores, clock=clock, tasks=tasks)
+    remember = Remember(
+        policy=build_cache_policy(settings, sandbox=sandbox),
+        store=stores.cache,
+        streams=stores.streams,
+        max_entry_bytes=settings.cache.max_entry_bytes,
+        clock=clock,
+        unsettled=unsettled,
+        alike=alike,
+    )
+    share = Share(
+        store=stores.cache,
+        streams=stores.streams,
+        max_bytes=settings.streams.max_bytes,
+        clock=clock,
+        alike=alike,
+    )
+    promises = Promises(
+        store=stores.database.replays,
+        streams=stores.streams,
+        holder=stores.holder,
+        lives=stores.limits.lives,
+        retention_s=settings.idempotency.retention_s,
+        clock=clock,
+        log=log,
+    )
     return compose(
         [
             ("observe", Observe(listeners, clock)),
             ("resolve", Resolve(build_resolver(settings))),
+            ("remember", remember),
+            ("replay", Replay(promises, share)),
             ("admit", Admit(accounts)),
+            ("share", share),
             ("account", Account(accounts)),
         ],
         ("provider", CallProvider(providers, clock)),
         now=clock.monotonic,
     )
+
+
+def build_alike(settings: Settings, stores: Stores, *, clock: Clock, tasks: Tasks) -> Alike | None:
+    """What looks for questions in other words, where the settings want that."""
+    semantic = stores.semantic.under(settings.cache.semantic)
+    if semantic is None:
+        return None
+    return Alike(semantic, store=stores.cache, streams=stores.streams, clock=clock, tasks=tasks)
+
+
+def build_cache_policy(settings: Settings, *, sandbox: bool) -> CachePolicy:
+    """What the cache may do for requests under these settings.
+
+    In sandbox mode each worker has simulated providers of its own, which all answer alike: their addresses say nothing.
+    """
+    bases = {name: "sandbox" if sandbox else base_url_for(name, one) for name, one in settings.providers.items()}
+
+    def address(candidate: Candidate) -> Address:
+        return candidate.provider, bases[candidate.provider], candidate.upstream_model
+
+    own = {name: model.cache_ttl_s for name, model in settings.models.items() if model.cache_ttl_s is not None}
+    return CachePolicy(settings.cache, ttls_s=own, address=address)
 
 
 def build_accounts(
@@ -338,7 +451,7 @@ def with_cors(app: RestApp, origins: tuple[str, ...]) -> Any:
     if not origins:
         return app
     return CORSMiddleware(
-        app,
+        withdrawn_for_pages(app),
         allow_origins=origins,
         allow_methods=("GET", "POST", "PATCH", "DELETE"),
         allow_headers=CORS_HEADERS,

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from llm_service.admission import Arrears, Gate, Lost, Pulse
+from llm_service.bootstrap.semantic import SemanticHome
+from llm_service.cache import CacheOptions
 from llm_service.domain import Limit, Secret, span_at
 from llm_service.ledger import Ledger, LedgerOptions
 from llm_service.observability import Log
@@ -22,20 +24,27 @@ from llm_service.services import (
 )
 from llm_service.storage import (
     Bulletin,
+    CacheStore,
     Database,
     LimitStore,
+    MemoryCache,
     MemoryLimits,
     ProcessBulletin,
     StoreOptions,
     ValkeyBulletin,
+    ValkeyCache,
     ValkeyClient,
     ValkeyLimits,
+    ValkeyStreams,
     open_database,
     parse_store_url,
 )
+from llm_service.streams import CANCEL_TOPIC, SharedStreams, StreamOptions, Streams
 from llm_service.tokens import Tokenizers
 
 SECOND_S: Final = 1
+SHARE_OF_COPIES: Final = 4
+"""Beside a shared cache each process keeps copies, in this part of its size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +61,9 @@ class Stores:
     hash_keys: HashKeys
     issued_keys: IssuedKeys
     keys: Keys
+    cache: CacheStore
+    streams: Streams
+    semantic: SemanticHome
     arrears: Arrears
     tokenizers: Tokenizers
 
@@ -73,6 +85,8 @@ async def open_stores(
     *,
     store: StoreOptions,
     ledger: LedgerOptions,
+    cache: CacheOptions,
+    streams: StreamOptions,
     hash_keys: tuple[Secret, ...] = (),
 ) -> Stores:
     """Open everything; ``held`` closes it again, in reverse order.
@@ -80,7 +94,8 @@ async def open_stores(
     Raises DatabaseError, HashKeyError, AddressError and LedgerUnavailable, which say what to do. A shared store of
     limits that is not there is no obstacle: it is looked for in the background.
     """
-    return await _Opening(held, around).all(store=store, ledger=ledger, hash_keys=hash_keys)
+    opening = _Opening(held, around)
+    return await opening.all(store=store, ledger=ledger, cache=cache, streams=streams, hash_keys=hash_keys)
 
 
 class _Opening:
@@ -93,7 +108,15 @@ class _Opening:
         self._holder = self._ids.new("proc")
         self._tasks = Tasks(self._on_failure)
 
-    async def all(self, *, store: StoreOptions, ledger: LedgerOptions, hash_keys: tuple[Secret, ...]) -> Stores:
+    async def all(
+        self,
+        *,
+        store: StoreOptions,
+        ledger: LedgerOptions,
+        cache: CacheOptions,
+        streams: StreamOptions,
+        hash_keys: tuple[Secret, ...],
+    ) -> Stores:
         around = self._around
         database = await open_database(store.database_url, data_dir=around.data_dir)
         self._held.push_async_callback(database.aclose)
@@ -122,6 +145,9 @@ class _Opening:
             hash_keys=hashes,
             issued_keys=issued,
             keys=keys,
+            cache=self._cache(store, cache, shared),
+            streams=self._streams(store, streams, limits, shared, bulletin),
+            semantic=self._semantic(),
             arrears=arrears,
             tokenizers=Tokenizers(on_fallback=self._on_fallback),
         )
@@ -159,6 +185,70 @@ class _Opening:
         )
         self._held.push_async_callback(bulletin.aclose)
         return client, limits, bulletin
+
+    def _cache(self, store: StoreOptions, options: CacheOptions, shared: ValkeyClient | None) -> CacheStore:
+        """Answers in this process; where there is a shared store, it has them for all."""
+        around = self._around
+        here = MemoryCache(
+            around.clock,
+            max_bytes=options.max_bytes if shared is None else options.max_bytes // SHARE_OF_COPIES,
+            max_entry_bytes=options.max_entry_bytes,
+            eviction=options.eviction,
+        )
+        self._held.push_async_callback(here.aclose)
+        if shared is None:
+            return here
+        return ValkeyCache(
+            shared,
+            prefix=store.redis_prefix,
+            clock=around.clock,
+            max_bytes=options.max_bytes,
+            max_entry_bytes=options.max_entry_bytes,
+            eviction=options.eviction,
+            here=here,
+            reach="machine" if store.redis_url is None else "cluster",
+        )
+
+    def _semantic(self) -> SemanticHome:
+        home = SemanticHome(self._around.clock, self._around.log)
+        self._held.callback(home.close)
+        return home
+
+    def _streams(
+        self,
+        store: StoreOptions,
+        options: StreamOptions,
+        limits: LimitStore,
+        client: ValkeyClient | None,
+        bulletin: Bulletin,
+    ) -> Streams:
+        """The streams of this process; where there is a shared store, all processes find each other's."""
+        around, shared = self._around, None
+        if client is not None:
+            logs = ValkeyStreams(
+                client,
+                prefix=store.redis_prefix,
+                holder=self._holder,
+                retention_s=options.retention_s,
+                max_bytes=options.max_bytes,
+                total_bytes=options.total_bytes,
+                reach="machine" if store.redis_url is None else "cluster",
+            )
+            shared = SharedStreams(
+                logs,
+                holder=self._holder,
+                lives=limits.lives,
+                bulletin=bulletin,
+                max_bytes=options.max_bytes,
+                clock=around.clock,
+                tasks=self._tasks,
+                log=around.log,
+            )
+        streams = Streams(around.clock, retention_s=options.retention_s, total_bytes=options.total_bytes, shared=shared)
+        if client is not None:
+            bulletin.listen(CANCEL_TOPIC, streams.cancel_here)
+        self._held.callback(streams.aclose)
+        return streams
 
     def _ledger(self, database: Database, limits: LimitStore, options: LedgerOptions) -> Ledger:
         around = self._around

@@ -243,7 +243,15 @@ async def furnish(held: AsyncExitStack, post: Post, *, premises: Premises) -> Bu
         log=build_log(first.observability, clock=clock, stream=stream, worker=post.worker),
         redis_url=premises.private_store,
     )
-    stores = await open_stores(held, around, store=first.store, ledger=first.ledger, hash_keys=first.auth.hash_key)
+    stores = await open_stores(
+        held,
+        around,
+        store=first.store,
+        ledger=first.ledger,
+        cache=first.cache,
+        streams=first.streams,
+        hash_keys=first.auth.hash_key,
+    )
 
     async def build(edition: Edition) -> Graph:
         settings = edition.loaded.settings

@@ -6,9 +6,7 @@ from difflib import get_close_matches
 LATER = frozenset(
     (
         "alerts",
-        "cache",
         "filters",
-        "idempotency",
         "limits.max_input_tokens",
         "models.*.deployments[].weight",
         "models.*.fallbacks",
@@ -21,7 +19,6 @@ LATER = frozenset(
         "routing",
         "server.admin_port",
         "server.tls",
-        "streams",
     )
 )
 """Paths as `shape.walk` gives them. One that becomes available is deleted here."""

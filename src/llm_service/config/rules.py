@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
+from llm_service.cache import missing_packages
 from llm_service.config.build import Builder
 from llm_service.config.environment import USUAL_NAMES, variable
 from llm_service.config.later import suggestion
@@ -55,6 +56,7 @@ def apply_rules(settings: Settings, given: Builder, *, from_file: bool) -> Ruled
         *_prices_of_nobody(settings, given, named),
         *_limits_of_nobody(settings, given, named),
         *_open_doors(ruled, given),
+        *_without_packages(ruled, given),
     )
     notes = tuple(f"{_at(name)} is left out: its api_key is empty" for name in left_out)
     return Ruled(ruled, tuple(mistake for mistake in mistakes if mistake is not None), notes)
@@ -134,6 +136,12 @@ def _open_doors(settings: Settings, given: Builder) -> Iterator[Mistake]:
         yield Mistake.at(given.places["server.host"], message)
     if settings.auth.required == "always":
         yield Mistake.at(given.places["auth.required"], f"auth.required is always, and that {remedy}")
+
+
+def _without_packages(settings: Settings, given: Builder) -> Iterator[Mistake]:
+    if settings.cache.semantic.enabled and (missing := missing_packages()):
+        said = f"wants packages that are not installed ({', '.join(missing)}): pip install 'llm-service[semantic]'"
+        yield Mistake.at(given.places["cache.semantic.enabled"], f"cache.semantic.enabled {said}")
 
 
 def _at(provider: str) -> str:

@@ -6,13 +6,15 @@ from typing import Annotated, Literal
 
 from llm_service.admission import LimitsOptions
 from llm_service.api import AuthOptions, ServerOptions
+from llm_service.cache import CacheOptions
 from llm_service.domain import Doc, Pattern
 from llm_service.ledger import LedgerOptions
 from llm_service.observability import ObservabilityOptions
-from llm_service.pipeline import ModelOptions
+from llm_service.pipeline import IdempotencyOptions, ModelOptions
 from llm_service.prices import PriceOptions
 from llm_service.providers import ProviderOptions
 from llm_service.storage import StoreOptions
+from llm_service.streams import StreamOptions
 
 _PROVIDER_NAME = Pattern(
     r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
@@ -44,6 +46,9 @@ class Settings:
     models: Annotated[
         Mapping[Annotated[str, _MODEL_NAME], ModelOptions], Doc("Model names of your own, and what serves them.")
     ] = field(default_factory=dict)
+    cache: CacheOptions = field(default_factory=CacheOptions)
+    streams: StreamOptions = field(default_factory=StreamOptions)
+    idempotency: IdempotencyOptions = field(default_factory=IdempotencyOptions)
     limits: LimitsOptions = field(default_factory=LimitsOptions)
     prices: Annotated[
         Mapping[Annotated[str, _PRICED], PriceOptions],

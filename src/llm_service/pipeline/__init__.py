@@ -2,29 +2,39 @@
 
 from llm_service.pipeline.account import Account
 from llm_service.pipeline.admit import Admit
+from llm_service.pipeline.alike import Alike
 from llm_service.pipeline.base import Exchange, Proceed, Row, Stage, Watcher, compose
 from llm_service.pipeline.call_provider import CallProvider
 from llm_service.pipeline.closing import Accounts, Closing
 from llm_service.pipeline.delivery import Delivery, WatchedReply
 from llm_service.pipeline.observe import Observe
-from llm_service.pipeline.options import DeploymentOptions, ModelOptions
+from llm_service.pipeline.options import DeploymentOptions, IdempotencyOptions, ModelOptions
+from llm_service.pipeline.remember import Remember
+from llm_service.pipeline.replay import Promises, Replay
 from llm_service.pipeline.resolve import Resolve, Resolver, check_allowed
+from llm_service.pipeline.share import Share
 
 __all__ = [
     "Account",
     "Accounts",
     "Admit",
+    "Alike",
     "CallProvider",
     "Closing",
     "Delivery",
     "DeploymentOptions",
     "Exchange",
+    "IdempotencyOptions",
     "ModelOptions",
     "Observe",
     "Proceed",
+    "Promises",
+    "Remember",
+    "Replay",
     "Resolve",
     "Resolver",
     "Row",
+    "Share",
     "Stage",
     "WatchedReply",
     "Watcher",

@@ -1,5 +1,6 @@
 """Stage: one decision over all limits; what it leaves closes the one record and settles the lease."""
 
+from llm_service.admission import FREE, Admitted
 from llm_service.domain import Reply
 from llm_service.pipeline.base import Exchange, Proceed
 from llm_service.pipeline.closing import Accounts, Closing
@@ -12,15 +13,36 @@ class Admit:
         self._accounts = accounts
 
     async def __call__(self, exchange: Exchange, proceed: Proceed) -> Reply:
-        """Refuse with the limit that has no room, or go on with a lease."""
-        exchange.admitted = await self._accounts.admission.admit(
+        """Refuse with the limit that has no room, or go on with a lease.
+
+        Where an answer is there already, or on its way, the request takes no more than its place, so that no limit of
+        tokens, of money or of a provider refuses what costs nothing.
+        """
+        if exchange.is_expected:
+            exchange.admitted = await self._accounts.admission.admit_free(
+                exchange.request, lease_id=exchange.id, caller=exchange.caller, user=exchange.user
+            )
+            exchange.admit_in_full = self._admit_in_full
+        else:
+            exchange.admitted = await self._admitted(exchange)
+        closing = Closing(exchange, self._accounts)
+        exchange.watchers.append(closing)
+        closing.reply = reply = await proceed(exchange)
+        return reply
+
+    async def _admit_in_full(self, exchange: Exchange) -> None:
+        """The expected answer cannot be had: what an upstream call takes is claimed after all."""
+        exchange.admit_in_full = None
+        free, exchange.admitted = exchange.admitted, FREE
+        if free.held is not None:
+            await self._accounts.admission.settle(free, None)
+        exchange.admitted = await self._admitted(exchange)
+
+    async def _admitted(self, exchange: Exchange) -> Admitted:
+        return await self._accounts.admission.admit(
             exchange.request,
             lease_id=exchange.id,
             caller=exchange.caller,
             user=exchange.user,
             candidates=exchange.candidates,
         )
-        closing = Closing(exchange, self._accounts)
-        exchange.watchers.append(closing)
-        closing.reply = reply = await proceed(exchange)
-        return reply

@@ -2,13 +2,35 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, Protocol
 
-from llm_service.admission import FREE, Admitted
-from llm_service.domain import NO_TAGS, Caller, Candidate, Event, ModelRequest, Outcome, Reply, UsageRecord
+from llm_service.admission import FREE as NOTHING_HELD
+from llm_service.admission import Admitted
+from llm_service.cache import CachePlan, Search
+from llm_service.domain import (
+    ANY_ANSWER,
+    CACHE_HITS,
+    NO_TAGS,
+    CacheControl,
+    CacheStatus,
+    Caller,
+    Candidate,
+    Event,
+    InternalError,
+    KeptAnswer,
+    LLMServiceError,
+    ModelRequest,
+    Outcome,
+    Reply,
+    UsageRecord,
+)
 from llm_service.runtime import Tasks
+from llm_service.storage import CacheLook
+from llm_service.streams import Generation, Stream
 
+FREE: Final[frozenset[CacheStatus]] = frozenset((*CACHE_HITS, "replay"))
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
@@ -40,17 +62,31 @@ class Watcher:
 class Exchange:
     """One request on its way with its facts. Never copied.
 
-    ``id``, ``stream_id``, ``surface``, ``request``, ``caller``, ``user``, ``tags``, ``at`` (aware, UTC),
-    ``received_at`` and ``deadline`` (monotonic seconds both; ``None`` where there is none) are fixed at the door.
-    ``marks`` are the moments at which the stages began, in the row's order. Each stage that has a slot here sets it,
-    once: ``candidates`` by ``resolve``; ``admitted`` (what was granted), and at the end ``record``, by ``admit``;
-    ``called`` (an upstream was asked) by ``account``; ``head_at`` (when the reply's head was there) by the provider's
-    call.
+    Fixed at the door: ``id``, ``stream_id``, ``surface``, ``request``, ``caller``, ``user``, ``tags``, ``at`` (aware,
+    UTC), ``received_at`` and ``deadline`` (monotonic seconds; ``None`` where there is none), ``control``,
+    ``finish`` (its generation goes on when its client leaves), ``idempotency_key``; and ``stream``, what its client is
+    told of one. ``marks`` are the moments at which the stages began, in the row's order.
+
+    Set by stages, once each:
+
+    - ``resolve``: ``candidates``
+    - ``remember``: ``plan`` (what the cache may do for it), ``look`` (what is there, where that is known, or something
+      to await for it), ``is_expected`` (its answer is there, or on its way),
+      ``search`` (for its question in other words, where it may be answered so)
+    - ``admit``: ``admitted`` (what was granted), ``admit_in_full`` (where that was a place alone); in the end
+      ``record``
+    - ``share``: ``epochs`` and ``found`` (what the look-up says), ``cache`` and ``kept`` (the answer that it is given),
+      ``generation`` (the one that it leads) or ``followed``, ``flies`` (other processes know that it leads),
+      ``revalidated`` (its answer is stale: to be called when a new one has been asked for)
+    - ``account``: ``called`` (an upstream was asked)
+    - ``head_at`` (when the reply's head was there): the provider's call, or ``share`` where nobody is called
     """
 
     __slots__ = (
-        "_settling", "_tasks", "admitted", "at", "called", "caller", "candidates", "deadline", "head_at", "id", "marks",
-        "received_at", "record", "request", "stream_id", "surface", "tags", "user", "watchers",
+        "_settling", "_tasks", "admit_in_full", "admitted", "at", "cache", "called", "caller", "candidates", "control",
+        "deadline", "epochs", "finish", "flies", "followed", "found", "generation", "head_at", "id", "idempotency_key",
+        "is_expected", "kept", "look", "marks", "plan", "received_at", "record", "request", "revalidated", "search",
+        "stream", "stream_id", "surface", "tags", "user", "watchers",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +103,9 @@ class Exchange:
         user: str | None = None,
         tags: Mapping[str, str] = NO_TAGS,
         at: datetime = EPOCH,
+        control: CacheControl = ANY_ANSWER,
+        finish: bool = False,
+        idempotency_key: str | None = None,
     ) -> None:
         self.id = id
         self.stream_id = stream_id
@@ -78,13 +117,30 @@ class Exchange:
         self.user = user
         self.tags = tags
         self.at = at
+        self.control = control
+        self.finish = finish
+        self.idempotency_key = idempotency_key
         self.watchers: list[Watcher] = []
         self.marks: list[float] = []
         self.candidates: tuple[Candidate, ...] = ()
-        self.admitted: Admitted = FREE
+        self.admitted: Admitted = NOTHING_HELD
         self.called = False
         self.record: UsageRecord | None = None
         self.head_at: float | None = None
+        self.plan: CachePlan | None = None
+        self.search: Search | None = None
+        self.look: CacheLook | Awaitable[CacheLook] | None = None
+        self.epochs: tuple[int, ...] = ()
+        self.cache: CacheStatus = "bypass"
+        self.found: KeptAnswer | None = None
+        self.kept: KeptAnswer | None = None
+        self.generation: Generation | None = None
+        self.followed: Generation | None = None
+        self.flies = False
+        self.is_expected = False
+        self.admit_in_full: Callable[[Exchange], Awaitable[None]] | None = None
+        self.revalidated: Callable[[], None] | None = None
+        self.stream: Stream | None = None
         self._tasks = tasks
         self._settling: asyncio.Task[None] | None = None
 
@@ -92,6 +148,47 @@ class Exchange:
     def candidate(self) -> Candidate:
         """The deployment that is called: the first one that had room."""
         return self.candidates[self.admitted.candidate]
+
+    def anew(self, *, id: str, at: datetime, received_at: float) -> "Exchange":  # noqa: A002 - the contract's word
+        """The same request once more, with nobody waiting for it, to be answered by an upstream."""
+        return Exchange(
+            id=id,
+            stream_id=f"str_{id[4:]}",
+            surface=self.surface,
+            request=self.request,
+            caller=self.caller,
+            tasks=self._tasks,
+            received_at=received_at,
+            user=self.user,
+            tags=self.tags,
+            at=at,
+            control=CacheControl(no_cache=True),
+            finish=True,
+        )
+
+    def goes_on(self, task: "asyncio.Task[None]") -> bool:
+        """Its client has gone before the answer began: whether this task is to go on all the same, for others."""
+        generation = self.generation
+        return generation is not None and not generation.begun and generation.leave_to_others(task)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether somebody else's call answered it, so that it used and cost nothing."""
+        return self.cache in FREE
+
+    @property
+    def cache_key(self) -> str | None:
+        """What tells in records which requests are the same; ``None`` where the cache has nothing to do with it."""
+        return None if self.plan is None else self.plan.digest[:16].hex()
+
+    @property
+    def saved_nano_usd(self) -> int:
+        """What the answer cost whoever asked first; nothing where this exchange paid itself."""
+        if not self.is_free:
+            return 0
+        if self.kept is not None:
+            return self.kept.nano_usd
+        return 0 if self.followed is None else self.followed.nano_usd
 
     def settle(self, outcome: Outcome) -> Awaitable[None] | None:
         """Let every watcher close its account, inside out, once, shielded from the caller's cancellation.
@@ -102,8 +199,8 @@ class Exchange:
         while self.watchers and self._settling is None:
             try:
                 waiting = self.watchers.pop().settle(outcome)
-            except Exception:
-                self.settle(outcome)  # the others close their accounts all the same
+            except Exception as defect:
+                self.settle(_unsettled(outcome, defect))  # the others close their accounts all the same
                 raise
             if waiting is not None:
                 self._settling = self._tasks.spawn(self._settle_rest(waiting, outcome), name="settle")
@@ -112,10 +209,19 @@ class Exchange:
     async def _settle_rest(self, waiting: Awaitable[None], outcome: Outcome) -> None:
         try:
             await waiting
+        except Exception as defect:
+            outcome = _unsettled(outcome, defect)
+            raise
         finally:
             while self.watchers:
                 if (waits := self.watchers.pop().settle(outcome)) is not None:
                     await self._settle_rest(waits, outcome)
+
+
+def _unsettled(outcome: Outcome, defect: Exception) -> Outcome:
+    """An answer whose account could not be closed is no good one: nobody keeps it, or gives it to others."""
+    error = defect if isinstance(defect, LLMServiceError) else InternalError("The record of the answer is not closed.")
+    return replace(outcome, status="error", error=outcome.error or error)
 
 
 Proceed = Callable[[Exchange], Awaitable[Reply]]

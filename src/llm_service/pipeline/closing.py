@@ -111,6 +111,8 @@ class Closing(Watcher):
         self._tell_overrun(record)
 
     def _settlement(self, charged: Charge) -> Settlement:
+        if self._exchange.is_free:
+            return Settlement(tokens=0, nano_usd=0, provider=self._exchange.called)
         usage = charged.usage
         tokens = usage.input_tokens + usage.output_tokens
         return Settlement(tokens=tokens, nano_usd=charged.nano_usd, provider=self._exchange.called)
@@ -143,6 +145,8 @@ class Closing(Watcher):
         usage, estimated = outcome.usage, False
         if usage is None:
             usage, estimated = await self._estimate(outcome, candidate), True
+        if exchange.is_free:
+            return Charge(usage=usage, nano_usd=0, cost_source="none")
         price = accounts.price(candidate) if outcome.cost is None and exchange.called else None
         return charge(usage, outcome.cost, price, exchange.at, estimated=estimated)
 
@@ -191,6 +195,9 @@ class Closing(Watcher):
             duration_ms=_ms(exchange.received_at, now),
             overhead_ms=_ms(exchange.received_at, exchange.marks[-1] if exchange.called else now),
             price_date=charged.price_date,
+            cache=exchange.cache,
+            cache_key=exchange.cache_key,
+            saved_nano_usd=exchange.saved_nano_usd,
         )
 
 
@@ -212,6 +219,8 @@ def intent_of(exchange: Exchange) -> Intent:
         nano_usd=admitted.nano_usd,
         life="" if admitted.held is None else admitted.held.life,
         budgets=() if admitted.held is None else tuple(limit.key for limit in admitted.held.budgets),
+        cache=exchange.cache,
+        cache_key=exchange.cache_key,
     )
 
 

@@ -30,10 +30,14 @@ class WatchedReply(Reply):
         return delivery
 
     async def aclose(self) -> None:
-        """Give the answer up, and let the watchers settle that."""
-        await self._reply.aclose()
-        outcome = self._reply.outcome or Outcome(status="aborted")
-        if (waiting := self._exchange.settle(outcome)) is not None:
+        """Give the answer up, and let the watchers settle that; others may go on reading it."""
+        delivery = Delivery(self._reply, self._exchange, None, self._tasks)
+        subscription = self._reply.attach(delivery)
+        if not delivery.ended:
+            delivery.subscription = subscription
+            if delivery.detach():
+                return
+        if (waiting := self._exchange.settle(self._reply.outcome or Outcome(status="aborted"))) is not None:
             await waiting
 
 
@@ -42,10 +46,10 @@ class Delivery:
 
     __slots__ = ("_exchange", "_held", "_looking", "_reply", "_sink", "_tasks", "ended", "subscription")
 
-    def __init__(self, reply: Reply, exchange: Exchange, sink: Sink, tasks: Tasks) -> None:
+    def __init__(self, reply: Reply, exchange: Exchange, sink: Sink | None, tasks: Tasks) -> None:
         self._reply = reply
         self._exchange = exchange
-        self._sink: Sink | None = sink
+        self._sink = sink
         self._tasks = tasks
         self._looking = [watcher for watcher in reversed(exchange.watchers) if watcher.looks]
         self._held: Sequence[Event] = ()
@@ -116,13 +120,15 @@ class Delivery:
         if self.subscription is not None:
             self.subscription.resume()
 
-    def detach(self) -> None:
-        """The door's reader has left: the generation is cancelled and settled as aborted."""
+    def detach(self) -> bool:
+        """The door's reader has left: settled as aborted, unless the generation goes on on this exchange's account."""
         self._sink = None
-        subscription, self.subscription = self.subscription, None
-        if subscription is not None:
-            subscription.detach()
+        subscription = self.subscription
+        if subscription is not None and subscription.detach():
+            return True
+        self.subscription = None
         self._exchange.settle(self._reply.outcome or Outcome(status="aborted"))
+        return False
 
 
 def seen(looking: Sequence[Watcher], batch: Sequence[Event]) -> list[Event]:

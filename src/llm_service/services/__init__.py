@@ -1,6 +1,15 @@
 """What the doors call: the data plane and the control plane."""
 
 from llm_service.services.authenticator import LOCAL_KEY, Authenticator
+from llm_service.services.cache import (
+    OLDER_THAN,
+    SELECTORS,
+    STATS_GROUPS,
+    CacheAdmin,
+    CacheFigures,
+    CacheStats,
+    stats_object,
+)
 from llm_service.services.corrections import Corrected, Corrections, corrected_object
 from llm_service.services.exports import ExportFormat, read_format, write_export
 from llm_service.services.gateway import Gateway
@@ -19,6 +28,7 @@ from llm_service.services.turn import Turn
 from llm_service.services.upkeep import Upkeep
 from llm_service.services.usage import Generation, Usage, UsagePage, generation_object
 from llm_service.services.usage_fields import (
+    CACHE_STATUSES,
     FILTERS,
     GROUPS,
     STATUSES,
@@ -30,14 +40,21 @@ from llm_service.services.usage_fields import (
 )
 
 __all__ = [
+    "CACHE_STATUSES",
     "FILTERS",
     "GROUPS",
     "HASH_KEY_FILE",
     "KEYS_TOPIC",
     "LOCAL_KEY",
+    "OLDER_THAN",
     "OVERLAP_S",
+    "SELECTORS",
+    "STATS_GROUPS",
     "STATUSES",
     "Authenticator",
+    "CacheAdmin",
+    "CacheFigures",
+    "CacheStats",
     "Corrected",
     "Corrections",
     "DatabaseHealth",
@@ -77,6 +94,7 @@ __all__ = [
     "read_groups",
     "record_object",
     "standings_object",
+    "stats_object",
     "sum_object",
     "unknown_name",
     "write_export",

@@ -1,21 +1,24 @@
 """The data plane: one call for every door, whatever the operation and the form of the answer."""
 
 import asyncio
+from collections.abc import Callable
 
 from llm_service.domain import InternalError, LLMServiceError, Outcome, Reply
 from llm_service.observability import Log
 from llm_service.pipeline import Exchange, Row, WatchedReply
-from llm_service.runtime import Tasks
+from llm_service.runtime import Clock, IdSource, Tasks
 
 
 class Gateway:
     """Takes exchanges through the row of stages and sees to it that each is settled exactly once."""
 
-    def __init__(self, *, row: Row, tasks: Tasks, log: Log) -> None:
+    def __init__(self, *, row: Row, tasks: Tasks, log: Log, clock: Clock, ids: IdSource) -> None:
         self._proceed = row.proceed
         self.stage_names = row.names
         self._tasks = tasks
         self._log = log
+        self._clock = clock
+        self._ids = ids
 
     async def chat(self, exchange: Exchange) -> Reply:
         """The reply to an exchange, at its first content, or whole and settled.
@@ -35,10 +38,25 @@ class Gateway:
             failure = InternalError("The service failed on this request; its log has the details under the request id.")
             await self._settle(exchange, _failed(failure))
             raise failure from defect
+        if exchange.revalidated is not None:
+            self._tasks.spawn(self._revalidate(exchange, exchange.revalidated), name="revalidate")
         if reply.whole is None or exchange.request.stream:
             return WatchedReply(reply, exchange, self._tasks)
         await self._settle(exchange, reply.outcome or Outcome(status="ok"))
         return reply
+
+    async def _revalidate(self, stale: Exchange, revalidated: Callable[[], None]) -> None:
+        """Ask the upstream for what was given out stale, on the account of whoever got it."""
+        again = stale.anew(id=self._ids.new("req"), at=self._clock.now(), received_at=self._clock.monotonic())
+        try:
+            reply = await self.chat(again)
+            if reply.whole is None:
+                async for _ in reply:
+                    pass
+        except LLMServiceError as error:
+            self._log.info("a stale answer stays", request_id=stale.id, code=error.code)
+        finally:
+            revalidated()
 
     async def _settle(self, exchange: Exchange, outcome: Outcome) -> None:
         if (waiting := exchange.settle(outcome)) is not None:

@@ -110,6 +110,7 @@ class Graphs:
         try:
             if requests:
                 await asyncio.wait(requests)
+            await graph.service.unsettled.empty()  # what goes on for others, or to be resumed
             await graph.service.aclose()
         except Exception as failure:  # noqa: BLE001 - nobody waits for it but the shutdown, which must go on
             self._tell("cannot close", graph.edition, failure)

@@ -240,3 +240,23 @@ async def test_a_provider_s_limit_refuses_when_no_candidate_has_room() -> None:
         await world.admit(P, Q)
     assert caught.value.limit is not None
     assert caught.value.limit.scope == "provider"
+
+
+async def test_what_somebody_else_pays_for_takes_a_place_and_nothing_else() -> None:
+    world = World(
+        LimitsOptions(
+            per_key=AllowanceOptions(requests_per_minute=2, tokens_per_minute=1, budget_usd=Decimal("0.000000001")),
+            per_provider={"p": AllowanceOptions(requests_per_minute=1)},
+        )
+    )
+    free = [
+        await world.admission.admit_free(chat(), lease_id=f"free_{number}", caller=CALLER, user=None)
+        for number in range(2)
+    ]
+    assert [[claim.cost for claim in one.held.lease.callers] for one in free if one.held] == [[1, 0], [1, 0]]
+    with pytest.raises(RateLimited):
+        await world.admission.admit_free(chat(), lease_id="free_3", caller=CALLER, user=None)
+
+
+async def test_what_somebody_else_pays_for_needs_no_limit() -> None:
+    assert await World(LimitsOptions()).admission.admit_free(chat(), lease_id="a", caller=CALLER, user=None) is FREE

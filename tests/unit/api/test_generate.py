@@ -7,12 +7,13 @@ from typing import Any
 import orjson
 import pytest
 
-from llm_service.api import DoorParts, GenerateDoor, ServerOptions
-from llm_service.domain import Head, Reply, Sink, Subscription, chat_request
+from llm_service.api import DoorParts, GenerateDoor, ServerOptions, StreamRoutes
+from llm_service.domain import Draining, Head, Reply, Sink, StreamCancelled, Subscription, UpstreamError, chat_request
 from llm_service.observability import Listeners
 from llm_service.pipeline import Exchange
 from llm_service.runtime import Tasks
 from llm_service.services import Authenticator, IssuedKeys
+from llm_service.streams import Stream, Streams
 from tests.support.clock import ManualClock
 from tests.support.rest import chat_body, events_of
 from tests.support.service import LogLines
@@ -42,13 +43,20 @@ class Gateway:
 
     def __init__(self, reply: Reply | Exception) -> None:
         self.reply = reply
+        self.stream: Stream | None = None
+        self.cancelled = False
         self.asked = asyncio.Event()
         self.answers = asyncio.Event()
 
     async def chat(self, exchange: Exchange) -> Reply:
         exchange.marks.append(exchange.received_at)
+        self.stream = exchange.stream
         self.asked.set()
-        await self.answers.wait()
+        try:
+            await self.answers.wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
         if isinstance(self.reply, Exception):
             raise self.reply
         return self.reply
@@ -76,16 +84,22 @@ class Asked:
         self.messages: list[Any] = []
         self.leaves = asyncio.Event()
         self._body: bytes | None = None if headers and keys is None else chat_body("p/m", stream=stream)
+        options = ServerOptions(keep_alive_s=10)
+        tasks = Tasks(on_failure=lambda work, failure: self.log.error(work, exc_info=failure))
+        self.streams = Streams(self.clock, retention_s=60, total_bytes=1_000_000)
         self.door = GenerateDoor(
             DoorParts(
                 gateway=self.gateway,  # type: ignore[arg-type]
                 authenticator=Authenticator(admin_key=None, keyless=True, allowed_origins=(), keys=keys),
                 listeners=Listeners([]),
                 log=self.log,
-                options=ServerOptions(keep_alive_s=10),
+                options=options,
+                streams=self.streams,
+                resumed=StreamRoutes(self.streams, options=options, clock=self.clock, tasks=tasks),
+                finish=False,
                 clock=self.clock,
                 ids=Ids(),
-                tasks=Tasks(on_failure=lambda work, failure: self.log.error(work, exc_info=failure)),
+                tasks=tasks,
             )
         )
         scope = {"method": "POST", "client": ("127.0.0.1", 1), "headers": [*HEADERS, *headers]}
@@ -142,6 +156,39 @@ async def test_an_answer_that_begins_when_a_shutdown_has_cut_its_stream_is_given
     assert reply.closed
     assert [event["error"]["code"] for event in events_of(asked.body)] == ["draining"]
     assert asked.log.lines == []
+
+
+async def test_a_stream_that_its_owner_cancels_before_it_begins_says_so_and_is_asked_for_no_longer() -> None:
+    asked = Asked(Broken(), stream=True)
+    await asked.gateway.asked.wait()
+    stream = asked.gateway.stream
+    assert stream is not None
+    stream.cancel(StreamCancelled("The stream was cancelled by its owner."))
+    await asked.served
+    assert asked.gateway.cancelled
+    assert asked.messages[0]["status"] == 200
+    assert [event["error"]["code"] for event in events_of(asked.body)] == ["stream_cancelled"]
+    assert asked.messages[-1]["more_body"] is False
+    assert asked.log.lines == []
+
+
+async def test_a_stream_outlives_its_request_and_holds_nothing_of_it() -> None:
+    for reply in (Broken(), Draining("no")):
+        asked = Asked(reply, stream=True)
+        asked.gateway.answers.set()
+        await asked.served
+        assert asked.gateway.stream is not None
+        assert asked.gateway.stream.sinks == []
+
+
+async def test_a_failure_that_comes_after_the_stream_was_cut_is_not_sent_as_well() -> None:
+    asked = Asked(UpstreamError("no"), stream=True)
+    await asked.gateway.asked.wait()
+    asked.clock.advance(10)
+    await asked.door.drain(0, hurried=asyncio.Event())
+    await asked.served
+    assert [event["error"]["code"] for event in events_of(asked.body)] == ["draining"]
+    assert [message.get("more_body") for message in asked.messages].count(False) == 1
 
 
 async def test_a_shutdown_does_not_end_what_has_its_answer() -> None:

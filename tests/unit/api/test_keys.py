@@ -226,6 +226,7 @@ FIELDS = {
     "budget_period": ["day", "year", None],
     "tags": [{}, {"a": "b"}, {"a b": "c"}, {"a": 5}, None, []],
     "on_disconnect": ["cancel", "stop", None],
+    "semantic_cache": [True, False, None, "true", 1],
     "unknown": [1],
 }
 

@@ -5,24 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
+import pytest
 
 from llm_service.api.rest.sse_sink import SseSink
-from llm_service.domain import (
-    Caller,
-    Draining,
-    Event,
-    Head,
-    Outcome,
-    Reply,
-    Sink,
-    Subscription,
-    UsageRecord,
-    chat_request,
-)
-from llm_service.pipeline import Exchange
+from llm_service.domain import Draining, Event, Head, Outcome, Reply, Sink, Subscription
 from llm_service.runtime import Tasks
+from llm_service.streams import Generation, Stream
 from tests.support.clock import ManualClock
-from tests.support.records import record
 from tests.support.waiting import until
 
 OK = Outcome(status="ok")
@@ -59,8 +48,10 @@ class Source(Reply):
         self.whole = None
         self.outcome = None
         self.done: list[str] = []
+        self.after: int | None = None
 
     def attach(self, sink: Sink, after: int = 0) -> Subscription:
+        self.after = after
         return self
 
     def pause(self) -> None:
@@ -69,33 +60,38 @@ class Source(Reply):
     def resume(self) -> None:
         self.done.append("resume")
 
-    def detach(self) -> None:
+    def detach(self) -> bool:
         self.done.append("detach")
+        return False
 
     async def aclose(self) -> None:
         self.detach()
 
 
-def a_sink(
-    client: Client, *, include_usage: bool = False, record: UsageRecord | None = None
-) -> tuple[SseSink, ManualClock, Source]:
+def a_sink(client: Client, *, stream: Stream | None = None, after: int = 0) -> tuple[SseSink, ManualClock, Source]:
     clock, source = ManualClock(), Source()
-    tasks = Tasks(lambda name, failure: None)
-    body = {"model": "p/m", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
-    exchange = Exchange(
-        id="req_1",
-        stream_id="str_1",
-        surface="rest",
-        request=chat_request({**body, "stream_options": {"include_usage": include_usage}}),
-        caller=Caller(key_id="local", scopes=frozenset()),
-        tasks=tasks,
-        received_at=0.0,
-    )
-    exchange.record = record
     sink = SseSink(
-        exchange=exchange, send=client.send, headers=lambda head: [], keep_alive_s=10, clock=clock, tasks=tasks
+        stream=stream or a_stream(),
+        send=client.send,
+        headers=lambda head: [],
+        keep_alive_s=10,
+        clock=clock,
+        tasks=Tasks(lambda name, failure: None),
+        after=after,
     )
     return sink, clock, source
+
+
+def a_stream(*, include_usage: bool = False) -> Stream:
+    return Stream(id="str_1", request_id="req_1", owner="local", include_usage=include_usage)
+
+
+def a_paid_stream(*, pays: bool) -> Stream:
+    """One whose account is closed."""
+    stream = Stream(id="str_1", request_id="req_1", owner="local", include_usage=False, pays=pays)
+    stream.generation = Generation(max_bytes=1_000)
+    stream.generation.close(OK, nano_usd=160, cost_source="provider")
+    return stream
 
 
 def data_of(body: bytes) -> Sequence[Any]:
@@ -116,7 +112,7 @@ async def test_usage_is_shown_to_those_who_asked() -> None:
     shown = []
     for include_usage in (True, False):
         client = Client()
-        sink, _, source = a_sink(client, include_usage=include_usage)
+        sink, _, source = a_sink(client, stream=a_stream(include_usage=include_usage))
         sink.subscribe(source)
         sink.write(ENDING)
         sink.end(OK)
@@ -124,14 +120,15 @@ async def test_usage_is_shown_to_those_who_asked() -> None:
     assert shown == [[False, True], [False]]
 
 
-async def test_the_last_chunk_carries_the_cost_as_a_decimal() -> None:
+@pytest.mark.parametrize(("pays", "told"), [(True, ("0.00000016", "provider")), (False, ("0", "none"))])
+async def test_the_last_chunk_carries_the_cost_as_a_decimal(pays: bool, told: tuple[str, str]) -> None:
     client = Client()
-    sink, _, source = a_sink(client, record=record(nano_usd=160, cost_source="provider"))
+    sink, _, source = a_sink(client, stream=a_paid_stream(pays=pays))
     sink.subscribe(source)
     sink.write(ENDING)
     sink.end(OK)
     *_, last, done = data_of(client.body)
-    assert (last["llm"]["cost_usd"], last["llm"]["cost_source"], done) == ("0.00000016", "provider", b"[DONE]")
+    assert ((last["llm"]["cost_usd"], last["llm"]["cost_source"]), done) == (told, b"[DONE]")
     assert client.ended
 
 
@@ -201,3 +198,29 @@ async def test_a_client_that_leaves_detaches_the_source() -> None:
     sink.leave()
     assert source.done == ["detach"]
     assert sink.ended
+
+
+async def test_a_stream_that_is_resumed_goes_on_where_its_reader_left_it() -> None:
+    client = Client()
+    sink, _, source = a_sink(client, after=4)
+    sink.subscribe(source)
+    assert source.after == 4
+    sink.cut(Draining("The service is shutting down."))
+    assert b"id: str_1.5\n" in client.body
+
+
+async def test_without_a_closed_account_the_last_chunk_says_nothing_of_money() -> None:
+    client = Client()
+    sink, _, source = a_sink(client)
+    sink.subscribe(source)
+    sink.write(ENDING)
+    sink.end(OK)
+    *_, last, _ = data_of(client.body)
+    assert last["llm"] == {
+        "request_id": "req_1",
+        "stream_id": "str_1",
+        "provider": "p",
+        "model": "m",
+        "attempts": 1,
+        "cache": "bypass",
+    }

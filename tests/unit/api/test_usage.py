@@ -58,11 +58,22 @@ async def test_pages_are_as_described(parts: Parts, client: httpx2.AsyncClient) 
     assert [one["request_id"] for one in of_one["data"]] == ["req_0"]
 
 
+async def test_records_of_hits_are_found_and_as_described(parts: Parts, client: httpx2.AsyncClient) -> None:
+    await parts.books.keep("req_1", cache="hit", cache_key="ab" * 16, nano_usd=0, saved_nano_usd=1_500)
+    await parts.books.keep("req_2", cache="miss")
+    page = (await client.get("/admin/usage?cache=hit")).json()
+    schema("UsagePage").validate(page)
+    (hit,) = page["data"]
+    assert (hit["request_id"], hit["cache_key"], hit["saved_usd"]) == ("req_1", "ab" * 16, "0.0000015")
+
+
 async def test_a_summary_is_as_described(parts: Parts, client: httpx2.AsyncClient) -> None:
     await parts.books.keep("req_1", nano_usd=3)
+    await parts.books.keep("req_2", nano_usd=0, cache="hit", saved_nano_usd=2)
     answer = (await client.get("/admin/usage/summary")).json()
     schema("UsageSums").validate(answer)
-    assert (answer["by"], answer["data"][0]["requests"], answer["data"][0]["cost_usd"]) == ([], 1, "0.000000003")
+    assert (answer["by"], answer["data"][0]["requests"], answer["data"][0]["cost_usd"]) == ([], 2, "0.000000003")
+    assert (answer["data"][0]["hits"], answer["data"][0]["saved_usd"]) == (1, "0.000000002")
 
 
 async def test_exports_are_downloads(parts: Parts, client: httpx2.AsyncClient) -> None:
@@ -106,6 +117,7 @@ async def test_limits_are_as_described(parts: Parts, client: httpx2.AsyncClient)
         ("/admin/usage?since=yesterday", (400, "invalid_value", "since")),
         ("/admin/usage?kye_id=key_1", (400, "invalid_value", "kye_id")),
         ("/admin/usage?status=", (400, "invalid_value", "status")),
+        ("/admin/usage?cache=cold", (400, "invalid_value", "cache")),
         ("/admin/usage?user=a&user=b", (400, "invalid_value", "user")),
         ("/admin/usage/summary?by=colour", (400, "invalid_value", "by")),
         ("/admin/usage/summary?cursor=1", (400, "invalid_value", "cursor")),

@@ -147,7 +147,7 @@ def test_variables_of_the_launchers_are_not_settings(configured: Configured) -> 
         ("LLM_SERVICE_QQQQQQ", "is unknown"),
         ("LLM_SERVICE_", "is unknown"),
         ("LLM_SERVICE_SERVER__", "is unknown; did you mean LLM_SERVICE_SERVER?"),
-        ("LLM_SERVICE_CACHE__TTL_S", "is not available in this version"),
+        ("LLM_SERVICE_SERVER__ADMIN_PORT", "is not available in this version"),
         ("LLM_SERVICE_SERVER__TLS", "is not available in this version"),
         ("LLM_SERVICE_PROVIDERS__X__MAX_RETRIES", "is not available in this version"),
         ("LLM_SERVICE_SERVER__ALLOWED_ORIGINS", "must be a JSON list, but it is no JSON at character 1"),

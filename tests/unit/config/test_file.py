@@ -243,10 +243,11 @@ def test_deep_nesting_is_refused(configured: Configured, text: str) -> None:
 
 
 def test_settings_of_later_versions_are_named_as_such(configured: Configured) -> None:
-    text = "cache: {ttl_s: 5}\nserver: {tls: {}}\nproviders: {x: {base_url: 'http://h', max_retries: 1}}\n"
+    text = "observability: {log_content: true}\nserver: {tls: {}}\n"
+    text += "providers: {x: {base_url: 'http://h', max_retries: 1}}\n"
     text += "models: {m: {deployments: [{provider: x, model: y, weight: 2}]}}\n"
     assert configured.mistakes(text) == [
-        "llm-service.yaml:1:1: cache is not available in this version",
+        "llm-service.yaml:1:17: observability.log_content is not available in this version",
         "llm-service.yaml:2:10: server.tls is not available in this version",
         "llm-service.yaml:3:39: providers.x.max_retries is not available in this version",
         "llm-service.yaml:4:52: models.m.deployments[0].weight is not available in this version",

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from llm_service.config import SIMULATED
+from llm_service.config import SIMULATED, rules
 from tests.unit.config.conftest import Configured
 
 OLLAMA = "providers: {ollama: {base_url: 'http://127.0.0.1:11434/v1'}}\n"
@@ -233,3 +233,16 @@ def test_a_provider_must_be_somewhere(configured: Configured, settings: str) -> 
 def test_a_provider_needs_a_name_that_can_stand_before_a_slash(configured: Configured, name: str) -> None:
     (mistake,) = configured.mistakes(f"providers: {{'{name}': {{base_url: 'http://h'}}}}")
     assert "the name must be a name of letters, digits, '.', '_' and '-'" in mistake
+
+
+def test_the_semantic_cache_wants_its_packages(configured: Configured, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = OLLAMA + "cache: {semantic: {enabled: true}}\n"
+    monkeypatch.setattr(rules, "missing_packages", lambda: ["numpy", "onnxruntime"])
+    (mistake,) = configured.mistakes(text)
+    assert mistake == (
+        "llm-service.yaml:2:29: cache.semantic.enabled wants packages that are not installed (numpy, onnxruntime): "
+        "pip install 'llm-service[semantic]'"
+    )
+    assert not configured.settings(text.replace("true", "false")).cache.semantic.enabled
+    monkeypatch.setattr(rules, "missing_packages", list)
+    assert configured.settings(text).cache.semantic.enabled

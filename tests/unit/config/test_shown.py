@@ -62,7 +62,7 @@ def test_the_schema_is_a_schema_and_fits_a_file_with_everything() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"cache": {}},
+        {"cache": {"semantic": {"mode": "guess"}}},
         {"server": {"port": 65536}},
         {"server": {"port": "many"}},
         {"server": {"keep_alive_s": 0}},

@@ -152,7 +152,7 @@ async def test_an_answer_that_cannot_be_settled_ends_in_an_error_not_in_silence(
     assert kept.outcome is not None
     assert kept.seqs == [1, 2, 3]
     assert isinstance(kept.outcome.error, InternalError)
-    assert (reported, outer.outcomes) == (["settle: the journal is gone"], ["ok"])
+    assert (reported, outer.outcomes) == (["settle: the journal is gone"], ["error"])  # nobody keeps such an answer
 
 
 class FailsToFlush(HoldsTheFirst):

@@ -8,6 +8,7 @@ import pytest
 
 from llm_service.bootstrap import Service
 from llm_service.config import Settings
+from llm_service.runtime import Tally
 from llm_service.supervisor import Edition, Graph, ReloadRefused
 from llm_service.supervisor.edition import Generation
 from llm_service.supervisor.graphs import Graphs
@@ -29,6 +30,7 @@ class FakeService:
         self.drained_s: float | None = None
         self.health = self.door = self
         self.draining = False
+        self.unsettled = Tally()
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         self.answering.set()

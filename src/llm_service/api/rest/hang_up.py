@@ -1,25 +1,37 @@
 """Notices that clients have left while nothing is being sent to them."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from llm_service.api.rest.wire import Receive
+from llm_service.domain import LLMServiceError
 from llm_service.runtime import Clock, Tasks
 
 PATIENCE_S: Final = 0.05
+GoesOn = Callable[["asyncio.Task[None]"], bool]
+"""Whether a task whose client has left is to go on for others."""
 
 
 class HangUp:
-    """The watch over one client. ``happened``: it has left, and the task that serves it was cancelled."""
+    """The watch over one client. ``happened``: it has left, and the task that serves it is cancelled, or goes on."""
 
-    __slots__ = ("_listening", "_receive", "_serving", "_watch", "happened", "since")
+    __slots__ = ("_goes_on", "_listening", "_receive", "_serving", "_watch", "happened", "since")
 
-    def __init__(self, watch: "HangUpWatch", receive: Receive, serving: "asyncio.Task[None]", since: float) -> None:
+    def __init__(
+        self,
+        watch: "HangUpWatch",
+        receive: Receive,
+        serving: "asyncio.Task[None]",
+        goes_on: GoesOn,
+        since: float,
+    ) -> None:
         self.happened = False
         self.since = since
         self._watch = watch
         self._receive = receive
         self._serving = serving
+        self._goes_on = goes_on
         self._listening: asyncio.Task[None] | None = None
 
     def listen(self, tasks: Tasks) -> None:
@@ -29,8 +41,17 @@ class HangUp:
     async def _listen(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self.happened = True
-        self._serving.cancel()
+        self._leave()
+
+    def cut(self, error: LLMServiceError) -> None:
+        """The client is not waited for any longer, as if it had left: its stream was cancelled."""
+        self._leave()
+
+    def _leave(self) -> None:
+        if not self.happened:
+            self.happened = True
+            if not self._goes_on(self._serving):
+                self._serving.cancel()
 
     def stop(self) -> None:
         """Listen no longer; from now on somebody else reads what the client sends."""
@@ -54,9 +75,9 @@ class HangUpWatch:
         self._waiting: dict[HangUp, None] = {}  # in the order of their coming
         self._patrolling = False
 
-    def over(self, receive: Receive, serving: "asyncio.Task[None]") -> HangUp:
+    def over(self, receive: Receive, serving: "asyncio.Task[None]", goes_on: GoesOn) -> HangUp:
         """Watch over the client whose request this task serves, until it is stopped."""
-        hang_up = HangUp(self, receive, serving, self._clock.monotonic())
+        hang_up = HangUp(self, receive, serving, goes_on, self._clock.monotonic())
         self._waiting[hang_up] = None
         if not self._patrolling:
             self._patrolling = True

@@ -8,12 +8,14 @@ from typing import Final, Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
+from llm_service.api.rest.cache import CacheRoutes
 from llm_service.api.rest.configuration import ConfigRoutes
 from llm_service.api.rest.docs import DocsRoutes
 from llm_service.api.rest.health import HealthRoutes
 from llm_service.api.rest.keys import KeyRoutes
 from llm_service.api.rest.limits import LimitRoutes
 from llm_service.api.rest.models import ModelRoutes
+from llm_service.api.rest.streams import StreamRoutes
 from llm_service.api.rest.usage import UsageRoutes
 from llm_service.domain import Body, ModelRequest, Scope, chat_request, completion_request, embedding_request
 
@@ -63,6 +65,8 @@ def control_routes(
     keys: KeyRoutes | None = None,
     usage: UsageRoutes | None = None,
     limits: LimitRoutes | None = None,
+    streams: StreamRoutes | None = None,
+    cache: CacheRoutes | None = None,
 ) -> tuple[Route, ...]:
     """The routes beside the hot ones, the first match first; ``None`` where nothing keeps api keys or records."""
     return (
@@ -84,9 +88,29 @@ def control_routes(
         Route("/openapi.json", docs.openapi, "read"),
         Route("/admin/config", config.get, "admin"),
         Route("/admin/config/reload", config.reload, "admin", "POST"),
+        *(stream_routes(streams) if streams is not None else ()),
         *(key_routes(keys) if keys is not None else ()),
         *(usage_routes(usage) if usage is not None else ()),
         *((Route("/admin/limits", limits.list, "admin"),) if limits is not None else ()),
+        *(cache_routes(cache) if cache is not None else ()),
+    )
+
+
+def cache_routes(cache: CacheRoutes) -> tuple[Route, ...]:
+    """The response cache: looked at by those who may read, purged by admins."""
+    return (
+        Route("/admin/cache", cache.stats, READS_USAGE),
+        Route("/admin/cache", cache.purge, "admin", "DELETE"),
+    )
+
+
+def stream_routes(streams: StreamRoutes) -> tuple[Route, ...]:
+    """To go on with a stream, or to end it."""
+    return (
+        Route("/v1/streams/{id}", streams.resume, "inference"),
+        Route("/v1/streams/{id}", streams.cancel, "inference", "DELETE"),
+        Route("/streams/{id}", streams.resume, "inference"),
+        Route("/streams/{id}", streams.cancel, "inference", "DELETE"),
     )
 
 

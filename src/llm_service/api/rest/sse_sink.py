@@ -9,8 +9,8 @@ import orjson
 from llm_service.api.errors import error_object
 from llm_service.api.rest.wire import Send
 from llm_service.domain import TERMINAL, Event, Head, LLMServiceError, Outcome, Reply, Subscription, usd_text
-from llm_service.pipeline import Exchange
 from llm_service.runtime import Clock, Rest, Tasks, TimerHandle, begin
+from llm_service.streams import Stream
 
 DONE: Final = b"data: [DONE]\n\n"
 KEEP_ALIVE: Final = b": keep-alive\n"  # never with a blank line: after an id it would be an event without data
@@ -25,19 +25,28 @@ class SseSink:
     """
 
     __slots__ = (
-        "_backlog", "_catching_up", "_clock", "_exchange", "_headers", "_id", "_keep_alive_s", "_send", "_seq",
-        "_tasks", "_terminal", "_timer", "_waiting", "_wrote_at", "ended", "head", "opened", "subscription",
+        "_backlog", "_catching_up", "_clock", "_headers", "_id", "_keep_alive_s", "_send", "_seq", "_stream", "_tasks",
+        "_terminal", "_timer", "_waiting", "_wrote_at", "ended", "head", "opened", "subscription",
     )  # fmt: skip
 
     def __init__(
-        self, *, exchange: Exchange, send: Send, headers: StartHeaders, keep_alive_s: float, clock: Clock, tasks: Tasks
+        self,
+        *,
+        stream: Stream,
+        send: Send,
+        headers: StartHeaders,
+        keep_alive_s: float,
+        clock: Clock,
+        tasks: Tasks,
+        after: int = 0,
     ) -> None:
+        """``after``: the number of the last event that the client has had."""
         self.opened = False
         self.ended = False
         self.head: Head | None = None
         self.subscription: Subscription | None = None
-        self._exchange = exchange
-        self._id = b"id: %b." % exchange.stream_id.encode()
+        self._stream = stream
+        self._id = b"id: %b." % stream.id.encode()
         self._send = send
         self._headers = headers
         self._keep_alive_s = keep_alive_s
@@ -47,7 +56,7 @@ class SseSink:
         self._backlog: list[tuple[bytes, bool]] = []
         self._waiting = False
         self._catching_up: asyncio.Task[None] | None = None
-        self._seq = 0
+        self._seq = after
         self._wrote_at = clock.monotonic()
         self._timer: TimerHandle = clock.call_later(keep_alive_s, self._mind_silence)
 
@@ -71,7 +80,7 @@ class SseSink:
 
     def end(self, outcome: Outcome) -> None:
         """The last chunk tells what only the end knows; ``[DONE]``, or the error, is last."""
-        events = [event for event in self._terminal if event.kind != "usage" or self._exchange.request.include_usage]
+        events = [event for event in self._terminal if event.kind != "usage" or self._stream.include_usage]
         for event in events:
             if event.error is not None:
                 self._close(self._error_event(event.seq, event.error))
@@ -91,7 +100,7 @@ class SseSink:
         self.head = reply.head
         if not self.opened:
             self._open(reply.head)
-        subscription = reply.attach(self)
+        subscription = reply.attach(self, self._seq)
         if not self.ended:
             self.subscription = subscription
             if self._waiting:
@@ -103,9 +112,11 @@ class SseSink:
         self._let_go()
 
     def cut(self, error: LLMServiceError) -> None:
-        """End an open stream that nobody will continue."""
+        """End the response, which begins with that where it has not begun."""
         if not self.ended:
             self._let_go()
+            if not self.opened:
+                self._open(None)
             self.fail(error, seq=self._seq + 1)
 
     def _let_go(self) -> None:
@@ -124,19 +135,17 @@ class SseSink:
             await self._catching_up
 
     def _error_event(self, seq: int, error: LLMServiceError) -> bytes:
-        body = {**error_object(error, request_id=self._exchange.id), "stream_id": self._exchange.stream_id}
+        body = {**error_object(error, request_id=self._stream.request_id), "stream_id": self._stream.id}
         return b"%b%d\ndata: %b\n\n" % (self._id, seq, orjson.dumps(body))
 
     def _closing_facts(self) -> dict[str, Any]:
-        facts: dict[str, Any] = {"request_id": self._exchange.id, "stream_id": self._exchange.stream_id}
-        if self.head is not None:
-            facts |= {
-                "provider": self.head.provider,
-                "model": self.head.upstream_model,
-                "attempts": self.head.attempts,
-            }
-        if (record := self._exchange.record) is not None:
-            facts |= {"cost_usd": usd_text(record.nano_usd), "cost_source": record.cost_source}
+        stream = self._stream
+        facts: dict[str, Any] = {"request_id": stream.request_id, "stream_id": stream.id}
+        if (head := stream.head or self.head) is not None:
+            facts |= {"provider": head.provider, "model": head.upstream_model, "attempts": stream.attempts}
+        facts["cache"] = stream.cache
+        if stream.nano_usd is not None:
+            facts |= {"cost_usd": usd_text(stream.nano_usd), "cost_source": stream.cost_source}
         return facts
 
     # -- time

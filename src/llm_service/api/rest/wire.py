@@ -5,7 +5,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from math import isfinite
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
 import orjson
@@ -35,6 +35,7 @@ UNWANTED_S: Final = 5.0
 UNWANTED_SILENCE_S: Final = 1.0
 UNWANTED_BYTES: Final = 64 * 1024 * 1024
 MAX_USER_CHARS: Final = 256
+MAX_KEY_CHARS: Final = 255
 MAX_TAGS: Final = 16
 MAX_TAG_CHARS: Final = 128
 _TAG: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -50,6 +51,8 @@ _ONCE: Final = (
     b"x-llm-timeout-s",
     b"x-llm-user",
     b"x-llm-tags",
+    b"idempotency-key",
+    b"last-event-id",
 )
 
 
@@ -113,11 +116,29 @@ def timeout_of(headers: Headers) -> float | None:
     return timeout_s
 
 
-def check_on_disconnect(headers: Headers) -> None:
-    """Raises InvalidValue where ``X-LLM-On-Disconnect`` asks for something that there is not."""
-    if headers.get(b"x-llm-on-disconnect", b"cancel") not in (b"cancel", b"finish"):
-        said = "The header X-LLM-On-Disconnect must be 'cancel' or 'finish'."
-        raise InvalidValue(said, param="X-LLM-On-Disconnect")
+def on_disconnect_of(headers: Headers) -> Literal["cancel", "finish"] | None:
+    """What ``X-LLM-On-Disconnect`` asks for. Raises InvalidValue for something that there is not."""
+    value = headers.get(b"x-llm-on-disconnect")
+    if value is None:
+        return None
+    if value == b"finish":
+        return "finish"
+    if value == b"cancel":
+        return "cancel"
+    said = "The header X-LLM-On-Disconnect must be 'cancel' or 'finish'."
+    raise InvalidValue(said, param="X-LLM-On-Disconnect")
+
+
+def idempotency_key_of(headers: Headers) -> str | None:
+    """The request's ``Idempotency-Key``. Raises InvalidValue."""
+    value = headers.get(b"idempotency-key")
+    if value is None:
+        return None
+    key = _text_of(value, "Idempotency-Key")
+    if not 0 < len(key) <= MAX_KEY_CHARS:
+        said = f"The header Idempotency-Key must have 1 to {MAX_KEY_CHARS} characters."
+        raise InvalidValue(said, param="Idempotency-Key")
+    return key
 
 
 def user_of(headers: Headers) -> str | None:

@@ -142,6 +142,10 @@ def _fields() -> Json:
             "enum": ["cancel", "finish", None],
             "description": "What becomes of an answer whose reader leaves; null: as configured.",
         },
+        "semantic_cache": {
+            "type": ["boolean", "null"],
+            "description": "Whether its questions may be answered by likeness (`cache.semantic`); unless given, not.",
+        },
         "expires_at": _or_null(_MOMENT) | {"description": "In the future; null: never."},
     }
 

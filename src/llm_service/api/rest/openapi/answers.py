@@ -3,7 +3,7 @@
 from typing import Any, Final, get_args
 
 from llm_service.api.rest.openapi.objects import closed_object, list_of, map_of, open_object, ref
-from llm_service.domain import CostSource
+from llm_service.domain import CacheStatus, CostSource
 from llm_service.storage import Reach
 
 Json = dict[str, Any]
@@ -84,7 +84,8 @@ def _chunks() -> Json:
         {
             "provider": _TEXT,
             "model": _TEXT,
-            "attempts": {"type": "integer", "minimum": 1},
+            "attempts": {"type": "integer", "minimum": 0, "description": "Calls to providers; 0: nobody was called."},
+            "cache": {"enum": [*get_args(CacheStatus)], "description": "As in the header `x-llm-cache`."},
             "cost_usd": _USD,
             "cost_source": {"enum": [*get_args(CostSource)]},
         },

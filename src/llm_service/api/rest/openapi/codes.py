@@ -67,6 +67,11 @@ FAILURES: Final = (
         "Send less, or raise `server.max_body_bytes`.",
     ),
     Failure(
+        domain.IdempotencyKeyReused,
+        "The `Idempotency-Key` came with another request before.",
+        "Take a new key for a new request; send the same body to get the same answer.",
+    ),
+    Failure(
         domain.RateLimited,
         "A limit of requests or tokens a minute has no room; `limit` says which.",
         "Wait for `Retry-After`, or ask for less.",
@@ -121,6 +126,11 @@ FAILURES: Final = (
         "Try again; the operator makes room on the disk, or brings the database back.",
     ),
     Failure(
+        domain.CacheUnavailable,
+        "The response cache's shared store does not answer, so nothing is certain to be purged.",
+        "Purge again when the store is back; `/health` says how it is.",
+    ),
+    Failure(
         domain.UpstreamNoBalance,
         "The service's account at the provider has no money left.",
         "The operator tops it up; until then ask another provider.",
@@ -134,6 +144,11 @@ FAILURES: Final = (
         domain.DeadlineExceeded,
         "The request's own deadline, `X-LLM-Timeout-S`, passed.",
         "Give it more time, or ask for less.",
+    ),
+    Failure(
+        domain.OnlyIfCachedMiss,
+        "`Cache-Control: only-if-cached` asks for a kept answer, and there is none.",
+        "Send the request without it.",
     ),
 )
 """What a response can say in place of an answer."""

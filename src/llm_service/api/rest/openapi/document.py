@@ -5,10 +5,12 @@ from typing import Any, Final
 
 from llm_service.api.rest.openapi.admin import admin_schemas
 from llm_service.api.rest.openapi.answers import answer_schemas
+from llm_service.api.rest.openapi.cache import cache_schemas
 from llm_service.api.rest.openapi.failures import error_responses, error_schemas, error_table
 from llm_service.api.rest.openapi.headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from llm_service.api.rest.openapi.paths import TAGS, paths
 from llm_service.api.rest.openapi.requests import request_schemas
+from llm_service.api.rest.openapi.streams import stream_schemas
 from llm_service.api.rest.openapi.usage import usage_schemas
 
 _ABOUT: Final = """\
@@ -48,7 +50,9 @@ def openapi_document(version: str, *, page_files: Sequence[str]) -> dict[str, An
             "schemas": {
                 **request_schemas(),
                 **answer_schemas(),
+                **stream_schemas(),
                 **admin_schemas(),
+                **cache_schemas(),
                 **usage_schemas(),
                 **error_schemas(),
             },

@@ -72,7 +72,7 @@ id: str_0675fd8a4aa9d5a1f0c2b7e884.2
 data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1764000000,"model":"deepseek-flash",\
 "choices":[{"index":0,"delta":{},"finish_reason":"stop"}],\
 "llm":{"request_id":"req_0675fd8a4aa94acc3cd1e26eb8","stream_id":"str_0675fd8a4aa9d5a1f0c2b7e884",\
-"provider":"deepseek","model":"deepseek-flash","attempts":1}}
+"provider":"deepseek","model":"deepseek-flash","attempts":1,"cache":"miss"}}
 
 data: [DONE]
 
@@ -82,7 +82,7 @@ id: str_0675fd8a4aa9d5a1f0c2b7e884.1
 data: {"id":"cmpl-1","object":"text_completion","created":1764000000,"model":"deepseek-flash",\
 "choices":[{"index":0,"text":" total = a + b","finish_reason":"stop"}],\
 "llm":{"request_id":"req_0675fd8a4aa94acc3cd1e26eb8","stream_id":"str_0675fd8a4aa9d5a1f0c2b7e884",\
-"provider":"deepseek","model":"deepseek-flash","attempts":1}}
+"provider":"deepseek","model":"deepseek-flash","attempts":1,"cache":"miss"}}
 
 data: [DONE]
 

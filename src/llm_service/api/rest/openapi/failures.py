@@ -16,11 +16,12 @@ _REASONS: Final[Mapping[int, str]] = {
     404: "There is no such model or address.",
     405: "The address is asked by another method.",
     413: "The body is too large.",
-    429: "Too many requests for the provider.",
+    422: "The idempotency key belongs to another request.",
+    429: "A limit has no room, or too many requests for the provider.",
     500: "The service has a defect.",
     502: "The provider failed.",
     503: "The request cannot be served now.",
-    504: "It took too long.",
+    504: "It took too long, or a kept answer was wanted and there is none.",
 }
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, get_args
 
-from llm_service.api.rest.wire import MAX_TIMEOUT_S, MAX_USER_CHARS
-from llm_service.domain import CostSource
+from llm_service.api.rest.wire import MAX_KEY_CHARS, MAX_TIMEOUT_S, MAX_USER_CHARS
+from llm_service.domain import CacheStatus, CostSource
 
 Json = dict[str, Any]
 
@@ -23,8 +23,27 @@ RESPONSE_HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "schema": {"type": "string", "examples": ["deepseek-flash"]},
     },
     "x-llm-attempts": {
-        "description": "How many calls to providers it took.",
-        "schema": {"type": "integer", "minimum": 1},
+        "description": "How many calls to providers it took; 0 where the answer was there already, or another "
+        "request's.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "x-llm-cache": {
+        "description": "What the response cache did: `hit` and `stale` were kept, `semantic` is the kept answer to a "
+        "question in other words, `coalesced` another request's answer that was on its way, `replay` was given under "
+        "this `Idempotency-Key` before, `miss` is new, and `bypass` had nothing to do with the cache.",
+        "schema": {"type": "string", "enum": [*get_args(CacheStatus)]},
+    },
+    "age": {
+        "description": "Seconds since a kept answer was made (RFC 9111).",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "cache-status": {
+        "description": "What the response cache did and why (RFC 9211).",
+        "schema": {"type": "string", "examples": ["llm-service; hit; ttl=3480", "llm-service; fwd=uri-miss"]},
+    },
+    "cache-control": {
+        "description": "Keeps caches between the service and its client from giving one user's answer to another.",
+        "schema": {"type": "string", "enum": ["private, no-store", "no-cache"]},
     },
     "x-llm-cost-usd": {
         "description": "What the answer cost, where it is known: a decimal number of US dollars. Whole answers only; "
@@ -93,12 +112,25 @@ ON_ANSWERS: Final = (
     "x-llm-provider",
     "x-llm-model",
     "x-llm-attempts",
+    "x-llm-cache",
+    "age",
+    "cache-status",
+    "cache-control",
     "x-llm-cost-usd",
     "x-llm-cost-source",
     "x-llm-stream-id",
     "server-timing",
     *LIMITS,
 )
+ON_STREAMS: Final = (
+    *ON_EVERY_RESPONSE,
+    "x-llm-provider",
+    "x-llm-model",
+    "x-llm-cache",
+    "cache-control",
+    "x-llm-stream-id",
+)
+"""On a stream that is continued."""
 _RETRY: Final = ("x-should-retry", "retry-after", "retry-after-ms")
 ON_ERRORS: Final[Mapping[int, tuple[str, ...]]] = {
     405: ("allow",),
@@ -129,6 +161,37 @@ REQUEST_HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "in": "header",
         "description": "Tags of the request's record, for reports; those of the api key win.",
         "schema": {"type": "string", "examples": ["team=search,env=prod"]},
+    },
+    "CacheControl": {
+        "name": "Cache-Control",
+        "in": "header",
+        "description": "What the response cache may do (RFC 9111): `no-cache` wants a new answer, which is kept; "
+        "`no-store` neither takes a kept one nor keeps the new one; `only-if-cached` takes a kept one or fails with "
+        "`only_if_cached_miss`; `max-age`, `min-fresh` and `max-stale` (seconds) say which kept one will do.",
+        "schema": {"type": "string", "examples": ["no-cache", "max-age=600", "only-if-cached, max-stale"]},
+    },
+    "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "The same key with the same request gets the answer of the first time, and nothing is paid "
+        "again (`idempotency.retention_s`); with another request it is a 422. The request goes on when its client "
+        "leaves, so that the next try finds its answer. Keys of two api keys are two.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARS},
+    },
+    "OnDisconnect": {
+        "name": "X-LLM-On-Disconnect",
+        "in": "header",
+        "description": "When the last reader of the answer leaves: `cancel` ends the provider's call, `finish` lets "
+        "the answer run to its end and keeps it, to be resumed. Unless given as the api key says, else as "
+        "`streams.on_disconnect` does.",
+        "schema": {"type": "string", "enum": ["cancel", "finish"]},
+    },
+    "LastEventId": {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "description": "With an empty body: go on with the stream after this event, as `GET /v1/streams/{id}` does. "
+        "It never begins a new answer; with a body it means nothing.",
+        "schema": {"type": "string", "examples": ["str_0675fd8a4aa9d5a1f0c2b7e884.12"]},
     },
 }
 

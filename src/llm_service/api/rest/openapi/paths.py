@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from llm_service.api.rest.openapi.admin import TAG as ADMIN
 from llm_service.api.rest.openapi.admin import admin_paths
+from llm_service.api.rest.openapi.cache import cache_paths
 from llm_service.api.rest.openapi.examples import CHAT, CHAT_STREAM, COMPLETION, COMPLETION_STREAM, EMBEDDING, Examples
 from llm_service.api.rest.openapi.headers import ON_ANSWERS, REQUEST_HEADERS
 from llm_service.api.rest.openapi.operations import (
@@ -15,6 +16,8 @@ from llm_service.api.rest.openapi.operations import (
     open_get,
     response,
 )
+from llm_service.api.rest.openapi.streams import TAG as STREAMS
+from llm_service.api.rest.openapi.streams import stream_paths
 from llm_service.api.rest.openapi.usage import TAG as USAGE
 from llm_service.api.rest.openapi.usage import usage_paths
 
@@ -22,13 +25,14 @@ Json = dict[str, Any]
 
 TAGS: Final[Mapping[str, str]] = {
     "Generate": "Ask a model. A trailing slash and the same paths without `/v1` work too.",
+    STREAMS: "Go on with a stream, or end it.",
     "Models": "What can be asked for.",
     USAGE: "What became of a request.",
     ADMIN: "For the admin key, and api keys with the scope `admin`.",
     "Health": "Open to everybody; costs nothing.",
     "Description": "What the service says of itself.",
 }
-_GENERATE_FAILS: Final = (400, 401, 403, 404, 413, 429, 500, 502, 503, 504)
+_GENERATE_FAILS: Final = (400, 401, 403, 404, 413, 422, 429, 500, 502, 503, 504)
 _STREAM_FORM: Final = """\
 Server-sent events, one for each chunk, flushed at once. Each has `id: <stream_id>.<number>`, numbered from 1, and a
 chunk as JSON in `data:`. While the provider is silent a comment line (`: keep-alive`) comes every
@@ -47,7 +51,16 @@ _ID: Final = {
 
 def paths(page_files: Sequence[str]) -> Json:
     """All addresses. ``page_files``: the names below ``/docs/``."""
-    return {**_generate(), **_models(), **usage_paths(), **admin_paths(), **_health(), **_description(page_files)}
+    return {
+        **_generate(),
+        **stream_paths(),
+        **_models(),
+        **usage_paths(),
+        **admin_paths(),
+        **cache_paths(),
+        **_health(),
+        **_description(page_files),
+    }
 
 
 def _generate() -> Json:

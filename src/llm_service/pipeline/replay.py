@@ -1,0 +1,201 @@
+"""Stage: a request that comes again under its ``Idempotency-Key`` gets the answer of the first time, unpaid."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from typing import Final
+
+from llm_service.cache import digest_of
+from llm_service.domain import DeadlineExceeded, IdempotencyKeyReused, LedgerUnavailable, Outcome, Reply
+from llm_service.observability import Log
+from llm_service.pipeline.answer import answer_of
+from llm_service.pipeline.base import Exchange, Proceed, Watcher
+from llm_service.pipeline.share import Share
+from llm_service.runtime import Clock
+from llm_service.storage import Replay as Promise
+from llm_service.storage import ReplayStore, StoreUnavailable, packed, unpacked
+from llm_service.streams import Streams
+
+MOST_BYTES: Final = 64 * 1024 * 1024
+LOOK_S: Final = 0.05
+"""How often one asks for an answer that another request is about to give."""
+PROMISED_S: Final = 3600.0
+"""Longer than a request lasts: so long its key is held without an answer, unless its process is known to be dead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promises:
+    """What repeated answers need. ``holder`` names this process; ``lives`` says whether a process still does."""
+
+    store: ReplayStore
+    streams: Streams
+    holder: str
+    lives: Callable[[str], Awaitable[bool]]
+    retention_s: float
+    clock: Clock
+    log: Log
+
+
+class Replay:
+    """Requests without the header pass untouched.
+
+    A request in flight in this process is joined; one in another process is waited for. A failure does not burn the
+    key. The request that holds a key goes on when its client leaves, so that the next try finds its answer.
+    """
+
+    def __init__(self, promises: Promises, share: Share) -> None:
+        self._promises = promises
+        self._share = share
+        self._keyed = promises.streams.keyed
+
+    async def __call__(self, exchange: Exchange, proceed: Proceed) -> Reply:
+        """The answer of before, or a new one. Raises IdempotencyKeyReused, and LedgerUnavailable without a database."""
+        if exchange.idempotency_key is None:
+            return await proceed(exchange)
+        self._keyed[exchange.id] = exchange
+        try:
+            reply = await self._answered(exchange)
+        except BaseException:
+            del self._keyed[exchange.id]
+            raise
+        if reply is not None:
+            del self._keyed[exchange.id]
+            return reply
+        exchange.watchers.append(_Keep(exchange, self._promises))
+        return await proceed(exchange)
+
+    async def _answered(self, exchange: Exchange) -> Reply | None:
+        """The answer of before; ``None`` when the key is this request's, which is to answer itself."""
+        fingerprint = fingerprint_of(exchange)
+        while True:
+            promise = await self._begin(exchange, fingerprint)
+            if promise.state == "other":
+                raise IdempotencyKeyReused(
+                    "This Idempotency-Key was used with another request: use a new key for a new request.",
+                    param="Idempotency-Key",
+                )
+            if promise.state == "begun" or await self._takes_over(exchange, promise):
+                return None
+            reply = self._kept(exchange, promise) if promise.state == "kept" else await self._joined(exchange, promise)
+            if reply is not None:
+                return reply
+
+    async def _begin(self, exchange: Exchange, fingerprint: bytes) -> Promise:
+        promises = self._promises
+        now = promises.clock.now()
+        try:
+            return await promises.store.begin(
+                tenant_of(exchange),
+                exchange.idempotency_key or "",
+                fingerprint=fingerprint,
+                request_id=exchange.id,
+                holder=promises.holder,
+                now=now,
+                expires_at=now + timedelta(seconds=PROMISED_S),
+            )
+        except StoreUnavailable as failure:
+            raise _no_database() from failure
+
+    async def _takes_over(self, exchange: Exchange, promise: Promise) -> bool:
+        """Whether the key is this request's now: the one that held it can answer no more.
+
+        Its process is dead; or it is this one, which knows nothing of it: it could not let the key go when it failed.
+        """
+        promises = self._promises
+        if promise.state != "running" or promise.request_id in self._keyed:
+            return False
+        try:
+            if promise.holder != promises.holder and await promises.lives(promise.holder):
+                return False
+            return await promises.store.take_over(
+                tenant_of(exchange),
+                exchange.idempotency_key or "",
+                from_request_id=promise.request_id,
+                request_id=exchange.id,
+                holder=promises.holder,
+                expires_at=promises.clock.now() + timedelta(seconds=PROMISED_S),
+            )
+        except StoreUnavailable as failure:
+            raise _no_database() from failure
+
+    def _kept(self, exchange: Exchange, promise: Promise) -> Reply:
+        found = None
+        if promise.answer is not None:
+            found = unpacked(promise.answer, digest=fingerprint_of(exchange), max_bytes=MOST_BYTES)
+        if found is None:
+            raise LedgerUnavailable("The answer that is kept under this Idempotency-Key cannot be read.")
+        return self._share.give(exchange, found[0], "replay")
+
+    async def _joined(self, exchange: Exchange, promise: Promise) -> Reply | None:
+        """The answer that is on its way here; ``None`` after a while where it is on its way elsewhere, or failed.
+
+        Raises DeadlineExceeded: nobody waits beyond the request's own deadline.
+        """
+        deadline, clock = exchange.deadline, self._promises.clock
+        try:
+            async with asyncio.timeout(None if deadline is None else deadline - clock.monotonic()):
+                leader = self._keyed.get(promise.request_id)
+                generation = None if leader is None else leader.generation or leader.followed
+                if generation is not None:
+                    return await self._share.join(exchange, generation, "replay")
+                await clock.sleep(LOOK_S)
+                return None
+        except TimeoutError:
+            raise DeadlineExceeded("The request's own deadline passed before its answer was complete.") from None
+
+
+class _Keep(Watcher):
+    """Keeps the answer under the key, or lets the key go."""
+
+    __slots__ = ("_exchange", "_promises")
+
+    def __init__(self, exchange: Exchange, promises: Promises) -> None:
+        self._exchange = exchange
+        self._promises = promises
+
+    def settle(self, outcome: Outcome) -> Awaitable[None] | None:
+        return self._keep(outcome)
+
+    async def _keep(self, outcome: Outcome) -> None:
+        exchange, promises = self._exchange, self._promises
+        try:
+            data = self._packed(outcome)
+            tenant, key = tenant_of(exchange), exchange.idempotency_key or ""
+            if data is None:
+                await promises.store.give_up(tenant, key, request_id=exchange.id)
+            else:
+                expires_at = promises.clock.now() + timedelta(seconds=promises.retention_s)
+                await promises.store.keep(tenant, key, request_id=exchange.id, answer=data, expires_at=expires_at)
+        except StoreUnavailable as failure:
+            promises.log.warning("an answer is not kept", request_id=exchange.id, cause=str(failure))
+        finally:
+            del promises.streams.keyed[exchange.id]
+
+    def _packed(self, outcome: Outcome) -> bytes | None:
+        if outcome.status != "ok":
+            return None
+        exchange = self._exchange
+        answer = answer_of(exchange, outcome, digest=fingerprint_of(exchange), now=self._promises.clock.time())
+        return None if answer is None else packed(answer, (), max_bytes=MOST_BYTES)
+
+
+def tenant_of(exchange: Exchange) -> str:
+    """Whose Idempotency-Keys they are."""
+    return f"key:{exchange.caller.key_id}"
+
+
+def fingerprint_of(exchange: Exchange) -> bytes:
+    """What makes two requests under one key the same: operation and body, however they travel."""
+    request = exchange.request
+    digest = digest_of(request.operation, request.body, scope="", deployments=())
+    if digest is not None:
+        return digest
+    text = json.dumps((request.operation, request.body), sort_keys=True)  # half a surrogate pair, a large number
+    return sha256(text.encode()).digest()
+
+
+def _no_database() -> LedgerUnavailable:
+    return LedgerUnavailable("The database that keeps what was answered under an Idempotency-Key does not answer.")

@@ -1,0 +1,287 @@
+"""A request that comes again under its Idempotency-Key is answered once, and paid once."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from llm_service.domain import IdempotencyKeyReused, LedgerUnavailable, UpstreamError
+from llm_service.pipeline.replay import LOOK_S, PROMISED_S, fingerprint_of, tenant_of
+from llm_service.streams import Streams
+from tests.support.clock import ManualClock
+from tests.support.memory_replays import MemoryReplays
+from tests.support.row import NANO_USD, World
+from tests.support.waiting import loop_turns
+
+TURNS = 30
+
+
+class SlowReplays(MemoryReplays):
+    """What is asked of it takes effect at once and is told when ``gate`` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def begin(self, *given, **named):  # type: ignore[no-untyped-def]
+        answer = await super().begin(*given, **named)
+        await self.gate.wait()
+        return answer
+
+
+async def passes(world: World, seconds: float = LOOK_S) -> None:
+    """Those who look again and again do so once."""
+    world.clock.advance(seconds)
+    await loop_turns(TURNS)
+
+
+async def held_elsewhere(world: World, *, holder: str) -> None:
+    """Another process holds the key of a request like those of this test."""
+    probe = await World().ask(key="k")
+    await world.replays.begin(
+        tenant_of(probe.exchange),
+        "k",
+        fingerprint=fingerprint_of(probe.exchange),
+        request_id="req_elsewhere",
+        holder=holder,
+        now=world.clock.now(),
+        expires_at=world.clock.now() + timedelta(seconds=PROMISED_S),
+    )
+    await probe.hang_up()
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("then", [False, True])
+async def test_what_is_asked_again_gets_the_answer_of_before_unpaid(first: bool, then: bool) -> None:
+    world = World()
+    await world.answered(key="k", stream=first)
+    again = await world.ask(key="k", stream=then)
+    assert again.has_all
+    assert (again.exchange.cache, len(world.calls)) == ("replay", 1)
+    assert again.exchange.saved_nano_usd == NANO_USD
+    assert [kind for kind, _ in world.told if kind.endswith("req_2")] == []
+    world.check_all_closed()
+
+
+async def test_the_answer_is_kept_before_the_last_byte_goes_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    client = await world.ask(key="k")
+    gate = asyncio.Event()
+    keep = world.replays.keep
+
+    async def slow(*given, **named):  # type: ignore[no-untyped-def]
+        await gate.wait()
+        return await keep(*given, **named)
+
+    monkeypatch.setattr(world.replays, "keep", slow)
+    world.calls[0].says_all()
+    await loop_turns(TURNS)
+    assert client.reader.seqs == [1]
+    gate.set()
+    await loop_turns(TURNS)
+    assert client.has_all
+    world.check_all_closed()
+
+
+async def test_another_request_under_the_same_key_is_refused() -> None:
+    world = World()
+    await world.answered(key="k", text="Hi")
+    other = await world.ask(key="k", text="Ho")
+    assert isinstance(other.error, IdempotencyKeyReused)
+    assert len(world.calls) == 1
+    world.check_all_closed()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_twenty_at_once_make_one_call_and_one_record(stream: bool) -> None:
+    world = World()
+    clients = [await world.ask(key="k", stream=(number % 2 == 0) == stream) for number in range(20)]
+    await passes(world)
+    world.calls[0].says_all()
+    await loop_turns(TURNS)
+    await passes(world)
+    assert all(client.has_all for client in clients)
+    assert len(world.calls) == 1
+    assert [kind for kind, _ in world.told] == ["intent req_1", "record req_1", "settlement req_1"]
+    world.check_all_closed()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_failure_does_not_burn_the_key_and_who_waited_asks_anew(stream: bool) -> None:
+    world = World()
+    first, second = await world.ask(key="k", stream=stream), await world.ask(key="k", stream=stream)
+    world.calls[0].fails(UpstreamError("no"))
+    await loop_turns(TURNS)
+    await passes(world)
+    assert isinstance(first.error, UpstreamError)
+    assert len(world.calls) == 2
+    world.calls[1].says_all()
+    await loop_turns(TURNS)
+    assert second.has_all
+    assert (second.record.nano_usd, second.exchange.cache) == (NANO_USD, "miss")
+    world.check_all_closed()
+
+
+async def test_the_request_that_holds_the_key_goes_on_when_its_client_leaves() -> None:
+    world = World()
+    client = await world.ask(key="k")
+    await client.hang_up()
+    world.calls[0].says_all()
+    await loop_turns(TURNS)
+    again = await world.ask(key="k")
+    assert again.has_all
+    assert len(world.calls) == 1
+    world.check_all_closed()
+
+
+async def test_who_leaves_while_it_waits_leaves_nothing() -> None:
+    world = World()
+    await world.ask(key="k")
+    waiting = [await world.ask(key="k", stream=stream) for stream in (True, False)]
+    for client in waiting:
+        await client.hang_up()
+    world.calls[0].says_all()
+    await loop_turns(TURNS)
+    world.check_all_closed()
+
+
+async def test_an_answer_that_another_process_is_about_to_give_is_waited_for() -> None:
+    world = World()
+    world.alive.add("proc_2")
+    await held_elsewhere(world, holder="proc_2")
+    client = await world.ask(key="k")
+    for _ in range(3):
+        await passes(world)
+    assert not client.task.done()
+    assert await world.replays.give_up("key:key_1", "k", request_id="req_elsewhere")
+    await passes(world)
+    world.calls[0].says_all()
+    await loop_turns(TURNS)
+    assert client.has_all
+    world.check_all_closed()
+
+
+async def test_the_key_of_a_process_that_died_is_taken_over_once() -> None:
+    world = World()
+    await held_elsewhere(world, holder="proc_dead")
+    clients = [await world.ask(key="k"), await world.ask(key="k")]
+    assert len(world.calls) == 1
+    world.calls[0].says_all()
+    await loop_turns(TURNS)
+    await passes(world)
+    assert all(client.has_all for client in clients)
+    assert [client.exchange.cache for client in clients] == ["miss", "replay"]
+    world.check_all_closed()
+
+
+async def test_a_key_that_could_not_be_let_go_is_free_for_the_next_try() -> None:
+    world = World()
+    await world.ask(key="k")
+    world.replays.away = True
+    world.calls[0].fails(UpstreamError("no"))
+    await loop_turns(TURNS)
+    world.replays.away = False
+    assert len(world.log.of("an answer is not kept")) == 1
+    again = await world.answered(key="k")
+    assert again.has_all
+    assert len(world.calls) == 2
+    world.check_all_closed()
+
+
+async def test_nobody_takes_over_from_a_request_that_is_just_being_told_that_it_has_the_key() -> None:
+    replays = SlowReplays()
+    world = World(replays=replays)
+    first, second = await world.ask(key="k"), await world.ask(key="k")
+    replays.gate.set()
+    await loop_turns(TURNS)
+    await passes(world)
+    assert len(world.calls) == 1
+    world.calls[0].says_all()
+    await loop_turns(TURNS)
+    await passes(world)
+    assert first.has_all
+    assert second.has_all
+    world.check_all_closed()
+
+
+async def test_after_a_reload_the_requests_of_before_still_hold_their_keys() -> None:
+    replays = MemoryReplays()
+    streams = Streams(ManualClock(), retention_s=300, total_bytes=1_000_000)
+    old, new = World(replays=replays, streams=streams), World(replays=replays, streams=streams, first_id=100)
+    first = await old.ask(key="k")
+    second = await new.ask(key="k")
+    old.calls[0].says_all()
+    await loop_turns(TURNS)
+    assert first.has_all
+    assert second.has_all
+    assert new.calls == []
+
+
+@pytest.mark.parametrize("when", ["first", "again"])
+async def test_without_a_database_nothing_is_begun(when: str) -> None:
+    world = World()
+    if when == "again":
+        await world.answered(key="k")
+    world.replays.away = True
+    client = await world.ask(key="k")
+    assert isinstance(client.error, LedgerUnavailable)
+    assert len(world.calls) == (when == "again")
+    world.check_all_closed()
+
+
+async def test_an_answer_that_cannot_be_kept_is_given_and_told_in_the_log() -> None:
+    world = World()
+    client = await world.ask(key="k")
+    world.replays.away = True
+    world.calls[0].says_all()
+    await loop_turns(TURNS)
+    assert client.has_all
+    assert [line["request_id"] for line in world.log.of("an answer is not kept")] == ["req_1"]
+    world.check_all_closed()
+
+
+async def test_an_answer_under_a_key_that_cannot_be_read_is_no_reason_to_pay_twice() -> None:
+    world = World()
+    await world.answered(key="k")
+    (held,) = world.replays.held.values()
+    held.answer = b"torn"
+    client = await world.ask(key="k")
+    assert isinstance(client.error, LedgerUnavailable)
+    assert len(world.calls) == 1
+
+
+async def test_a_key_is_free_when_its_time_is_over() -> None:
+    world = World()
+    await world.answered(key="k", text="Hi")
+    world.clock.advance(601)
+    other = await world.answered(key="k", text="Ho")
+    assert other.has_all
+    assert len(world.calls) == 2
+    world.check_all_closed()
+
+
+async def test_what_a_follower_was_given_is_kept_under_its_key_with_what_the_leader_paid() -> None:
+    world = World()
+    leader = await world.ask()
+    follower = await world.ask(key="k")
+    world.calls[0].says_all()
+    await loop_turns(TURNS)
+    await passes(world)
+    assert leader.has_all
+    assert follower.has_all
+    again = await world.ask(key="k")
+    assert (again.exchange.cache, again.exchange.saved_nano_usd) == ("replay", NANO_USD)
+    assert len(world.calls) == 1
+    world.check_all_closed()
+
+
+async def test_the_answer_of_a_hit_is_kept_under_the_key_as_well() -> None:
+    world = World()
+    await world.answered()
+    hit = await world.ask(key="k")
+    assert hit.record.cache == "hit"
+    await world.cache.purge("all")
+    again = await world.ask(key="k")
+    assert again.has_all
+    assert (again.exchange.cache, len(world.calls)) == ("replay", 1)
+    world.check_all_closed()
