@@ -26,6 +26,9 @@ Scopes = Annotated[list[str] | None, typer.Option("--scope", help="inference, re
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="name=text; repeat it.", metavar="NAME=TEXT")]
 ExpiresAt = Annotated[str | None, typer.Option(help="RFC 3339, such as 2030-01-31T12:00:00Z.")]
 OnDisconnect = Annotated[str | None, typer.Option(help="cancel or finish.")]
+SemanticCache = Annotated[
+    bool | None, typer.Option("--semantic-cache/--no-semantic-cache", help="Answers to questions in other words.")
+]
 
 OPTIONS: Final = MappingProxyType({"models": "--model", "scopes": "--scope", "tags": "--tag"})
 """The options that are not called as the field is: they are repeated."""
@@ -45,6 +48,7 @@ def create(
     tags: Tags = None,
     expires_at: ExpiresAt = None,
     on_disconnect: OnDisconnect = None,
+    semantic_cache: SemanticCache = None,
     config: ConfigPath = None,
     data_dir: DataDir = None,
     sandbox: Sandbox = None,
@@ -66,6 +70,7 @@ def create(
         tags=tags_of(tags),
         expires_at=expires_at,
         on_disconnect=on_disconnect,
+        semantic_cache=semantic_cache,
     )
     raise typer.Exit(create_key(Where(config, data_dir, sandbox), fields, as_json=as_json))
 
@@ -110,6 +115,7 @@ def update(
     tags: Tags = None,
     expires_at: Annotated[str | None, typer.Option(help="RFC 3339, or now.")] = None,
     on_disconnect: OnDisconnect = None,
+    semantic_cache: SemanticCache = None,
     clear: Annotated[
         list[str] | None, typer.Option(help="A field that gets its default, such as user; repeat it.", metavar="FIELD")
     ] = None,
@@ -134,6 +140,7 @@ def update(
         tags=tags_of(tags),
         expires_at=expires_at,
         on_disconnect=on_disconnect,
+        semantic_cache=semantic_cache,
     )
     refuse_both(fields, clear or ())
     raise typer.Exit(update_key(Where(config, data_dir, sandbox), key_id, fields, clear=clear or (), as_json=as_json))

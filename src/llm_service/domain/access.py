@@ -49,8 +49,9 @@ NO_ALLOWANCE: Final = Allowance()
 class ApiKey:
     """A key that we issue, without its secret. ``models``: names or patterns ending in ``*``; ``None``: all.
 
-    ``allowance`` holds the key's own limits, which replace the configured ones of every key kind by kind. All moments
-    are aware UTC. ``version`` grows by one with every change.
+    ``allowance`` holds the key's own limits, which replace the configured ones of every key kind by kind.
+    ``semantic_cache``: its questions may be answered by likeness, where the service does that. All moments are aware
+    UTC. ``version`` grows by one with every change.
     """
 
     id: str
@@ -62,6 +63,7 @@ class ApiKey:
     allowance: Allowance = NO_ALLOWANCE
     tags: Mapping[str, str] = field(default_factory=lambda: NO_TAGS)
     on_disconnect: Literal["cancel", "finish"] | None = None
+    semantic_cache: bool = False
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     version: int = 1

@@ -86,6 +86,7 @@ def key_object(key: ApiKey, *, now: datetime) -> dict[str, Any]:
         "budget_period": limits.budget_period,
         "tags": dict(key.tags),
         "on_disconnect": key.on_disconnect,
+        "semantic_cache": key.semantic_cache,
         "created_at": moment_text(key.created_at),
         "expires_at": moment_text(key.expires_at),
         "revoked_at": moment_text(key.revoked_at),
@@ -145,6 +146,12 @@ def _word(*words: str) -> Callable[[str, Any], str]:
     return read
 
 
+def _flag(name: str, value: Any) -> bool:
+    if type(value) is not bool:
+        raise _wrong(name, "must be true or false")
+    return value
+
+
 def _models(name: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not 1 <= len(value) <= MOST_MODELS:
         raise _wrong(name, f"must be a list of 1 to {MOST_MODELS} names of models; null allows all")
@@ -184,6 +191,7 @@ _READ: Final[Mapping[str, Callable[[str, Any], Any]]] = MappingProxyType(
         "tags": _tags,
         "expires_at": read_moment,
         "on_disconnect": _word("cancel", "finish"),
+        "semantic_cache": _flag,
     }
 )
 _LIMITS: Final[Mapping[str, str]] = MappingProxyType(
@@ -202,6 +210,7 @@ DEFAULTS: Final[Fields] = MappingProxyType(
         "budget_period": Allowance().budget_period,
         "scopes": DEFAULT_SCOPES,
         "tags": NO_TAGS,
+        "semantic_cache": False,
     }
 )
 """What a field is when it is not given, or null."""

@@ -50,9 +50,9 @@ def test_every_option_is_a_field(command: Command) -> None:
     expected = {
         "user": "u", "requests_per_minute": 1, "tokens_per_minute": 2, "concurrent_requests": 3, "budget_usd": "4",
         "budget_period": "day", "models": ["m"], "scopes": ["read"], "tags": {"a": "b"}, "expires_at": LATER,
-        "on_disconnect": "finish",
+        "on_disconnect": "finish", "semantic_cache": True,
     }  # fmt: skip
-    arguments = [part for option in options.items() for part in option]
+    arguments = [*(part for option in options.items() for part in option), "--semantic-cache"]
     made = done(command, "create", "n", *arguments)
     plain = done(command, "create", "n")
     for shown in (made, done(command, "update", plain["id"], *arguments)):

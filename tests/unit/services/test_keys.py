@@ -30,6 +30,7 @@ WHOLE: dict[str, Any] = {
     "tags": {"team": "support"},
     "expires_at": "2030-01-31T12:00:00Z",
     "on_disconnect": "finish",
+    "semantic_cache": True,
 }
 
 
@@ -81,6 +82,7 @@ WRONG: dict[str, list[Any]] = {
                    "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "2030-01-31T12:00:60Z", "20300131T120000Z",
                    "2026-11-23T00:00:00Z"],
     "on_disconnect": ["stop", 5, [], ""],
+    "semantic_cache": ["true", 1, 0, []],
     "request_per_minute": [5],
     "id": ["key_1"],
     "revoked_at": [None],
@@ -138,6 +140,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "tags": st.sampled_from([None, {}, {"a": "b"}]),
     "expires_at": st.sampled_from([None, "2030-01-31T12:00:00Z", "2031-01-31T12:00:00Z"]),
     "on_disconnect": st.sampled_from([None, "cancel", "finish"]),
+    "semantic_cache": st.sampled_from([None, True, False]),
 }
 PATCHES = st.fixed_dictionaries({}, optional=VALUES)
 TOLD_DEFAULTS = {
@@ -145,6 +148,7 @@ TOLD_DEFAULTS = {
     "scopes": ["inference"],
     "budget_period": "month",
     "tags": {},
+    "semantic_cache": False,
 }
 
 
