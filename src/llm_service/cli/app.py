@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from llm_service import __version__
-from llm_service.cli.arguments import AsJson, ConfigPath
+from llm_service.cli.arguments import DEFAULT_ADDRESS, Address, AsJson, ConfigPath, Key
+from llm_service.cli.cache_commands import cache_app
 from llm_service.cli.key_commands import keys_app
 from llm_service.cli.usage_commands import usage_app
 
@@ -21,11 +22,7 @@ providers_app = typer.Typer(help="The configured providers.", no_args_is_help=Tr
 app.add_typer(providers_app, name="providers")
 app.add_typer(keys_app, name="keys")
 app.add_typer(usage_app, name="usage")
-
-Address = Annotated[str, typer.Option("--url", help="Address of a running service.")]
-Key = Annotated[str | None, typer.Option("--key", help="Api key; else LLM_SERVICE_KEY.", envvar="LLM_SERVICE_KEY")]
-
-DEFAULT_ADDRESS = "http://127.0.0.1:8080"
+app.add_typer(cache_app, name="cache")
 
 
 def main() -> None:

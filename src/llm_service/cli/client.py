@@ -1,4 +1,4 @@
-"""``models``, ``limits`` and ``chat``: a small client of a running service."""
+"""``models``, ``limits``, ``cache`` and ``chat``: a small client of a running service."""
 
 import asyncio
 import sys
@@ -118,8 +118,15 @@ class Server:
 
     async def read(self, path: str, wanted: Mapping[str, str]) -> dict[str, Any]:
         """The object at an address, asked for with these parameters."""
+        return await self._object("GET", path, wanted)
+
+    async def delete(self, path: str, wanted: Mapping[str, str]) -> dict[str, Any]:
+        """What the service says when what these parameters name is deleted."""
+        return await self._object("DELETE", path, wanted)
+
+    async def _object(self, method: str, path: str, wanted: Mapping[str, str]) -> dict[str, Any]:
         query = f"?{urlencode(wanted)}" if wanted else ""
-        async with self._response("GET", path + query) as response:
+        async with self._response(method, path + query) as response:
             return decoded(await response.read())
 
     async def first_model(self) -> str:

@@ -29,6 +29,27 @@ def test_a_command_of_the_guide_to_usage_does_its_work(arguments: list[str], com
     assert (done.exit_code, done.stderr) == (0, "")
 
 
+def of_a_service(arguments: list[str]) -> bool:
+    """Whether a command of the guide to the cache asks a running service."""
+    return arguments[:2] in (["cache", "stats"], ["cache", "purge"])
+
+
+@pytest.mark.parametrize("arguments", [*filter(of_a_service, commands("cache.md"))], ids=" ".join)
+def test_a_command_of_the_guide_to_the_cache_is_understood(arguments: list[str], command: Command) -> None:
+    asked = command(*arguments, "--url", "http://127.0.0.1:1")
+    assert asked.exit_code == 1
+    assert "No service answers at http://127.0.0.1:1" in asked.stderr + asked.stdout
+
+
+def test_the_commands_of_the_guide_to_the_cache_try_other_settings(command: Command) -> None:
+    assert command("keys", "create", "n").exit_code == 0  # which makes the database
+    for arguments in commands("cache.md"):
+        if not of_a_service(arguments):
+            done = command(*arguments)
+            assert (done.exit_code, done.stderr) == (0, ""), arguments
+    assert Path("ratios.svg").exists()
+
+
 @pytest.mark.parametrize("arguments", commands("limits.md"), ids=" ".join)
 def test_a_command_of_the_guide_to_limits_is_understood(arguments: list[str], command: Command) -> None:
     asked = command(*arguments, "--url", "http://127.0.0.1:1")

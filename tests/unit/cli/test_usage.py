@@ -109,6 +109,22 @@ def test_a_report_is_filtered(command: Command, kept: Path) -> None:
     assert done(command, "report", "--key-id", "key_2", "--until", "2026-11-26")["total"]["requests"] == 1
 
 
+def test_hits_and_what_they_saved_are_reported(command: Command, tmp_path: Path) -> None:
+    hit = record("req_1", cache="hit", cache_key="ab" * 16, nano_usd=0, saved_nano_usd=1_500_000)
+    written(tmp_path / "data" / "sandbox", [hit, record("req_2", cache="miss", nano_usd=1_500_000)])
+    shown = done(command, "report", "--by", "cache")
+    assert [(row["cache"], row["hits"], row["cost_usd"], row["saved_usd"]) for row in shown["data"]] == [
+        ("hit", 1, "0", "0.0015"),
+        ("miss", 0, "0.0015", "0"),
+    ]
+    assert done(command, "report", "--cache", "hit")["total"]["requests"] == 1
+    assert done(command, "export", "--out", "hits.csv", "--cache", "hit")["records"] == 1
+    head = command("usage", "report", "--data-dir", "data").stdout.splitlines()[0].split()
+    assert head[-1] == "saved_usd"
+    assert "hits" in head
+    assert done(command, "verify")["ok"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -13,10 +13,11 @@ from llm_service.ledger import Ledger, verify
 from llm_service.providers import GenerationRecord, Provider
 from llm_service.runtime import Tasks
 from llm_service.services import Corrections, Models, Reconciler, Turn, Upkeep, corrected_object
-from llm_service.services.upkeep import CORRECT_S, LOOK_S
+from llm_service.services.upkeep import CORRECT_S, LOOK_S, REMOVE_S, REMOVED_AT_ONCE
 from tests.support.clock import ManualClock
 from tests.support.ledger_entries import a_ledger
 from tests.support.memory_ledger import MemoryLedger
+from tests.support.memory_replays import MemoryReplays
 from tests.support.records import record
 from tests.support.service import LogLines
 from tests.support.waiting import until
@@ -46,6 +47,7 @@ class Place:
         self.clock = clock
         self.store = MemoryLedger()
         self.facts = Facts()
+        self.replays = MemoryReplays()
         self.billing = Billing()
         self.log = LogLines()
         self.ledger: Ledger = a_ledger(folder, store=self.store, clock=clock)
@@ -58,6 +60,10 @@ class Place:
             Turn(self.facts, name=Corrections.TURN, holder=holder, clock=self.clock),
             providers=["openrouter"],
         )
+
+    def upkeep(self, models: "Listed", *, tasks: Tasks) -> Upkeep:
+        parts = (cast("Models", models), self.corrections(), self.replays)
+        return Upkeep(*parts, tasks=tasks, clock=self.clock, log=self.log)
 
     async def keep(self, request_id: str, **fields: Any) -> None:
         guess = {"provider": "openrouter", "upstream_id": f"gen-{request_id}", "cost_source": "estimate"}
@@ -139,13 +145,12 @@ async def test_the_upkeep_looks_at_catalogues_at_once_and_corrects_after_ten_min
     failures: list[BaseException] = []
     tasks = Tasks(lambda work, failure: failures.append(failure))
     models = Listed()
-    upkeep = Upkeep(cast("Models", models), place.corrections(), tasks=tasks, clock=place.clock, log=place.log)
-    upkeep.start()
-    await until(lambda: models.times == 1 and place.clock.timers == 2)
+    place.upkeep(models, tasks=tasks).start()
+    await until(lambda: models.times == 1 and place.clock.timers == 3)
     assert place.billing.asked == 0
     for times in (2, 3):  # the second look fails, and is no end
         place.clock.advance(LOOK_S)
-        await until(lambda times=times: models.times == times and place.clock.timers == 2)
+        await until(lambda times=times: models.times == times and place.clock.timers == 3)
     assert LOOK_S * 2 == CORRECT_S
     assert [line["work"] for line in place.log.of("upkeep failed")] == ["catalogues"]
     (told,) = place.log.of("estimates corrected")
@@ -157,10 +162,34 @@ async def test_the_upkeep_looks_at_catalogues_at_once_and_corrects_after_ten_min
 async def test_the_upkeep_says_nothing_loud_while_the_database_is_away(place: Place) -> None:
     place.store.away = True
     tasks = Tasks(lambda work, failure: None)
-    Upkeep(cast("Models", Listed()), place.corrections(), tasks=tasks, clock=place.clock, log=place.log).start()
-    await until(lambda: place.clock.timers == 2)
+    place.upkeep(Listed(), tasks=tasks).start()
+    await until(lambda: place.clock.timers == 3)
     place.clock.advance(CORRECT_S)
     await until(lambda: place.log.of("estimates are not corrected"))
     assert {line["level"] for line in place.log.of("estimates are not corrected")} == {"debug"}
     await tasks.aclose()
     place.store.away = False
+
+
+async def test_the_upkeep_removes_all_expired_answers_every_ten_minutes(place: Place) -> None:
+    now = place.clock.now()
+    for number in range(2 * REMOVED_AT_ONCE + 1):
+        fields = {"fingerprint": b"f", "request_id": "req_1", "holder": "host-a1"}
+        expires_at = now + timedelta(seconds=REMOVE_S + (number == 0))
+        await place.replays.begin("key:1", f"k{number}", **fields, now=now, expires_at=expires_at)
+    tasks = Tasks(lambda work, failure: None)
+    place.upkeep(Listed(), tasks=tasks).start()
+    await until(lambda: place.clock.timers == 3)
+    place.clock.advance(REMOVE_S)
+    await until(lambda: place.log.of("expired answers removed"))
+    assert list(place.replays.held) == [("key:1", "k0")]
+    await until(lambda: place.clock.timers == 3)
+    place.replays.away = True
+    place.clock.advance(REMOVE_S)
+    await until(lambda: place.log.of("expired answers are not removed"))
+    assert "replays" not in [line["work"] for line in place.log.of("upkeep failed")]
+    await until(lambda: place.clock.timers == 3)
+    place.replays.away = False
+    place.clock.advance(REMOVE_S)
+    await until(lambda: not place.replays.held)
+    await tasks.aclose()

@@ -24,6 +24,9 @@ ROWS = [
         nano_usd=4_276_200,
         duration_ms=1.5,
         price_date="2026-11-01",
+        cache="hit",
+        cache_key="00ff" * 8,
+        saved_nano_usd=4_276_200,
     ),
     row("req_2", seq=2, user="", upstream_id=None, nano_usd=-1, adjusts="req_1"),
 ]
@@ -46,6 +49,8 @@ async def test_csv_has_a_line_for_each_record_and_exact_money() -> None:
     assert (first["cost_usd"], second["cost_usd"], second["adjusts"]) == ("0.0042762", "-0.000000001", "req_1")
     assert (first["at"], first["queue_ms"], first["duration_ms"]) == ("2026-11-25T12:00:00Z", "", "1.5")
     assert (first["price_date"], second["price_date"]) == ("2026-11-01", "")
+    assert (first["cache_key"], first["saved_usd"]) == ("00ff" * 8, "0.0042762")
+    assert (second["cache_key"], second["saved_usd"]) == ("", "0")
     assert told == [1, 2]
 
 
@@ -77,6 +82,8 @@ async def test_parquet_keeps_types(tmp_path: Path) -> None:
     assert (first["tags"], second["user"], second["upstream_id"]) == ({"team": "tides"}, "", None)
     assert first["user"] == 'a "quoted", one'
     assert (first["price_date"], second["price_date"]) == (date(2026, 11, 1), None)
+    assert (first["cache_key"], second["cache_key"]) == ("00ff" * 8, None)
+    assert (first["saved_usd"], second["saved_usd"]) == (Decimal("0.004276200"), Decimal(0))
 
 
 async def test_parquet_of_no_records_has_the_columns(tmp_path: Path) -> None:

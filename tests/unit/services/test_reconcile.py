@@ -101,6 +101,11 @@ async def test_a_correction_counts_for_the_same_moment_key_and_tags_and_for_no_r
     assert (corrected.attempts, corrected.duration_ms, corrected.price_date) == (0, None, None)
 
 
+async def test_a_correction_saves_nothing_again_and_stays_where_its_request_is_counted() -> None:
+    corrected = correction(a_record(cache="miss", cache_key="ab" * 16, saved_nano_usd=9), BILLED)
+    assert (corrected.cache, corrected.cache_key, corrected.saved_nano_usd) == ("miss", "ab" * 16, 0)
+
+
 async def test_reconciling_again_changes_nothing() -> None:
     ledger, billing = Ledger(a_record(1), a_record(2)), Billing({"gen-1": BILLED, "gen-2": BILLED})
     first, twin = await reconciled(ledger, billing), await reconciled(ledger, billing)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from llm_service.domain import Caller, InvalidValue, LedgerUnavailable, NotFound, UsageRecord
+from llm_service.domain import Caller, InvalidValue, LedgerUnavailable, NotFound, UsageRecord, usd_text
 from llm_service.services import GROUPS, Usage, generation_object, read_filter, read_groups, record_object, sum_object
 from llm_service.storage import LedgerRow, UsageFilter, open_database
 from tests.support.clock import ManualClock
@@ -22,7 +22,7 @@ OTHER = Caller(key_id="key_2", scopes=frozenset({"inference"}))
 FIELDS = (
     "request_id stream_id at key_id user tags surface model provider upstream_model upstream_id input_tokens "
     "output_tokens cached_input_tokens reasoning_tokens cost_usd cost_source price_date status error_code cache "
-    "attempts queue_ms first_chunk_ms duration_ms overhead_ms adjusts"
+    "cache_key saved_usd attempts queue_ms first_chunk_ms duration_ms overhead_ms adjusts"
 ).split()
 
 
@@ -50,9 +50,10 @@ def usage(ledger: MemoryLedger) -> Usage:
 
 
 def test_a_record_has_the_fields_of_the_contract_and_the_day_of_its_price() -> None:
-    shown = record_object(record(nano_usd=-4_276_200, tags={"a": "b"}))
+    shown = record_object(record(nano_usd=-4_276_200, saved_nano_usd=1_500, tags={"a": "b"}))
     assert list(shown) == FIELDS
     assert (shown["at"], shown["cost_usd"], shown["tags"]) == ("2026-11-25T12:00:00Z", "-0.0042762", {"a": "b"})
+    assert (shown["cache_key"], shown["saved_usd"]) == (None, "0.0000015")
 
 
 async def test_corrections_are_added_up_and_listed(ledger: MemoryLedger, usage: Usage) -> None:
@@ -191,10 +192,16 @@ async def test_a_database_that_is_away_is_told_as_such(ledger: MemoryLedger, usa
 
 def test_a_filter_is_read_from_texts() -> None:
     which = read_filter(
-        {"since": "2026-11-01", "until": "2026-11-25T12:00:00+02:00", "tag": "team=a=b", "status": "ok"}
+        {
+            "since": "2026-11-01",
+            "until": "2026-11-25T12:00:00+02:00",
+            "tag": "team=a=b",
+            "status": "ok",
+            "cache": "stale",
+        }
     )
     assert (which.since, which.until) == (datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 25, 10, tzinfo=UTC))
-    assert (which.tag, which.status, which.key_id) == (("team", "a=b"), "ok", None)
+    assert (which.tag, which.status, which.cache, which.key_id) == (("team", "a=b"), "ok", "stale", None)
 
 
 @pytest.mark.parametrize(
@@ -205,6 +212,7 @@ def test_a_filter_is_read_from_texts() -> None:
         ("tag", "team", "name=value"),
         ("tag", "=x", "name=value"),
         ("status", "fine", "one of ok, error"),
+        ("cache", "cold", "one of hit, semantic, coalesced, replay, stale, miss, bypass"),
         ("model", "", "printable"),
         ("user", "a\0", "printable"),
         ("kye_id", "key_1", "did you mean 'key_id'?"),
@@ -224,7 +232,7 @@ def test_a_period_ends_after_its_beginning() -> None:
 
 
 def test_groups_are_names_with_commas() -> None:
-    assert read_groups("key, model,key,") == ("key", "model")
+    assert read_groups("key, model,key,cache") == ("key", "model", "cache")
     assert read_groups("") == ()
     with pytest.raises(InvalidValue) as refused:
         read_groups("key,colour")
@@ -240,6 +248,8 @@ records_of_chance = st.builds(
     model=st.sampled_from(["a", "b"]),
     provider=st.sampled_from([None, "p"]),
     status=st.sampled_from(["ok", "error", "aborted"]),
+    cache=st.sampled_from(["hit", "coalesced", "miss", "bypass"]),
+    saved_nano_usd=st.integers(0, 10**12),
     at=st.integers(0, 3 * 86_400).map(lambda seconds: NOON + timedelta(seconds=seconds)),
     input_tokens=st.integers(0, 10**6),
     output_tokens=st.integers(0, 10**6),
@@ -248,7 +258,7 @@ records_of_chance = st.builds(
 )
 PLAIN = {
     "key": lambda one: one.key_id, "user": lambda one: one.user, "model": lambda one: one.model,
-    "provider": lambda one: one.provider, "status": lambda one: one.status,
+    "provider": lambda one: one.provider, "status": lambda one: one.status, "cache": lambda one: one.cache,
     "day": lambda one: one.at.strftime("%Y-%m-%d"), "hour": lambda one: one.at.strftime("%Y-%m-%dT%H:00:00Z"),
 }  # fmt: skip
 
@@ -279,13 +289,16 @@ async def test_a_summary_is_a_plain_sum(
     assert {tuple(one[group] for group in by): sums_of(one) for one in found} == {
         group: (
             sum(one.adjusts is None for one in records),
+            sum(one.adjusts is None and one.cache in ("hit", "coalesced") for one in records),
             sum(one.input_tokens for one in records),
             sum(one.output_tokens for one in records),
-            record_object(record(nano_usd=sum(one.nano_usd for one in records)))["cost_usd"],
+            usd_text(sum(one.nano_usd for one in records)),
+            usd_text(sum(one.saved_nano_usd for one in records)),
         )
         for group, records in expected.items()
     }
 
 
 def sums_of(shown: dict[str, Any]) -> tuple[Any, ...]:
-    return shown["requests"], shown["input_tokens"], shown["output_tokens"], shown["cost_usd"]
+    names = ("requests", "hits", "input_tokens", "output_tokens", "cost_usd", "saved_usd")
+    return tuple(shown[name] for name in names)
