@@ -2,6 +2,8 @@
 
 PYTHONPATH=src python scripts/bench_request.py              without limits
 PYTHONPATH=src python scripts/bench_request.py --limits     with limits of every kind, of all and of the key
+PYTHONPATH=src python scripts/bench_request.py --hits       answers from the cache; without it every request misses
+PYTHONPATH=src python scripts/bench_request.py --no-cache   the cache switched off
 PYTHONPATH=src python scripts/bench_request.py --profile    and where the time of whole answers goes
 """
 
@@ -22,6 +24,7 @@ import orjson
 from llm_service.admission import AllowanceOptions, LimitsOptions
 from llm_service.api import AuthOptions
 from llm_service.bootstrap import Surroundings, build_service, open_stores, service
+from llm_service.cache import CacheOptions
 from llm_service.config import Settings
 from llm_service.domain import Secret
 from llm_service.observability import ObservabilityOptions, build_access_log, build_log
@@ -93,12 +96,13 @@ class Transport:
         """Nothing to close."""
 
 
+WHOLE_BODY: Final = {"type": "http.request", "more_body": False}
 ALL_LIMITS: Final = AllowanceOptions(
     requests_per_minute=10**9, tokens_per_minute=10**12, concurrent_requests=10**5, budget_usd=Decimal(10**6)
 )
 
 
-async def main(*, limits: bool, profile: bool) -> None:
+async def main(*, limits: bool, profile: bool, cache: bool, hits: bool) -> None:
     service.CLIENTS = {"own": Transport}  # type: ignore[misc,assignment]
     nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: ASYNC230, SIM115 - once, and for good
     options, clock = ObservabilityOptions(log_format="json"), SystemClock()
@@ -108,12 +112,20 @@ async def main(*, limits: bool, profile: bool) -> None:
         auth=AuthOptions(admin_key=Secret(KEY)),
         providers={"mock": provider},
         prices={"mock/*": PriceOptions(input_usd=Decimal("0.1"), output_usd=Decimal("0.2"))},
+        cache=CacheOptions(enabled=cache),
         limits=LimitsOptions(everybody=ALL_LIMITS, per_key=ALL_LIMITS) if limits else LimitsOptions(),
     )
     async with AsyncExitStack() as held:
         folder = Path(held.enter_context(tempfile.TemporaryDirectory()))
         around = Surroundings(data_dir=folder, clock=clock, dice=system_random(), log=log)
-        stores = await open_stores(held, around, store=settings.store, ledger=settings.ledger)
+        stores = await open_stores(
+            held,
+            around,
+            store=settings.store,
+            ledger=settings.ledger,
+            cache=settings.cache,
+            streams=settings.streams,
+        )
         listening = [build_access_log(options, log=log, clock=clock, stream=nowhere)]
         built = build_service(settings, stores, log=log, listening=listening, clock=clock)
         settle_memory()
@@ -121,12 +133,12 @@ async def main(*, limits: bool, profile: bool) -> None:
         profiler = cProfile.Profile(time.thread_time)
         if profile:
             profiler.enable()
-        whole_us = await least_us(built.app, stream=False)
+        whole_us = await least_us(built.app, stream=False, hits=hits)
         profiler.disable()
         await stores.ledger.flush()
         counted = REQUESTS * ROUNDS
         all_us = (time.process_time() - begun) / counted * 1e6
-        stream_us = await least_us(built.app, stream=True)
+        stream_us = await least_us(built.app, stream=True, hits=hits)
         print(
             f"one whole answer: {whole_us:.1f} µs; with what is done for it later, on average: {all_us:.1f} µs of CPU"
         )
@@ -136,10 +148,10 @@ async def main(*, limits: bool, profile: bool) -> None:
         await built.aclose()
 
 
-async def least_us(app: Any, *, stream: bool) -> float:
+async def least_us(app: Any, *, stream: bool, hits: bool) -> float:
     """The least mean of many rounds, in CPU of this thread: neighbours on the machine only ever add."""
     body = {"model": "mock/mock-model", "messages": [{"role": "user", "content": "y" * 1000}], "stream": stream}
-    message = {"type": "http.request", "body": orjson.dumps(body), "more_body": False}
+    prompt = orjson.dumps({**body, "seed": int(stream)})  # streams are requests of their own here
     headers = [
         (b"host", b"127.0.0.1"),
         (b"authorization", b"Bearer " + KEY.encode()),
@@ -154,9 +166,11 @@ async def least_us(app: Any, *, stream: bool) -> float:
     }
     requests = REQUESTS // 10 if stream else REQUESTS
     best_us = float("inf")
-    for _ in range(ROUNDS):
+    for turn in range(ROUNDS):
+        numbers = (0 if hits else turn * requests + number for number in range(requests))
+        messages = [{"body": prompt.replace(b"y" * 12, b"%012d" % number, 1), **WHOLE_BODY} for number in numbers]
         begun = time.thread_time()
-        for _ in range(requests):
+        for message in messages:
             await one(app, scope, message)
         best_us = min(best_us, (time.thread_time() - begun) / requests * 1e6)
     return best_us
@@ -182,7 +196,12 @@ async def one(app: Any, scope: dict[str, Any], message: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    wanted = main(limits="--limits" in sys.argv, profile="--profile" in sys.argv)
+    wanted = main(
+        limits="--limits" in sys.argv,
+        profile="--profile" in sys.argv,
+        cache="--no-cache" not in sys.argv,
+        hits="--hits" in sys.argv,
+    )
     if sys.platform == "win32":
         asyncio.run(wanted)
     else:
