@@ -2,7 +2,18 @@
 
 from collections.abc import Sequence
 
-from llm_service.domain import TERMINAL, Event, EventKind, Head, LLMServiceError, Outcome, Reply, Sink, Subscription
+from llm_service.domain import (
+    TERMINAL,
+    Event,
+    EventKind,
+    Head,
+    LLMServiceError,
+    LocalFailure,
+    Outcome,
+    Reply,
+    Sink,
+    Subscription,
+)
 
 OK = Outcome(status="ok", finish_reason="stop")
 GONE = Outcome(status="aborted", upstream_id="gen_1")
@@ -99,11 +110,12 @@ class Reader:
     def write(self, batch: Sequence[Event]) -> None:
         assert batch
         assert not self.ended
-        assert not self.left
+        assert self.leads or not self.left  # an account hears on when its client has left
         assert self.error is None
         assert self.leads or not self.paused
         self.events += batch
-        self.seqs += [event.seq for event in batch]
+        self.seqs += [event.seq for event in batch if not isinstance(event, LocalFailure)]
+        assert all(event.seq == self.at for event in batch if isinstance(event, LocalFailure))
         assert self.seqs == [*range(self.after + 1, self.after + 1 + len(self.seqs))]
         if self.credit is not None:
             self.credit -= 1
@@ -111,7 +123,7 @@ class Reader:
                 self.pause()
 
     def end(self, outcome: Outcome) -> None:
-        assert not self.left
+        assert self.leads or not self.left
         self.outcomes.append(outcome)
         assert len(self.outcomes) == 1
 

@@ -172,8 +172,6 @@ def build_service(
     models = Models(providers=providers, named=settings.models, aliases=aliases, clock=clock, log=log)
     rules = Rules(settings.limits, now=clock.now, time=clock.time)
     accounts = build_accounts(settings, stores, rules=rules, known=models.told, clock=clock, log=log)
-    stores.streams.retention_s = settings.streams.retention_s
-    stores.streams.total_bytes = settings.streams.total_bytes
     unsettled = Tally()
     row = build_row(
         settings,

@@ -65,7 +65,7 @@ from llm_service.domain.errors import (
     UpstreamRateLimited,
     UpstreamTimeout,
 )
-from llm_service.domain.event import TERMINAL, Event, EventKind, Outcome, OutcomeStatus
+from llm_service.domain.event import TERMINAL, Event, EventKind, LocalFailure, Outcome, OutcomeStatus
 from llm_service.domain.fact import fact
 from llm_service.domain.limits import (
     WINDOW_S,
@@ -161,6 +161,7 @@ __all__ = [
     "LimitReached",
     "LimitScope",
     "LimitState",
+    "LocalFailure",
     "MethodNotAllowed",
     "MissingParameter",
     "ModelInfo",

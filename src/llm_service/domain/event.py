@@ -52,6 +52,18 @@ class Event:
         return f"Event(seq={self.seq}, kind={self.kind!r}, raw_bytes={len(self.raw)})"
 
 
+class LocalFailure(Event):
+    """An error that one reader alone gets, in place of what follows: not a part of the generation.
+
+    ``seq`` is that of the last event that the reader has had, so that it can go on from there elsewhere.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, after: int, error: LLMServiceError) -> None:
+        super().__init__(after, b"", "error", error=error)
+
+
 TERMINAL: Final[frozenset[EventKind]] = frozenset({"finish", "usage", "error"})
 
 

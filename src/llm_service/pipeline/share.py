@@ -123,6 +123,7 @@ class Share:
             if kept is None or plan is None or not may_serve_on_error(kept, plan, self._clock.time()):
                 raise
             reply = self._ready(exchange, kept, "stale")
+            generation.is_stale = True
         return self._begun(exchange, generation, reply)
 
     def _new_generation(self, exchange: Exchange) -> Generation:
@@ -141,6 +142,7 @@ class Share:
         stream = exchange.stream
         if stream is not None:
             stream.generation = generation
+            stream.finish = exchange.finish
             stream.cache = exchange.cache
             stream.pays = not exchange.is_free
             stream.attempts = int(stream.pays)
@@ -232,7 +234,9 @@ class Share:
         except BaseException:
             generation.leave()
             raise
-        if not generation.begun:
+        control = exchange.control
+        wants_newer = generation.is_stale and (control.max_age_s is not None or control.min_fresh_s is not None)
+        if not generation.begun or wants_newer:
             generation.leave()
             exchange.cache = before
             return None
@@ -251,6 +255,8 @@ class Share:
                 return reply
             return await self._whole(exchange, generation, reply)
         generation.leave()
+        if outcome.error is not None:  # the leader's account could not be closed
+            raise outcome.error.again()
         ready = ReadyReply(head, _unpaid(outcome), whole=whole)
         if not exchange.request.stream:
             return ready
@@ -282,8 +288,8 @@ def _tell_stream(exchange: Exchange, head: Head) -> None:
 def _share_failure(generation: Generation, *, last: bool) -> None:
     """Raises why a generation failed before it began, for who has waited in vain often enough."""
     failure = None if generation.outcome is None else generation.outcome.error
-    if last and failure is not None:
-        raise failure.again()
+    if last and failure is not None and (failure.fault != "caller" or failure.provider is not None):
+        raise failure.again()  # not what was wrong with one caller alone
 
 
 def _unpaid(outcome: Outcome) -> Outcome:

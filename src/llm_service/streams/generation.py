@@ -11,6 +11,7 @@ from llm_service.domain import (
     Event,
     Head,
     LLMServiceError,
+    LocalFailure,
     Outcome,
     Reply,
     Sink,
@@ -18,6 +19,7 @@ from llm_service.domain import (
     StreamInterrupted,
     Subscription,
 )
+from llm_service.streams.kept import ReadyReply
 
 LEFT: Final = "The stream was cancelled before its answer was complete: its last reader had left."
 ABORTED: Final = Outcome(status="aborted")
@@ -34,9 +36,9 @@ class Generation:
     """
 
     __slots__ = (
-        "_beginning", "_bytes", "_cancelled", "_elsewhere", "_events", "_finish", "_first", "_full", "_holds",
-        "_max_bytes", "_on_deserted", "_paused", "_readings", "_reply", "_source", "cost_source", "epochs", "head",
-        "log", "nano_usd", "outcome", "settled", "whole",
+        "_beginning", "_bytes", "_cancelled", "_elsewhere", "_events", "_failure_here", "_finish", "_first", "_full",
+        "_holds", "_max_bytes", "_on_deserted", "_paused", "_readings", "_reply", "_source", "cost_source", "epochs",
+        "head", "is_stale", "log", "nano_usd", "outcome", "settled", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -53,11 +55,12 @@ class Generation:
         self.whole: bytes | None = None
         self.outcome: Outcome | None = None
         self.settled = False
+        self.is_stale = False  # a kept answer in place of one that could not be had
         self.epochs: tuple[int, ...] = ()  # of the look-up before it, where others may join it
         self.nano_usd = 0
         self.cost_source: CostSource = "none"
         self._max_bytes = max_bytes
-        self._finish = finish
+        self._finish = int(finish)  # of how many it is the wish
         self._elsewhere = elsewhere
         self._events: list[Event] = []
         self._first = 1
@@ -69,6 +72,7 @@ class Generation:
         self._beginning: asyncio.Future[None] | None = None
         self._on_deserted: asyncio.Task[None] | None = None
         self._cancelled: LLMServiceError | None = None
+        self._failure_here: LLMServiceError | None = None
         self._paused = False
         self._full = False
 
@@ -108,10 +112,14 @@ class Generation:
         """Whether a reader that has had the events up to ``after`` can go on."""
         return after + 1 >= self._first
 
+    @property
+    def is_copy(self) -> bool:
+        """Whether another process makes it."""
+        return self.log is not None and self._elsewhere is None
+
     def may_have(self, seq: int) -> bool:
         """Whether it has had an event of this number; of a copy, which gets them late, that is not known."""
-        is_copy = self.log is not None and self._elsewhere is None
-        return is_copy or seq <= self.last_seq
+        return self.is_copy or seq <= self.last_seq
 
     # -- who leads
 
@@ -147,6 +155,8 @@ class Generation:
         self.settled = True
         self.nano_usd = nano_usd
         self.cost_source = cost_source
+        if self.outcome is not None and self.outcome.status == "ok" and outcome.error is not None:
+            self._spoil(outcome, outcome.error.again())
         if self.outcome is None:
             error = (self._cancelled or outcome.error or StreamCancelled(LEFT)).again()  # without its frames
             self._cut(error, replace(outcome, error=None if outcome.error is None else error))
@@ -171,7 +181,7 @@ class Generation:
     def join(self, *, finish: bool = False) -> None:
         """Wait for it as well. ``finish``: from now on it goes on when nobody reads."""
         self._holds += 1
-        self._finish = self._finish or finish
+        self._finish += finish
 
     def leave(self) -> None:
         """Wait for it no longer."""
@@ -188,8 +198,11 @@ class Generation:
             self._beginning = asyncio.get_running_loop().create_future()
         await asyncio.shield(self._beginning)
 
-    def reply(self, *, leads: bool = False) -> "LoggedReply":
+    def reply(self, *, leads: bool = False) -> Reply:
         """Its events as a reply; who asks leads or has joined, and leaves with the reply."""
+        if self.whole is not None and self.head is not None and self.outcome is not None and not self._events:
+            self.leave()
+            return ReadyReply(self.head, self.outcome, whole=self.whole)
         return LoggedReply(self, leads=leads)
 
     def read(self, sink: Sink, *, after: int = 0, leads: bool = False) -> "Reading":
@@ -200,12 +213,15 @@ class Generation:
         self._pace()
         return reading
 
-    def disown(self, error: LLMServiceError) -> None:
-        """Its owner does not want it any more: it goes on as long as others read it, else it ends with this error.
+    def disown(self, error: LLMServiceError, *, finish: bool) -> None:
+        """One of its owners does not want it any more: it goes on for the others, else it ends with this error.
 
-        What others elsewhere may read ends in a moment.
+        ``finish``: that it goes on when nobody reads was this one's wish too. What others elsewhere may read ends in a
+        moment.
         """
-        self._finish = False
+        self._finish -= finish
+        if self._finish:
+            return
         if self._elsewhere is not None:
             self._mind_desertion()
         elif self.deserted:
@@ -273,8 +289,28 @@ class Generation:
             source.detach()
         if outcome is None:
             outcome = (None if self._reply is None else self._reply.outcome) or ABORTED
-        self.write((Event(self.last_seq + 1, b"", "error", error=error),))
+        if self.is_copy:  # its maker's log has something else at the next number, or will have
+            self._fail_here(error)
+        else:
+            self.write((Event(self.last_seq + 1, b"", "error", error=error),))
         self.end(outcome)
+
+    def _fail_here(self, error: LLMServiceError) -> None:
+        """In place of what is still to be copied, for all who read it here now or later."""
+        self._failure_here = error
+        for reading in tuple(self._readings):
+            self._feed(reading)
+            if not reading.ended:
+                self._drop(reading)
+                reading.sink.write((LocalFailure(reading.at, error),))
+                reading.sink.end(Outcome(status="error", error=error))
+
+    def _spoil(self, outcome: Outcome, error: LLMServiceError) -> None:
+        """The account of a good answer could not be closed: in place of its end others get that."""
+        while self._events and self._events[-1].kind in TERMINAL:
+            self._bytes -= len(self._events.pop().raw)
+        self._events.append(Event(self.last_seq + 1, b"", "error", error=error))
+        self.outcome = replace(outcome, error=error)
 
     def _wake(self) -> None:
         if self._beginning is not None and not self._beginning.done():
@@ -296,12 +332,14 @@ class Generation:
             reading.sink.write(events)
         if self.outcome is not None and may_end and reading.takes():
             self._drop(reading)
+            if self._failure_here is not None:
+                reading.sink.write((LocalFailure(reading.at, self._failure_here),))
             reading.sink.end(self.outcome)
 
     def _lose(self, reading: "Reading") -> None:
         error = StreamInterrupted("The stream was read too slowly: what comes next is no longer kept.")
         self._drop(reading)
-        reading.sink.write((Event(reading.at + 1, b"", "error", error=error),))
+        reading.sink.write((LocalFailure(reading.at, error),))
         reading.sink.end(Outcome(status="error", error=error))
         self._mind_desertion()
 

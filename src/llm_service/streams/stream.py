@@ -21,11 +21,11 @@ class Stream:
 
     ``owner`` is the id of the key that asked. Two requests that share a generation see the same events; the ids are
     their own, and so is what the end says of the cost: ``pays``, or it costs nothing. ``attempts``: calls to providers
-    that it took, 0 where somebody else's call answered it.
+    that it took, 0 where somebody else's call answered it. ``finish``: its generation goes on without its reader.
     """
 
     __slots__ = (
-        "__weakref__", "attempts", "cache", "generation", "head", "id", "include_usage", "owner", "pays", "request_id",
+        "attempts", "cache", "finish", "generation", "head", "id", "include_usage", "owner", "pays", "request_id",
         "sinks",
     )  # fmt: skip
 
@@ -50,6 +50,7 @@ class Stream:
         self.generation: Generation | None = None
         self.head: Head | None = None
         self.sinks: list[Cut] = []
+        self.finish = False
 
     def facts(self) -> dict[str, Any]:
         """What another process needs to tell the same."""
@@ -79,7 +80,8 @@ class Stream:
         """End it for its readers with this error, and its generation with it, unless others read that."""
         self.cut(error)
         if self.generation is not None:
-            self.generation.disown(error)
+            finish, self.finish = self.finish, False
+            self.generation.disown(error, finish=finish)
 
     def cut(self, error: LLMServiceError) -> None:
         """End it for its readers with this error."""

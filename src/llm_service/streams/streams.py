@@ -82,7 +82,7 @@ class Streams:
     def cancel_here(self, stream_id: str) -> None:
         """End a stream if it runs in this process, and for those who read it here if it runs elsewhere."""
         error = StreamCancelled(CANCELLED)
-        stream = self._running.get(stream_id)
+        stream = self.find(stream_id)  # its own client may have left, and others read on
         if stream is not None:
             stream.cancel(error)
         if self.shared is not None:

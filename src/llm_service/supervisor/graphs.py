@@ -98,6 +98,8 @@ class Graphs:
     async def aclose(self) -> None:
         """Close all graphs; no request may be running any more."""
         await self.abort()
+        for graph in tuple(self._finishing):
+            await graph.service.tasks.aclose()  # what goes on without a client ends with the service
         await asyncio.gather(*self._finishing.values())
         await self.current.service.aclose()
 

@@ -187,7 +187,7 @@ async def test_a_stream_that_is_cut_ends_with_the_error_and_its_stream_id() -> N
     sink.cut(Draining("The service is shutting down."))
     last = data_of(client.body)[-1]
     assert (last["error"]["code"], last["stream_id"], source.done) == ("draining", "str_1", ["detach"])
-    assert b"id: str_1.3\n" in client.body
+    assert client.body.count(b"id: str_1.2\n") == 2  # it can go on from there
     assert client.ended
 
 
@@ -206,7 +206,7 @@ async def test_a_stream_that_is_resumed_goes_on_where_its_reader_left_it() -> No
     sink.subscribe(source)
     assert source.after == 4
     sink.cut(Draining("The service is shutting down."))
-    assert b"id: str_1.5\n" in client.body
+    assert b"id: str_1.4\n" in client.body
 
 
 async def test_without_a_closed_account_the_last_chunk_says_nothing_of_money() -> None:

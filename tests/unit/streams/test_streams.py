@@ -146,6 +146,7 @@ async def test_a_stream_that_goes_on_for_nobody_can_be_cancelled() -> None:
     generation = Generation(max_bytes=100, finish=True)
     generation.begin(source, as_events=True)
     stream = world.opened(1, generation)
+    stream.finish = True
     leader = Reader(leads=True)
     leader.follow(generation.reply(leads=True))
     assert leader.leave()

@@ -8,7 +8,7 @@ import pytest
 
 from llm_service.bootstrap import Service
 from llm_service.config import Settings
-from llm_service.runtime import Tally
+from llm_service.runtime import Tally, Tasks
 from llm_service.supervisor import Edition, Graph, ReloadRefused
 from llm_service.supervisor.edition import Generation
 from llm_service.supervisor.graphs import Graphs
@@ -31,6 +31,7 @@ class FakeService:
         self.health = self.door = self
         self.draining = False
         self.unsettled = Tally()
+        self.tasks = Tasks(lambda work, failure: None)
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         self.answering.set()

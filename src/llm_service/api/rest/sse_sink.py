@@ -8,11 +8,22 @@ import orjson
 
 from llm_service.api.errors import error_object
 from llm_service.api.rest.wire import Send
-from llm_service.domain import TERMINAL, Event, Head, LLMServiceError, Outcome, Reply, Subscription, usd_text
+from llm_service.domain import (
+    TERMINAL,
+    Event,
+    Head,
+    LLMServiceError,
+    Outcome,
+    Reply,
+    StreamCancelled,
+    Subscription,
+    usd_text,
+)
 from llm_service.runtime import Clock, Rest, Tasks, TimerHandle, begin
 from llm_service.streams import Stream
 
 DONE: Final = b"data: [DONE]\n\n"
+CANCELLED: Final = "The stream was cancelled before its answer was complete."
 KEEP_ALIVE: Final = b": keep-alive\n"  # never with a blank line: after an id it would be an event without data
 StartHeaders = Callable[[Head | None], list[tuple[bytes, bytes]]]
 
@@ -85,14 +96,17 @@ class SseSink:
             if event.error is not None:
                 self._close(self._error_event(event.seq, event.error))
                 return
+        if outcome.status != "ok":  # who reads on after the error is told it again
+            self._close(self._error_event(self._seq, outcome.error or StreamCancelled(CANCELLED)))
+            return
         rendered = [event.raw for event in events]
         if events:
             rendered[-1] = orjson.dumps({**events[-1].chunk, "llm": self._closing_facts()})
         lines = [b"%b%d\ndata: %b\n\n" % (self._id, e.seq, raw) for e, raw in zip(events, rendered, strict=True)]
         self._close(b"".join([*lines, DONE]))
 
-    def fail(self, error: LLMServiceError, *, seq: int = 1) -> None:
-        """An error after the response has begun: the last event."""
+    def fail(self, error: LLMServiceError, *, seq: int = 0) -> None:
+        """An error after the response has begun: the last event. ``seq``: of the last event that the client has had."""
         self._close(self._error_event(seq, error))
 
     def subscribe(self, reply: Reply) -> None:
@@ -117,7 +131,7 @@ class SseSink:
             self._let_go()
             if not self.opened:
                 self._open(None)
-            self.fail(error, seq=self._seq + 1)
+            self.fail(error, seq=self._seq)
 
     def _let_go(self) -> None:
         subscription, self.subscription = self.subscription, None

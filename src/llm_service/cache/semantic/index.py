@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from llm_service.cache.semantic.embedder import Vector
 from llm_service.cache.semantic.guard import Wording
@@ -74,7 +74,7 @@ class _Bucket:
     def __init__(self, dimensions: int) -> None:
         import numpy as np
 
-        self._rows = np.empty((_FIRST_ROWS, dimensions), dtype=np.float32)
+        self._rows: Any = np.empty((_FIRST_ROWS, dimensions), dtype=np.float32)
         self._digests: list[bytes] = []
         self._places: dict[bytes, int] = {}  # in the order in which they came
 
