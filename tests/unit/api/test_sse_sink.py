@@ -209,6 +209,24 @@ async def test_a_stream_that_is_resumed_goes_on_where_its_reader_left_it() -> No
     assert b"id: str_1.4\n" in client.body
 
 
+async def test_who_reads_on_after_an_error_is_told_it_again() -> None:
+    client = Client()
+    sink, _, source = a_sink(client, after=3)
+    sink.subscribe(source)
+    sink.end(Outcome(status="error", error=Draining("The service is shutting down.")))
+    assert b"id: str_1.3\n" in client.body
+    assert b'"code":"draining"' in client.body
+    assert b"[DONE]" not in client.body
+
+
+async def test_who_reads_on_after_a_stream_was_cancelled_is_told_so() -> None:
+    client = Client()
+    sink, _, source = a_sink(client, after=3)
+    sink.subscribe(source)
+    sink.end(Outcome(status="aborted"))
+    assert b'"code":"stream_cancelled"' in client.body
+
+
 async def test_without_a_closed_account_the_last_chunk_says_nothing_of_money() -> None:
     client = Client()
     sink, _, source = a_sink(client)

@@ -2,11 +2,12 @@
 
 import asyncio
 
+import orjson
 import pytest
 
-from llm_service.domain import Event, Outcome, StreamCancelled, StreamInterrupted, UpstreamError
-from llm_service.streams import Generation
-from tests.support.generations import GONE, OK, Reader, ScriptedSource
+from llm_service.domain import Event, InternalError, Outcome, StreamCancelled, StreamInterrupted, UpstreamError
+from llm_service.streams import Generation, ReadyReply
+from tests.support.generations import GONE, HEAD, OK, Reader, ScriptedSource
 from tests.support.waiting import loop_turns
 
 
@@ -260,3 +261,57 @@ async def test_no_decoded_chunk_stays_in_the_log() -> None:
     begun.generation.write((Event(1, b"{}", chunk={"a": 1}),))
     assert begun.generation.events is not None
     assert begun.generation.events[0].chunk == {}
+
+
+async def test_each_takes_back_its_own_wish_to_have_it_finished_alone() -> None:
+    begun = Begun(finish=True)
+    assert begun.leader.leave()
+    follower = begun.joined()
+    begun.generation.join(finish=True)
+    begun.generation.leave()
+    begun.generation.disown(StreamCancelled("enough"), finish=False)
+    begun.generation.disown(StreamCancelled("enough"), finish=True)
+    follower.leave()
+    assert not begun.source.detached
+    begun.generation.disown(StreamCancelled("enough"), finish=True)
+    assert begun.source.detached
+
+
+async def test_an_answer_whose_account_cannot_be_closed_ends_for_others_with_that() -> None:
+    begun = Begun()
+    follower = begun.joined()
+    begun.source.say(b"a")
+    begun.ends()
+    begun.generation.close(Outcome(status="error", error=InternalError("The record is not closed.")))
+    assert follower.seqs == [1, 2]
+    assert isinstance(follower.error, InternalError)
+    late = begun.joined(after=1)
+    assert (late.seqs, late.outcomes[0].status) == ([2], "error")
+
+
+async def test_a_copy_that_breaks_off_tells_each_reader_where_it_can_go_on() -> None:
+    copy, source = Generation(max_bytes=1_000, log=("log", "another process")), ScriptedSource()
+    source.say(b"a", b"b")
+    copy.begin(source, as_events=True)
+    copy.join()
+    reader = Reader()
+    reader.follow(copy.reply())
+    copy.break_off(StreamInterrupted("It is gone."))
+    copy.join()
+    late = Reader(after=1)
+    late.follow(copy.reply())
+    assert [(one.seqs, one.events[-1].seq) for one in (reader, late)] == [([1, 2], 2), ([2], 2)]
+    assert isinstance(late.error, StreamInterrupted)
+
+
+async def test_who_reads_on_in_an_answer_that_came_whole_gets_all_of_it() -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+    whole = orjson.dumps({"object": "chat.completion", "choices": [choice]})
+    generation = Generation(max_bytes=1_000)
+    generation.begin(ReadyReply(HEAD, OK, whole=whole), as_events=False)
+    generation.close(OK)
+    generation.join()
+    reader = Reader()
+    reader.follow(generation.reply())
+    assert reader.seqs == [1, 2]
+    assert reader.ended

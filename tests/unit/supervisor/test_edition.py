@@ -4,11 +4,13 @@ from pathlib import Path
 import pytest
 
 from llm_service.api import AuthOptions, ServerOptions
+from llm_service.cache import CacheOptions, SemanticOptions
 from llm_service.config import Loaded, Mistake, Settings, SettingsError
 from llm_service.domain import Secret
 from llm_service.ledger import LedgerOptions
 from llm_service.providers import ProviderOptions
 from llm_service.storage import StoreOptions
+from llm_service.streams import StreamOptions
 from llm_service.supervisor import ReloadRefused
 from llm_service.supervisor.edition import needing_restart, next_edition
 from tests.support.clock import ManualClock
@@ -21,6 +23,10 @@ CHANGES = {
     "server.data_dir": Settings(server=ServerOptions(data_dir=Path("/elsewhere"))),
     "store.redis_url": Settings(store=StoreOptions(redis_url=Secret("redis://127.0.0.1:1"))),
     "ledger.fsync": Settings(ledger=LedgerOptions(fsync="always")),
+    "cache.max_bytes": Settings(cache=CacheOptions(max_bytes=2**20)),
+    "cache.eviction": Settings(cache=CacheOptions(eviction="lfu")),
+    "cache.semantic.enabled": Settings(cache=CacheOptions(semantic=SemanticOptions(enabled=True))),
+    "streams.total_bytes": Settings(streams=StreamOptions(total_bytes=1)),
     "auth.hash_key": Settings(auth=AuthOptions(hash_key=(Secret("k" * 64),))),
 }
 
@@ -34,6 +40,8 @@ def test_everything_else_is_reloaded() -> None:
     other = Settings(
         server=ServerOptions(keep_alive_s=1, shutdown_grace_s=1, allowed_origins=("https://a.example",)),
         auth=AuthOptions(admin_key=Secret("sk-test-new")),
+        cache=CacheOptions(enabled=False, ttl_s=1, max_entry_bytes=8192),
+        streams=StreamOptions(on_disconnect="finish"),
         providers={"x": ProviderOptions(api_key=Secret("sk-test-x"))},
     )
     assert needing_restart(Settings(), other) == ()
