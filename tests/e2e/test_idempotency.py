@@ -170,6 +170,14 @@ async def test_a_key_that_is_none_is_refused(service: Running, key: str) -> None
     assert (refused.status, refused.json()["error"]["param"]) == (400, "Idempotency-Key")
 
 
+async def test_a_body_that_is_nested_too_deeply_is_refused(service: Running, sandbox: Sandbox) -> None:
+    body = b'{"model": "plain/sandbox/chat", "messages": [{"role": "user", "content": "Hi"}], "extra": %s}'
+    answer = await ask(service.address, "POST", CHAT, body % (b"[" * 1000 + b"]" * 1000), **KEY)
+    assert (answer.status, error_in(answer)) == (400, "invalid_value")
+    assert b"nested too deeply" in answer.body
+    assert calls(sandbox) == []
+
+
 # -- who fails, who leaves
 
 

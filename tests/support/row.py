@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, cast
 
 from llm_service.admission import Admitted, Held, Size
@@ -48,6 +49,7 @@ HELLO = b'{"choices":[{"index":0,"delta":{"content":"Hello"}}]}'
 FINISH = b'{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}'
 USAGE = b'{"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":20}}'
 WHOLE = b'{"choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}]}'
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 TURNS = 30
 """More than anything here takes that waits for nobody outside."""
 
@@ -208,10 +210,11 @@ class World:
         finish: bool = False,
         key: str | None = None,
         deadline_s: float | None = None,
+        more: Mapping[str, Any] = NOTHING,
     ) -> Client:
-        """A client comes with a request, which goes as far as it can."""
+        """A client comes with a request, which goes as far as it can. ``more``: fields of its body."""
         number = len(self.clients) + self.first_id
-        body = {"model": "p/m", "stream": stream, "messages": [{"role": "user", "content": text}]}
+        body = {"model": "p/m", "stream": stream, "messages": [{"role": "user", "content": text}], **more}
         exchange = Exchange(
             id=f"req_{number}",
             stream_id=f"str_{number}",

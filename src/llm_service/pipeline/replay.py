@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Final
 
 from llm_service.cache import digest_of
-from llm_service.domain import DeadlineExceeded, IdempotencyKeyReused, LedgerUnavailable, Outcome, Reply
+from llm_service.domain import DeadlineExceeded, IdempotencyKeyReused, InvalidValue, LedgerUnavailable, Outcome, Reply
 from llm_service.observability import Log
 from llm_service.pipeline.answer import answer_of
 from llm_service.pipeline.base import Exchange, Proceed, Watcher
@@ -188,12 +188,18 @@ def tenant_of(exchange: Exchange) -> str:
 
 
 def fingerprint_of(exchange: Exchange) -> bytes:
-    """What makes two requests under one key the same: operation and body, however they travel."""
+    """What makes two requests under one key the same: operation and body, however they travel.
+
+    Raises InvalidValue for a body that is nested too deeply.
+    """
     request = exchange.request
     digest = digest_of(request.operation, request.body, scope="", deployments=())
     if digest is not None:
         return digest
-    text = json.dumps((request.operation, request.body), sort_keys=True)  # half a surrogate pair, a large number
+    try:
+        text = json.dumps((request.operation, request.body), sort_keys=True)  # half a surrogate pair, a large number
+    except RecursionError:
+        raise InvalidValue("The body is nested too deeply: 250 levels are passed on.") from None
     return sha256(text.encode()).digest()
 
 

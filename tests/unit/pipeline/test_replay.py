@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from llm_service.domain import IdempotencyKeyReused, LedgerUnavailable, UpstreamError
+from llm_service.domain import IdempotencyKeyReused, InvalidValue, LedgerUnavailable, UpstreamError
 from llm_service.pipeline.replay import LOOK_S, PROMISED_S, fingerprint_of, tenant_of
 from llm_service.streams import Streams
 from tests.support.clock import ManualClock
@@ -89,6 +89,17 @@ async def test_another_request_under_the_same_key_is_refused() -> None:
     other = await world.ask(key="k", text="Ho")
     assert isinstance(other.error, IdempotencyKeyReused)
     assert len(world.calls) == 1
+    world.check_all_closed()
+
+
+async def test_a_body_that_is_nested_too_deeply_is_refused() -> None:
+    nested: list[object] = []
+    for _ in range(100_000):
+        nested = [nested]
+    world = World()
+    client = await world.ask(key="k", more={"extra": nested})
+    assert isinstance(client.error, InvalidValue)
+    assert (world.calls, world.replays.held) == ([], {})
     world.check_all_closed()
 
 
