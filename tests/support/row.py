@@ -29,7 +29,7 @@ from llm_service.domain import (
 from llm_service.pipeline import Account, Accounts, Admit, Exchange, Promises, Remember, Replay, Share, compose
 from llm_service.runtime import Tally, Tasks
 from llm_service.services import Gateway
-from llm_service.storage import CacheStore, LimitStore, MemoryCache
+from llm_service.storage import CacheStore, LimitStore, MemoryCache, StoreUnavailable
 from llm_service.streams import Stream, Streams
 from tests.support.clock import ManualClock
 from tests.support.generations import Reader, ScriptedSource
@@ -150,6 +150,7 @@ class World:
         self.cache = cache or MemoryCache(self.clock, max_bytes=10**7, max_entry_bytes=10**6)
         self.replays = replays or MemoryReplays()
         self.alive = {"proc_1"}
+        self.shared_is_away = False
         self.calls: list[Call] = []
         self.clients: list[Client] = []
         self.told: list[tuple[str, Any]] = []
@@ -306,6 +307,8 @@ class World:
         return f"{prefix}_anew_{len(self.calls)}"
 
     async def lives(self, holder: str) -> bool:
+        if self.shared_is_away:
+            raise StoreUnavailable("away")
         return holder in self.alive
 
     def ready(self, model: str) -> None:

@@ -21,7 +21,8 @@ from llm_service.streams import Streams
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 LOOK_S: Final = 0.05
-"""How often one asks for an answer that another request is about to give."""
+"""How soon one asks again for an answer that another process is about to give; each time twice as long after."""
+MOST_LOOK_S: Final = 0.25
 PROMISED_S: Final = 3600.0
 """Longer than a request lasts: so long its key is held without an answer, unless its process is known to be dead."""
 
@@ -70,6 +71,7 @@ class Replay:
     async def _answered(self, exchange: Exchange) -> Reply | None:
         """The answer of before; ``None`` when the key is this request's, which is to answer itself."""
         fingerprint = fingerprint_of(exchange)
+        look_s = LOOK_S
         while True:
             promise = await self._begin(exchange, fingerprint)
             if promise.state == "other":
@@ -79,9 +81,11 @@ class Replay:
                 )
             if promise.state == "begun" or await self._takes_over(exchange, promise):
                 return None
-            reply = self._kept(exchange, promise) if promise.state == "kept" else await self._joined(exchange, promise)
-            if reply is not None:
+            if promise.state == "kept":
+                return self._kept(exchange, promise)
+            if (reply := await self._joined(exchange, promise, look_s=look_s)) is not None:
                 return reply
+            look_s = min(look_s * 2, MOST_LOOK_S)
 
     async def _begin(self, exchange: Exchange, fingerprint: bytes) -> Promise:
         promises = self._promises
@@ -108,7 +112,7 @@ class Replay:
         if promise.state != "running" or promise.request_id in self._keyed:
             return False
         try:
-            if promise.holder != promises.holder and await promises.lives(promise.holder):
+            if promise.holder != promises.holder and await self._lives(promise.holder):
                 return False
             return await promises.store.take_over(
                 tenant_of(exchange),
@@ -121,6 +125,13 @@ class Replay:
         except StoreUnavailable as failure:
             raise _no_database() from failure
 
+    async def _lives(self, holder: str) -> bool:
+        """Whether a process lives: one of which nothing can be known does, for a call would be paid twice."""
+        try:
+            return await self._promises.lives(holder)
+        except StoreUnavailable:
+            return True
+
     def _kept(self, exchange: Exchange, promise: Promise) -> Reply:
         found = None
         if promise.answer is not None:
@@ -129,8 +140,8 @@ class Replay:
             raise LedgerUnavailable("The answer that is kept under this Idempotency-Key cannot be read.")
         return self._share.give(exchange, found[0], "replay")
 
-    async def _joined(self, exchange: Exchange, promise: Promise) -> Reply | None:
-        """The answer that is on its way here; ``None`` after a while where it is on its way elsewhere, or failed.
+    async def _joined(self, exchange: Exchange, promise: Promise, *, look_s: float) -> Reply | None:
+        """The answer on its way here; ``None`` where it failed, and after ``look_s`` where it is on its way elsewhere.
 
         Raises DeadlineExceeded: nobody waits beyond the request's own deadline.
         """
@@ -141,7 +152,7 @@ class Replay:
                 generation = None if leader is None else leader.generation or leader.followed
                 if generation is not None:
                     return await self._share.join(exchange, generation, "replay")
-                await clock.sleep(LOOK_S)
+                await clock.sleep(look_s)
                 return None
         except TimeoutError:
             raise DeadlineExceeded("The request's own deadline passed before its answer was complete.") from None

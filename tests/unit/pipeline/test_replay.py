@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from llm_service.domain import IdempotencyKeyReused, InvalidValue, LedgerUnavailable, UpstreamError
-from llm_service.pipeline.replay import LOOK_S, PROMISED_S, fingerprint_of, tenant_of
+from llm_service.pipeline.replay import LOOK_S, MOST_LOOK_S, PROMISED_S, fingerprint_of, tenant_of
 from llm_service.streams import Streams
 from tests.support.clock import ManualClock
 from tests.support.memory_replays import MemoryReplays
@@ -165,10 +165,46 @@ async def test_an_answer_that_another_process_is_about_to_give_is_waited_for() -
         await passes(world)
     assert not client.task.done()
     assert await world.replays.give_up("key:key_1", "k", request_id="req_elsewhere")
-    await passes(world)
+    await passes(world, MOST_LOOK_S)
     world.calls[0].says_all()
     await loop_turns(TURNS)
     assert client.has_all
+    world.check_all_closed()
+
+
+async def test_a_process_of_which_nothing_can_be_known_is_waited_for() -> None:
+    world = World()
+    world.shared_is_away = True
+    await held_elsewhere(world, holder="proc_2")
+    client = await world.ask(key="k")
+    await passes(world)
+    assert (client.task.done(), world.calls) == (False, [])
+    world.shared_is_away = False
+    await passes(world, MOST_LOOK_S)
+    assert len(world.calls) == 1
+    world.calls[0].says_all()
+    await loop_turns(TURNS)
+    assert client.has_all
+    world.check_all_closed()
+
+
+async def test_who_waits_for_another_process_asks_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.alive.add("proc_2")
+    await held_elsewhere(world, holder="proc_2")
+    slept_s: list[float] = []
+    sleep = world.clock.sleep
+
+    async def noted(delay_s: float) -> None:
+        slept_s.append(delay_s)
+        await sleep(delay_s)
+
+    monkeypatch.setattr(world.clock, "sleep", noted)
+    client = await world.ask(key="k")
+    for _ in range(4):
+        await passes(world, MOST_LOOK_S)
+    assert slept_s == [0.05, 0.1, 0.2, 0.25, 0.25]
+    await client.hang_up()
     world.check_all_closed()
 
 
