@@ -70,12 +70,14 @@ class Call:
         self.answer.set_result(self.source)
         return self.source
 
-    def says_all(self) -> None:
-        """A whole answer, or the rest of a stream that has begun, or all of one."""
+    def says_all(self, *, pieces: Sequence[bytes] = (), whole: bytes = WHOLE) -> None:
+        """A whole answer, or the rest of a stream that has begun, or all of one; ``pieces``: more of it."""
         if not self.exchange.request.stream:
-            self.answer.set_result(ScriptedSource(whole=WHOLE, outcome=PAID))
+            self.answer.set_result(ScriptedSource(whole=whole, outcome=PAID))
             return
         source = self.source or self.begins()
+        for piece in pieces:
+            source.say(piece)
         source.say(FINISH, USAGE, kinds=("finish", "usage"))
         source.finish(PAID)
 

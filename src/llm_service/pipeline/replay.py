@@ -5,8 +5,9 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeVar
 
 from llm_service.cache import digest_of
 from llm_service.domain import DeadlineExceeded, IdempotencyKeyReused, InvalidValue, LedgerUnavailable, Outcome, Reply
@@ -20,11 +21,18 @@ from llm_service.storage import ReplayStore, StoreUnavailable, packed, unpacked
 from llm_service.streams import Streams
 
 MOST_BYTES: Final = 64 * 1024 * 1024
+ASIDE_BYTES: Final = 131_072
+"""What is larger is packed and unpacked in a thread: 25 ms for each MB, in which the loop would do nothing else."""
+TIMES_PACKED: Final = 8
+"""About how much larger than its packed bytes an answer is."""
 LOOK_S: Final = 0.05
 """How soon one asks again for an answer that another process is about to give; each time twice as long after."""
 MOST_LOOK_S: Final = 0.25
 PROMISED_S: Final = 3600.0
 """Longer than a request lasts: so long its key is held without an answer, unless its process is known to be dead."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,21 +64,21 @@ class Replay:
         """The answer of before, or a new one. Raises IdempotencyKeyReused, and LedgerUnavailable without a database."""
         if exchange.idempotency_key is None:
             return await proceed(exchange)
+        fingerprint = fingerprint_of(exchange)
         self._keyed[exchange.id] = exchange
         try:
-            reply = await self._answered(exchange)
+            reply = await self._answered(exchange, fingerprint)
         except BaseException:
             del self._keyed[exchange.id]
             raise
         if reply is not None:
             del self._keyed[exchange.id]
             return reply
-        exchange.watchers.append(_Keep(exchange, self._promises))
+        exchange.watchers.append(_Keep(exchange, self._promises, fingerprint))
         return await proceed(exchange)
 
-    async def _answered(self, exchange: Exchange) -> Reply | None:
+    async def _answered(self, exchange: Exchange, fingerprint: bytes) -> Reply | None:
         """The answer of before; ``None`` when the key is this request's, which is to answer itself."""
-        fingerprint = fingerprint_of(exchange)
         look_s = LOOK_S
         while True:
             promise = await self._begin(exchange, fingerprint)
@@ -82,7 +90,7 @@ class Replay:
             if promise.state == "begun" or await self._takes_over(exchange, promise):
                 return None
             if promise.state == "kept":
-                return self._kept(exchange, promise)
+                return await self._kept(exchange, promise, fingerprint)
             if (reply := await self._joined(exchange, promise, look_s=look_s)) is not None:
                 return reply
             look_s = min(look_s * 2, MOST_LOOK_S)
@@ -132,10 +140,11 @@ class Replay:
         except StoreUnavailable:
             return True
 
-    def _kept(self, exchange: Exchange, promise: Promise) -> Reply:
-        found = None
-        if promise.answer is not None:
-            found = unpacked(promise.answer, digest=fingerprint_of(exchange), max_bytes=MOST_BYTES)
+    async def _kept(self, exchange: Exchange, promise: Promise, fingerprint: bytes) -> Reply:
+        found, data = None, promise.answer
+        if data is not None:
+            work = partial(unpacked, data, digest=fingerprint, max_bytes=MOST_BYTES)
+            found = await _aside(len(data) * TIMES_PACKED, work)
         if found is None:
             raise LedgerUnavailable("The answer that is kept under this Idempotency-Key cannot be read.")
         return self._share.give(exchange, found[0], "replay")
@@ -161,10 +170,11 @@ class Replay:
 class _Keep(Watcher):
     """Keeps the answer under the key, or lets the key go."""
 
-    __slots__ = ("_exchange", "_promises")
+    __slots__ = ("_exchange", "_fingerprint", "_promises")
 
-    def __init__(self, exchange: Exchange, promises: Promises) -> None:
+    def __init__(self, exchange: Exchange, promises: Promises, fingerprint: bytes) -> None:
         self._exchange = exchange
+        self._fingerprint = fingerprint
         self._promises = promises
 
     def settle(self, outcome: Outcome) -> Awaitable[None] | None:
@@ -173,7 +183,7 @@ class _Keep(Watcher):
     async def _keep(self, outcome: Outcome) -> None:
         exchange, promises = self._exchange, self._promises
         try:
-            data = self._packed(outcome)
+            data = await self._packed(outcome)
             tenant, key = tenant_of(exchange), exchange.idempotency_key or ""
             if data is None:
                 await promises.store.give_up(tenant, key, request_id=exchange.id)
@@ -185,12 +195,13 @@ class _Keep(Watcher):
         finally:
             del promises.streams.keyed[exchange.id]
 
-    def _packed(self, outcome: Outcome) -> bytes | None:
+    async def _packed(self, outcome: Outcome) -> bytes | None:
         if outcome.status != "ok":
             return None
-        exchange = self._exchange
-        answer = answer_of(exchange, outcome, digest=fingerprint_of(exchange), now=self._promises.clock.time())
-        return None if answer is None else packed(answer, (), max_bytes=MOST_BYTES)
+        answer = answer_of(self._exchange, outcome, digest=self._fingerprint, now=self._promises.clock.time())
+        if answer is None:
+            return None
+        return await _aside(answer.size, partial(packed, answer, (), max_bytes=MOST_BYTES))
 
 
 def tenant_of(exchange: Exchange) -> str:
@@ -212,6 +223,11 @@ def fingerprint_of(exchange: Exchange) -> bytes:
     except RecursionError:
         raise InvalidValue("The body is nested too deeply: 250 levels are passed on.") from None
     return sha256(text.encode()).digest()
+
+
+async def _aside(size: int, work: Callable[[], T]) -> T:
+    """Do it here, or in a thread where it takes long."""
+    return work() if size <= ASIDE_BYTES else await asyncio.to_thread(work)
 
 
 def _no_database() -> LedgerUnavailable:

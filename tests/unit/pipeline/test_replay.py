@@ -1,17 +1,22 @@
 """A request that comes again under its Idempotency-Key is answered once, and paid once."""
 
 import asyncio
+import random
+import threading
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from llm_service.domain import IdempotencyKeyReused, InvalidValue, LedgerUnavailable, UpstreamError
-from llm_service.pipeline.replay import LOOK_S, MOST_LOOK_S, PROMISED_S, fingerprint_of, tenant_of
+from llm_service.pipeline import replay
+from llm_service.pipeline.replay import ASIDE_BYTES, LOOK_S, MOST_LOOK_S, PROMISED_S, fingerprint_of, tenant_of
 from llm_service.streams import Streams
 from tests.support.clock import ManualClock
 from tests.support.memory_replays import MemoryReplays
-from tests.support.row import NANO_USD, World
-from tests.support.waiting import loop_turns
+from tests.support.row import NANO_USD, WHOLE, World
+from tests.support.waiting import loop_turns, until
 
 TURNS = 30
 
@@ -80,6 +85,35 @@ async def test_the_answer_is_kept_before_the_last_byte_goes_out(monkeypatch: pyt
     gate.set()
     await loop_turns(TURNS)
     assert client.has_all
+    world.check_all_closed()
+
+
+async def test_a_large_answer_is_packed_and_unpacked_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+
+    def noted(work: Callable[..., Any]) -> Callable[..., Any]:
+        def named(*given: Any, **by_name: Any) -> Any:
+            threads.append(threading.current_thread().name)
+            return work(*given, **by_name)
+
+        return named
+
+    monkeypatch.setattr(replay, "packed", noted(replay.packed))
+    monkeypatch.setattr(replay, "unpacked", noted(replay.unpacked))
+    world = World()
+    await world.answered(key="small", stream=False)
+    await world.ask(key="small", stream=False)
+    assert set(threads) == {threading.current_thread().name}
+    threads.clear()
+    large = random.Random(1).randbytes(ASIDE_BYTES // 2).hex().encode()
+    first = await world.ask(key="k", stream=False, text="Ho")
+    world.calls[1].says_all(whole=WHOLE.replace(b"Hello", large))
+    await until(lambda: first.has_all)
+    again = await world.ask(key="k", stream=False, text="Ho")
+    await until(lambda: again.has_all)
+    assert again.whole == first.whole
+    assert len(threads) == 2
+    assert threading.current_thread().name not in threads
     world.check_all_closed()
 
 
