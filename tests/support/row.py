@@ -179,6 +179,7 @@ class World:
             retention_s=600,
             clock=self.clock,
             log=self.log,
+            tasks=self.tasks,
         )
         self.unsettled = Tally()
         remember = Remember(

@@ -15,7 +15,7 @@ from llm_service.observability import Log
 from llm_service.pipeline.answer import answer_of
 from llm_service.pipeline.base import Exchange, Proceed, Watcher
 from llm_service.pipeline.share import Share
-from llm_service.runtime import Clock
+from llm_service.runtime import Clock, Tasks
 from llm_service.storage import Replay as Promise
 from llm_service.storage import ReplayStore, StoreUnavailable, packed, unpacked
 from llm_service.streams import Streams
@@ -28,6 +28,11 @@ TIMES_PACKED: Final = 8
 LOOK_S: Final = 0.05
 """How soon one asks again for an answer that another process is about to give; each time twice as long after."""
 MOST_LOOK_S: Final = 0.25
+NOT_KEPT: Final = b""
+"""In place of an answer that was given and cannot be kept."""
+TRY_S: Final = 0.5
+TRYING_S: Final = 300.0
+"""How often and how long one tries to tell a database that is away what has become of a key."""
 PROMISED_S: Final = 3600.0
 """Longer than a request lasts: so long its key is held without an answer, unless its process is known to be dead."""
 
@@ -37,7 +42,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promises:
-    """What repeated answers need. ``holder`` names this process; ``lives`` says whether a process still does."""
+    """What repeated answers need. ``holder`` names this process; ``lives`` says whether a process still does.
+
+    ``tasks``: whose it is to go on with answers that the database could not be told.
+    """
 
     store: ReplayStore
     streams: Streams
@@ -46,6 +54,7 @@ class Promises:
     retention_s: float
     clock: Clock
     log: Log
+    tasks: Tasks
 
 
 class Replay:
@@ -142,6 +151,12 @@ class Replay:
 
     async def _kept(self, exchange: Exchange, promise: Promise, fingerprint: bytes) -> Reply:
         found, data = None, promise.answer
+        if data == NOT_KEPT:
+            raise IdempotencyKeyReused(
+                "The request under this Idempotency-Key was answered, and its answer is too large to be kept: use a new"
+                " key to have it answered, and paid, again.",
+                param="Idempotency-Key",
+            )
         if data is not None:
             work = partial(unpacked, data, digest=fingerprint, max_bytes=MOST_BYTES)
             found = await _aside(len(data) * TIMES_PACKED, work)
@@ -168,7 +183,10 @@ class Replay:
 
 
 class _Keep(Watcher):
-    """Keeps the answer under the key, or lets the key go."""
+    """Keeps the answer under the key, or lets the key go; later, if the database is away.
+
+    Until an answer is kept, who comes with its key gets it from the generation, which is held as long.
+    """
 
     __slots__ = ("_exchange", "_fingerprint", "_promises")
 
@@ -181,27 +199,57 @@ class _Keep(Watcher):
         return self._keep(outcome)
 
     async def _keep(self, outcome: Outcome) -> None:
-        exchange, promises = self._exchange, self._promises
+        trying: asyncio.Task[None] | None = None
         try:
             data = await self._packed(outcome)
-            tenant, key = tenant_of(exchange), exchange.idempotency_key or ""
+            if not await self._told(data):
+                trying = self._promises.tasks.spawn(self._try_again(data), name="keep an answer")
+        finally:
+            if trying is None or outcome.status != "ok":
+                self._leave()
+            else:
+                trying.add_done_callback(self._leave)
+
+    def _leave(self, _: object = None) -> None:
+        del self._promises.streams.keyed[self._exchange.id]
+
+    async def _told(self, data: bytes | None) -> bool:
+        """Keep the answer, or give up where there is none. Whether the database answered."""
+        exchange, promises = self._exchange, self._promises
+        tenant, key = tenant_of(exchange), exchange.idempotency_key or ""
+        try:
             if data is None:
                 await promises.store.give_up(tenant, key, request_id=exchange.id)
             else:
                 expires_at = promises.clock.now() + timedelta(seconds=promises.retention_s)
                 await promises.store.keep(tenant, key, request_id=exchange.id, answer=data, expires_at=expires_at)
         except StoreUnavailable as failure:
-            promises.log.warning("an answer is not kept", request_id=exchange.id, cause=str(failure))
+            promises.log.debug("an answer is not kept yet", request_id=exchange.id, cause=str(failure))
+            return False
+        return True
+
+    async def _try_again(self, data: bytes | None) -> None:
+        clock, told = self._promises.clock, False
+        ends_at = clock.monotonic() + TRYING_S
+        try:
+            while not told and clock.monotonic() < ends_at:
+                await clock.sleep(TRY_S)
+                told = await self._told(data)
         finally:
-            del promises.streams.keyed[exchange.id]
+            if not told:
+                self._promises.log.warning("an answer is not kept", request_id=self._exchange.id)
 
     async def _packed(self, outcome: Outcome) -> bytes | None:
+        """What is to be kept; ``None`` when the request failed."""
         if outcome.status != "ok":
             return None
         answer = answer_of(self._exchange, outcome, digest=self._fingerprint, now=self._promises.clock.time())
-        if answer is None:
-            return None
-        return await _aside(answer.size, partial(packed, answer, (), max_bytes=MOST_BYTES))
+        data = None
+        if answer is not None:
+            data = await _aside(answer.size, partial(packed, answer, (), max_bytes=MOST_BYTES))
+        if data is None:
+            self._promises.log.warning("an answer is too large to be kept", request_id=self._exchange.id)
+        return NOT_KEPT if data is None else data
 
 
 def tenant_of(exchange: Exchange) -> str:

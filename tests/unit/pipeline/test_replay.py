@@ -11,11 +11,20 @@ import pytest
 
 from llm_service.domain import IdempotencyKeyReused, InvalidValue, LedgerUnavailable, UpstreamError
 from llm_service.pipeline import replay
-from llm_service.pipeline.replay import ASIDE_BYTES, LOOK_S, MOST_LOOK_S, PROMISED_S, fingerprint_of, tenant_of
+from llm_service.pipeline.replay import (
+    ASIDE_BYTES,
+    LOOK_S,
+    MOST_LOOK_S,
+    PROMISED_S,
+    TRY_S,
+    TRYING_S,
+    fingerprint_of,
+    tenant_of,
+)
 from llm_service.streams import Streams
 from tests.support.clock import ManualClock
 from tests.support.memory_replays import MemoryReplays
-from tests.support.row import NANO_USD, WHOLE, World
+from tests.support.row import HELLO, NANO_USD, WHOLE, World
 from tests.support.waiting import loop_turns, until
 
 TURNS = 30
@@ -262,10 +271,24 @@ async def test_a_key_that_could_not_be_let_go_is_free_for_the_next_try() -> None
     world.calls[0].fails(UpstreamError("no"))
     await loop_turns(TURNS)
     world.replays.away = False
-    assert len(world.log.of("an answer is not kept")) == 1
     again = await world.answered(key="k")
     assert again.has_all
     assert len(world.calls) == 2
+    await passes(world, TRY_S)
+    replayed = await world.ask(key="k")
+    assert replayed.exchange.cache == "replay"
+    world.check_all_closed()
+
+
+async def test_a_key_that_could_not_be_let_go_is_let_go_when_the_database_is_back() -> None:
+    world = World()
+    await world.ask(key="k")
+    world.replays.away = True
+    world.calls[0].fails(UpstreamError("no"))
+    await loop_turns(TURNS)
+    world.replays.away = False
+    await passes(world, TRY_S)
+    assert world.replays.held == {}
     world.check_all_closed()
 
 
@@ -310,14 +333,68 @@ async def test_without_a_database_nothing_is_begun(when: str) -> None:
     world.check_all_closed()
 
 
-async def test_an_answer_that_cannot_be_kept_is_given_and_told_in_the_log() -> None:
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_is_kept_when_the_database_is_back(stream: bool) -> None:
+    world = World()
+    client = await world.ask(key="k", stream=stream)
+    world.replays.away = True
+    world.calls[0].says_all()
+    await loop_turns(TURNS)
+    assert client.has_all
+    await passes(world, TRY_S)
+    world.replays.away = False
+    meanwhile = [await world.ask(key="k", stream=one) for one in (True, False)]
+    await passes(world, TRY_S)
+    after = await world.ask(key="k")
+    assert all(one.has_all and one.exchange.cache == "replay" for one in (*meanwhile, after))
+    assert len(world.calls) == 1
+    assert world.log.of("an answer is not kept") == []
+    world.check_all_closed()
+
+
+async def test_a_database_that_stays_away_is_told_nothing_more_and_the_log_says_so() -> None:
     world = World()
     client = await world.ask(key="k")
     world.replays.away = True
     world.calls[0].says_all()
     await loop_turns(TURNS)
     assert client.has_all
+    for _ in range(int(TRYING_S / TRY_S)):
+        await passes(world, TRY_S)
     assert [line["request_id"] for line in world.log.of("an answer is not kept")] == ["req_1"]
+    world.check_all_closed()
+
+
+async def test_an_answer_that_is_not_kept_when_its_service_ends_is_told_in_the_log() -> None:
+    world = World()
+    await world.ask(key="k")
+    world.replays.away = True
+    world.calls[0].says_all()
+    await loop_turns(TURNS)
+    await world.tasks.aclose()
+    assert [line["request_id"] for line in world.log.of("an answer is not kept")] == ["req_1"]
+    world.check_all_closed()
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_an_answer_that_is_too_large_to_be_kept_is_given_once_and_never_paid_again(away: bool) -> None:
+    world = World()
+    client = await world.ask(key="k")
+    world.replays.away = away
+    world.calls[0].says_all(pieces=[HELLO.replace(b"Hello", b"x" * 60_000)] * 2)
+    await loop_turns(TURNS)
+    assert client.has_all
+    world.replays.away = False
+    await passes(world, TRY_S)
+    for stream in (True, False):
+        again = await world.ask(key="k", stream=stream)
+        assert isinstance(again.error, IdempotencyKeyReused)
+        assert "too large to be kept" in again.error.message
+    other = await world.ask(key="k", text="Ho")
+    assert isinstance(other.error, IdempotencyKeyReused)
+    assert "another request" in other.error.message
+    assert [line["request_id"] for line in world.log.of("an answer is too large to be kept")] == ["req_1"]
+    assert len(world.calls) == 1
     world.check_all_closed()
 
 
