@@ -13,6 +13,7 @@ import pytest
 
 from llm_service.sandbox import Sandbox
 from llm_service.storage import StoreUnavailable
+from llm_service.streams import StreamOptions
 from tests.support.deployment import ADMIN_KEY as DEPLOYED_KEY
 from tests.support.deployment import sandbox_process, serving_one
 from tests.support.process import place, serving
@@ -170,6 +171,14 @@ async def test_a_key_that_is_none_is_refused(service: Running, key: str) -> None
     assert (refused.status, refused.json()["error"]["param"]) == (400, "Idempotency-Key")
 
 
+async def test_a_body_that_is_nested_too_deeply_is_refused(service: Running, sandbox: Sandbox) -> None:
+    body = b'{"model": "plain/sandbox/chat", "messages": [{"role": "user", "content": "Hi"}], "extra": %s}'
+    answer = await ask(service.address, "POST", CHAT, body % (b"[" * 1000 + b"]" * 1000), **KEY)
+    assert (answer.status, error_in(answer)) == (400, "invalid_value")
+    assert b"nested too deeply" in answer.body
+    assert calls(sandbox) == []
+
+
 # -- who fails, who leaves
 
 
@@ -208,7 +217,7 @@ async def test_a_refusal_of_a_limit_does_not_burn_the_key(sandbox: Sandbox) -> N
     assert [how(one) for one in answers] == ["new", "replay"]
 
 
-async def test_a_database_that_is_away_at_the_end_does_not_burn_the_key(
+async def test_a_database_that_is_away_at_the_end_keeps_the_answer_when_it_is_back(
     service: Running, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: object, **__: object) -> None:
@@ -218,11 +227,24 @@ async def test_a_database_that_is_away_at_the_end_does_not_burn_the_key(
         outage.setattr(type(service.stores.database.replays), "keep", away)
         first = await ask_chat(service, by=KEY)
     async with asyncio.timeout(5):
-        again = [await ask_chat(service, by=KEY) for _ in range(2)]
-    assert first.status == 200
-    assert "replay" not in how(again[0])
-    assert how(again[1]) == "replay"
-    assert not service.stores.streams.keyed
+        meanwhile = await ask_chat(service, by=KEY)
+    await until(lambda: not service.stores.streams.keyed)
+    after = await ask_chat(service, by=KEY)
+    assert [how(one) for one in (first, meanwhile, after)] == ["new", "replay", "replay"]
+    assert first.body == meanwhile.body == after.body
+    assert len(calls(sandbox)) == 1
+
+
+async def test_an_answer_that_is_too_large_to_be_kept_is_never_paid_twice(sandbox: Sandbox) -> None:
+    settings = settings_for(sandbox, streams=StreamOptions(max_bytes=65_536))
+    async with running(settings) as service:
+        first, *again = [
+            await ask_chat(service, by=KEY, stream=stream, sandbox="tokens-2000") for stream in (True, True, False)
+        ]
+    assert (how(first), len(first.body) > 100_000) == ("new", True)
+    assert {(one.status, error_in(one)) for one in again} == {(422, "idempotency_key_reused")}
+    assert all(b"too large to be kept" in one.body for one in again)
+    assert len(calls(sandbox)) == 1
 
 
 @pytest.mark.parametrize("ahead", ["before the answer", "in the middle", "whole"])

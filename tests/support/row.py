@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, cast
 
 from llm_service.admission import Admitted, Held, Size
@@ -28,7 +29,7 @@ from llm_service.domain import (
 from llm_service.pipeline import Account, Accounts, Admit, Exchange, Promises, Remember, Replay, Share, compose
 from llm_service.runtime import Tally, Tasks
 from llm_service.services import Gateway
-from llm_service.storage import CacheStore, LimitStore, MemoryCache
+from llm_service.storage import CacheStore, LimitStore, MemoryCache, StoreUnavailable
 from llm_service.streams import Stream, Streams
 from tests.support.clock import ManualClock
 from tests.support.generations import Reader, ScriptedSource
@@ -48,6 +49,7 @@ HELLO = b'{"choices":[{"index":0,"delta":{"content":"Hello"}}]}'
 FINISH = b'{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}'
 USAGE = b'{"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":20}}'
 WHOLE = b'{"choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}]}'
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 TURNS = 30
 """More than anything here takes that waits for nobody outside."""
 
@@ -68,12 +70,14 @@ class Call:
         self.answer.set_result(self.source)
         return self.source
 
-    def says_all(self) -> None:
-        """A whole answer, or the rest of a stream that has begun, or all of one."""
+    def says_all(self, *, pieces: Sequence[bytes] = (), whole: bytes = WHOLE) -> None:
+        """A whole answer, or the rest of a stream that has begun, or all of one; ``pieces``: more of it."""
         if not self.exchange.request.stream:
-            self.answer.set_result(ScriptedSource(whole=WHOLE, outcome=PAID))
+            self.answer.set_result(ScriptedSource(whole=whole, outcome=PAID))
             return
         source = self.source or self.begins()
+        for piece in pieces:
+            source.say(piece)
         source.say(FINISH, USAGE, kinds=("finish", "usage"))
         source.finish(PAID)
 
@@ -148,6 +152,7 @@ class World:
         self.cache = cache or MemoryCache(self.clock, max_bytes=10**7, max_entry_bytes=10**6)
         self.replays = replays or MemoryReplays()
         self.alive = {"proc_1"}
+        self.shared_is_away = False
         self.calls: list[Call] = []
         self.clients: list[Client] = []
         self.told: list[tuple[str, Any]] = []
@@ -174,6 +179,7 @@ class World:
             retention_s=600,
             clock=self.clock,
             log=self.log,
+            tasks=self.tasks,
         )
         self.unsettled = Tally()
         remember = Remember(
@@ -208,10 +214,11 @@ class World:
         finish: bool = False,
         key: str | None = None,
         deadline_s: float | None = None,
+        more: Mapping[str, Any] = NOTHING,
     ) -> Client:
-        """A client comes with a request, which goes as far as it can."""
+        """A client comes with a request, which goes as far as it can. ``more``: fields of its body."""
         number = len(self.clients) + self.first_id
-        body = {"model": "p/m", "stream": stream, "messages": [{"role": "user", "content": text}]}
+        body = {"model": "p/m", "stream": stream, "messages": [{"role": "user", "content": text}], **more}
         exchange = Exchange(
             id=f"req_{number}",
             stream_id=f"str_{number}",
@@ -303,6 +310,8 @@ class World:
         return f"{prefix}_anew_{len(self.calls)}"
 
     async def lives(self, holder: str) -> bool:
+        if self.shared_is_away:
+            raise StoreUnavailable("away")
         return holder in self.alive
 
     def ready(self, model: str) -> None:

@@ -322,6 +322,7 @@ def build_row(
         retention_s=settings.idempotency.retention_s,
         clock=clock,
         log=log,
+        tasks=tasks,
     )
     return compose(
         [

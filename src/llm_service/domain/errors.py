@@ -113,7 +113,7 @@ class RequestTooLarge(InvalidRequest):
 
 
 class IdempotencyKeyReused(InvalidRequest):
-    """The idempotency key came with another request before."""
+    """The idempotency key came with another request before, or with this one, whose answer could not be kept."""
 
     code = "idempotency_key_reused"
 

@@ -5,30 +5,47 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeVar
 
 from llm_service.cache import digest_of
-from llm_service.domain import DeadlineExceeded, IdempotencyKeyReused, LedgerUnavailable, Outcome, Reply
+from llm_service.domain import DeadlineExceeded, IdempotencyKeyReused, InvalidValue, LedgerUnavailable, Outcome, Reply
 from llm_service.observability import Log
 from llm_service.pipeline.answer import answer_of
 from llm_service.pipeline.base import Exchange, Proceed, Watcher
 from llm_service.pipeline.share import Share
-from llm_service.runtime import Clock
+from llm_service.runtime import Clock, Tasks
 from llm_service.storage import Replay as Promise
 from llm_service.storage import ReplayStore, StoreUnavailable, packed, unpacked
 from llm_service.streams import Streams
 
 MOST_BYTES: Final = 64 * 1024 * 1024
+ASIDE_BYTES: Final = 131_072
+"""What is larger is packed and unpacked in a thread: 25 ms for each MB, in which the loop would do nothing else."""
+TIMES_PACKED: Final = 8
+"""About how much larger than its packed bytes an answer is."""
 LOOK_S: Final = 0.05
-"""How often one asks for an answer that another request is about to give."""
+"""How soon one asks again for an answer that another process is about to give; each time twice as long after."""
+MOST_LOOK_S: Final = 0.25
+NOT_KEPT: Final = b""
+"""In place of an answer that was given and cannot be kept."""
+TRY_S: Final = 0.5
+TRYING_S: Final = 300.0
+"""How often and how long one tries to tell a database that is away what has become of a key."""
 PROMISED_S: Final = 3600.0
 """Longer than a request lasts: so long its key is held without an answer, unless its process is known to be dead."""
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promises:
-    """What repeated answers need. ``holder`` names this process; ``lives`` says whether a process still does."""
+    """What repeated answers need. ``holder`` names this process; ``lives`` says whether a process still does.
+
+    ``tasks``: whose it is to go on with answers that the database could not be told.
+    """
 
     store: ReplayStore
     streams: Streams
@@ -37,6 +54,7 @@ class Promises:
     retention_s: float
     clock: Clock
     log: Log
+    tasks: Tasks
 
 
 class Replay:
@@ -55,21 +73,22 @@ class Replay:
         """The answer of before, or a new one. Raises IdempotencyKeyReused, and LedgerUnavailable without a database."""
         if exchange.idempotency_key is None:
             return await proceed(exchange)
+        fingerprint = fingerprint_of(exchange)
         self._keyed[exchange.id] = exchange
         try:
-            reply = await self._answered(exchange)
+            reply = await self._answered(exchange, fingerprint)
         except BaseException:
             del self._keyed[exchange.id]
             raise
         if reply is not None:
             del self._keyed[exchange.id]
             return reply
-        exchange.watchers.append(_Keep(exchange, self._promises))
+        exchange.watchers.append(_Keep(exchange, self._promises, fingerprint))
         return await proceed(exchange)
 
-    async def _answered(self, exchange: Exchange) -> Reply | None:
+    async def _answered(self, exchange: Exchange, fingerprint: bytes) -> Reply | None:
         """The answer of before; ``None`` when the key is this request's, which is to answer itself."""
-        fingerprint = fingerprint_of(exchange)
+        look_s = LOOK_S
         while True:
             promise = await self._begin(exchange, fingerprint)
             if promise.state == "other":
@@ -79,9 +98,11 @@ class Replay:
                 )
             if promise.state == "begun" or await self._takes_over(exchange, promise):
                 return None
-            reply = self._kept(exchange, promise) if promise.state == "kept" else await self._joined(exchange, promise)
-            if reply is not None:
+            if promise.state == "kept":
+                return await self._kept(exchange, promise, fingerprint)
+            if (reply := await self._joined(exchange, promise, look_s=look_s)) is not None:
                 return reply
+            look_s = min(look_s * 2, MOST_LOOK_S)
 
     async def _begin(self, exchange: Exchange, fingerprint: bytes) -> Promise:
         promises = self._promises
@@ -108,7 +129,7 @@ class Replay:
         if promise.state != "running" or promise.request_id in self._keyed:
             return False
         try:
-            if promise.holder != promises.holder and await promises.lives(promise.holder):
+            if promise.holder != promises.holder and await self._lives(promise.holder):
                 return False
             return await promises.store.take_over(
                 tenant_of(exchange),
@@ -121,16 +142,30 @@ class Replay:
         except StoreUnavailable as failure:
             raise _no_database() from failure
 
-    def _kept(self, exchange: Exchange, promise: Promise) -> Reply:
-        found = None
-        if promise.answer is not None:
-            found = unpacked(promise.answer, digest=fingerprint_of(exchange), max_bytes=MOST_BYTES)
+    async def _lives(self, holder: str) -> bool:
+        """Whether a process lives: one of which nothing can be known does, for a call would be paid twice."""
+        try:
+            return await self._promises.lives(holder)
+        except StoreUnavailable:
+            return True
+
+    async def _kept(self, exchange: Exchange, promise: Promise, fingerprint: bytes) -> Reply:
+        found, data = None, promise.answer
+        if data == NOT_KEPT:
+            raise IdempotencyKeyReused(
+                "The request under this Idempotency-Key was answered, and its answer is too large to be kept: use a new"
+                " key to have it answered, and paid, again.",
+                param="Idempotency-Key",
+            )
+        if data is not None:
+            work = partial(unpacked, data, digest=fingerprint, max_bytes=MOST_BYTES)
+            found = await _aside(len(data) * TIMES_PACKED, work)
         if found is None:
             raise LedgerUnavailable("The answer that is kept under this Idempotency-Key cannot be read.")
         return self._share.give(exchange, found[0], "replay")
 
-    async def _joined(self, exchange: Exchange, promise: Promise) -> Reply | None:
-        """The answer that is on its way here; ``None`` after a while where it is on its way elsewhere, or failed.
+    async def _joined(self, exchange: Exchange, promise: Promise, *, look_s: float) -> Reply | None:
+        """The answer on its way here; ``None`` where it failed, and after ``look_s`` where it is on its way elsewhere.
 
         Raises DeadlineExceeded: nobody waits beyond the request's own deadline.
         """
@@ -141,45 +176,80 @@ class Replay:
                 generation = None if leader is None else leader.generation or leader.followed
                 if generation is not None:
                     return await self._share.join(exchange, generation, "replay")
-                await clock.sleep(LOOK_S)
+                await clock.sleep(look_s)
                 return None
         except TimeoutError:
             raise DeadlineExceeded("The request's own deadline passed before its answer was complete.") from None
 
 
 class _Keep(Watcher):
-    """Keeps the answer under the key, or lets the key go."""
+    """Keeps the answer under the key, or lets the key go; later, if the database is away.
 
-    __slots__ = ("_exchange", "_promises")
+    Until an answer is kept, who comes with its key gets it from the generation, which is held as long.
+    """
 
-    def __init__(self, exchange: Exchange, promises: Promises) -> None:
+    __slots__ = ("_exchange", "_fingerprint", "_promises")
+
+    def __init__(self, exchange: Exchange, promises: Promises, fingerprint: bytes) -> None:
         self._exchange = exchange
+        self._fingerprint = fingerprint
         self._promises = promises
 
     def settle(self, outcome: Outcome) -> Awaitable[None] | None:
         return self._keep(outcome)
 
     async def _keep(self, outcome: Outcome) -> None:
-        exchange, promises = self._exchange, self._promises
+        trying: asyncio.Task[None] | None = None
         try:
-            data = self._packed(outcome)
-            tenant, key = tenant_of(exchange), exchange.idempotency_key or ""
+            data = await self._packed(outcome)
+            if not await self._told(data):
+                trying = self._promises.tasks.spawn(self._try_again(data), name="keep an answer")
+        finally:
+            if trying is None or outcome.status != "ok":
+                self._leave()
+            else:
+                trying.add_done_callback(self._leave)
+
+    def _leave(self, _: object = None) -> None:
+        del self._promises.streams.keyed[self._exchange.id]
+
+    async def _told(self, data: bytes | None) -> bool:
+        """Keep the answer, or give up where there is none. Whether the database answered."""
+        exchange, promises = self._exchange, self._promises
+        tenant, key = tenant_of(exchange), exchange.idempotency_key or ""
+        try:
             if data is None:
                 await promises.store.give_up(tenant, key, request_id=exchange.id)
             else:
                 expires_at = promises.clock.now() + timedelta(seconds=promises.retention_s)
                 await promises.store.keep(tenant, key, request_id=exchange.id, answer=data, expires_at=expires_at)
         except StoreUnavailable as failure:
-            promises.log.warning("an answer is not kept", request_id=exchange.id, cause=str(failure))
-        finally:
-            del promises.streams.keyed[exchange.id]
+            promises.log.debug("an answer is not kept yet", request_id=exchange.id, cause=str(failure))
+            return False
+        return True
 
-    def _packed(self, outcome: Outcome) -> bytes | None:
+    async def _try_again(self, data: bytes | None) -> None:
+        clock, told = self._promises.clock, False
+        ends_at = clock.monotonic() + TRYING_S
+        try:
+            while not told and clock.monotonic() < ends_at:
+                await clock.sleep(TRY_S)
+                told = await self._told(data)
+        finally:
+            if not told:
+                self._promises.log.warning("an answer is not kept", request_id=self._exchange.id)
+
+    async def _packed(self, outcome: Outcome) -> bytes | None:
+        """What is to be kept; ``None`` when the request failed."""
         if outcome.status != "ok":
             return None
-        exchange = self._exchange
-        answer = answer_of(exchange, outcome, digest=fingerprint_of(exchange), now=self._promises.clock.time())
-        return None if answer is None else packed(answer, (), max_bytes=MOST_BYTES)
+        answer = answer_of(self._exchange, outcome, digest=self._fingerprint, now=self._promises.clock.time())
+        data = None
+        if answer is not None:
+            data = await _aside(answer.size, partial(packed, answer, (), max_bytes=MOST_BYTES))
+        if data is None:
+            self._promises.log.warning("an answer is too large to be kept", request_id=self._exchange.id)
+        return NOT_KEPT if data is None else data
 
 
 def tenant_of(exchange: Exchange) -> str:
@@ -188,13 +258,24 @@ def tenant_of(exchange: Exchange) -> str:
 
 
 def fingerprint_of(exchange: Exchange) -> bytes:
-    """What makes two requests under one key the same: operation and body, however they travel."""
+    """What makes two requests under one key the same: operation and body, however they travel.
+
+    Raises InvalidValue for a body that is nested too deeply.
+    """
     request = exchange.request
     digest = digest_of(request.operation, request.body, scope="", deployments=())
     if digest is not None:
         return digest
-    text = json.dumps((request.operation, request.body), sort_keys=True)  # half a surrogate pair, a large number
+    try:
+        text = json.dumps((request.operation, request.body), sort_keys=True)  # half a surrogate pair, a large number
+    except RecursionError:
+        raise InvalidValue("The body is nested too deeply: 250 levels are passed on.") from None
     return sha256(text.encode()).digest()
+
+
+async def _aside(size: int, work: Callable[[], T]) -> T:
+    """Do it here, or in a thread where it takes long."""
+    return work() if size <= ASIDE_BYTES else await asyncio.to_thread(work)
 
 
 def _no_database() -> LedgerUnavailable:

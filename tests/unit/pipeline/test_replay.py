@@ -1,17 +1,31 @@
 """A request that comes again under its Idempotency-Key is answered once, and paid once."""
 
 import asyncio
+import random
+import threading
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from llm_service.domain import IdempotencyKeyReused, LedgerUnavailable, UpstreamError
-from llm_service.pipeline.replay import LOOK_S, PROMISED_S, fingerprint_of, tenant_of
+from llm_service.domain import IdempotencyKeyReused, InvalidValue, LedgerUnavailable, UpstreamError
+from llm_service.pipeline import replay
+from llm_service.pipeline.replay import (
+    ASIDE_BYTES,
+    LOOK_S,
+    MOST_LOOK_S,
+    PROMISED_S,
+    TRY_S,
+    TRYING_S,
+    fingerprint_of,
+    tenant_of,
+)
 from llm_service.streams import Streams
 from tests.support.clock import ManualClock
 from tests.support.memory_replays import MemoryReplays
-from tests.support.row import NANO_USD, World
-from tests.support.waiting import loop_turns
+from tests.support.row import HELLO, NANO_USD, WHOLE, World
+from tests.support.waiting import loop_turns, until
 
 TURNS = 30
 
@@ -83,12 +97,52 @@ async def test_the_answer_is_kept_before_the_last_byte_goes_out(monkeypatch: pyt
     world.check_all_closed()
 
 
+async def test_a_large_answer_is_packed_and_unpacked_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+
+    def noted(work: Callable[..., Any]) -> Callable[..., Any]:
+        def named(*given: Any, **by_name: Any) -> Any:
+            threads.append(threading.current_thread().name)
+            return work(*given, **by_name)
+
+        return named
+
+    monkeypatch.setattr(replay, "packed", noted(replay.packed))
+    monkeypatch.setattr(replay, "unpacked", noted(replay.unpacked))
+    world = World()
+    await world.answered(key="small", stream=False)
+    await world.ask(key="small", stream=False)
+    assert set(threads) == {threading.current_thread().name}
+    threads.clear()
+    large = random.Random(1).randbytes(ASIDE_BYTES // 2).hex().encode()
+    first = await world.ask(key="k", stream=False, text="Ho")
+    world.calls[1].says_all(whole=WHOLE.replace(b"Hello", large))
+    await until(lambda: first.has_all)
+    again = await world.ask(key="k", stream=False, text="Ho")
+    await until(lambda: again.has_all)
+    assert again.whole == first.whole
+    assert len(threads) == 2
+    assert threading.current_thread().name not in threads
+    world.check_all_closed()
+
+
 async def test_another_request_under_the_same_key_is_refused() -> None:
     world = World()
     await world.answered(key="k", text="Hi")
     other = await world.ask(key="k", text="Ho")
     assert isinstance(other.error, IdempotencyKeyReused)
     assert len(world.calls) == 1
+    world.check_all_closed()
+
+
+async def test_a_body_that_is_nested_too_deeply_is_refused() -> None:
+    nested: list[object] = []
+    for _ in range(100_000):
+        nested = [nested]
+    world = World()
+    client = await world.ask(key="k", more={"extra": nested})
+    assert isinstance(client.error, InvalidValue)
+    assert (world.calls, world.replays.held) == ([], {})
     world.check_all_closed()
 
 
@@ -154,10 +208,46 @@ async def test_an_answer_that_another_process_is_about_to_give_is_waited_for() -
         await passes(world)
     assert not client.task.done()
     assert await world.replays.give_up("key:key_1", "k", request_id="req_elsewhere")
-    await passes(world)
+    await passes(world, MOST_LOOK_S)
     world.calls[0].says_all()
     await loop_turns(TURNS)
     assert client.has_all
+    world.check_all_closed()
+
+
+async def test_a_process_of_which_nothing_can_be_known_is_waited_for() -> None:
+    world = World()
+    world.shared_is_away = True
+    await held_elsewhere(world, holder="proc_2")
+    client = await world.ask(key="k")
+    await passes(world)
+    assert (client.task.done(), world.calls) == (False, [])
+    world.shared_is_away = False
+    await passes(world, MOST_LOOK_S)
+    assert len(world.calls) == 1
+    world.calls[0].says_all()
+    await loop_turns(TURNS)
+    assert client.has_all
+    world.check_all_closed()
+
+
+async def test_who_waits_for_another_process_asks_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.alive.add("proc_2")
+    await held_elsewhere(world, holder="proc_2")
+    slept_s: list[float] = []
+    sleep = world.clock.sleep
+
+    async def noted(delay_s: float) -> None:
+        slept_s.append(delay_s)
+        await sleep(delay_s)
+
+    monkeypatch.setattr(world.clock, "sleep", noted)
+    client = await world.ask(key="k")
+    for _ in range(4):
+        await passes(world, MOST_LOOK_S)
+    assert slept_s == [0.05, 0.1, 0.2, 0.25, 0.25]
+    await client.hang_up()
     world.check_all_closed()
 
 
@@ -181,10 +271,24 @@ async def test_a_key_that_could_not_be_let_go_is_free_for_the_next_try() -> None
     world.calls[0].fails(UpstreamError("no"))
     await loop_turns(TURNS)
     world.replays.away = False
-    assert len(world.log.of("an answer is not kept")) == 1
     again = await world.answered(key="k")
     assert again.has_all
     assert len(world.calls) == 2
+    await passes(world, TRY_S)
+    replayed = await world.ask(key="k")
+    assert replayed.exchange.cache == "replay"
+    world.check_all_closed()
+
+
+async def test_a_key_that_could_not_be_let_go_is_let_go_when_the_database_is_back() -> None:
+    world = World()
+    await world.ask(key="k")
+    world.replays.away = True
+    world.calls[0].fails(UpstreamError("no"))
+    await loop_turns(TURNS)
+    world.replays.away = False
+    await passes(world, TRY_S)
+    assert world.replays.held == {}
     world.check_all_closed()
 
 
@@ -229,14 +333,68 @@ async def test_without_a_database_nothing_is_begun(when: str) -> None:
     world.check_all_closed()
 
 
-async def test_an_answer_that_cannot_be_kept_is_given_and_told_in_the_log() -> None:
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_is_kept_when_the_database_is_back(stream: bool) -> None:
+    world = World()
+    client = await world.ask(key="k", stream=stream)
+    world.replays.away = True
+    world.calls[0].says_all()
+    await loop_turns(TURNS)
+    assert client.has_all
+    await passes(world, TRY_S)
+    world.replays.away = False
+    meanwhile = [await world.ask(key="k", stream=one) for one in (True, False)]
+    await passes(world, TRY_S)
+    after = await world.ask(key="k")
+    assert all(one.has_all and one.exchange.cache == "replay" for one in (*meanwhile, after))
+    assert len(world.calls) == 1
+    assert world.log.of("an answer is not kept") == []
+    world.check_all_closed()
+
+
+async def test_a_database_that_stays_away_is_told_nothing_more_and_the_log_says_so() -> None:
     world = World()
     client = await world.ask(key="k")
     world.replays.away = True
     world.calls[0].says_all()
     await loop_turns(TURNS)
     assert client.has_all
+    for _ in range(int(TRYING_S / TRY_S)):
+        await passes(world, TRY_S)
     assert [line["request_id"] for line in world.log.of("an answer is not kept")] == ["req_1"]
+    world.check_all_closed()
+
+
+async def test_an_answer_that_is_not_kept_when_its_service_ends_is_told_in_the_log() -> None:
+    world = World()
+    await world.ask(key="k")
+    world.replays.away = True
+    world.calls[0].says_all()
+    await loop_turns(TURNS)
+    await world.tasks.aclose()
+    assert [line["request_id"] for line in world.log.of("an answer is not kept")] == ["req_1"]
+    world.check_all_closed()
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_an_answer_that_is_too_large_to_be_kept_is_given_once_and_never_paid_again(away: bool) -> None:
+    world = World()
+    client = await world.ask(key="k")
+    world.replays.away = away
+    world.calls[0].says_all(pieces=[HELLO.replace(b"Hello", b"x" * 60_000)] * 2)
+    await loop_turns(TURNS)
+    assert client.has_all
+    world.replays.away = False
+    await passes(world, TRY_S)
+    for stream in (True, False):
+        again = await world.ask(key="k", stream=stream)
+        assert isinstance(again.error, IdempotencyKeyReused)
+        assert "too large to be kept" in again.error.message
+    other = await world.ask(key="k", text="Ho")
+    assert isinstance(other.error, IdempotencyKeyReused)
+    assert "another request" in other.error.message
+    assert [line["request_id"] for line in world.log.of("an answer is too large to be kept")] == ["req_1"]
+    assert len(world.calls) == 1
     world.check_all_closed()
 
 

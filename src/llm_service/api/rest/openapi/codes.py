@@ -68,7 +68,8 @@ FAILURES: Final = (
     ),
     Failure(
         domain.IdempotencyKeyReused,
-        "The `Idempotency-Key` came with another request before.",
+        "The `Idempotency-Key` came with another request before; or with this one, and its answer is too large to be"
+        " kept.",
         "Take a new key for a new request; send the same body to get the same answer.",
     ),
     Failure(
