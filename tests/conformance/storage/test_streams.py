@@ -295,6 +295,21 @@ async def test_nothing_is_claimed_when_another_answer_is_kept_than_the_claimant_
     assert await store.claim(A, flight("y")) == flight("y")
 
 
+async def test_answer_that_is_over_by_the_claimants_clock_alone_is_no_obstacle(site: Site) -> None:
+    store, clock = site.process(), ManualClock()
+    here = MemoryCache(clock, max_bytes=AMPLE, max_entry_bytes=AMPLE)
+    cache = ValkeyCache(
+        site.runner, prefix=site.prefix, clock=clock, max_bytes=AMPLE, max_entry_bytes=AMPLE, here=here
+    )  # fmt: skip
+    epochs = (await cache.look(A, GROUPS)).epochs
+    assert await cache.put(kept_answer("a", at=clock.time()), GROUPS, epochs)
+    clock.advance(1_000_000)
+    assert await store.claim(A, flight("x")) is None
+    assert (await cache.look(A, GROUPS)).answer is None
+    assert await store.claim(A, flight("x")) == flight("x")
+    assert (await cache.look(A, GROUPS)).epochs == epochs
+
+
 @pytest.mark.parametrize("poison", ["", "x", "[]", '["a"]', "{}", "5", "\x80\x04]"])
 async def test_what_is_no_flight_is_replaced(site: Site, poison: str) -> None:
     store = site.process()
