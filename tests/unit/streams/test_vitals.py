@@ -83,11 +83,12 @@ async def test_beat_ends_the_silence(site: Site) -> None:
     assert await site.looks(1) == [True]
 
 
-async def test_store_that_is_away_says_of_nobody_that_it_is_dead(site: Site) -> None:
+@pytest.mark.parametrize("away_s", [1, 20])
+async def test_store_that_is_away_says_of_nobody_that_it_is_dead(site: Site, away_s: int) -> None:
     site.limits.living.clear()
     assert await site.looks(3) == [True] * 3
     site.limits.is_away = True
-    assert await site.looks(20) == [True] * 20
+    assert await site.looks(away_s) == [True] * away_s
     site.limits.is_away = False
     assert await site.looks(4) == [True, True, True, False]
 
