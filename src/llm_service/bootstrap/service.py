@@ -318,7 +318,7 @@ def build_row(
         store=stores.database.replays,
         streams=stores.streams,
         holder=stores.holder,
-        lives=stores.limits.lives,
+        lives=stores.vitals.lives,
         retention_s=settings.idempotency.retention_s,
         clock=clock,
         log=log,

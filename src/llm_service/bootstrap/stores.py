@@ -39,7 +39,7 @@ from llm_service.storage import (
     open_database,
     parse_store_url,
 )
-from llm_service.streams import CANCEL_TOPIC, SharedStreams, StreamOptions, Streams
+from llm_service.streams import CANCEL_TOPIC, SharedStreams, StreamOptions, Streams, Vitals
 from llm_service.tokens import Tokenizers
 
 SECOND_S: Final = 1
@@ -63,6 +63,7 @@ class Stores:
     keys: Keys
     cache: CacheStore
     streams: Streams
+    vitals: Vitals
     semantic: SemanticHome
     arrears: Arrears
     tokenizers: Tokenizers
@@ -134,6 +135,7 @@ class _Opening:
         self._held.push_async_callback(self._tasks.aclose)
         records.start()
         issued, keys = self._keys(database, hashes, bulletin)
+        vitals = Vitals(limits, holder=self._holder, clock=around.clock)
         return Stores(
             holder=self._holder,
             database=database,
@@ -146,7 +148,8 @@ class _Opening:
             issued_keys=issued,
             keys=keys,
             cache=self._cache(store, cache, shared),
-            streams=self._streams(store, streams, limits, shared, bulletin),
+            streams=self._streams(store, streams, vitals, shared, bulletin),
+            vitals=vitals,
             semantic=self._semantic(),
             arrears=arrears,
             tokenizers=Tokenizers(on_fallback=self._on_fallback),
@@ -218,7 +221,7 @@ class _Opening:
         self,
         store: StoreOptions,
         options: StreamOptions,
-        limits: LimitStore,
+        vitals: Vitals,
         client: ValkeyClient | None,
         bulletin: Bulletin,
     ) -> Streams:
@@ -237,7 +240,7 @@ class _Opening:
             shared = SharedStreams(
                 logs,
                 holder=self._holder,
-                lives=limits.lives,
+                lives=vitals.lives,
                 bulletin=bulletin,
                 max_bytes=options.max_bytes,
                 clock=around.clock,

@@ -177,15 +177,16 @@ class ValkeyCache:
         return CacheLook(answer=mine.answer if mine is not None and sure else None, epochs=(AWAY, purges))
 
     async def _unpack(self, digest: bytes, blob: bytes, *, life: str, stamp: bytes, purges: int) -> KeptAnswer | None:
-        """The answer that the store has, kept here from now on; what is none is removed there."""
+        """The answer that the store has, kept here from now on; what is none, or over, is removed there.
+
+        By our clock it may be over earlier than by the store's. Nobody could claim a flight while it is there.
+        """
         found = await _aside(len(blob), partial(unpacked, blob, digest=digest, max_bytes=self._max_entry_bytes))
-        if found is None:
+        if found is None or over_at(found[0]) <= self._clock.time():
             with suppress(StoreUnavailable):  # then it is found to be none again
                 await self._run_on(digest, self._remove, stamp)
             return None
         answer, groups = found
-        if over_at(answer) <= self._clock.time():
-            return None
         self._shelf.add(Kept(answer, groups, purges=purges, life=life, stamp=stamp))
         return answer
 

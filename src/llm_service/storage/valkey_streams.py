@@ -11,6 +11,10 @@ from llm_service.storage.scripts import ScriptRunner, script
 READ_AT_ONCE: Final = 256
 COUNTS_MS: Final = 500
 """For how long one reading makes a reader: readers look more often."""
+LOG_BYTES: Final = 512
+"""What an ended log counts beside its events, see lua/log_append.lua."""
+MOST_GONE: Final = 100
+"""How many ended logs go in one call at most, likewise."""
 RUNNING_MS: Final = 3_600_000
 """For how long a log or a flight stands without any news: longer than a request lasts."""
 
@@ -19,7 +23,8 @@ class ValkeyStreams:
     """See StreamStore. Keys begin with ``<prefix>{adm}:``, so that all are on one node of a cluster.
 
     ``log:<id>`` (events), ``log:<id>:facts``, ``log:<id>:read``, ``logs:ended``, ``logs:sizes``, ``stream:<id>`` and
-    ``flight:<digest>``. ``total_bytes`` is what all ended logs may have, ``max_bytes`` one log.
+    ``flight:<digest>``. ``total_bytes`` is what all ended logs may have, `LOG_BYTES` for each among
+    it; for a moment it is more where many end at once. ``max_bytes`` is what the events of one log may have.
     """
 
     __slots__ = (

@@ -7,6 +7,7 @@ from llm_service.streams.options import StreamOptions
 from llm_service.streams.shared import CANCEL_TOPIC, SharedStreams
 from llm_service.streams.stream import Stream
 from llm_service.streams.streams import Streams
+from llm_service.streams.vitals import Vitals
 
 __all__ = [
     "CANCEL_TOPIC",
@@ -17,6 +18,7 @@ __all__ = [
     "Stream",
     "StreamOptions",
     "Streams",
+    "Vitals",
     "collect",
     "encode",
     "ready_reply",

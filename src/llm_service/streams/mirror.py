@@ -15,7 +15,7 @@ from llm_service.domain import (
     Subscription,
 )
 from llm_service.runtime import Clock, Tasks
-from llm_service.storage import Flight, StoreUnavailable, StreamStore
+from llm_service.storage import Flight, LogRead, StoreUnavailable, StreamStore
 from llm_service.streams.codec import end_of, event_of, head_of
 from llm_service.streams.generation import Generation
 from llm_service.streams.kept import ready_reply
@@ -27,6 +27,8 @@ NO_EVENTS: Final = 2**31
 """Whoever reads from there on counts as a reader, and gets nothing."""
 DOUBT_S: Final = 1.0
 """After so long without news one asks whether the writer still lives."""
+AWAY_S: Final = 2.0
+"""For so long a store that is away is asked again: what it holds of a log may be whole when it returns."""
 GONE: Final = "The process that made this answer has ended before the answer was complete."
 LOST: Final = "A part of this stream has been lost on its way between the processes of the service."
 
@@ -166,7 +168,9 @@ class _Follower(Reply):
         """Until the log ends, its writer is gone, or nobody reads the copy."""
         copy, look_s = self._copy, LOOK_S
         while copy.outcome is None:
-            read = await self._store.read(self._log_id, after=self._after)
+            read = await self._read()
+            if read is None:
+                return
             if read.head and read.events:
                 events = [event_of(data, self._after + n) for n, data in enumerate(read.events, 1)]
                 self._take(head_of(read.head), events)
@@ -178,6 +182,18 @@ class _Follower(Reply):
             else:
                 await self._clock.sleep(look_s)
                 look_s = min(look_s * 1.25, MOST_LOOK_S)
+
+    async def _read(self) -> LogRead | None:
+        """What is new; nothing when nobody reads the copy. Raises StoreUnavailable when the store stays away."""
+        until = self._clock.monotonic() + AWAY_S
+        while self._copy.outcome is None:
+            try:
+                return await self._store.read(self._log_id, after=self._after)
+            except StoreUnavailable:
+                if self._clock.monotonic() >= until:
+                    raise
+            await self._clock.sleep(LOOK_S)
+        return None
 
     def _take(self, head: Head, events: list[Event]) -> None:
         if self._sink is None:

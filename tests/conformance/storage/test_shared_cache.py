@@ -287,6 +287,19 @@ async def test_entry_expires_by_itself(site: Site) -> None:
     assert (await site.one.sizes()).entries == 0
 
 
+async def test_answer_that_comes_while_the_one_before_is_found_over_stays(site: Site) -> None:
+    await site.put(site.other)
+    site.clock.advance(1_000_000)
+
+    async def come() -> None:
+        epochs = (await site.other.look(digest_of("b"), GROUPS)).epochs
+        assert await site.other.put(kept_answer("a", at=site.clock.time()), GROUPS, epochs)
+
+    site.line.then = come
+    assert not await site.has(site.one)
+    assert await site.has(site.one)
+
+
 async def test_what_has_expired_is_swept_by_and_by_where_there_is_room(site: Site) -> None:
     for name in range(30):
         await site.put(site.one, name)

@@ -8,7 +8,7 @@ import pytest
 
 from llm_service.storage import Flight, LogPart, LogRead, MemoryCache, MemoryLimits, ValkeyCache, ValkeyLimits
 from llm_service.storage.scripts import ScriptRunner
-from llm_service.storage.valkey_streams import READ_AT_ONCE, ValkeyStreams
+from llm_service.storage.valkey_streams import LOG_BYTES, MOST_GONE, READ_AT_ONCE, ValkeyStreams
 from tests.support.answers import GROUPS, digest_of, kept_answer
 from tests.support.clock import ManualClock
 from tests.support.direct_valkey import open_runner, valkey_socket
@@ -117,7 +117,7 @@ async def test_end_that_is_said_again_changes_nothing(site: Site) -> None:
     await tell(store, part("x", 2, [], end=b"over once more"))
     await tell(store, part("x", 1, [b"abc"], end=b"over"))
     found = await told(store)
-    assert (found.cut, found.events, found.end, await site.kept_bytes()) == (False, [b"abc"], b"over", 3)
+    assert (found.cut, found.events, found.end, await site.kept_bytes()) == (False, [b"abc"], b"over", 3 + LOG_BYTES)
 
 
 async def test_log_has_no_more_than_its_bytes_and_says_what_is_missing(site: Site) -> None:
@@ -127,15 +127,17 @@ async def test_log_has_no_more_than_its_bytes_and_says_what_is_missing(site: Sit
     await tell(store, part("x", 3, [b"f"]))
     await tell(store, part("x", 4, [b""], end=b"over"))
     found = await told(store)
-    assert (found.cut, found.events, found.end, await site.kept_bytes()) == (True, [b"abc", b"de"], b"over", 5)
+    assert (found.cut, found.events, found.end) == (True, [b"abc", b"de"], b"over")
+    assert await site.kept_bytes() == 5 + LOG_BYTES
 
 
 async def test_the_first_logs_to_end_go_when_all_ended_ones_have_too_much(site: Site) -> None:
-    store = site.process(total_bytes=10)
-    await tell(store, part("runs", 1, [b"x" * 50]))
+    most = 2 * LOG_BYTES + 10
+    store = site.process(total_bytes=most)
+    await tell(store, part("runs", 1, [b"x" * 5000]))
     for name in "abcd":
         await tell(store, part(name, 1, [b"xxx", b"x"], end=b"over"))
-        assert await site.kept_bytes() <= 10
+        assert await site.kept_bytes() <= most
     assert [name for name in ("a", "b", "c", "d", "runs") if (await told(store, name)).holder] == ["c", "d", "runs"]
 
 
@@ -145,7 +147,34 @@ async def test_log_that_alone_has_more_than_all_may_is_there_until_the_next_one_
     assert (await told(store, "a")).end == b"over"
     await tell(store, part("b", 1, [b"x"], end=b"over"))
     assert not (await told(store, "a")).holder
-    assert await site.kept_bytes() == 1
+    assert await site.kept_bytes() == 1 + LOG_BYTES
+
+
+async def test_logs_without_events_are_bounded_too(site: Site) -> None:
+    store = site.process(total_bytes=3 * LOG_BYTES)
+    for number in range(6):
+        await tell(store, part(f"{number}", end=b"over"))
+    assert [number for number in range(6) if (await told(store, f"{number}")).holder] == [3, 4, 5]
+
+
+@pytest.mark.parametrize("why", ["too old", "too many"])
+async def test_one_call_takes_a_bounded_number_of_logs_away_and_the_next_ones_the_rest(site: Site, why: str) -> None:
+    store = site.process(retention_s=0.02) if why == "too old" else site.process(total_bytes=LOG_BYTES)
+    before = store if why == "too old" else site.process()
+    many = 2 * MOST_GONE + 10
+    await tell(before, *(part(f"{number}", end=b"over") for number in range(many)))
+
+    async def is_over() -> bool:
+        return why == "too many" or not (await told(store, f"{many - 1}")).holder
+
+    await until_answered(is_over)
+    lefts = []
+    for number in range(3):
+        await tell(store, part(f"x {number}", end=b"over"), part(f"y {number}", end=b"over"))
+        lefts.append(await site.ask("ZCARD", "logs:ended"))
+        assert await site.kept_bytes() == lefts[-1] * LOG_BYTES
+    assert lefts[:2] == [many + 2 - MOST_GONE, many + 4 - 2 * MOST_GONE]
+    assert lefts[2] <= 6
 
 
 async def test_ended_log_is_kept_for_a_while_and_then_counts_no_more(site: Site) -> None:
@@ -158,7 +187,7 @@ async def test_ended_log_is_kept_for_a_while_and_then_counts_no_more(site: Site)
     await until_answered(is_over)
     assert (await told(short, "runs")).events == [b"x"]
     await tell(short, part("b", 1, [b"xx"], end=b"over"))
-    assert await site.kept_bytes() == 2
+    assert await site.kept_bytes() == 2 + LOG_BYTES
 
 
 async def test_reader_counts_for_a_moment(site: Site) -> None:
@@ -264,6 +293,21 @@ async def test_nothing_is_claimed_when_another_answer_is_kept_than_the_claimant_
     assert await store.claim(A, flight("y"), seen_at=stale) is None
     await cache.purge("all")
     assert await store.claim(A, flight("y")) == flight("y")
+
+
+async def test_answer_that_is_over_by_the_claimants_clock_alone_is_no_obstacle(site: Site) -> None:
+    store, clock = site.process(), ManualClock()
+    here = MemoryCache(clock, max_bytes=AMPLE, max_entry_bytes=AMPLE)
+    cache = ValkeyCache(
+        site.runner, prefix=site.prefix, clock=clock, max_bytes=AMPLE, max_entry_bytes=AMPLE, here=here
+    )  # fmt: skip
+    epochs = (await cache.look(A, GROUPS)).epochs
+    assert await cache.put(kept_answer("a", at=clock.time()), GROUPS, epochs)
+    clock.advance(1_000_000)
+    assert await store.claim(A, flight("x")) is None
+    assert (await cache.look(A, GROUPS)).answer is None
+    assert await store.claim(A, flight("x")) == flight("x")
+    assert (await cache.look(A, GROUPS)).epochs == epochs
 
 
 @pytest.mark.parametrize("poison", ["", "x", "[]", '["a"]', "{}", "5", "\x80\x04]"])

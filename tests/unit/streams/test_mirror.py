@@ -10,7 +10,7 @@ from llm_service.runtime import Tasks
 from llm_service.storage import Flight, LogPart, StoreUnavailable
 from llm_service.streams import Generation
 from llm_service.streams.codec import end_bytes, event_bytes, head_bytes
-from llm_service.streams.mirror import DOUBT_S, GONE, LOOK_S, LOST, MOST_LOOK_S, Mirrors
+from llm_service.streams.mirror import AWAY_S, DOUBT_S, GONE, LOOK_S, LOST, MOST_LOOK_S, Mirrors
 from tests.support.answers import digest_of, kept_answer
 from tests.support.clock import ManualClock
 from tests.support.memory_streams import KeptLog, MemoryStreams
@@ -282,13 +282,45 @@ async def test_log_with_a_gap_ends_there(site: Site, *, begun: bool) -> None:
 
 
 @pytest.mark.parametrize("begun", [False, True], ids=["before content", "after content"])
-async def test_copy_ends_when_the_store_goes_away(site: Site, *, begun: bool) -> None:
+async def test_copy_ends_when_the_store_stays_away(site: Site, *, begun: bool) -> None:
     copy = site.copy()
     await site.tell(*([b"{}"] if begun else []))
     await site.pass_time()
     site.store.is_away = True
-    await site.pass_time()
+    await site.pass_time(AWAY_S - 0.1)
+    assert copy.outcome is None
+    await site.pass_time(0.3)
     assert (copy.begun, copy.settled) == (begun, True)
+    if begun:
+        assert read(copy).error == LOST
+    assert await site.is_clean()
+
+
+async def test_copy_goes_on_when_the_store_returns_soon_each_time(site: Site) -> None:
+    copy = site.copy()
+    await site.tell(b"{}")
+    await site.pass_time()
+    reader = read(copy)
+    for _ in range(3):
+        site.store.is_away = True
+        await site.pass_time(AWAY_S - 0.1)
+        site.store.is_away = False
+        await site.tell(b"{}")
+        await site.pass_time()
+    await site.tell(end=OK)
+    await site.pass_time()
+    assert (reader.seqs, reader.outcome) == ([1, 2, 3, 4], OK)
+    assert await site.is_clean()
+
+
+async def test_copy_that_nobody_reads_stops_also_while_the_store_is_away(site: Site) -> None:
+    copy = site.copy()
+    await site.pass_time()
+    site.store.is_away = True
+    await site.pass_time()
+    copy.leave()
+    await site.pass_time(2 * LOOK_S)
+    assert copy.settled
     assert await site.is_clean()
 
 

@@ -1,7 +1,8 @@
--- Appends to logs of generations; what is ended longest ago goes when all ended ones take too much. An ended log stays as
--- it is: whoever has not heard that it was written says its end again.
+-- Appends to logs of generations; what is ended longest ago goes when all ended ones take too much, a bounded number of logs
+-- at once: the others wait meanwhile, and the next ones to end take the rest away. An ended log stays as it is: whoever has
+-- not heard that it was written says its end again.
 --
--- KEYS: ended (sorted set: log -> ms of its end), sizes (hash: ended log -> bytes, and '' the sum of these), then for each
+-- KEYS: ended (sorted set: log -> ms of its end), sizes (hash: ended log -> bytes with LOG_BYTES, and '' the sum of these), then for each
 --   log its list of events and its facts (hash: holder, head, end, bytes, cut).
 -- ARGV: bytes that all ended may have, bytes that one may have, ms that a running one is kept without news, ms that an
 --   ended one is kept, how the keys of logs begin, then for each log: its id, holder, head ('': known), end ('': goes on),
@@ -11,13 +12,18 @@ local all_bytes, one_bytes, running_ms, ended_ms, base = tonumber(ARGV[1]), tonu
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
--- Forgets ended logs, the first to end first, until `room` is there.
+local MOST_GONE = 100   -- logs that one call forgets
+local LOG_BYTES = 512   -- what a log takes beside its events
+local gone = 0
+
+-- Forgets ended logs, the first to end first, until `room` is there. Their keys expire by themselves besides.
 local function make_room(room)
-  while true do
+  while gone < MOST_GONE do
     local sum = tonumber(redis.call('HGET', sizes, '') or 0)
     local oldest = redis.call('ZRANGE', ended, 0, 0, 'WITHSCORES')
     if not oldest[1] then return end
     if sum + room <= all_bytes and tonumber(oldest[2]) + ended_ms > now then return end
+    gone = gone + 1
     redis.call('ZREM', ended, oldest[1])
     redis.call('HINCRBY', sizes, '', '-' .. (redis.call('HGET', sizes, oldest[1]) or 0))
     redis.call('HDEL', sizes, oldest[1])
@@ -44,11 +50,12 @@ local function append(events, facts, at)
   local kept_ms = running_ms
   if last ~= '' then
     kept_ms = ended_ms
-    make_room(bytes)
+    local size = bytes + LOG_BYTES
+    make_room(size)
     redis.call('HSET', facts, 'end', last)
     redis.call('ZADD', ended, now, id)
-    redis.call('HSET', sizes, id, bytes)
-    redis.call('HINCRBY', sizes, '', bytes)
+    redis.call('HSET', sizes, id, size)
+    redis.call('HINCRBY', sizes, '', size)
   end
   redis.call('PEXPIRE', events, kept_ms)
   redis.call('PEXPIRE', facts, kept_ms)
