@@ -1,10 +1,11 @@
-"""What lasts is not looked at again and again by the garbage collector."""
+"""What lasts is not looked at again and again by the garbage collector; threads take short turns."""
 
 import gc
+import sys
 
 import pytest
 
-from llm_service.runtime import lasting
+from llm_service.runtime import lasting, settle_memory
 
 
 @pytest.fixture(autouse=True)
@@ -26,3 +27,13 @@ def test_the_collector_works_again_after_a_failure() -> None:
     with pytest.raises(OSError, match="broken"), lasting():
         raise OSError("broken")
     assert gc.isenabled()
+
+
+def test_no_thread_keeps_the_event_loop_waiting_for_long() -> None:
+    before, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    try:
+        settle_memory()
+        assert sys.getswitchinterval() <= 0.001
+    finally:
+        sys.setswitchinterval(before)
+        gc.set_threshold(*thresholds)
