@@ -1,4 +1,4 @@
-"""The interpreter, set for a process that serves: few long-lived objects, many that reference counts free, short turns."""
+"""The interpreter, set for a process that serves: most objects are short-lived, and threads take short turns."""
 
 import gc
 import sys
@@ -9,7 +9,7 @@ from typing import Final
 YOUNG_OBJECTS: Final = 20_000
 """How many more objects than at the last collection make the next one; those of requests in flight are fewer."""
 TURN_S: Final = 0.0005
-"""How long a thread may go on when another one wants to: the thread that ships records must not keep the loop waiting."""
+"""How long a thread may go on when another wants to: the one that ships records must not keep the loop waiting."""
 
 
 @contextmanager
