@@ -25,8 +25,8 @@ class Stream:
     """
 
     __slots__ = (
-        "attempts", "cache", "finish", "generation", "head", "id", "include_usage", "owner", "pays", "request_id",
-        "sinks",
+        "__weakref__", "attempts", "cache", "finish", "generation", "head", "id", "include_usage", "owner", "pays",
+        "request_id", "sinks",
     )  # fmt: skip
 
     def __init__(
