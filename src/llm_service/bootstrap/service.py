@@ -1,7 +1,7 @@
 """Builds the whole object graph, in order. The list of stages stands here and nowhere else."""
 
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -318,7 +318,7 @@ def build_row(
         store=stores.database.replays,
         streams=stores.streams,
         holder=stores.holder,
-        lives=stores.vitals.lives,
+        lives=build_lives(stores),
         retention_s=settings.idempotency.retention_s,
         clock=clock,
         log=log,
@@ -345,6 +345,20 @@ def build_alike(settings: Settings, stores: Stores, *, clock: Clock, tasks: Task
     if semantic is None:
         return None
     return Alike(semantic, store=stores.cache, streams=stores.streams, clock=clock, tasks=tasks)
+
+
+def build_lives(stores: Stores) -> Callable[[str], Awaitable[bool]]:
+    """Whether a process that holds an ``Idempotency-Key`` may live: taken over from the living, it would be paid twice.
+
+    Machines that share a database see each other only through a store that they share as well; without one, whoever is
+    not this process may live.
+    """
+    sees_all = stores.database.reach != "cluster" or stores.limits.reach == "cluster"
+
+    async def unseen(holder: str) -> bool:
+        return holder != stores.holder or await stores.vitals.lives(holder)
+
+    return stores.vitals.lives if sees_all else unseen
 
 
 def build_cache_policy(settings: Settings, *, sandbox: bool) -> CachePolicy:
