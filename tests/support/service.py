@@ -93,7 +93,7 @@ async def served(service: Service) -> AsyncIterator[str]:
     try:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
-        await service.door.drain(0, hurried=asyncio.Event())
+        await service.serving.drain(0, hurried=asyncio.Event())
         server.should_exit = True
         await serving
         await service.aclose()

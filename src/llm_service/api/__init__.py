@@ -1,5 +1,6 @@
 """The doors: every surface through which callers come in."""
 
+from llm_service.api.calls import Calls
 from llm_service.api.connection import Refused
 from llm_service.api.options import AuthOptions, ServerOptions
 from llm_service.api.rest.app import RestApp
@@ -15,11 +16,13 @@ from llm_service.api.rest.routes import control_routes
 from llm_service.api.rest.streams import StreamRoutes
 from llm_service.api.rest.usage import UsageRoutes
 from llm_service.api.server import HttpServer, listen
+from llm_service.api.serving import Serving
 from llm_service.api.whole_response import withdrawn_for_pages
 
 __all__ = [
     "AuthOptions",
     "CacheRoutes",
+    "Calls",
     "ConfigRoutes",
     "DocsRoutes",
     "DoorParts",
@@ -33,6 +36,7 @@ __all__ = [
     "Reload",
     "RestApp",
     "ServerOptions",
+    "Serving",
     "StreamRoutes",
     "UsageRoutes",
     "control_routes",

@@ -12,6 +12,7 @@ from llm_service import __version__
 from llm_service.admission import Admission, Facts, Rules
 from llm_service.api import (
     CacheRoutes,
+    Calls,
     ConfigRoutes,
     DocsRoutes,
     DoorParts,
@@ -23,6 +24,7 @@ from llm_service.api import (
     Refused,
     Reload,
     RestApp,
+    Serving,
     StreamRoutes,
     UsageRoutes,
     control_routes,
@@ -122,7 +124,7 @@ class Service:
 
     app: Any
     refused: Refused
-    door: GenerateDoor
+    serving: Serving
     health: Health
     models: Models
     providers: Mapping[str, Provider]
@@ -204,19 +206,22 @@ def build_service(
     )
     fixed_headers = ((b"x-llm-sandbox", b"true"),) if sandbox else ()
     stream_routes = StreamRoutes(stores.streams, options=settings.server, clock=clock, tasks=tasks)
+    calls = Calls(
+        gateway=gateway,
+        listeners=listeners,
+        serving=Serving(stores.streams),
+        finish=settings.streams.on_disconnect == "finish",
+        clock=clock,
+        tasks=tasks,
+    )
     door = GenerateDoor(
         DoorParts(
-            gateway=gateway,
+            calls=calls,
             authenticator=authenticator,
-            listeners=listeners,
             log=log,
             options=settings.server,
-            streams=stores.streams,
             resumed=stream_routes,
-            finish=settings.streams.on_disconnect == "finish",
-            clock=clock,
             ids=ids,
-            tasks=tasks,
             fixed_headers=fixed_headers,
         )
     )
@@ -244,7 +249,7 @@ def build_service(
     return Service(
         app=with_cors(app, settings.server.allowed_origins),
         refused=app.refused,
-        door=door,
+        serving=calls.serving,
         health=health,
         models=models,
         providers=providers,

@@ -77,6 +77,7 @@ class Graphs:
             return False
         old, self.current, self._prepared = self.current, self._prepared, None
         self._switch.app = self.current.service.app
+        old.service.serving.retire()
         _send_libraries_to(self.current.log)
         self._finishing[old] = asyncio.get_running_loop().create_task(self._finish(old, self.server.requests))
         return True
@@ -93,7 +94,7 @@ class Graphs:
         services = [self.current.service, *(graph.service for graph in self._finishing)]
         for service in services:
             service.health.draining = True
-        await asyncio.gather(*(service.door.drain(grace_s, hurried=hurried) for service in services))
+        await asyncio.gather(*(service.serving.drain(grace_s, hurried=hurried) for service in services))
 
     async def aclose(self) -> None:
         """Close all graphs; no request may be running any more."""

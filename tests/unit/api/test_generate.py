@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from llm_service.api import DoorParts, GenerateDoor, ServerOptions, StreamRoutes
+from llm_service.api import Calls, DoorParts, GenerateDoor, ServerOptions, Serving, StreamRoutes
 from llm_service.domain import Draining, Head, Reply, Sink, StreamCancelled, Subscription, UpstreamError, chat_request
 from llm_service.observability import Listeners
 from llm_service.pipeline import Exchange
@@ -87,23 +87,27 @@ class Asked:
         options = ServerOptions(keep_alive_s=10)
         tasks = Tasks(on_failure=lambda work, failure: self.log.error(work, exc_info=failure))
         self.streams = Streams(self.clock, retention_s=60, total_bytes=1_000_000)
-        self.door = GenerateDoor(
+        self.serving = Serving(self.streams)
+        calls = Calls(
+            gateway=self.gateway,  # type: ignore[arg-type]
+            listeners=Listeners([]),
+            serving=self.serving,
+            finish=False,
+            clock=self.clock,
+            tasks=tasks,
+        )
+        door = GenerateDoor(
             DoorParts(
-                gateway=self.gateway,  # type: ignore[arg-type]
+                calls=calls,
                 authenticator=Authenticator(admin_key=None, keyless=True, allowed_origins=(), keys=keys),
-                listeners=Listeners([]),
                 log=self.log,
                 options=options,
-                streams=self.streams,
                 resumed=StreamRoutes(self.streams, options=options, clock=self.clock, tasks=tasks),
-                finish=False,
-                clock=self.clock,
                 ids=Ids(),
-                tasks=tasks,
             )
         )
         scope = {"method": "POST", "client": ("127.0.0.1", 1), "headers": [*HEADERS, *headers]}
-        self.served = asyncio.ensure_future(self.door.serve(scope, self.receive, self.send, parse=chat_request))
+        self.served = asyncio.ensure_future(door.serve(scope, self.receive, self.send, parse=chat_request))
 
     async def receive(self) -> Any:
         body, self._body = self._body, None
@@ -151,7 +155,7 @@ async def test_an_answer_that_begins_when_a_shutdown_has_cut_its_stream_is_given
     asked = Asked(reply, stream=True)
     await asked.gateway.asked.wait()
     asked.clock.advance(10)
-    await asked.door.drain(0, hurried=asyncio.Event())
+    await asked.serving.drain(0, hurried=asyncio.Event())
     await asked.served
     assert reply.closed
     assert [event["error"]["code"] for event in events_of(asked.body)] == ["draining"]
@@ -185,7 +189,7 @@ async def test_a_failure_that_comes_after_the_stream_was_cut_is_not_sent_as_well
     asked = Asked(UpstreamError("no"), stream=True)
     await asked.gateway.asked.wait()
     asked.clock.advance(10)
-    await asked.door.drain(0, hurried=asyncio.Event())
+    await asked.serving.drain(0, hurried=asyncio.Event())
     await asked.served
     assert [event["error"]["code"] for event in events_of(asked.body)] == ["draining"]
     assert [message.get("more_body") for message in asked.messages].count(False) == 1
@@ -194,7 +198,7 @@ async def test_a_failure_that_comes_after_the_stream_was_cut_is_not_sent_as_well
 async def test_a_shutdown_does_not_end_what_has_its_answer() -> None:
     asked = Asked(Broken(), headers=[(b"content-length", b"50000000")])
     await until(lambda: asked.body)
-    await asked.door.drain(0, hurried=asyncio.Event())
+    await asked.serving.drain(0, hurried=asyncio.Event())
     asked.leaves.set()
     await asked.served
     assert orjson.loads(asked.body)["error"]["code"] == "request_too_large"

@@ -58,6 +58,6 @@ async def test_a_shutdown_tells_those_whose_key_is_still_looked_up(process: Proc
     process.world.store.gate = asyncio.Event()
     asked = ask(process, issued)
     await until(lambda: process.world.store.waiting)
-    await asked.door.drain(0, hurried=asyncio.Event())
+    await asked.serving.drain(0, hurried=asyncio.Event())
     await asked.served
     assert refusal(asked) == (503, "draining")

@@ -2,19 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_service.api.http_request import HungUp, Message, Receive, credentials_of, headers_of
 from llm_service.api.rest import wire
-from llm_service.api.rest.wire import (
-    HungUp,
-    Message,
-    Receive,
-    credentials_of,
-    header_value,
-    headers_of,
-    json_object,
-    let_pass,
-    read_body,
-    timeout_of,
-)
+from llm_service.api.rest.call_headers import timeout_of
+from llm_service.api.rest.wire import header_value, json_object, let_pass, read_body
 from llm_service.domain import InvalidJson, InvalidRequest, InvalidValue, RequestTooLarge
 
 

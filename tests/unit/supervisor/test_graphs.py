@@ -28,7 +28,8 @@ class FakeService:
         self.may_end = asyncio.Event()
         self.closed = 0
         self.drained_s: float | None = None
-        self.health = self.door = self
+        self.health = self.serving = self
+        self.retired = 0
         self.draining = False
         self.unsettled = Tally()
         self.tasks = Tasks(lambda work, failure: None)
@@ -37,6 +38,9 @@ class FakeService:
         self.answering.set()
         await self.may_end.wait()
         await send(self.number)
+
+    def retire(self) -> None:
+        self.retired += 1
 
     async def drain(self, grace_s: float, *, hurried: asyncio.Event) -> None:
         self.drained_s = grace_s
@@ -130,6 +134,11 @@ async def test_what_is_given_up_is_closed(house: House) -> None:
     await house.graphs.abort()
     assert house.services[1].closed == 1
     assert not house.graphs.commit()
+
+
+async def test_connections_that_outlive_their_requests_are_asked_to_meet_the_new_graph(house: House) -> None:
+    await house.change()
+    assert [service.retired for service in house.services] == [1, 0]
 
 
 async def test_a_shutdown_drains_every_graph_and_takes_no_new_one(house: House) -> None:

@@ -10,10 +10,10 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.routing import Route as StarletteRoute
 
+from llm_service.api.http_request import HungUp, Receive, Scope, Send, credentials_of, headers_of
 from llm_service.api.rest.generate import GenerateDoor
 from llm_service.api.rest.responses import error_response
 from llm_service.api.rest.routes import HOT_ROUTES, RESERVED_PATHS, Route
-from llm_service.api.rest.wire import HungUp, Receive, Scope, Send, credentials_of, headers_of
 from llm_service.domain import (
     Body,
     Caller,

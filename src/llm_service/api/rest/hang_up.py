@@ -1,22 +1,19 @@
 """Notices that clients have left while nothing is being sent to them."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Final
 
-from llm_service.api.rest.wire import Receive
-from llm_service.domain import LLMServiceError
+from llm_service.api.http_request import Receive
+from llm_service.api.leaving import GoesOn, Leaving
 from llm_service.runtime import Clock, Tasks
 
 PATIENCE_S: Final = 0.05
-GoesOn = Callable[["asyncio.Task[None]"], bool]
-"""Whether a task whose client has left is to go on for others."""
 
 
-class HangUp:
-    """The watch over one client. ``happened``: it has left, and the task that serves it is cancelled, or goes on."""
+class HangUp(Leaving):
+    """The watch over one client of HTTP."""
 
-    __slots__ = ("_goes_on", "_listening", "_receive", "_serving", "_watch", "happened", "since")
+    __slots__ = ("_listening", "_receive", "_watch", "since")
 
     def __init__(
         self,
@@ -26,12 +23,10 @@ class HangUp:
         goes_on: GoesOn,
         since: float,
     ) -> None:
-        self.happened = False
+        super().__init__(serving, goes_on)
         self.since = since
         self._watch = watch
         self._receive = receive
-        self._serving = serving
-        self._goes_on = goes_on
         self._listening: asyncio.Task[None] | None = None
 
     def listen(self, tasks: Tasks) -> None:
@@ -41,17 +36,7 @@ class HangUp:
     async def _listen(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._leave()
-
-    def cut(self, error: LLMServiceError) -> None:
-        """The client is not waited for any longer, as if it had left: its stream was cancelled."""
-        self._leave()
-
-    def _leave(self) -> None:
-        if not self.happened:
-            self.happened = True
-            if not self._goes_on(self._serving):
-                self._serving.cancel()
+        self.leave()
 
     def stop(self) -> None:
         """Listen no longer; from now on somebody else reads what the client sends."""

@@ -9,7 +9,8 @@ import orjson
 from starlette.responses import Response
 
 from llm_service.api.errors import error_body, error_headers, spoken
-from llm_service.api.rest.wire import Receive, Scope, Send, let_pass
+from llm_service.api.http_request import Receive, Scope, Send
+from llm_service.api.rest.wire import let_pass
 from llm_service.domain import LLMServiceError, RequestTooLarge
 
 PIECE_BYTES: Final = 256 * 1024

@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 
 from llm_service.api.errors import error_object
-from llm_service.api.rest.wire import Send
+from llm_service.api.http_request import Send
 from llm_service.domain import (
     TERMINAL,
     Event,

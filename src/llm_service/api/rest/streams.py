@@ -6,11 +6,12 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from llm_service.api.http_request import Receive, Scope, Send
 from llm_service.api.options import ServerOptions
 from llm_service.api.rest.query import query_of
 from llm_service.api.rest.responses import json_response
 from llm_service.api.rest.sse_sink import SseSink
-from llm_service.api.rest.wire import Receive, Scope, Send, caller_of, header_value
+from llm_service.api.rest.wire import caller_of, header_value
 from llm_service.domain import InvalidValue, NotFound, StreamCancelled
 from llm_service.runtime import Clock, Tasks
 from llm_service.streams import Generation, Stream, Streams

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, get_args
 
-from llm_service.api.rest.wire import MAX_KEY_CHARS, MAX_TIMEOUT_S, MAX_USER_CHARS
+from llm_service.api.call_options import MAX_KEY_CHARS, MAX_TIMEOUT_S, MAX_USER_CHARS
 from llm_service.domain import CacheStatus, CostSource
 
 Json = dict[str, Any]

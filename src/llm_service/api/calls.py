@@ -1,0 +1,114 @@
+"""What every door does with a request to a model: its exchange, the reply unless its client leaves, its refusal."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from llm_service.api.call_options import CallOptions
+from llm_service.api.http_request import HungUp
+from llm_service.api.leaving import Leaving
+from llm_service.api.serving import Serving
+from llm_service.domain import Caller, LLMServiceError, ModelRequest, Outcome, Reply
+from llm_service.observability import Listeners, RequestFinished
+from llm_service.pipeline import Exchange
+from llm_service.runtime import Clock, Tasks
+from llm_service.services import Gateway
+from llm_service.streams import Stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """``finish``: the generation of a request that does not say goes on without its client."""
+
+    gateway: Gateway
+    listeners: Listeners
+    serving: Serving
+    finish: bool
+    clock: Clock
+    tasks: Tasks
+
+    def exchange(
+        self,
+        request: ModelRequest,
+        options: CallOptions,
+        *,
+        caller: Caller,
+        request_id: str,
+        surface: str,
+        received_at: float,
+    ) -> Exchange:
+        """The request on its way; with a stream, where it asks for one. ``received_at``: monotonic seconds."""
+        stream_id = f"str_{request_id[4:]}"
+        timeout_s = options.timeout_s
+        exchange = Exchange(
+            id=request_id,
+            stream_id=stream_id,
+            surface=surface,
+            request=request,
+            caller=caller,
+            tasks=self.tasks,
+            received_at=received_at,
+            deadline=None if timeout_s is None else received_at + timeout_s,
+            user=user_for(caller, options.user or request.user),
+            tags=tags_for(caller, options.tags),
+            at=self.clock.now(),
+            control=options.control,
+            finish=options.idempotency_key is not None or self._finishes(options, caller),
+            idempotency_key=options.idempotency_key,
+        )
+        if request.stream:
+            exchange.stream = Stream(
+                id=stream_id, request_id=request_id, owner=caller.key_id, include_usage=request.include_usage
+            )
+        return exchange
+
+    def _finishes(self, options: CallOptions, caller: Caller) -> bool:
+        """Whether the generation goes on without its client: the request says so, else its key, else the settings."""
+        asked = options.on_disconnect or (caller.key.on_disconnect if caller.key is not None else None)
+        return self.finish if asked is None else asked == "finish"
+
+    async def reply(self, exchange: Exchange, leaving: Leaving) -> Reply:
+        """The gateway's reply. Raises HungUp when the client leaves first, Draining when the service does."""
+        readers = exchange.stream.sinks if exchange.stream is not None else []
+        readers.append(leaving)
+        try:
+            return await self.gateway.chat(exchange)
+        except asyncio.CancelledError:
+            if not leaving.happened and self.serving.draining is None:
+                raise
+            leaving.serving.uncancel()
+            if leaving.happened or self.serving.draining is None:
+                raise HungUp from None
+            raise self.serving.draining from None
+        finally:
+            readers.remove(leaving)
+
+    def refused(self, error: LLMServiceError, *, request_id: str, surface: str, begun_at: float) -> None:
+        """A request that never became an exchange is told to the listeners all the same."""
+        self.listeners.request_finished(
+            RequestFinished(
+                request_id=request_id,
+                stream_id=None,
+                surface=surface,
+                key_id=None,
+                model=None,
+                provider=None,
+                upstream_model=None,
+                stream=False,
+                first_content_ms=None,
+                duration_ms=(self.clock.monotonic() - begun_at) * 1000,
+                outcome=Outcome(status="refused", error=error),
+            )
+        )
+
+
+def user_for(caller: Caller, named: str | None) -> str | None:
+    """Whom a request is counted for: the user that the key belongs to, else the one that the request names."""
+    return named if caller.key is None or caller.key.user is None else caller.key.user
+
+
+def tags_for(caller: Caller, named: Mapping[str, str]) -> Mapping[str, str]:
+    """The tags of a request; those of the key win."""
+    if caller.key is None or not caller.key.tags:
+        return named
+    return {**named, **caller.key.tags} if named else caller.key.tags

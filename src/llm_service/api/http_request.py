@@ -1,0 +1,73 @@
+"""What the head of an HTTP request says, and who sends it; a WebSocket begins with one too."""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Final
+
+from llm_service.domain import Credentials, InvalidRequest
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = Mapping[bytes, bytes]
+
+_FORWARDED: Final = frozenset(
+    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
+)
+_ONCE: Final = (
+    b"host",
+    b"authorization",
+    b"x-api-key",
+    b"origin",
+    b"content-type",
+    b"x-llm-timeout-s",
+    b"x-llm-user",
+    b"x-llm-tags",
+    b"idempotency-key",
+    b"last-event-id",
+)
+
+
+class HungUp(Exception):
+    """The client left before its request was complete; there is nobody to answer."""
+
+
+def headers_of(scope: Scope) -> Headers:
+    """The request's headers by name. Raises InvalidRequest where one that decides something comes twice.
+
+    So too without a Host in HTTP/1.1 (RFC 9112 section 3.2).
+    """
+    pairs = scope["headers"]
+    headers = dict(pairs)
+    if len(headers) < len(pairs):
+        names = [name for name, _ in pairs]
+        for name in _ONCE:
+            if names.count(name) > 1:
+                raise InvalidRequest(f"The header {name.decode()} may come only once.")
+    if b"host" not in headers and scope["http_version"] == "1.1":
+        raise InvalidRequest("A request in HTTP/1.1 needs the header Host.")
+    return headers
+
+
+def credentials_of(scope: Scope, headers: Headers) -> Credentials:
+    """What the request shows of its sender."""
+    client = scope.get("client")
+    origin = headers.get(b"origin")
+    content_type = headers.get(b"content-type", b"")
+    return Credentials(
+        key=_key_of(headers),
+        peer=client[0] if client else None,
+        host=headers.get(b"host", b"").decode("latin-1"),
+        origin=None if origin is None else origin.decode("latin-1"),
+        forwarded=not _FORWARDED.isdisjoint(headers),
+        json_body=scope["method"] != "POST" or content_type[:16].lower() == b"application/json",
+    )
+
+
+def _key_of(headers: Headers) -> str | None:
+    """The presented key. An empty Bearer counts as none: clients send it when they were given no key."""
+    scheme, _, key = headers.get(b"authorization", b"").strip().partition(b" ")
+    if scheme and scheme.lower() != b"bearer":
+        return headers[b"authorization"].decode("latin-1")  # some other scheme: a key that nobody has
+    key = key.strip() or headers.get(b"x-api-key", b"").strip()
+    return key.decode("latin-1") or None
