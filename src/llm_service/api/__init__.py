@@ -15,6 +15,7 @@ from llm_service.api.rest.models import ModelRoutes
 from llm_service.api.rest.routes import control_routes
 from llm_service.api.rest.streams import StreamRoutes
 from llm_service.api.rest.usage import UsageRoutes
+from llm_service.api.resuming import Resuming
 from llm_service.api.server import HttpServer, listen
 from llm_service.api.serving import Serving
 from llm_service.api.whole_response import withdrawn_for_pages
@@ -35,6 +36,7 @@ __all__ = [
     "Refused",
     "Reload",
     "RestApp",
+    "Resuming",
     "ServerOptions",
     "Serving",
     "StreamRoutes",

@@ -24,6 +24,7 @@ from llm_service.api import (
     Refused,
     Reload,
     RestApp,
+    Resuming,
     Serving,
     StreamRoutes,
     UsageRoutes,
@@ -205,7 +206,7 @@ def build_service(
         keys=stores.issued_keys,
     )
     fixed_headers = ((b"x-llm-sandbox", b"true"),) if sandbox else ()
-    stream_routes = StreamRoutes(stores.streams, options=settings.server, clock=clock, tasks=tasks)
+    stream_routes = StreamRoutes(Resuming(stores.streams), options=settings.server, clock=clock, tasks=tasks)
     calls = Calls(
         gateway=gateway,
         listeners=listeners,

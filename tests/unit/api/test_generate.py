@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from llm_service.api import Calls, DoorParts, GenerateDoor, ServerOptions, Serving, StreamRoutes
+from llm_service.api import Calls, DoorParts, GenerateDoor, Resuming, ServerOptions, Serving, StreamRoutes
 from llm_service.domain import Draining, Head, Reply, Sink, StreamCancelled, Subscription, UpstreamError, chat_request
 from llm_service.observability import Listeners
 from llm_service.pipeline import Exchange
@@ -102,7 +102,7 @@ class Asked:
                 authenticator=Authenticator(admin_key=None, keyless=True, allowed_origins=(), keys=keys),
                 log=self.log,
                 options=options,
-                resumed=StreamRoutes(self.streams, options=options, clock=self.clock, tasks=tasks),
+                resumed=StreamRoutes(Resuming(self.streams), options=options, clock=self.clock, tasks=tasks),
                 ids=Ids(),
             )
         )

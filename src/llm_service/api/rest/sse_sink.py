@@ -8,6 +8,7 @@ import orjson
 
 from llm_service.api.errors import error_object
 from llm_service.api.http_request import Send
+from llm_service.api.stream_facts import closing_facts
 from llm_service.domain import (
     TERMINAL,
     Event,
@@ -17,7 +18,6 @@ from llm_service.domain import (
     Reply,
     StreamCancelled,
     Subscription,
-    usd_text,
 )
 from llm_service.runtime import Clock, Rest, Tasks, TimerHandle, begin
 from llm_service.streams import Stream
@@ -101,7 +101,7 @@ class SseSink:
             return
         rendered = [event.raw for event in events]
         if events:
-            rendered[-1] = orjson.dumps({**events[-1].chunk, "llm": self._closing_facts()})
+            rendered[-1] = orjson.dumps({**events[-1].chunk, "llm": closing_facts(self._stream, self.head)})
         lines = [b"%b%d\ndata: %b\n\n" % (self._id, e.seq, raw) for e, raw in zip(events, rendered, strict=True)]
         self._close(b"".join([*lines, DONE]))
 
@@ -151,16 +151,6 @@ class SseSink:
     def _error_event(self, seq: int, error: LLMServiceError) -> bytes:
         body = {**error_object(error, request_id=self._stream.request_id), "stream_id": self._stream.id}
         return b"%b%d\ndata: %b\n\n" % (self._id, seq, orjson.dumps(body))
-
-    def _closing_facts(self) -> dict[str, Any]:
-        stream = self._stream
-        facts: dict[str, Any] = {"request_id": stream.request_id, "stream_id": stream.id}
-        if (head := stream.head or self.head) is not None:
-            facts |= {"provider": head.provider, "model": head.upstream_model, "attempts": stream.attempts}
-        facts["cache"] = stream.cache
-        if stream.nano_usd is not None:
-            facts |= {"cost_usd": usd_text(stream.nano_usd), "cost_source": stream.cost_source}
-        return facts
 
     # -- time
 

@@ -1,0 +1,101 @@
+"""Going on with a stream from where its reader left it, and cancelling one: for its owner alone."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from llm_service.domain import InvalidValue, NotFound, StreamCancelled
+from llm_service.streams import Generation, Stream, Streams
+
+MAX_DIGITS: Final = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A stream with its generation, which the caller has joined and must leave or read; events after ``after``."""
+
+    stream: Stream
+    generation: Generation
+    after: int
+
+
+class Resuming:
+    """To all but the owner of a stream it is not there."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+
+    async def at(self, cursor: str, *, owner: str) -> Resumed:
+        """The stream that a cursor such as ``str_0675fd8a.12`` names, joined. Raises InvalidValue and NotFound."""
+        stream_id, after = cursor_in(cursor)
+        return await self.after(stream_id, after, owner=owner)
+
+    async def after(self, stream_id: str, after: int | str | None, *, owner: str) -> Resumed:
+        """The stream, joined, behind the event ``after`` (its number or its cursor; from the first without).
+
+        Raises NotFound where it is not this owner's, has ended too long ago, or no longer keeps its beginning, and
+        InvalidValue for an event that there is not.
+        """
+        stream, generation = await self._joined(stream_id, owner=owner)
+        try:
+            number = 0 if after is None else number_in(str(after), stream.id)
+            if not generation.keeps(number):
+                raise NotFound(f"The beginning of the stream `{stream.id}` is no longer kept (streams.max_bytes).")
+            if not generation.may_have(number):
+                raise InvalidValue(f"The stream `{stream.id}` has no event {number} so far.", param="after")
+        except BaseException:
+            generation.leave()
+            raise
+        return Resumed(stream, generation, number)
+
+    async def begun(self, resumed: Resumed) -> None:
+        """Wait for the generation to begin; it is left when that fails. Raises what ended it before that."""
+        generation = resumed.generation
+        try:
+            await generation.beginning()
+        except BaseException:
+            generation.leave()
+            raise
+        if generation.begun:
+            return
+        generation.leave()
+        ended = generation.outcome
+        if ended is not None and ended.error is not None:
+            raise ended.error.again()
+        raise StreamCancelled("The stream was cancelled before its answer began.")
+
+    async def cancel(self, stream_id: str, *, owner: str) -> tuple[str, bool]:
+        """End the stream, and its generation unless others read it; its id, and whether it ran. Raises NotFound."""
+        stream, generation = await self._joined(stream_id, owner=owner)
+        try:
+            running = await self._streams.runs(stream)
+        finally:
+            generation.leave()
+        if running:
+            await self._streams.cancel(stream)
+        return stream.id, running
+
+    async def _joined(self, stream_id: str, *, owner: str) -> tuple[Stream, Generation]:
+        stream = await self._streams.joined(stream_id, owner=owner)
+        if stream is None or stream.generation is None:
+            raise NotFound(
+                f"There is no stream `{stream_id[:64]}` of this key; an ended one is kept for "
+                f"{self._streams.retention_s:g} s (streams.retention_s)."
+            )
+        return stream, stream.generation
+
+
+def cursor_in(text: str) -> tuple[str, int]:
+    """Stream and number of a cursor such as ``str_0675fd8a.12``. Raises InvalidValue."""
+    stream_id, dot, number = text.strip().rpartition(".")
+    if not dot or not stream_id:
+        raise InvalidValue("Last-Event-ID must be the id of an event, such as str_0675fd8a.12.", param="Last-Event-ID")
+    return stream_id, number_in(number, stream_id)
+
+
+def number_in(text: str, stream_id: str) -> int:
+    """The number of an event, from the number alone or from a cursor of this stream. Raises InvalidValue."""
+    number = text.strip().removeprefix(f"{stream_id}.")
+    if not (number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS):
+        said = f"'after' must be the number of an event, or its id, such as 12 or {stream_id[:64]}.12."
+        raise InvalidValue(said, param="after")
+    return int(number)
