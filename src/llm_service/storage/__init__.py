@@ -1,6 +1,13 @@
 """What outlives a request: limits and leases, api keys, records, messages; each embedded and shared."""
 
-from llm_service.storage.base import (
+from llm_service.storage.bulletin import ProcessBulletin, ValkeyBulletin
+from llm_service.storage.cache_codec import packed, unpacked
+from llm_service.storage.cache_shelf import Eviction
+from llm_service.storage.memory_cache import MemoryCache
+from llm_service.storage.memory_limits import MemoryLimits
+from llm_service.storage.open import SQLITE_NAME, open_database
+from llm_service.storage.options import StoreOptions
+from llm_service.storage.ports import (
     Bulletin,
     CacheLook,
     CacheSizes,
@@ -26,13 +33,6 @@ from llm_service.storage.base import (
     UsageGroup,
     UsageSum,
 )
-from llm_service.storage.bulletin import ProcessBulletin, ValkeyBulletin
-from llm_service.storage.cache_codec import packed, unpacked
-from llm_service.storage.cache_shelf import Eviction
-from llm_service.storage.memory_cache import MemoryCache
-from llm_service.storage.memory_limits import MemoryLimits
-from llm_service.storage.open import SQLITE_NAME, open_database
-from llm_service.storage.options import StoreOptions
 from llm_service.storage.private_valkey import PrivateValkey, PrivateValkeyError
 from llm_service.storage.scripts import ScriptRunner
 from llm_service.storage.sql.base import Conflict, DatabaseError

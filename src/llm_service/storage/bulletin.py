@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from llm_service.runtime import Clock, OnFailure, Tasks
-from llm_service.storage.base import StoreUnavailable
+from llm_service.storage.ports import StoreUnavailable
 from llm_service.storage.valkey_causes import is_from_store
 from llm_service.storage.valkey_client import ValkeyClient
 from llm_service.storage.valkey_wire import Wire

@@ -5,8 +5,8 @@ from typing import Final
 
 from llm_service.domain import KeptAnswer
 from llm_service.runtime import Clock
-from llm_service.storage.base import CacheLook, CacheSizes, Reach
 from llm_service.storage.cache_shelf import Eviction, Kept, Shelf
+from llm_service.storage.ports import CacheLook, CacheSizes, Reach
 
 REMEMBERED: Final = 4_096
 """Groups of which the last purge is remembered; half of them are forgotten when there are more."""

@@ -6,8 +6,8 @@ from typing import Final, TypeAlias
 
 from llm_service.domain import Ask, Claim, Decision, Lease, Limit, LimitState, Refused, Settlement, Unknown
 from llm_service.runtime import Clock
-from llm_service.storage.base import NOT_KNOWN, Reach, StoreUnavailable
 from llm_service.storage.counters import Bucket, Budget, Counter, Presence, TokenWindow, Window
+from llm_service.storage.ports import NOT_KNOWN, Reach, StoreUnavailable
 
 SWEPT_PER_COUNTER: Final = 2
 SWEPT_PER_BEAT: Final = 1000

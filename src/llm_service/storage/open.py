@@ -6,7 +6,7 @@ from typing import Final
 
 from llm_service import __version__
 from llm_service.domain import Secret
-from llm_service.storage.base import Database
+from llm_service.storage.ports import Database
 from llm_service.storage.sql.database import SqlDatabase
 from llm_service.storage.sql.migrate import migrations_for
 from llm_service.storage.sql.postgres_open import open_postgres

@@ -8,10 +8,10 @@ from typing import Any, Final, TypeVar
 
 from llm_service.domain import KeptAnswer
 from llm_service.runtime import Clock
-from llm_service.storage.base import CacheLook, CacheSizes, Reach, StoreUnavailable
 from llm_service.storage.cache_codec import packed, unpacked
 from llm_service.storage.cache_shelf import Eviction, Kept, Shelf, over_at
 from llm_service.storage.memory_cache import REMEMBERED, MemoryCache
+from llm_service.storage.ports import CacheLook, CacheSizes, Reach, StoreUnavailable
 from llm_service.storage.scripts import ScriptRunner, script
 
 ENTRY_BYTES: Final = 1_024

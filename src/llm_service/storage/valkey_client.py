@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from llm_service.runtime import Clock, OnFailure, Patience, Tasks
-from llm_service.storage.base import StoreUnavailable
+from llm_service.storage.ports import StoreUnavailable
 from llm_service.storage.valkey_address import AddressError, Endpoint, StoreAddress
 from llm_service.storage.valkey_causes import OTHER_MEMORY, Unfit, cause_of, code_of, is_from_store, is_outage, words_of
 from llm_service.storage.valkey_memory import Guarded, Memory, guarded, open_memory

@@ -17,7 +17,7 @@ from llm_service.domain import (
     Unknown,
 )
 from llm_service.runtime import Clock
-from llm_service.storage.base import NOT_KNOWN, Reach, StoreUnavailable
+from llm_service.storage.ports import NOT_KNOWN, Reach, StoreUnavailable
 from llm_service.storage.scripts import ScriptRunner, script
 
 KINDS: Final[Mapping[LimitKind, str]] = {"requests": "q", "tokens": "t", "concurrency": "c", "money": "m"}

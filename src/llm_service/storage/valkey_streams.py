@@ -5,7 +5,7 @@ from typing import Final
 
 import orjson
 
-from llm_service.storage.base import Flight, LogPart, LogRead, Reach
+from llm_service.storage.ports import Flight, LogPart, LogRead, Reach
 from llm_service.storage.scripts import ScriptRunner, script
 
 READ_AT_ONCE: Final = 256

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeVar
 
-from llm_service.storage.base import Reach
+from llm_service.storage.ports import Reach
 
 T = TypeVar("T")
 

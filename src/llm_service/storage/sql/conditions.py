@@ -3,7 +3,7 @@
 from typing import Final
 
 from llm_service.domain import CACHE_HITS
-from llm_service.storage.base import UsageFilter
+from llm_service.storage.ports import UsageFilter
 from llm_service.storage.sql.base import Value, Values
 from llm_service.storage.sql.moments import micros
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from llm_service.storage.base import FactStore, KeyStore, LedgerStore, Reach, ReplayStore
+from llm_service.storage.ports import FactStore, KeyStore, LedgerStore, Reach, ReplayStore
 from llm_service.storage.sql.base import Driver
 from llm_service.storage.sql.facts import SqlFacts
 from llm_service.storage.sql.keys import SqlKeys

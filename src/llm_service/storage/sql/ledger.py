@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from llm_service.domain import LimitScope
-from llm_service.storage.base import LedgerRow, Seal, UsageFilter, UsageGroup, UsageSum
+from llm_service.storage.ports import LedgerRow, Seal, UsageFilter, UsageGroup, UsageSum
 from llm_service.storage.sql.base import LONG_S, Driver, Session, Value, Values
 from llm_service.storage.sql.conditions import HIT, conditions
 from llm_service.storage.sql.moments import micros

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import orjson
 
-from llm_service.storage.base import Reach, StoreUnavailable
+from llm_service.storage.ports import Reach, StoreUnavailable
 from llm_service.storage.sql.base import LOOK_UP_S, NAMED, NO_VALUES, WORK_S, Conflict, Row, Values, Work
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
-from llm_service.storage.base import Replay
+from llm_service.storage.ports import Replay
 from llm_service.storage.sql.base import Driver, Row, Session, Value
 from llm_service.storage.sql.moments import micros
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from llm_service.domain import UsageRecord
-from llm_service.storage.base import ChainLink, LedgerRow
+from llm_service.storage.ports import ChainLink, LedgerRow
 from llm_service.storage.sql.base import Row, Values
 from llm_service.storage.sql.moments import micros, moment
 

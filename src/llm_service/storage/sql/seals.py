@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from llm_service.storage.base import Seal
+from llm_service.storage.ports import Seal
 from llm_service.storage.sql.base import LONG_S, Conflict, Driver, Row, Session, Value
 from llm_service.storage.sql.moments import micros, moment
 

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final, TypeVar
 
-from llm_service.storage.base import Reach, StoreUnavailable
+from llm_service.storage.ports import Reach, StoreUnavailable
 from llm_service.storage.sql.base import LONG_S, LOOK_UP_S, NO_VALUES, WORK_S, Row, Session, Values, Work
 from llm_service.storage.sql.sqlite_lane import Lane, connect, is_damage, reason_of
 

@@ -10,7 +10,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Final, TypeVar
 
-from llm_service.storage.base import StoreUnavailable
+from llm_service.storage.ports import StoreUnavailable
 from llm_service.storage.sql.base import NAMED, NO_VALUES, WORK_S, Conflict, Row, Value, Values
 
 T = TypeVar("T")

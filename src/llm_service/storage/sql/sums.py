@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from llm_service.storage.base import UsageFilter, UsageGroup, UsageSum
+from llm_service.storage.ports import UsageFilter, UsageGroup, UsageSum
 from llm_service.storage.sql.base import LONG_S, Driver, Row, Session, Value
 from llm_service.storage.sql.conditions import HIT, conditions
 from llm_service.storage.sql.moments import DAY, HOUR, moment

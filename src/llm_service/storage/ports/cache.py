@@ -1,0 +1,59 @@
+"""Port to the cached answers."""
+
+from collections.abc import Awaitable, Sequence
+from typing import Protocol
+
+from llm_service.domain import KeptAnswer, fact
+from llm_service.storage.ports.base import Reach
+
+
+@fact
+class CacheLook:
+    """What a look-up found. ``epochs``: where the asked-for groups stood then; `put` takes it again."""
+
+    answer: KeptAnswer | None
+    epochs: tuple[int, ...]
+
+
+@fact
+class CacheSizes:
+    """How full the cache is, in this process (``reach`` of the store says whether there is more)."""
+
+    entries: int
+    bytes: int
+    max_bytes: int
+    evictions: int
+    too_large: int
+
+
+class CacheStore(Protocol):
+    """Complete answers by their digest, bounded in bytes.
+
+    Each answer is in ``groups`` (``all``, ``model:<name>``, ``tenant:<name>``, ``tag:<name>=<value>``). A group that is
+    purged begins a new epoch, for all processes at once: no look-up that begins afterwards finds an answer of before,
+    and no answer whose generation looked the cache up before is kept. `look` and `put` answer at once where they need
+    not wait, and something to await otherwise.
+
+    They never raise: an answer that cannot be had is not there, and one that cannot be kept is not. What administers
+    the cache raises StoreUnavailable.
+    """
+
+    reach: Reach
+
+    def look(self, digest: bytes, groups: Sequence[str]) -> CacheLook | Awaitable[CacheLook]:
+        """The answer, if there is one whose own digest is this one, fresh or stale."""
+
+    def put(self, answer: KeptAnswer, groups: Sequence[str], epochs: tuple[int, ...]) -> bool | Awaitable[bool]:
+        """Keep an answer. False: it is too large, or one of the groups was purged since the look-up."""
+
+    async def remove(self, digest: bytes) -> int:
+        """Forget one answer. How many there were: 0 or 1."""
+
+    async def purge(self, group: str, *, stored_before: float | None = None) -> int:
+        """Forget the answers of a group, or those of it that are older (Unix seconds). How many there were."""
+
+    async def sizes(self) -> CacheSizes:
+        """How full it is."""
+
+    async def aclose(self) -> None:
+        """Let go of what it holds."""

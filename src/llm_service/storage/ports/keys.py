@@ -1,0 +1,32 @@
+"""Port to api keys."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from llm_service.domain import ApiKey, KeySecret
+
+
+class KeyStore(Protocol):
+    """Api keys and their secrets' hashes."""
+
+    async def insert(self, key: ApiKey, secret: KeySecret) -> None:
+        """A new key with its first secret."""
+
+    async def find(self, prefix: str) -> tuple[ApiKey, KeySecret] | None:
+        """The key and the secret that a presented key's prefix names: one indexed look-up."""
+
+    async def get(self, key_id: str) -> ApiKey | None:
+        """One key."""
+
+    async def page(self, *, after: str | None, count: int) -> Sequence[ApiKey]:
+        """Keys in the order of their ids, those after ``after``."""
+
+    async def update(self, key: ApiKey) -> bool:
+        """Replace a key's fields. False: it is not there, or not at ``key.version - 1`` any more."""
+
+    async def add_secret(self, key: ApiKey, secret: KeySecret, *, others_end_at: datetime) -> bool:
+        """A further secret for a key, whose other ones expire then at the latest. False as for ``update``."""
+
+    async def changed_since(self, mark: int) -> tuple[Sequence[str], int]:
+        """Ids of the keys that changed after ``mark``, and the mark to ask with next; 0 asks for the mark alone."""

@@ -1,0 +1,87 @@
+"""Port to what processes tell each other of running generations."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from llm_service.domain import fact
+from llm_service.storage.ports.base import Reach
+
+
+@fact
+class LogPart:
+    """News of a log: its next events, from number ``first_seq`` on. ``head``, ``end``: empty where there is no news."""
+
+    log_id: str
+    first_seq: int
+    events: Sequence[bytes]
+    head: bytes = b""
+    end: bytes = b""
+
+
+@fact
+class LogRead:
+    """What a log has. ``holder``: the process that writes it, empty where there is no such log.
+
+    ``head`` and ``end`` are empty as long as they are not known; ``cut``: later events are missing.
+    """
+
+    holder: str
+    head: bytes
+    end: bytes
+    cut: bool
+    events: Sequence[bytes]
+
+
+@fact
+class Flight:
+    """A generation that answers all requests of a digest. ``as_events``: its log tells it while it comes.
+
+    Without it the answer is there when the flight is over: it is kept then, or there is none.
+    """
+
+    log_id: str
+    holder: str
+    as_events: bool
+
+
+class StreamStore(Protocol):
+    """What processes tell each other of running generations: logs of events, streams by their ids, flights.
+
+    A log is bounded in bytes (what is beyond is missing, and it says so) and kept for a while after its end.
+    All methods raise StoreUnavailable.
+    """
+
+    reach: Reach
+
+    async def append(self, parts: Sequence[LogPart]) -> None:
+        """Append to logs, in one round trip. What comes for a log that has ended changes nothing."""
+
+    async def read(self, log_id: str, *, after: int, counts: bool = True) -> LogRead:
+        """The next events after that number, a bounded count. ``counts``: whoever reads is a reader for a moment."""
+
+    async def is_read(self, log_id: str) -> bool:
+        """Whether somebody read a log a moment ago. If nobody did, its flight is anybody's from now on.
+
+        So nobody follows a generation in the moment in which it is given up.
+        """
+
+    async def put_stream(self, stream_id: str, facts: bytes, *, ended: bool) -> None:
+        """Keep what a stream's client was told: as long as it may run, or as long as an ended log."""
+
+    async def get_stream(self, stream_id: str) -> bytes | None:
+        """The same again."""
+
+    async def claim(
+        self, digest: bytes, mine: Flight, *, seen_at: float | None = None, instead_of: Flight | None = None
+    ) -> Flight | None:
+        """The flight of a digest: this one, unless there is another that is not to be replaced.
+
+        ``None``: an answer has been kept meanwhile, another one than the caller has seen, which was stored at
+        ``seen_at``. Whoever is told of another's flight counts for a moment as a reader of its log.
+        """
+
+    async def flight(self, digest: bytes) -> Flight | None:
+        """The flight of a digest now."""
+
+    async def land(self, digest: bytes, mine: Flight) -> None:
+        """The flight is over: its answer is kept, or there is none."""
