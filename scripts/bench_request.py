@@ -23,7 +23,7 @@ import orjson
 
 from llm_service.admission import AllowanceOptions, LimitsOptions
 from llm_service.api import AuthOptions
-from llm_service.bootstrap import Surroundings, build_service, open_stores, service
+from llm_service.bootstrap import Surroundings, build_service, open_stores, providers
 from llm_service.cache import CacheOptions
 from llm_service.config import Settings
 from llm_service.domain import Secret
@@ -103,7 +103,7 @@ ALL_LIMITS: Final = AllowanceOptions(
 
 
 async def main(*, limits: bool, profile: bool, cache: bool, hits: bool) -> None:
-    service.CLIENTS = {"own": Transport}  # type: ignore[misc,assignment]
+    providers.CLIENTS = {"own": Transport}  # type: ignore[misc,assignment]
     nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: ASYNC230, SIM115 - once, and for good
     options, clock = ObservabilityOptions(log_format="json"), SystemClock()
     log = build_log(options, clock=clock, stream=sys.stderr)

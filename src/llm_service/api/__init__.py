@@ -12,7 +12,7 @@ from llm_service.api.rest.health import HealthRoutes
 from llm_service.api.rest.keys import KeyRoutes
 from llm_service.api.rest.limits import LimitRoutes
 from llm_service.api.rest.models import ModelRoutes
-from llm_service.api.rest.routes import control_routes
+from llm_service.api.rest.routes import Route, control_routes
 from llm_service.api.rest.streams import StreamRoutes
 from llm_service.api.rest.usage import UsageRoutes
 from llm_service.api.resuming import Resuming
@@ -37,6 +37,7 @@ __all__ = [
     "Reload",
     "RestApp",
     "Resuming",
+    "Route",
     "ServerOptions",
     "Serving",
     "StreamRoutes",

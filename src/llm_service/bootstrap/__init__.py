@@ -1,6 +1,8 @@
 """Builds the whole object graph: the stores once for each process, the service once for each generation of settings."""
 
-from llm_service.bootstrap.service import Service, build_corrections, build_provider, build_service
+from llm_service.bootstrap.accounts import build_corrections
+from llm_service.bootstrap.providers import build_provider
+from llm_service.bootstrap.service import Service, build_service
 from llm_service.bootstrap.stores import Stores, Surroundings, open_stores
 
 __all__ = ["Service", "Stores", "Surroundings", "build_corrections", "build_provider", "build_service", "open_stores"]

@@ -71,7 +71,7 @@ async def held() -> AsyncIterator[AsyncExitStack]:
 async def test_a_request_leaves_no_reference_cycle(
     stream: bool, monkeypatch: pytest.MonkeyPatch, held: AsyncExitStack
 ) -> None:
-    monkeypatch.setattr(bootstrap.service, "CLIENTS", {"own": Transport})
+    monkeypatch.setattr(bootstrap.providers, "CLIENTS", {"own": Transport})
     provider = ProviderOptions(kind="openai_compatible", base_url="http://127.0.0.1:1/v1")
     settings, log = Settings(providers={"p": provider}), LogLines()
     service = bootstrap.build_service(settings, await stores_in(held, settings, log=log), log=log)

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from llm_service.api.rest.wire import MAX_CONTROL_BYTES
-from llm_service.bootstrap.service import no_reload
+from llm_service.bootstrap.doors import no_reload
 from llm_service.config import Settings
 from llm_service.domain import InvalidRequest, Secret
 from llm_service.providers import ProviderOptions

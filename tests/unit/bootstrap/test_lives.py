@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from llm_service.bootstrap.service import build_lives
+from llm_service.bootstrap.sharing import build_lives
 
 
 class Vitals:

@@ -1,0 +1,21 @@
+"""What one generation of the service stands on."""
+
+from dataclasses import dataclass
+
+from llm_service.bootstrap.stores import Stores
+from llm_service.config import Settings
+from llm_service.observability import Log
+from llm_service.runtime import Clock, IdSource, Tasks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What is given to whatever is built for these settings. ``sandbox``: its providers are simulated."""
+
+    settings: Settings
+    stores: Stores
+    sandbox: bool
+    clock: Clock
+    ids: IdSource
+    tasks: Tasks
+    log: Log
