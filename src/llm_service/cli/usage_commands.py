@@ -1,10 +1,10 @@
-"""The commands under ``usage`` with their options.
+"""The commands under ``usage`` with their options."""
 
-Typer reads the options off a command's signature: two commands that take the same ones both name them.
-"""
-
+import inspect
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -16,29 +16,50 @@ usage_app = typer.Typer(help="What was recorded, with the service stopped or run
 By = Annotated[
     str, typer.Option(help="key, user, model, provider, tag, hour, day, surface, status, cache; several with commas.")
 ]
-Since = Annotated[str | None, typer.Option(help="From here on: 2026-11-01, or 2026-11-01T12:00:00Z.")]
-Until = Annotated[str | None, typer.Option(help="Up to here, exclusive.")]
-KeyId = Annotated[str | None, typer.Option(help="Of one key.")]
-User = Annotated[str | None, typer.Option(help="Of one user.")]
-Model = Annotated[str | None, typer.Option(help="Asked for by this name.")]
-Provider = Annotated[str | None, typer.Option(help="Sent to this provider.")]
-Tag = Annotated[str | None, typer.Option(help="With this tag.", metavar="NAME=VALUE")]
-Status = Annotated[str | None, typer.Option(help="ok, error, aborted, refused or interrupted.")]
-Cache = Annotated[str | None, typer.Option(help="hit, semantic, coalesced, replay, stale, miss or bypass.")]
+FILTER: Final = {
+    "since": typer.Option(help="From here on: 2026-11-01, or 2026-11-01T12:00:00Z."),
+    "until": typer.Option(help="Up to here, exclusive."),
+    "key_id": typer.Option(help="Of one key."),
+    "user": typer.Option(help="Of one user."),
+    "model": typer.Option(help="Asked for by this name."),
+    "provider": typer.Option(help="Sent to this provider."),
+    "tag": typer.Option(help="With this tag.", metavar="NAME=VALUE"),
+    "status": typer.Option(help="ok, error, aborted, refused or interrupted."),
+    "cache": typer.Option(help="hit, semantic, coalesced, replay, stale, miss or bypass."),
+}
+"""Which records: the options of every command that is about some of them."""
+
+
+def filtered(command: Callable[..., None]) -> Callable[..., None]:
+    """Put the options of ``FILTER`` in place of a command's parameter ``given``, which gets those that were given.
+
+    Typer reads the options off a command's signature.
+    """
+    signature = inspect.signature(command)
+    parameters: list[inspect.Parameter] = []
+    for one in signature.parameters.values():
+        parameters += map(_option, FILTER) if one.name == "given" else [one]
+
+    @wraps(command)
+    def run(**options: Any) -> None:
+        asked = {name: options.pop(name) for name in FILTER}
+        command(given={name: text for name, text in asked.items() if text is not None}, **options)
+
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return run
+
+
+def _option(name: str) -> inspect.Parameter:
+    kind, annotation = inspect.Parameter.KEYWORD_ONLY, Annotated[str | None, FILTER[name]]
+    return inspect.Parameter(name, kind, default=None, annotation=annotation)
 
 
 @usage_app.command("report")
+@filtered
 def report(
+    *,
     by: By = "model",
-    since: Since = None,
-    until: Until = None,
-    key_id: KeyId = None,
-    user: User = None,
-    model: Model = None,
-    provider: Provider = None,
-    tag: Tag = None,
-    status: Status = None,
-    cache: Cache = None,
+    given: Mapping[str, str],
     config: ConfigPath = None,
     data_dir: DataDir = None,
     sandbox: Sandbox = None,
@@ -47,33 +68,16 @@ def report(
     """Sums of tokens and money by groups; corrections are included."""
     from llm_service.cli.usage import report
 
-    given = given_of(
-        since=since,
-        until=until,
-        key_id=key_id,
-        user=user,
-        model=model,
-        provider=provider,
-        tag=tag,
-        status=status,
-        cache=cache,
-    )
     raise typer.Exit(report(Where(config, data_dir, sandbox), by=by, given=given, as_json=as_json))
 
 
 @usage_app.command("export")
+@filtered
 def export(
+    *,
     out: Annotated[Path, typer.Option(help="The file; one that is there is replaced.", dir_okay=False)],
     form: Annotated[str, typer.Option("--format", help="csv, or parquet (wants the package duckdb).")] = "csv",
-    since: Since = None,
-    until: Until = None,
-    key_id: KeyId = None,
-    user: User = None,
-    model: Model = None,
-    provider: Provider = None,
-    tag: Tag = None,
-    status: Status = None,
-    cache: Cache = None,
+    given: Mapping[str, str],
     config: ConfigPath = None,
     data_dir: DataDir = None,
     sandbox: Sandbox = None,
@@ -82,17 +86,6 @@ def export(
     """Write the records into a file, newest first."""
     from llm_service.cli.usage import export
 
-    given = given_of(
-        since=since,
-        until=until,
-        key_id=key_id,
-        user=user,
-        model=model,
-        provider=provider,
-        tag=tag,
-        status=status,
-        cache=cache,
-    )
     raise typer.Exit(export(Where(config, data_dir, sandbox), form=form, out=out, given=given, as_json=as_json))
 
 
@@ -114,8 +107,3 @@ def reconcile(
     from llm_service.cli.usage import reconcile
 
     raise typer.Exit(reconcile(Where(config, data_dir, sandbox), as_json=as_json))
-
-
-def given_of(**options: str | None) -> dict[str, str]:
-    """The options that were given."""
-    return {name: text for name, text in options.items() if text is not None}
