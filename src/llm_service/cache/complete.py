@@ -19,9 +19,7 @@ def may_keep_whole(operation: Operation, whole: bytes, outcome: Outcome, *, max_
         return False
     try:
         body = orjson.loads(whole)
-    except (
-        orjson.JSONDecodeError
-    ):  # half a surrogate pair, which some providers send and standard JSON has no place for
+    except orjson.JSONDecodeError:  # half a surrogate pair: some providers send it, standard JSON has no place for it
         return False
     if operation == "embedding":
         return bool(body.get("data"))

@@ -67,16 +67,17 @@ class Exchange:
     ``finish`` (its generation goes on when its client leaves), ``idempotency_key``; and ``stream``, what its client is
     told of one. ``marks`` are the moments at which the stages began, in the row's order.
 
-    Set by stages, once each:
+    Set by stages; once each, but for ``cache`` (a miss, until ``share`` knows better), ``admitted`` and
+    ``admit_in_full`` (a place at first, then what an upstream call takes), ``epochs`` and ``found`` (what the latest
+    look-up says):
 
     - ``resolve``: ``candidates``
     - ``remember``: ``plan`` (what the cache may do for it), ``look`` (what is there, where that is known, or something
-      to await for it), ``is_expected`` (its answer is there, or on its way),
-      ``search`` (for its question in other words, where it may be answered so)
-    - ``admit``: ``admitted`` (what was granted), ``admit_in_full`` (where that was a place alone); in the end
-      ``record``
-    - ``share``: ``epochs`` and ``found`` (what the look-up says), ``cache`` and ``kept`` (the answer that it is given),
-      ``generation`` (the one that it leads) or ``followed``, ``flies`` (other processes know that it leads),
+      to await for it), ``is_expected`` (its answer is there, or on its way), ``search`` (for its question in other
+      words, where it may be answered so), ``cache``
+    - ``admit``: ``admitted`` (what was granted), ``admit_in_full`` (where that is a place alone); in the end ``record``
+    - ``share``: ``epochs`` and ``found`` (what was looked up), ``cache`` and ``kept`` (the answer that it is given),
+      ``generation`` (its own), ``followed`` (another's), ``flies`` (other processes know that it leads),
       ``revalidated`` (its answer is stale: to be called when a new one has been asked for)
     - ``account``: ``called`` (an upstream was asked)
     - ``head_at`` (when the reply's head was there): the provider's call, or ``share`` where nobody is called
