@@ -22,6 +22,7 @@ from llm_service.services.usage import Usage
 from llm_service.services.usage_fields import CACHE_STATUSES, read_filter, read_groups, unknown_name
 from llm_service.storage import CacheSizes, CacheStore, Reach, StoreUnavailable, UsageGroup, UsageSum
 
+STATS_NAMES: Final = ("since", "until", "by")
 STATS_GROUPS: Final[Sequence[UsageGroup]] = ("model", "key", "hour", "day")
 SELECTORS: Final = ("key_id", "user", "model", "tag", "digest", "all")
 OLDER_THAN: Final = "older_than_s"
@@ -54,6 +55,9 @@ class CacheFigures:
         """Hits among the requests that looked an answer up (hits and misses); ``None``: nobody did."""
         looked_up = self.hits + self.by_status["miss"]
         return self.hits / looked_up if looked_up else None
+
+
+_NOTHING: Final = CacheFigures(group={}, by_status=dict.fromkeys(CACHE_STATUSES, 0), saved_nano_usd=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +111,10 @@ class CacheAdmin:
         Raises InvalidValue, and LedgerUnavailable where the database does not answer.
         """
         for name in given:
-            if name not in ("since", "until", "by"):
-                raise unknown_name(name, ("since", "until", "by"))
+            if name not in STATS_NAMES:
+                raise unknown_name(name, STATS_NAMES)
         which = read_filter({name: text for name, text in given.items() if name != "by"})
-        by = _stats_groups(given.get("by", ""))
+        by = read_groups(given.get("by", ""), among=STATS_GROUPS)
         since = which.since or (which.until or self._clock.now()) - PERIOD
         period = replace(which, since=since)
         counted = await self._usage.summary(period, by=(*by, "cache"))
@@ -250,18 +254,6 @@ def _figures(sums: Sequence[UsageSum], by: Sequence[UsageGroup]) -> list[CacheFi
         CacheFigures(group=dict(zip(by, group, strict=True)), by_status=counted, saved_nano_usd=saved[group])
         for group, counted in counts.items()
     ]
-
-
-_NOTHING: Final = CacheFigures(group={}, by_status=dict.fromkeys(CACHE_STATUSES, 0), saved_nano_usd=0)
-
-
-def _stats_groups(text: str) -> tuple[UsageGroup, ...]:
-    by = read_groups(text)
-    for group in by:
-        if group not in STATS_GROUPS:
-            said = f"'by' must be some of {', '.join(STATS_GROUPS)}, separated by commas; '{group}' is none of them."
-            raise InvalidValue(said, param="by")
-    return by
 
 
 def _selector(given: Mapping[str, str]) -> str:

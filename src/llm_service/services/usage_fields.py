@@ -34,12 +34,15 @@ def read_filter(given: Mapping[str, str]) -> UsageFilter:
     return which
 
 
-def read_groups(text: str) -> tuple[UsageGroup, ...]:
-    """What to group by, from a text such as ``key,model,day``; nothing groups all together. Raises InvalidValue."""
+def read_groups(text: str, *, among: Sequence[UsageGroup] = GROUPS) -> tuple[UsageGroup, ...]:
+    """What to group by, from a text such as ``key,model,day``; nothing groups all together.
+
+    Raises InvalidValue for a group that is not ``among`` these.
+    """
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
-        if name not in GROUPS:
-            said = f"'by' must be some of {', '.join(GROUPS)}, separated by commas; '{name[:64]}' is none of them."
+        if name not in among:
+            said = f"'by' must be some of {', '.join(among)}, separated by commas; '{name[:64]}' is none of them."
             raise InvalidValue(said, param="by")
     return tuple(dict.fromkeys(_GROUP_OF[name] for name in names))
 

@@ -156,6 +156,12 @@ async def test_what_cannot_be_asked_is_refused(world: World, given: dict[str, st
     assert refused.value.param == param
 
 
+@pytest.mark.parametrize("by", ["colour", "model,tag"])
+async def test_a_refused_group_is_told_those_that_there_are(world: World, by: str) -> None:
+    with pytest.raises(InvalidRequest, match="must be some of model, key, hour, day, separated"):
+        await world.stats(by=by)
+
+
 # -- purges
 
 
