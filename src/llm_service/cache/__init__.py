@@ -10,7 +10,7 @@ from llm_service.cache.freshness import (
     may_serve_while_revalidating,
     ttl_s,
 )
-from llm_service.cache.options import CacheOptions, Eviction, SemanticMode, SemanticOptions, TenantScope
+from llm_service.cache.options import CacheOptions, SemanticMode, SemanticOptions, TenantScope
 from llm_service.cache.policy import CachePlan, CachePolicy
 from llm_service.cache.semantic.embedder import Embedder, MiniLm, load_minilm, missing_packages
 from llm_service.cache.semantic.likeness import Search, SemanticCache, SemanticCounts
@@ -24,7 +24,6 @@ __all__ = [
     "CachePlan",
     "CachePolicy",
     "Embedder",
-    "Eviction",
     "ForwardReason",
     "Freshness",
     "MiniLm",

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from llm_service.domain import Bounds, Doc
+from llm_service.storage import Eviction
 
 TenantScope = Literal["key", "user", "global"]
-Eviction = Literal["lru", "lfu"]
 SemanticMode = Literal["shadow", "serve"]
 
 _YEAR_S = 366 * 24 * 3600

@@ -1,5 +1,7 @@
 """The answer of an exchange as it can be kept."""
 
+from dataclasses import replace
+
 from llm_service.domain import KeptAnswer, Outcome, kinds_of
 from llm_service.pipeline.base import Exchange
 
@@ -14,22 +16,7 @@ def answer_of(
     kept, followed, record = exchange.kept, exchange.followed, exchange.record
     generation = exchange.generation or followed
     if kept is not None:
-        return KeptAnswer(
-            digest=digest,
-            form=kept.form,
-            pieces=kept.pieces,
-            kinds=kept.kinds,
-            head=kept.head,
-            usage=kept.usage,
-            finish_reason=kept.finish_reason,
-            upstream_id=kept.upstream_id,
-            response_model=kept.response_model,
-            nano_usd=kept.nano_usd,
-            cost_source=kept.cost_source,
-            stored_at=kept.stored_at,
-            fresh_s=fresh_s,
-            kept_s=kept_s,
-        )
+        return replace(kept, digest=digest, fresh_s=fresh_s, kept_s=kept_s)
     if generation is None or generation.head is None or record is None:
         return None
     whole, events = generation.whole, generation.events

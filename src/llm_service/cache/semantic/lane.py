@@ -39,7 +39,7 @@ class Lane:
         self._ready()
         if self._loading is not None:
             await asyncio.wait((self._loading,))
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # `_on_loaded` has its turn
         return self._embedder is not None
 
     def close(self) -> None:
