@@ -7,12 +7,19 @@ import pytest
 from llm_service.api import ServerOptions
 from llm_service.config import Settings
 from llm_service.sandbox import Sandbox
+from tests.support.clock import StoppableClock
 from tests.support.service import Running, running, simulated
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    sandbox = Sandbox(seed=0, pace_s=0.0)
+def upstream_clock() -> StoppableClock:
+    """The sandbox's."""
+    return StoppableClock()
+
+
+@pytest.fixture
+async def sandbox(upstream_clock: StoppableClock) -> AsyncIterator[Sandbox]:
+    sandbox = Sandbox(seed=0, pace_s=0.0, clock=upstream_clock)
     await sandbox.start()
     yield sandbox
     await sandbox.aclose()

@@ -18,6 +18,7 @@ from tests.support.service import Running, running
 from tests.support.shared_answers import (
     ADMIN,
     CHAT,
+    PRICED,
     TurnedClock,
     a_key,
     ask_chat,
@@ -30,7 +31,6 @@ from tests.support.shared_answers import (
     settings_for,
 )
 
-PRICED = "openrouter/openai/gpt-4o-mini"
 MODELS = (PRICED, "deepseek/deepseek-flash", "plain/sandbox/chat")
 TOOL = {
     "type": "function",

@@ -14,6 +14,7 @@ import pytest
 from llm_service.sandbox import Sandbox
 from llm_service.storage import StoreUnavailable
 from llm_service.streams import StreamOptions
+from tests.support.clock import StoppableClock
 from tests.support.deployment import ADMIN_KEY as DEPLOYED_KEY
 from tests.support.deployment import sandbox_process, serving_one
 from tests.support.process import place, serving
@@ -21,22 +22,27 @@ from tests.support.rest import Answer, ask, connected
 from tests.support.service import Running, running
 from tests.support.shared_answers import (
     CHAT,
+    PATIENCE_S,
+    PRICED,
     a_key,
     all_records,
     ask_chat,
+    asking,
     body_of,
+    called,
     calls,
     error_in,
     events,
     facts,
     first_events,
     is_stream,
+    leading,
     said,
     settings_for,
+    shared_by,
 )
 from tests.support.waiting import until, until_answered
 
-PRICED = "openrouter/openai/gpt-4o-mini"
 KEY = {"Idempotency-Key": "order-4711"}
 SLOW = {"sandbox": "slow-head-250ms"}
 PACED = {"sandbox": "tokens-40+pace-5ms"}
@@ -62,8 +68,7 @@ def how(answer: Answer) -> str:
 async def test_twenty_at_once_are_one_call_and_one_record(
     service: Running, sandbox: Sandbox, streams: tuple[bool, ...]
 ) -> None:
-    forms = [streams[number % len(streams)] for number in range(20)]
-    answers = await asyncio.gather(*(ask_chat(service, PRICED, by=KEY, stream=stream, **SLOW) for stream in forms))
+    answers = await asking(service, 20, streams=streams, by=KEY, **SLOW)
     assert [error_in(one) for one in answers] == [None] * 20
     assert Counter(map(how, answers)) == {"new": 1, "replay": 19}
     assert len({repr(said(one)) for one in answers}) == 1
@@ -119,11 +124,17 @@ async def test_an_answer_of_the_cache_is_repeated_under_the_key(sandbox: Sandbox
     assert len({one.body for one in answers}) == 1
 
 
-async def test_a_key_that_shares_somebody_elses_call_has_its_answer(sandbox: Sandbox) -> None:
+async def test_a_key_that_shares_somebody_elses_call_has_its_answer(
+    sandbox: Sandbox, upstream_clock: StoppableClock
+) -> None:
     async with running(settings_for(sandbox), cached=True) as service:
+        upstream_clock.stop()
         first = asyncio.ensure_future(ask_chat(service, PRICED, stream=True, **SLOW))
-        await until(lambda: calls(sandbox))
-        shared, again = await asyncio.gather(*(ask_chat(service, PRICED, by=KEY, **SLOW) for _ in range(2)))
+        await called(sandbox)
+        both = asking(service, 2, streams=[False], by=KEY, **SLOW)
+        await shared_by(service, 2)
+        upstream_clock.go_on()
+        shared, again = await both
         assert {how(shared), how(again)} == {"coalesced", "replay"}
         assert said(shared) == said(again) == said(await first)
         assert how(await ask_chat(service, PRICED, by=KEY, **SLOW)) == "replay"
@@ -148,7 +159,7 @@ async def test_another_request_under_the_same_key_is_refused(service: Running, s
 
 async def test_another_request_is_refused_while_the_first_runs(service: Running, sandbox: Sandbox) -> None:
     first = asyncio.ensure_future(ask_chat(service, by=KEY, **SLOW))
-    await until(lambda: calls(sandbox))
+    await called(sandbox)
     assert (await ask_chat(service, by=KEY)).status == 422
     assert (await first).status == 200
 
@@ -198,19 +209,21 @@ async def test_a_failure_does_not_burn_the_key(service: Running, sandbox: Sandbo
 
 async def test_a_failure_under_twenty_is_followed_by_one_more_call(service: Running, sandbox: Sandbox) -> None:
     sandbox.script("slow-head-200ms+error-500", times=1)
-    answers = await asyncio.gather(*(ask_chat(service, PRICED, by=KEY, **SLOW) for _ in range(20)))
+    answers = await asking(service, 20, streams=[False], by=KEY, **SLOW)
     assert Counter(one.status for one in answers) == {200: 19, 502: 1}
     assert len({one.body for one in answers if one.status == 200}) == 1
     assert len(calls(sandbox)) == 2
     assert len([one for one in await all_records(service) if one["cost_usd"] != "0"]) == 1
 
 
-async def test_a_refusal_of_a_limit_does_not_burn_the_key(sandbox: Sandbox) -> None:
+async def test_a_refusal_of_a_limit_does_not_burn_the_key(sandbox: Sandbox, upstream_clock: StoppableClock) -> None:
     async with running(settings_for(sandbox, guarded=True), cached=True) as service:
         by = {**await a_key(service, concurrent_requests=1), **KEY}
+        upstream_clock.stop()
         first = asyncio.ensure_future(ask_chat(service, by={**by, "Idempotency-Key": "other"}, **SLOW))
-        await until(lambda: calls(sandbox))
+        await called(sandbox)
         refused = await ask_chat(service, by=by)
+        upstream_clock.go_on()
         await first
         answers = [await ask_chat(service, by=by) for _ in range(2)]
     assert refused.status == 429
@@ -226,7 +239,7 @@ async def test_a_database_that_is_away_at_the_end_keeps_the_answer_when_it_is_ba
     with monkeypatch.context() as outage:
         outage.setattr(type(service.stores.database.replays), "keep", away)
         first = await ask_chat(service, by=KEY)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         meanwhile = await ask_chat(service, by=KEY)
     await until(lambda: not service.stores.streams.keyed)
     after = await ask_chat(service, by=KEY)
@@ -252,9 +265,7 @@ async def test_who_leaves_and_comes_again_gets_the_answer_of_the_first_call(
     service: Running, sandbox: Sandbox, ahead: str
 ) -> None:
     asked = PACED if ahead == "in the middle" else SLOW
-    async with connected(service.address) as leaving:
-        leaving.send("POST", CHAT, body_of(PRICED, stream=ahead != "whole", **asked), **KEY)
-        await until(lambda: calls(sandbox))
+    async with leading(service, sandbox, by=KEY, stream=ahead != "whole", **asked) as leaving:
         if ahead == "in the middle":
             await leaving.head()
             await first_events(leaving.pieces(), 5)
@@ -267,11 +278,15 @@ async def test_who_leaves_and_comes_again_gets_the_answer_of_the_first_call(
     assert not service.stores.streams.keyed
 
 
-async def test_who_waits_for_the_first_answer_has_a_deadline_all_the_same(service: Running, sandbox: Sandbox) -> None:
-    first = asyncio.ensure_future(ask_chat(service, by=KEY, sandbox="slow-head-700ms"))
-    await until(lambda: calls(sandbox))
-    second = await ask_chat(service, by={**KEY, "X-LLM-Timeout-S": "0.1"}, sandbox="slow-head-700ms")
+async def test_who_waits_for_the_first_answer_has_a_deadline_all_the_same(
+    service: Running, sandbox: Sandbox, upstream_clock: StoppableClock
+) -> None:
+    upstream_clock.stop()
+    first = asyncio.ensure_future(ask_chat(service, by=KEY, **SLOW))
+    await called(sandbox)
+    second = await ask_chat(service, by={**KEY, "X-LLM-Timeout-S": "0.1"}, **SLOW)
     assert (error_in(second), first.done()) == ("deadline_exceeded", False)
+    upstream_clock.go_on()
     assert (await first).status == 200
 
 

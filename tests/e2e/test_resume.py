@@ -43,7 +43,7 @@ LONG = {"sandbox": "tokens-400+pace-20ms"}
 
 @pytest.fixture
 async def service(sandbox: Sandbox) -> AsyncIterator[Running]:
-    async with running(settings_for(sandbox)) as service:
+    async with running(settings_for(sandbox, keep_alive_s=0.3)) as service:
         yield service
 
 

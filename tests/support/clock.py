@@ -1,10 +1,12 @@
-"""A clock that is turned by hand."""
+"""Clocks that are turned, or stopped, by hand."""
 
 import asyncio
 import heapq
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
+
+from llm_service.runtime import SystemClock
 
 
 class ManualTimer:
@@ -63,3 +65,27 @@ class ManualClock:
             if timer.callback is not None:
                 timer.callback()
         self._seconds = until
+
+
+class StoppableClock(SystemClock):
+    """The clock of this machine. While it is stopped no sleep begins: an upstream that has it pauses without end.
+
+    So a test can wait until all have asked, however long that takes, before anybody is answered.
+    """
+
+    __slots__ = ("_goes",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._goes = asyncio.Event()
+        self._goes.set()
+
+    def stop(self) -> None:
+        self._goes.clear()
+
+    def go_on(self) -> None:
+        self._goes.set()
+
+    async def sleep(self, delay_s: float) -> None:
+        await self._goes.wait()
+        await super().sleep(delay_s)

@@ -1,8 +1,10 @@
 """Clients of a service that shares answers: what they ask for, what they get, and what the upstream heard of it."""
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,11 +17,12 @@ from llm_service.domain import Secret
 from llm_service.runtime import SystemClock
 from llm_service.sandbox import Sandbox
 from tests.support.oracle import client_seen
-from tests.support.rest import ASKED, Answer, ask
+from tests.support.rest import ASKED, Answer, Connection, ask, connected
 from tests.support.service import Running, simulated
 from tests.support.waiting import until
 
 CHAT = "/v1/chat/completions"
+PRICED = "openrouter/openai/gpt-4o-mini"
 ADMIN_KEY = "sk-test-admin-of-shared-answers-0123456"
 ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
 BLOCK = re.compile(rb"(?:: keep-alive\n)*id: (str_[0-9a-f]{26})\.(\d+)\ndata: ([^\n]+)\n\n")
@@ -39,11 +42,21 @@ class TurnedClock(SystemClock):
         return datetime.now(UTC) + timedelta(seconds=self.ahead_s)
 
 
-def settings_for(sandbox: Sandbox, *, guarded: bool = False, **other: Any) -> Settings:
-    """Settings with short time-outs; ``guarded``: everybody needs a key."""
+PATIENCE_S = 30.0
+"""How long a test waits for what happens at once on a machine that has nothing else to do."""
+
+
+def settings_for(
+    sandbox: Sandbox, *, guarded: bool = False, keep_alive_s: float = 2 * PATIENCE_S, **other: Any
+) -> Settings:
+    """Settings of a service that waits longer for its upstream than any test; ``guarded``: everybody needs a key."""
     auth = AuthOptions(admin_key=Secret(ADMIN_KEY), required="always") if guarded else AuthOptions()
-    providers = simulated(sandbox.address, connect_s=1, first_chunk_s=1, idle_s=0.8, total_s=10)
-    return Settings(**{"server": ServerOptions(keep_alive_s=0.3), "auth": auth, "providers": providers, **other})
+    longest_s = 2 * PATIENCE_S
+    providers = simulated(
+        sandbox.address, connect_s=longest_s, first_chunk_s=longest_s, idle_s=longest_s, total_s=longest_s
+    )
+    server = ServerOptions(keep_alive_s=keep_alive_s)
+    return Settings(**{"server": server, "auth": auth, "providers": providers, **other})
 
 
 # -- asking
@@ -65,6 +78,38 @@ async def ask_chat(service: Running, model: str = "plain/sandbox/chat", *, by: A
     return await ask(service.address, "POST", CHAT, body_of(model, **other), **(by or {}))
 
 
+def asking(
+    service: Running, count: int, *, streams: Sequence[bool] = (True, False), **asked: Any
+) -> "asyncio.Future[list[Answer]]":
+    """So many clients at once, streaming and not, each on a connection of its own."""
+    forms = [streams[number % len(streams)] for number in range(count)]
+    return asyncio.gather(*(ask_chat(service, PRICED, stream=stream, **asked) for stream in forms))
+
+
+async def called(sandbox: Sandbox, times: int = 1) -> None:
+    """Wait until the upstream has been asked so often."""
+    await until(lambda: len(calls(sandbox)) == times, within_s=PATIENCE_S)
+
+
+def sharers(service: Running) -> int:
+    """How many requests wait for the generations in flight, or read them."""
+    return sum(one._holds + len(one._readings) for one in service.stores.streams.flights.values())
+
+
+async def shared_by(service: Running, count: int) -> None:
+    """Wait until so many do."""
+    await until(lambda: sharers(service) == count, within_s=PATIENCE_S)
+
+
+@asynccontextmanager
+async def leading(service: Running, upstream: Sandbox, *, by: Any = None, **asked: Any) -> AsyncIterator[Connection]:
+    """A client whose request is the first that has reached the upstream; it leaves at the end of the block."""
+    async with connected(service.address) as connection:
+        connection.send("POST", CHAT, body_of(PRICED, **asked), **(by or {}))
+        await called(upstream)
+        yield connection
+
+
 async def record_of(service: Running, request_id: str, by: Any = None) -> dict[str, Any]:
     """The record of a request."""
     found = await ask(service.address, "GET", f"/v1/generations/{request_id}", **(by or {}))
@@ -80,7 +125,7 @@ async def record(service: Running, answer: Answer, by: Any = None) -> dict[str, 
 
 async def all_records(service: Running, by: Any = None) -> list[dict[str, Any]]:
     """Those of all accepted requests, once all are closed."""
-    await until(lambda: service.stores.ledger.state.open_requests == 0)
+    await until(lambda: service.stores.ledger.state.open_requests == 0, within_s=PATIENCE_S)
     await service.stores.ledger.flush()
     found: list[dict[str, Any]] = (await ask(service.address, "GET", "/admin/usage?limit=200", **(by or {}))).json()[
         "data"
