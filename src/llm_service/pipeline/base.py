@@ -1,10 +1,10 @@
 """The row of stages that every request passes, and what stages leave behind for the way out."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from llm_service.admission import FREE as NOTHING_HELD
 from llm_service.admission import Admitted
@@ -28,10 +28,11 @@ from llm_service.domain import (
 )
 from llm_service.runtime import Tasks
 from llm_service.storage import CacheLook
-from llm_service.streams import Generation, Stream
+from llm_service.streams import Generation, Stream, stream_id_of
 
 FREE: Final[frozenset[CacheStatus]] = frozenset((*CACHE_HITS, "replay"))
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
+Found = TypeVar("Found")
 
 
 class Watcher:
@@ -145,6 +146,10 @@ class Exchange:
         self._tasks = tasks
         self._settling: asyncio.Task[None] | None = None
 
+    def spawn(self, work: Coroutine[Any, Any, Found], *, name: str) -> "asyncio.Task[Found]":
+        """Work for it beside the row, in a task that the owner of all exchanges ends with them."""
+        return self._tasks.spawn(work, name=name)
+
     @property
     def candidate(self) -> Candidate:
         """The deployment that is called: the first one that had room."""
@@ -154,7 +159,7 @@ class Exchange:
         """The same request once more, with nobody waiting for it, to be answered by an upstream."""
         return Exchange(
             id=id,
-            stream_id=f"str_{id[4:]}",
+            stream_id=stream_id_of(id),
             surface=self.surface,
             request=self.request,
             caller=self.caller,

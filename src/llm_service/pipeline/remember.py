@@ -1,6 +1,5 @@
 """Stage: what the cache may do for a request is decided, and its answer is kept on the way out."""
 
-import asyncio
 from collections.abc import Awaitable
 
 from llm_service.cache import CachePlan, CachePolicy, is_servable, may_keep_events, may_keep_whole
@@ -66,7 +65,7 @@ class Remember:
                     exchange.look = look
                 exchange.is_expected = exchange.look is not None or self._is_on_its_way(exchange, plan)
             else:
-                exchange.look = asyncio.ensure_future(look)
+                exchange.look = exchange.spawn(_looked(look), name="look-up in the cache")
         return await proceed(exchange)
 
     def _is_on_its_way(self, exchange: Exchange, plan: CachePlan) -> bool:
@@ -155,3 +154,7 @@ class _Keeper(Watcher):
         return answer_of(
             exchange, outcome, digest=plan.digest, now=stage.clock.time(), fresh_s=plan.fresh_s, kept_s=plan.kept_s
         )
+
+
+async def _looked(look: Awaitable[CacheLook]) -> CacheLook:
+    return await look

@@ -1,44 +1,31 @@
-"""One generation: the log of its numbered events, and everybody who reads it."""
+"""One generation: who leads it, who joins it, and how it ends."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
-from llm_service.domain import (
-    TERMINAL,
-    CostSource,
-    Event,
-    Head,
-    LLMServiceError,
-    LocalFailure,
-    Outcome,
-    Reply,
-    Sink,
-    StreamCancelled,
-    StreamInterrupted,
-    Subscription,
-)
+from llm_service.domain import CostSource, Event, Head, LLMServiceError, Outcome, Reply, StreamCancelled
+from llm_service.streams.broadcast import Broadcast
 from llm_service.streams.kept import ReadyReply
+from llm_service.streams.logged import LoggedReply
 
 LEFT: Final = "The stream was cancelled before its answer was complete: its last reader had left."
 ABORTED: Final = Outcome(status="aborted")
 
 
-class Generation:
+class Generation(Broadcast):
     """The answer of one upstream call, for as many readers as like: whoever asked for it, who joined, who resumes.
 
-    Its events are kept, up to ``max_bytes`` of them; beyond that the oldest go, and a reader that has not had them is
-    cut off. The upstream is read at the pace of the fastest reader. ``finish``: it goes on when nobody reads.
+    ``finish``: it goes on when nobody reads.
 
     The one request whose account pays for it leads: its reading is never cut off, and stays, in silence, when its
     client leaves while others read. The end of the answer goes to all others when that account is closed.
     """
 
     __slots__ = (
-        "_beginning", "_bytes", "_cancelled", "_elsewhere", "_events", "_failure_here", "_finish", "_first", "_full",
-        "_holds", "_max_bytes", "_on_deserted", "_paused", "_readings", "_reply", "_source", "cost_source", "epochs",
-        "head", "is_stale", "log", "nano_usd", "outcome", "settled", "whole",
+        "_beginning", "_cancelled", "_elsewhere", "_finish", "_on_deserted", "_reply", "cost_source", "epochs",
+        "groups", "head", "is_stale", "log", "nano_usd", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -50,31 +37,21 @@ class Generation:
         log: tuple[str, str] | None = None,
     ) -> None:
         """``elsewhere``: other processes may read it as well; ``log``: by which name, and whose it is."""
+        super().__init__(max_bytes=max_bytes)
         self.log = log
         self.head: Head | None = None
         self.whole: bytes | None = None
-        self.outcome: Outcome | None = None
-        self.settled = False
         self.is_stale = False  # a kept answer in place of one that could not be had
-        self.epochs: tuple[int, ...] = ()  # of the look-up before it, where others may join it
+        self.groups: Sequence[str] = ()  # what its answer can be purged by, where others may join it
+        self.epochs: tuple[int, ...] = ()  # where these stood at the look-up before it
         self.nano_usd = 0
         self.cost_source: CostSource = "none"
-        self._max_bytes = max_bytes
         self._finish = int(finish)  # of how many it is the wish
         self._elsewhere = elsewhere
-        self._events: list[Event] = []
-        self._first = 1
-        self._bytes = 0
-        self._readings: list[Reading] = []
-        self._holds = 1  # who has not begun to read; first of all who leads
-        self._source: Subscription | None = None
         self._reply: Reply | None = None
         self._beginning: asyncio.Future[None] | None = None
         self._on_deserted: asyncio.Task[None] | None = None
         self._cancelled: LLMServiceError | None = None
-        self._failure_here: LLMServiceError | None = None
-        self._paused = False
-        self._full = False
 
     # -- what is known of it
 
@@ -84,33 +61,9 @@ class Generation:
         return self.head is not None
 
     @property
-    def bytes(self) -> int:
-        """What its events hold."""
-        return self._bytes
-
-    @property
-    def last_seq(self) -> int:
-        """The number of the newest event, 0 before the first."""
-        return self._first + len(self._events) - 1
-
-    @property
-    def events(self) -> Sequence[Event] | None:
-        """All events, ``None`` when the oldest are gone."""
-        return self._events if self._first == 1 else None
-
-    @property
     def given_up(self) -> bool:
         """Whether it was cancelled, by its owner or when its last reader had left: nobody new is to share that."""
         return self.outcome is not None and self.outcome.status == "aborted"
-
-    @property
-    def deserted(self) -> bool:
-        """Whether nobody reads it or waits to."""
-        return not self._holds and all(reading.silent for reading in self._readings)
-
-    def keeps(self, after: int) -> bool:
-        """Whether a reader that has had the events up to ``after`` can go on."""
-        return after + 1 >= self._first
 
     @property
     def is_copy(self) -> bool:
@@ -161,8 +114,7 @@ class Generation:
             error = (self._cancelled or outcome.error or StreamCancelled(LEFT)).again()  # without its frames
             self._cut(error, replace(outcome, error=None if outcome.error is None else error))
         self._wake()
-        for reading in tuple(self._readings):
-            self._feed(reading)
+        self._feed_all()
 
     def leave_to_others(self, task: "asyncio.Task[None]") -> bool:
         """The client of who leads has gone before the beginning: whether the task is to go on for others.
@@ -183,13 +135,6 @@ class Generation:
         self._holds += 1
         self._finish += finish
 
-    def leave(self) -> None:
-        """Wait for it no longer."""
-        self._holds -= 1
-        self._mind_desertion()
-        if self._full:
-            self._shorten()
-
     async def beginning(self) -> None:
         """Until there are events, or the account is closed."""
         if self.settled or (self.begun and self.whole is None):
@@ -205,13 +150,7 @@ class Generation:
             return ReadyReply(self.head, self.outcome, whole=self.whole)
         return LoggedReply(self, leads=leads)
 
-    def read(self, sink: Sink, *, after: int = 0, leads: bool = False) -> "Reading":
-        """Send the events after number ``after`` to the sink, from now on."""
-        reading = Reading(self, sink, after, leads=leads)
-        self._readings.append(reading)
-        self._feed(reading)
-        self._pace()
-        return reading
+    # -- how it ends
 
     def disown(self, error: LLMServiceError, *, finish: bool) -> None:
         """One of its owners does not want it any more: it goes on for the others, else it ends with this error.
@@ -252,33 +191,12 @@ class Generation:
         """The events of one socket read."""
         if self._elsewhere is not None:
             self._elsewhere.write(batch)
-        self._events.extend(batch)
-        for event in batch:
-            self._bytes += len(event.raw)
-        before, last = batch[0].seq - 1, batch[-1]
-        for reading in tuple(self._readings):
-            if reading.paused or reading.ended:
-                continue
-            if reading.at == before and (reading.leads or last.kind not in TERMINAL):
-                reading.at = last.seq
-                reading.sink.write(batch)
-            else:
-                self._feed(reading)
-        for event in batch:
-            event.forget_chunk()
-        if self._bytes > self._max_bytes:
-            self._shorten()
+        super().write(batch)
 
     def end(self, outcome: Outcome) -> None:
         """Nothing follows."""
-        self.outcome = outcome
-        self._source = self._reply = None
-        for reading in tuple(self._readings):
-            if reading.leads:
-                reading.paused = False
-                self._feed(reading)
-            elif self.settled:
-                self._feed(reading)
+        self._reply = None
+        super().end(outcome)
 
     # -- inside
 
@@ -295,83 +213,17 @@ class Generation:
             self.write((Event(self.last_seq + 1, b"", "error", error=error),))
         self.end(outcome)
 
-    def _fail_here(self, error: LLMServiceError) -> None:
-        """In place of what is still to be copied, for all who read it here now or later."""
-        self._failure_here = error
-        for reading in tuple(self._readings):
-            self._feed(reading)
-            if not reading.ended:
-                self._drop(reading)
-                reading.sink.write((LocalFailure(reading.at, error),))
-                reading.sink.end(Outcome(status="error", error=error))
-
     def _spoil(self, outcome: Outcome, error: LLMServiceError) -> None:
         """The account of a good answer could not be closed: in place of its end others get that."""
-        while self._events and self._events[-1].kind in TERMINAL:
-            self._bytes -= len(self._events.pop().raw)
-        self._events.append(Event(self.last_seq + 1, b"", "error", error=error))
+        self._replace_end(error)
         self.outcome = replace(outcome, error=error)
 
     def _wake(self) -> None:
         if self._beginning is not None and not self._beginning.done():
             self._beginning.set_result(None)
 
-    def _feed(self, reading: "Reading") -> None:
-        """Give a reading what it has not had."""
-        if not reading.takes():
-            return
-        if not self.keeps(reading.at):
-            self._lose(reading)
-            return
-        may_end = reading.leads or self.settled
-        events = self._events[reading.at + 1 - self._first :]
-        if not may_end:
-            events = [event for event in events if event.kind not in TERMINAL]
-        if events:
-            reading.at = events[-1].seq
-            reading.sink.write(events)
-        if self.outcome is not None and may_end and reading.takes():
-            self._drop(reading)
-            if self._failure_here is not None:
-                reading.sink.write((LocalFailure(reading.at, self._failure_here),))
-            reading.sink.end(self.outcome)
-
-    def _lose(self, reading: "Reading") -> None:
-        error = StreamInterrupted("The stream was read too slowly: what comes next is no longer kept.")
-        self._drop(reading)
-        reading.sink.write((LocalFailure(reading.at, error),))
-        reading.sink.end(Outcome(status="error", error=error))
-        self._mind_desertion()
-
-    def _drop(self, reading: "Reading") -> None:
-        reading.ended = True
-        self._readings.remove(reading)
-
-    def _shorten(self) -> None:
-        """Let the oldest events go, but none that who leads, or is about to read, has not had: the upstream waits."""
-        needed = min((reading.at for reading in self._readings if reading.leads), default=self.last_seq)
-        if self._holds:
-            needed = 0
-        count = 0
-        while self._bytes > self._max_bytes and self._first + count <= needed:
-            self._bytes -= len(self._events[count].raw)
-            count += 1
-        del self._events[:count]
-        self._first += count
-        self._full = self._bytes > self._max_bytes
-        self._pace()
-
-    def _pace(self) -> None:
-        """Read from the upstream while somebody takes it, or it is to be finished for nobody."""
-        reading = [one for one in self._readings if not one.silent]
-        paused = self._full or (bool(reading) and all(one.paused for one in reading))
-        if paused == self._paused or self._source is None:
-            return
-        self._paused = paused
-        if paused:
-            self._source.pause()
-        else:
-            self._source.resume()
+    def _goes_on_unread(self) -> bool:
+        return self._finish > 0 or self._elsewhere is not None
 
     def _mind_desertion(self) -> None:
         if not self.deserted or self._finish or self.outcome is not None:
@@ -380,29 +232,6 @@ class Generation:
             self.give_up()
         else:
             self._elsewhere.deserted(self)
-
-    def _moved_on(self, reading: "Reading") -> None:
-        """A reading that had paused goes on."""
-        self._feed(reading)
-        if self._full:
-            self._shorten()
-        self._pace()
-
-    def _left(self, reading: "Reading") -> bool:
-        """A reader is gone. Whether its reading stays, in silence: it leads, and others read."""
-        if reading.ended:
-            return False
-        others = self._holds > 0 or any(not one.silent for one in self._readings if one is not reading)
-        if reading.leads and self.outcome is None and (others or self._finish or self._elsewhere is not None):
-            reading.silent = True
-            reading.paused = False
-            self._moved_on(reading)
-            self._mind_desertion()
-            return True
-        self._drop(reading)
-        self._mind_desertion()
-        self._pace()
-        return False
 
 
 class Elsewhere(Protocol):
@@ -419,73 +248,3 @@ class Elsewhere(Protocol):
 
     async def ended(self, generation: Generation) -> None:
         """Its account is closed; returns when others can know, or cannot be told."""
-
-
-class Reading:
-    """One reader's hold on a generation. ``at``: the number of the last event that it has had."""
-
-    __slots__ = ("_generation", "at", "ended", "leads", "paused", "silent", "sink")
-
-    def __init__(self, generation: Generation, sink: Sink, at: int, *, leads: bool) -> None:
-        self._generation = generation
-        self.sink = sink
-        self.at = at
-        self.leads = leads
-        self.paused = False
-        self.silent = False
-        self.ended = False
-
-    def takes(self) -> bool:
-        """Whether its sink takes more now."""
-        return not self.paused and not self.ended
-
-    def pause(self) -> None:
-        """Send nothing for now. Who leads gets the end all the same: others wait until its account is closed."""
-        if self.leads and self._generation.outcome is not None:
-            return
-        self.paused = True
-        self._generation._pace()
-
-    def resume(self) -> None:
-        """Go on."""
-        self.paused = False
-        self._generation._moved_on(self)
-
-    def detach(self) -> bool:
-        """The reader is gone; see :class:`Subscription`."""
-        return self._generation._left(self)
-
-
-class LoggedReply(Reply):
-    """A generation as one of its readers sees it."""
-
-    __slots__ = ("_generation", "_held", "_leads", "head", "whole")
-
-    def __init__(self, generation: Generation, *, leads: bool) -> None:
-        if generation.head is None:
-            raise ValueError("the generation has not begun")
-        self.head = generation.head
-        self.whole = None
-        self._generation = generation
-        self._leads = leads
-        self._held = True
-
-    @property
-    def outcome(self) -> Outcome | None:  # type: ignore[override]
-        """How the generation ended."""
-        return self._generation.outcome
-
-    def attach(self, sink: Sink, after: int = 0) -> Subscription:
-        """Read it, from now on."""
-        reading = self._generation.read(sink, after=after, leads=self._leads)
-        self._let_go()
-        return reading
-
-    async def aclose(self) -> None:
-        """Leave it."""
-        self._let_go()
-
-    def _let_go(self) -> None:
-        if self._held:
-            self._held = False
-            self._generation.leave()

@@ -131,19 +131,7 @@ class Mirrors:
 class _Follower(Reply):
     """Reads one log into a generation; also the reply that this has as its source."""
 
-    __slots__ = (
-        "_after",
-        "_clock",
-        "_copy",
-        "_gone",
-        "_log_id",
-        "_paused",
-        "_sink",
-        "_store",
-        "head",
-        "outcome",
-        "whole",
-    )
+    __slots__ = ("_after", "_clock", "_copy", "_gone", "_log_id", "_sink", "_store", "head", "outcome", "whole")
 
     def __init__(
         self,
@@ -161,7 +149,6 @@ class _Follower(Reply):
         self._clock = clock
         self._gone = gone
         self._after = 0
-        self._paused = False
         self._sink: Sink | None = None
 
     async def run(self) -> None:

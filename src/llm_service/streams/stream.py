@@ -9,6 +9,11 @@ STREAM_BYTES: Final = 1024
 """What a stream takes beside its events."""
 
 
+def stream_id_of(request_id: str) -> str:
+    """The id of the stream that answers a request: both have the same digits."""
+    return f"str_{request_id.removeprefix('req_')}"
+
+
 class Cut(Protocol):
     """A reader of a stream that can be told that it is over."""
 
