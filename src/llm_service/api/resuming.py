@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from llm_service.api.http_request import HungUp
+from llm_service.api.leaving import Leaving
 from llm_service.domain import InvalidValue, NotFound, StreamCancelled
 from llm_service.streams import Generation, Stream, Streams
 
@@ -47,14 +49,26 @@ class Resuming:
             raise
         return Resumed(stream, generation, number)
 
-    async def begun(self, resumed: Resumed) -> None:
-        """Wait for the generation to begin; it is left when that fails. Raises what ended it before that."""
-        generation = resumed.generation
+    async def begun(self, resumed: Resumed, leaving: Leaving | None = None) -> None:
+        """Wait for the generation to begin; it is left when that fails. Raises what ended it before that.
+
+        ``leaving``: the client that waits, in the task which this is called in. Raises HungUp when that leaves first,
+        or its stream is cancelled.
+        """
+        generation, readers = resumed.generation, resumed.stream.sinks
+        if leaving is not None:
+            readers.append(leaving)
         try:
             await generation.beginning()
         except BaseException:
             generation.leave()
-            raise
+            if leaving is None or not leaving.happened:
+                raise
+            leaving.serving.uncancel()
+            raise HungUp from None
+        finally:
+            if leaving is not None:
+                readers.remove(leaving)
         if generation.begun:
             return
         generation.leave()
