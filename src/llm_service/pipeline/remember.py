@@ -124,7 +124,7 @@ class _Keeper(Watcher):
                 await generation.told()
         finally:
             if exchange.flies and exchange.plan is not None:
-                await shared.land(exchange.plan.digest, exchange.id, as_events=stream)
+                await shared.land(exchange.plan.digest, exchange.id)
 
     def _close(self, outcome: Outcome) -> None:
         exchange, streams = self._exchange, self._stage.streams

@@ -20,7 +20,7 @@ from llm_service.pipeline.alike import Alike
 from llm_service.pipeline.base import Exchange, Proceed
 from llm_service.pipeline.remember import MISSED
 from llm_service.runtime import Clock
-from llm_service.storage import CacheLook, CacheStore, StoreUnavailable
+from llm_service.storage import CacheLook, CacheStore, Flight, StoreUnavailable
 from llm_service.streams import Generation, ReadyReply, SharedStreams, Streams, collect, ready_reply
 
 MOST_JOINS: Final = 2
@@ -113,7 +113,7 @@ class Share:
     ) -> Reply:
         generation = self._new_generation(exchange)
         if plan is not None and exchange.deadline is None:
-            generation.epochs = exchange.epochs
+            generation.groups, generation.epochs = plan.groups, exchange.epochs
             self._streams.flights[plan.digest] = generation
         if exchange.admit_in_full is not None:
             await exchange.admit_in_full(exchange)
@@ -179,39 +179,45 @@ class Share:
 
         ``again``: an answer has been kept by now, or will be in a moment.
         """
-        shared = self._streams.shared
-        generation = self._streams.flights.get(plan.digest)
-        if generation is None:
+        shared, flights = self._streams.shared, self._streams.flights
+        generation = flights.get(plan.digest)
+        if generation is None or not await self._stands(plan.digest, generation):
             return None if shared is None else await self._elsewhere(exchange, plan, shared, seen=seen)
-        if generation.epochs and generation.epochs != exchange.epochs:
-            return None  # it began before a purge
-        if generation.given_up:
+        if generation.given_up or flights.get(plan.digest) is not generation:
             return "again"
         generation.join(finish=exchange.finish)
         return generation
+
+    async def _stands(self, digest: bytes, begun: Generation | Flight) -> bool:
+        """Whether no purge has concerned what is on its way since it began."""
+        stands = not begun.epochs or self._store.stands(digest, begun.groups, begun.epochs)
+        return stands if isinstance(stands, bool) else await stands
 
     async def _elsewhere(
         self, exchange: Exchange, plan: CachePlan, shared: SharedStreams, *, seen: KeptAnswer | None
     ) -> Generation | Literal["again"] | None:
         """The same among processes: the generation that another one leads, or the claim to lead for all of them."""
         flights, as_events = self._streams.flights, exchange.request.stream
+        before = flights.get(plan.digest)  # began before a purge, if there is one
+        mine = shared.flight(exchange.id, as_events=as_events, groups=plan.groups, epochs=exchange.epochs)
+        stands = partial(self._stands, plan.digest)
         try:
             there = await shared.claim(
-                plan.digest, exchange.id, as_events=as_events, seen_at=None if seen is None else seen.stored_at
+                plan.digest, mine, seen_at=None if seen is None else seen.stored_at, stands=stands
             )
-        except StoreUnavailable:
-            return "again" if plan.digest in flights else None  # each process coalesces by itself
-        if there is None or (shared.is_ours(there) and there.log_id != exchange.id):
+        except StoreUnavailable:  # each process coalesces by itself
+            return None if flights.get(plan.digest) is before else "again"
+        if there is None or (there != mine and (shared.is_ours(there) or not await stands(there))):
             return "again"
-        if plan.digest in flights:  # somebody here was faster
-            if shared.is_ours(there):
-                await shared.land(plan.digest, exchange.id, as_events=as_events)
+        if flights.get(plan.digest) is not before:  # somebody here was faster
+            await shared.land(plan.digest, exchange.id)
             return "again"
-        if shared.is_ours(there):
+        if there == mine:
             exchange.flies = True
             return None
-        kept = partial(self._kept, plan)
-        generation = flights[plan.digest] = shared.follow(there, plan.digest, kept, flights, as_events=as_events)
+        generation = flights[plan.digest] = shared.follow(
+            there, plan.digest, partial(self._kept, plan), flights, as_events=as_events, finish=exchange.finish
+        )
         return generation
 
     async def _kept(self, plan: CachePlan) -> KeptAnswer | None:

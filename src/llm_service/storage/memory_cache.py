@@ -16,7 +16,8 @@ class MemoryCache:
     """Answers for a single process, see CacheStore. Seconds are those of ``clock.time()``; nothing here waits.
 
     All purges are numbered together. A group's epoch is the number of its last purge; of a group that is not remembered
-    it is that of the newest forgotten one, so forgetting may spoil an answer but never revives one.
+    it is that of the newest forgotten one, so forgetting may spoil an answer but never revives one. A digest is a group
+    of its own.
     """
 
     __slots__ = ("_epochs", "_floor", "_purges", "reach", "shelf")
@@ -25,7 +26,7 @@ class MemoryCache:
         """Sizes are those of KeptAnswer."""
         self.reach: Reach = "process"
         self.shelf = Shelf(clock.time, max_bytes=max_bytes, max_entry_bytes=max_entry_bytes, eviction=eviction)
-        self._epochs: dict[str, int] = {}
+        self._epochs: dict[str | bytes, int] = {}
         self._floor = 0
         self._purges = 0
 
@@ -35,15 +36,21 @@ class MemoryCache:
         if kept is not None and not self._stands(kept):
             self.shelf.drop(digest)
             kept = None
-        return CacheLook(answer=None if kept is None else kept.answer, epochs=self._epochs_of(groups))
+        return CacheLook(answer=None if kept is None else kept.answer, epochs=self._epochs_of((digest, *groups)))
 
     def put(self, answer: KeptAnswer, groups: Sequence[str], epochs: tuple[int, ...]) -> bool:
         """Keep an answer. False: it is too large or over, or one of the groups was purged since the look-up."""
-        return epochs == self._epochs_of(groups) and self.shelf.add(Kept(answer, groups, purges=self._purges))
+        stands = self.stands(answer.digest, groups, epochs)
+        return stands and self.shelf.add(Kept(answer, groups, purges=self._purges))
+
+    def stands(self, digest: bytes, groups: Sequence[str], epochs: tuple[int, ...]) -> bool:
+        """Whether no purge since a look-up concerns what is made since then."""
+        return epochs == self._epochs_of((digest, *groups))
 
     async def remove(self, digest: bytes) -> int:
-        """Forget one answer. How many there were: 0 or 1."""
+        """Forget one answer, and what is on its way in its place. How many there were: 0 or 1."""
         there = self.look(digest, ()).answer is not None
+        self._begin_epoch(digest)
         self.shelf.drop(digest)
         return int(there)
 
@@ -69,7 +76,7 @@ class MemoryCache:
         """Forget all answers."""
         self.shelf.empty()
 
-    def _epochs_of(self, groups: Sequence[str]) -> tuple[int, ...]:
+    def _epochs_of(self, groups: Sequence[str | bytes]) -> tuple[int, ...]:
         epochs, floor = self._epochs, self._floor
         return tuple([epochs.get(group, floor) for group in groups])
 
@@ -82,7 +89,7 @@ class MemoryCache:
         kept.purges = self._purges
         return True
 
-    def _begin_epoch(self, group: str) -> int:
+    def _begin_epoch(self, group: str | bytes) -> int:
         self._purges += 1
         self._epochs.pop(group, None)
         self._epochs[group] = self._purges  # the last of them: they stand in the order of their purges

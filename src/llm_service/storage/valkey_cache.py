@@ -1,7 +1,7 @@
 """The response cache that processes share: one script on Valkey or Redis for a look-up; each process keeps copies."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -40,12 +40,12 @@ class ValkeyCache:
     failover has lost with the newest second is undone by it.
 
     Keys begin with ``<prefix>{adm}:cache:``, so that all are on one node of a cluster, whose memory holds the whole
-    cache (see lua/cache_common.lua).
+    cache (see lua/cache_common.lua). There each answer's own digest, in hex, is one of its groups.
     """
 
     __slots__ = (
-        "_base", "_clear", "_clock", "_eviction", "_heard", "_here", "_look", "_max_bytes", "_max_entry_bytes", "_meta",
-        "_purge", "_put", "_remove", "_runner", "_shelf", "_sizes", "reach",
+        "_base", "_clear", "_clock", "_epochs", "_eviction", "_heard", "_here", "_look", "_max_bytes",
+        "_max_entry_bytes", "_meta", "_purge", "_put", "_remove", "_runner", "_shelf", "_sizes", "reach",
     )  # fmt: skip
 
     def __init__(
@@ -75,13 +75,14 @@ class ValkeyCache:
         self._look, self._put = script("cache_common", "cache_look"), script("cache_common", "cache_put")
         self._remove, self._sizes = script("cache_common", "cache_remove"), script("cache_common", "cache_sizes")
         self._purge, self._clear = script("cache_common", "cache_purge"), script("cache_common", "cache_clear")
+        self._epochs = script("cache_common", "cache_epochs")
 
     async def look(self, digest: bytes, groups: Sequence[str]) -> CacheLook:
         """The answer, if there is one whose own digest is this one, fresh or stale."""
         life, mine = self._runner.run_id, self._shelf.get(digest)
         known = mine.stamp if mine is not None and mine.life == life else b""
         try:
-            found = await self._run_on(digest, self._look, known, self._eviction, *groups)
+            found = await self._run_on(digest, self._look, known, self._eviction, digest.hex(), *groups)
         except StoreUnavailable:
             return self._look_here(mine)
         stamp, blob, purges, *stand = found
@@ -115,10 +116,25 @@ class ValkeyCache:
         mine = Kept(answer, groups, purges=purges, life=self._heard[0])
         return purges == self._heard[1] and self._shelf.add(mine)
 
-    async def remove(self, digest: bytes) -> int:
-        """Forget one answer. How many there were: 0 or 1. Raises StoreUnavailable."""
+    def stands(self, digest: bytes, groups: Sequence[str], epochs: tuple[int, ...]) -> bool | Awaitable[bool]:
+        """Whether no purge since a look-up concerns what is made since then. Asks the store where there was any."""
+        _, purges, *_ = epochs
+        return purges == self._heard[1] or self._stands_there(digest, groups, epochs)
+
+    async def _stands_there(self, digest: bytes, groups: Sequence[str], epochs: tuple[int, ...]) -> bool:
         life = self._runner.run_id
-        count, purges = await self._run_on(digest, self._remove, "")
+        memory, _, *stood = epochs
+        try:
+            purges, *stand = await self._run(self._epochs, digest.hex(), *groups)
+        except StoreUnavailable:
+            return False
+        self._hear(life, purges)
+        return memory == _number(life) and stood == stand
+
+    async def remove(self, digest: bytes) -> int:
+        """Forget one answer, and what is on its way in its place. How many there were. Raises StoreUnavailable."""
+        life = self._runner.run_id
+        count, purges = await self._run_on(digest, self._remove, "", REMEMBERED)
         self._hear(life, purges)
         self._shelf.drop(digest)
         return int(count)
@@ -184,7 +200,7 @@ class ValkeyCache:
         found = await _aside(len(blob), partial(unpacked, blob, digest=digest, max_bytes=self._max_entry_bytes))
         if found is None or over_at(found[0]) <= self._clock.time():
             with suppress(StoreUnavailable):  # then it is found to be none again
-                await self._run_on(digest, self._remove, stamp)
+                await self._run_on(digest, self._remove, stamp, REMEMBERED)
             return None
         answer, groups = found
         self._shelf.add(Kept(answer, groups, purges=purges, life=life, stamp=stamp))
@@ -196,6 +212,7 @@ class ValkeyCache:
         kept_ms = int((over_at(answer) - self._clock.time()) * 1000)
         if blob is None or kept_ms <= 0:
             return False
+        groups = (answer.digest.hex(), *groups)
         size = ENTRY_BYTES + len(blob) + sum(map(len, groups))
         if size > self._max_bytes:
             await self._count_too_large()
@@ -209,7 +226,7 @@ class ValkeyCache:
             return False
         _, stamp, purges = said
         self._hear(life, purges)
-        self._shelf.add(Kept(answer, groups, purges=purges, life=life, stamp=stamp))
+        self._shelf.add(Kept(answer, groups[1:], purges=purges, life=life, stamp=stamp))
         return True
 
     async def _count_too_large(self) -> None:

@@ -137,13 +137,21 @@ class ValkeyStreams:
 
 
 def _written(flight: Flight) -> bytes:
-    return orjson.dumps((flight.log_id, flight.holder, flight.as_events))
+    """As JSON; epochs as texts, because they are larger than a number may be in it."""
+    epochs = [*map(str, flight.epochs)]
+    return orjson.dumps((flight.log_id, flight.holder, flight.as_events, flight.groups, epochs))
 
 
 def _flight(text: bytes) -> Flight | None:
     """The flight of a text; none where there is no text, or somebody else's."""
     try:
-        log_id, holder, as_events = orjson.loads(text)
-    except (orjson.JSONDecodeError, TypeError, ValueError):
+        log_id, holder, as_events, groups, epochs = orjson.loads(text)
+        return Flight(
+            log_id=str(log_id),
+            holder=str(holder),
+            as_events=bool(as_events),
+            groups=tuple(map(str, groups)),
+            epochs=tuple(map(int, epochs)),
+        )
+    except (TypeError, ValueError):
         return None
-    return Flight(log_id=str(log_id), holder=str(holder), as_events=bool(as_events))

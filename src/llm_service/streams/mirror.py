@@ -55,21 +55,25 @@ class Mirrors:
         self._max_bytes = max_bytes
         self._copies: dict[str, tuple[Generation, list[Over]]] = {}
 
-    def of_log(self, log_id: str, holder: str, over: Over | None = None) -> Generation:
-        """The generation that a log tells of; whoever asks joins it. ``over`` is told when it has ended here."""
+    def of_log(self, log_id: str, holder: str, over: Over | None = None, *, finish: bool = False) -> Generation:
+        """The generation that a log tells of; whoever asks joins it. ``over`` is told when it has ended here.
+
+        ``finish``: it is read on when nobody here does, and so goes on there.
+        """
         copy, overs = self._copies.get(log_id) or (None, [])
         if copy is None or copy.deserted or copy.outcome is not None:
-            copy, overs = self._copies[log_id] = Generation(max_bytes=self._max_bytes, log=(log_id, holder)), []
+            copy, overs = Generation(max_bytes=self._max_bytes, finish=finish, log=(log_id, holder)), []
+            self._copies[log_id] = copy, overs
             self._tasks.spawn(self._follow(copy, log_id, holder, overs), name="copy of a stream")
         else:
-            copy.join()
+            copy.join(finish=finish)
         if over is not None:
             overs.append(over)
         return copy
 
-    def of_flight(self, flight: Flight, digest: bytes, find: Find, over: Over) -> Generation:
+    def of_flight(self, flight: Flight, digest: bytes, find: Find, over: Over, *, finish: bool = False) -> Generation:
         """The whole answer that a flight is to give: ``find`` looks for it when the flight is over; as above."""
-        copy = Generation(max_bytes=self._max_bytes)
+        copy = Generation(max_bytes=self._max_bytes, finish=finish)
         self._tasks.spawn(self._wait(copy, flight, digest, find, over), name="wait for another process")
         return copy
 

@@ -1,7 +1,7 @@
 """What the processes of a deployment do together: one generation for all, whichever of them its readers come to."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -25,6 +25,9 @@ LOOKS: Final = 10
 MOST_UNLANDED: Final = 1000
 ASK_S: Final = 0.25
 """How often it is asked whether somebody elsewhere reads what nobody reads here."""
+
+Stands = Callable[[Flight], Awaitable[bool]]
+"""Whether a flight's answer may still be shared; see CacheStore."""
 
 
 class SharedStreams:
@@ -50,7 +53,7 @@ class SharedStreams:
         self._tasks = tasks
         self._log = log
         self._publishing: dict[str, asyncio.Task[None]] = {}
-        self._flying: set[str] = set()
+        self._flying: dict[str, Flight] = {}
         self._unlanded: dict[str, tuple[bytes, Flight]] = {}
         self._landing = False
         self._found = WeakSet[Stream]()
@@ -137,26 +140,25 @@ class SharedStreams:
     # -- flights
 
     async def claim(
-        self, digest: bytes, log_id: str, *, as_events: bool, seen_at: float | None = None
+        self, digest: bytes, mine: Flight, *, seen_at: float | None = None, stands: Stands
     ) -> Flight | None:
-        """The flight of a digest: this one, or another process's that lives.
+        """The flight of a digest: this one, or another process's that lives and ``stands``.
 
         ``None``: another answer is kept by now than the one that the caller has seen, stored at ``seen_at``.
         Raises StoreUnavailable.
         """
-        mine = Flight(log_id=log_id, holder=self._holder, as_events=as_events)
-        self._flying.add(log_id)  # before others here hear of it
+        self._flying[mine.log_id] = mine  # before others here hear of it
         there = None
         try:
             there = await self._store.claim(digest, mine, seen_at=seen_at)
-            if there is not None and there != mine and not await self._flies(there):
+            if there is not None and there != mine and not (await self._flies(there) and await stands(there)):
                 there = await self._store.claim(digest, mine, seen_at=seen_at, instead_of=there)
         except BaseException:
             self._land_later(digest, mine)  # it may have been written all the same
             raise
         finally:
             if there != mine:
-                self._flying.discard(log_id)
+                self._flying.pop(mine.log_id, None)
         return there
 
     async def _flies(self, flight: Flight) -> bool:
@@ -165,22 +167,41 @@ class SharedStreams:
             return flight.log_id in self._flying
         return await self._lives(flight.holder)
 
+    def flight(self, log_id: str, *, as_events: bool, groups: Sequence[str], epochs: tuple[int, ...]) -> Flight:
+        """One of ours, to be claimed."""
+        return Flight(log_id=log_id, holder=self._holder, as_events=as_events, groups=tuple(groups), epochs=epochs)
+
     def is_ours(self, flight: Flight) -> bool:
         """Whether this process leads it."""
         return flight.holder == self._holder
 
     def follow(
-        self, flight: Flight, digest: bytes, find: Find, flights: dict[bytes, Generation], *, as_events: bool
+        self,
+        flight: Flight,
+        digest: bytes,
+        find: Find,
+        flights: dict[bytes, Generation],
+        *,
+        as_events: bool,
+        finish: bool,
     ) -> Generation:
-        """A generation here of another process's flight, among ``flights`` as long; whoever asks has joined it."""
-        if flight.as_events and as_events:
-            return self._mirrors.of_log(flight.log_id, flight.holder, over=partial(_forget, flights, digest))
-        return self._mirrors.of_flight(flight, digest, find, over=partial(_forget, flights, digest))
+        """A generation here of another process's flight, among ``flights`` as long; whoever asks has joined it.
 
-    async def land(self, digest: bytes, log_id: str, *, as_events: bool) -> None:
+        ``finish``: this one wants it to go on when nobody reads. A copy that does so counts as a reader elsewhere.
+        """
+        over = partial(_forget, flights, digest)
+        if flight.as_events and as_events:
+            copy = self._mirrors.of_log(flight.log_id, flight.holder, over=over, finish=finish)
+        else:
+            copy = self._mirrors.of_flight(flight, digest, find, over=over, finish=finish)
+        copy.groups, copy.epochs = flight.groups, flight.epochs
+        return copy
+
+    async def land(self, digest: bytes, log_id: str) -> None:
         """A flight of ours is over."""
-        self._flying.discard(log_id)
-        mine = Flight(log_id=log_id, holder=self._holder, as_events=as_events)
+        mine = self._flying.pop(log_id, None)
+        if mine is None:
+            return
         try:
             await self._store.land(digest, mine)
         except BaseException as failure:

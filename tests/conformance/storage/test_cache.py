@@ -265,6 +265,39 @@ async def test_answer_whose_look_up_came_before_a_purge_is_not_kept(make: Make, 
     assert await found(one, "a") == await found(other, "a") == []
 
 
+async def stands_after(make: Make, purge: Callable[[CacheStore], Awaitable[int]]) -> set[bool]:
+    """Whether what looked up before a purge may still be shared by who looks up after it, in either process."""
+    one, other = make(), make()
+    epochs = (await look(one)).epochs
+    await purge(other)
+    found = set()
+    for cache in (one, other):
+        await look(cache)
+        found.add(await said(cache.stands(digest_of("a"), GROUPS, epochs)))
+    return found
+
+
+@pytest.mark.parametrize("group", GROUPS)
+async def test_what_began_before_a_purge_of_it_is_not_shared_after_it(make: Make, group: str) -> None:
+    assert await stands_after(make, lambda cache: cache.purge(group)) == {False}
+    assert await stands_after(make, lambda cache: cache.remove(digest_of("a"))) == {False}
+
+
+async def test_what_began_before_a_purge_of_others_is_shared_after_it(make: Make, clock: ManualClock) -> None:
+    assert await stands_after(make, lambda cache: cache.purge("tenant:eve")) == {True}
+    assert await stands_after(make, lambda cache: cache.purge("all", stored_before=clock.time())) == {True}
+    assert await stands_after(make, lambda cache: cache.remove(digest_of("b"))) == {True}
+
+
+async def test_answer_whose_look_up_came_before_its_removal_is_not_kept(make: Make, clock: ManualClock) -> None:
+    one, other = make(), make()
+    epochs = (await look(one)).epochs
+    assert await other.remove(digest_of("a")) == 0
+    assert not await said(one.put(kept_answer("a", at=clock.time()), GROUPS, epochs))
+    assert await put(one, kept_answer("a", at=clock.time()))
+    assert await found(other, "a") == ["a"]
+
+
 async def test_purge_of_another_group_hinders_nobody(make: Make, clock: ManualClock) -> None:
     one, other = make(), make()
     epochs = (await look(one)).epochs
@@ -326,7 +359,7 @@ async def test_two_processes_never_find_what_a_plain_model_does_not_have(
     kinds = [("all", f"model:{model}", f"tenant:{tenant}") for model in range(2) for tenant in range(3)]
     groups_of = {name: source.choice(kinds) for name in range(12)}
     model: dict[int, KeptAnswer] = {}
-    began: list[tuple[CacheStore, int, tuple[int, ...], set[str]]] = []  # generations, with what was purged since
+    began: list[tuple[CacheStore, int, tuple[int, ...], set[object]]] = []  # generations, with what was purged since
     for step in range(250):
         cache, name = source.choice(caches), source.randrange(12)
         match source.random():
@@ -338,8 +371,9 @@ async def test_two_processes_never_find_what_a_plain_model_does_not_have(
                 cache, name, epochs, purged = began.pop(source.randrange(len(began)))
                 answer = kept_answer(name, f"{step}", at=clock.time())
                 groups = groups_of[name]
-                assert await said(cache.put(answer, groups, epochs)) == purged.isdisjoint(groups), step
-                if purged.isdisjoint(groups):
+                stands = purged.isdisjoint((name, *groups))
+                assert await said(cache.put(answer, groups, epochs)) == stands, step
+                if stands:
                     model[name] = answer
             case chance if chance < 0.93:
                 group = source.choice(source.choice(kinds))
@@ -351,4 +385,6 @@ async def test_two_processes_never_find_what_a_plain_model_does_not_have(
                     purged.add(group)
             case _:
                 assert await cache.remove(digest_of(name)) == int(model.pop(name, None) is not None), step
+                for *_, purged in began:
+                    purged.add(name)
     assert (await caches[0].sizes()).entries == len(model)

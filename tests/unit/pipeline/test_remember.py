@@ -35,6 +35,10 @@ class SlowCache:
         await self.put_gate.wait()
         return self.memory.put(answer, groups, epochs)
 
+    async def stands(self, digest: bytes, groups: Sequence[str], epochs: tuple[int, ...]) -> bool:
+        await asyncio.sleep(0)
+        return self.memory.stands(digest, groups, epochs)
+
     async def remove(self, digest: bytes) -> int:
         return await self.memory.remove(digest)
 

@@ -65,6 +65,15 @@ local function epochs_of(groups, floor)
   return epochs
 end
 
+-- A group's answers of before are none any more; so many groups are remembered, half of them are forgotten beyond that.
+local function begin_epoch(group, number, remembered)
+  redis.call('ZADD', EPOCHS, int(number), group)
+  if redis.call('ZCARD', EPOCHS) > tonumber(remembered) then
+    local oldest = redis.call('ZPOPMIN', EPOCHS, math.floor(remembered / 2))
+    redis.call('HSET', TOTALS, 'floor', oldest[#oldest])
+  end
+end
+
 -- Takes an entry out. -> whether it was still there, its size if that was known
 local function forget(digest)
   local size = redis.call('HGET', SIZES, digest)

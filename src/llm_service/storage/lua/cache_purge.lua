@@ -4,12 +4,7 @@
 local function purge()
   totals()
   local number = redis.call('HINCRBY', TOTALS, 'purges', 1)
-  if ARGV[2] == '' then return number end
-  redis.call('ZADD', EPOCHS, int(number), ARGV[2])
-  if redis.call('ZCARD', EPOCHS) > tonumber(ARGV[3]) then
-    local oldest = redis.call('ZPOPMIN', EPOCHS, math.floor(ARGV[3] / 2))
-    redis.call('HSET', TOTALS, 'floor', oldest[#oldest])
-  end
+  if ARGV[2] ~= '' then begin_epoch(ARGV[2], number, ARGV[3]) end
   return number
 end
 

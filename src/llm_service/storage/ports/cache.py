@@ -31,8 +31,8 @@ class CacheStore(Protocol):
 
     Each answer is in ``groups`` (``all``, ``model:<name>``, ``tenant:<name>``, ``tag:<name>=<value>``). A group that is
     purged begins a new epoch, for all processes at once: no look-up that begins afterwards finds an answer of before,
-    and no answer whose generation looked the cache up before is kept. `look` and `put` answer at once where they need
-    not wait, and something to await otherwise.
+    and no answer whose generation looked the cache up before is kept, or `stands`. So does one answer that is removed.
+    `look`, `put` and `stands` answer at once where they need not wait, and something to await otherwise.
 
     They never raise: an answer that cannot be had is not there, and one that cannot be kept is not. What administers
     the cache raises StoreUnavailable.
@@ -45,6 +45,9 @@ class CacheStore(Protocol):
 
     def put(self, answer: KeptAnswer, groups: Sequence[str], epochs: tuple[int, ...]) -> bool | Awaitable[bool]:
         """Keep an answer. False: it is too large, or one of the groups was purged since the look-up."""
+
+    def stands(self, digest: bytes, groups: Sequence[str], epochs: tuple[int, ...]) -> bool | Awaitable[bool]:
+        """Whether what is made since a look-up may be shared: no purge since then concerns it, as far as is known."""
 
     async def remove(self, digest: bytes) -> int:
         """Forget one answer. How many there were: 0 or 1."""

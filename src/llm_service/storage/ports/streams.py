@@ -36,12 +36,15 @@ class LogRead:
 class Flight:
     """A generation that answers all requests of a digest. ``as_events``: its log tells it while it comes.
 
-    Without it the answer is there when the flight is over: it is kept then, or there is none.
+    Without it the answer is there when the flight is over: it is kept then, or there is none. ``groups`` and
+    ``epochs``: what the answer can be purged by, and where these stood before it began; see CacheStore.
     """
 
     log_id: str
     holder: str
     as_events: bool
+    groups: tuple[str, ...] = ()
+    epochs: tuple[int, ...] = ()
 
 
 class StreamStore(Protocol):
