@@ -1,10 +1,14 @@
 """A store of streams in memory, for tests of those who use it: it can be away, slow, and damaged."""
 
 import asyncio
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from llm_service.storage import Flight, LogPart, LogRead, StoreUnavailable
+from tests.support.clock import ManualClock
+
+COUNTS_S = 0.5
 
 
 @dataclass
@@ -17,11 +21,14 @@ class KeptLog:
 
 
 class MemoryStreams:
-    """Implements StreamStore. ``reads``: how often each log was read; ``calls``: the parts of each append."""
+    """Implements StreamStore. ``reads``: how often each log was read; ``calls``: the parts of each append.
+
+    By a clock who reads counts for a moment, without one for ever.
+    """
 
     reach = "cluster"
 
-    def __init__(self, *, holder: str = "other", at_once: int = 256) -> None:
+    def __init__(self, *, holder: str = "other", at_once: int = 256, clock: ManualClock | None = None) -> None:
         self.is_away = False
         self.gate: asyncio.Event | None = None
         """Appends wait for it."""
@@ -32,8 +39,18 @@ class MemoryStreams:
         self.flights: dict[bytes, Flight] = {}
         self.texts: dict[str, bytes] = {}
         self.reads: list[str] = []
-        self.readers: set[str] = set()
+        self.readers: dict[str, float] = {}
+        self._clock = clock
         self._holder = holder
+
+    def seen_by(self, holder: str) -> "MemoryStreams":
+        """The same store, as another process has it."""
+        seen = copy.copy(self)
+        seen._holder = holder
+        return seen
+
+    def _now(self) -> float:
+        return 0.0 if self._clock is None else self._clock.monotonic()
 
     def _look(self) -> None:
         if self.is_away:
@@ -65,14 +82,14 @@ class MemoryStreams:
         self._look()
         self.reads.append(log_id)
         if counts:
-            self.readers.add(log_id)
+            self.readers[log_id] = self._now()
         log = self.logs.get(log_id, KeptLog(""))
         events = log.events[after : after + self.at_once]
         return LogRead(holder=log.holder, head=log.head, end=log.end, cut=log.cut, events=events)
 
     async def is_read(self, log_id: str) -> bool:
         self._look()
-        return log_id in self.readers
+        return log_id in self.readers and self._now() - self.readers[log_id] < COUNTS_S
 
     async def put_stream(self, stream_id: str, facts: bytes, *, ended: bool) -> None:
         self._look()
@@ -89,6 +106,8 @@ class MemoryStreams:
         there = self.flights.get(digest)
         if there is None or there == instead_of:
             self.flights[digest] = there = mine
+        elif there != mine:
+            self.readers[there.log_id] = self._now()
         return there
 
     async def flight(self, digest: bytes) -> Flight | None:

@@ -141,10 +141,11 @@ class World:
         replays: MemoryReplays | None = None,
         options: CacheOptions | None = None,
         streams: Streams | None = None,
+        clock: ManualClock | None = None,
         first_id: int = 1,
     ) -> None:
         self.first_id = first_id
-        self.clock = ManualClock()
+        self.clock = clock or ManualClock()
         self.log = LogLines()
         self.defects: list[BaseException] = []
         self.tasks = Tasks(lambda work, failure: self.defects.append(failure))

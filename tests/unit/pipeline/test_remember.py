@@ -1,55 +1,19 @@
 """What is kept of an answer, and that whatever is left open at its end is closed."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from llm_service.cache import CacheOptions
-from llm_service.domain import CacheControl, KeptAnswer, Outcome, StreamCancelled
-from llm_service.storage import CacheLook, CacheSizes, MemoryCache, Reach
+from llm_service.domain import CacheControl, Outcome, StreamCancelled
+from llm_service.storage import CacheLook, MemoryCache
 from tests.support.clock import ManualClock
 from tests.support.row import FINISH, HELLO, NANO_USD, PAID, USAGE, WHOLE, World
+from tests.support.slow_cache import SlowCache
 from tests.support.waiting import loop_turns
 
 TURNS = 30
-
-
-class SlowCache:
-    """A CacheStore of another process: what is asked of it has to be waited for. ``put_gate`` holds up what is kept."""
-
-    def __init__(self, clock: ManualClock) -> None:
-        self.reach: Reach = "machine"
-        self.memory = MemoryCache(clock, max_bytes=10**7, max_entry_bytes=10**6)
-        self.put_gate = asyncio.Event()
-        self.put_gate.set()
-        self.looks = 0
-
-    async def look(self, digest: bytes, groups: Sequence[str]) -> CacheLook:
-        self.looks += 1
-        await asyncio.sleep(0)
-        return self.memory.look(digest, groups)
-
-    async def put(self, answer: KeptAnswer, groups: Sequence[str], epochs: tuple[int, ...]) -> bool:
-        await self.put_gate.wait()
-        return self.memory.put(answer, groups, epochs)
-
-    async def stands(self, digest: bytes, groups: Sequence[str], epochs: tuple[int, ...]) -> bool:
-        await asyncio.sleep(0)
-        return self.memory.stands(digest, groups, epochs)
-
-    async def remove(self, digest: bytes) -> int:
-        return await self.memory.remove(digest)
-
-    async def purge(self, group: str, *, stored_before: float | None = None) -> int:
-        return await self.memory.purge(group, stored_before=stored_before)
-
-    async def sizes(self) -> CacheSizes:
-        return await self.memory.sizes()
-
-    async def aclose(self) -> None:
-        await self.memory.aclose()
 
 
 async def kept_in(world: World) -> int:

@@ -1,0 +1,156 @@
+"""What processes that share a store share of the answers that are on their way, as if they were one."""
+
+from collections.abc import AsyncIterator
+from typing import cast
+
+import pytest
+
+from llm_service.cache import CacheOptions
+from llm_service.runtime import Tasks
+from llm_service.storage import Bulletin
+from llm_service.streams import SharedStreams, Streams
+from tests.support.clock import ManualClock
+from tests.support.memory_streams import MemoryStreams
+from tests.support.row import NANO_USD, Client, World
+from tests.support.service import LogLines
+from tests.support.slow_cache import NumberedCache
+from tests.support.waiting import loop_turns
+
+TICK_S = 0.02
+TURNS = 30
+
+
+class Deployment:
+    """Two processes, each with its row of stages, and what they share."""
+
+    def __init__(self, options: CacheOptions | None = None) -> None:
+        self.clock = ManualClock()
+        self.cache = NumberedCache(self.clock)
+        self.store = MemoryStreams(clock=self.clock)
+        self.failures: list[BaseException] = []
+        self.tasks = Tasks(lambda work, failure: self.failures.append(failure))
+        self.one = self._process("one", 1, options)
+        self.two = self._process("two", 100, options)
+
+    def _process(self, holder: str, first_id: int, options: CacheOptions | None) -> World:
+        shared = SharedStreams(
+            self.store.seen_by(holder),
+            holder=holder,
+            lives=self._lives,
+            bulletin=cast(Bulletin, None),
+            max_bytes=100_000,
+            clock=self.clock,
+            tasks=self.tasks,
+            log=LogLines(),
+        )
+        streams = Streams(self.clock, retention_s=300, total_bytes=1_000_000, shared=shared)
+        return World(cache=self.cache, streams=streams, clock=self.clock, first_id=first_id, options=options)
+
+    async def _lives(self, holder: str) -> bool:
+        return True
+
+    async def pass_time(self, seconds: float = 0.2) -> None:
+        for _ in range(round(seconds / TICK_S)):
+            await loop_turns(TURNS)
+            self.clock.advance(TICK_S)
+        await loop_turns(TURNS)
+
+    async def begun(self, world: World, **asked: bool) -> Client:
+        """A request whose answer has begun, as far as it goes to the upstream."""
+        before = len(world.calls)
+        client = await world.ask(**asked)
+        await self.pass_time()
+        for call in world.calls[before:]:
+            call.begins()
+        await self.pass_time()
+        return client
+
+    @property
+    def calls(self) -> int:
+        return len(self.one.calls) + len(self.two.calls)
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Deployment]:
+    made = Deployment()
+    yield made
+    await made.tasks.aclose()
+
+
+def free(client: Client) -> bool:
+    return client.has_all and client.record.nano_usd == 0 and client.record.cache == "coalesced"
+
+
+async def test_a_request_joins_what_another_process_asks_for(site: Deployment) -> None:
+    leader = await site.begun(site.one)
+    followers = [await site.two.ask(), await site.two.ask(stream=False)]
+    await site.pass_time()
+    site.one.calls[0].says_all()
+    await site.pass_time()
+    assert (leader.record.nano_usd, [free(one) for one in followers], site.calls) == (NANO_USD, [True, True], 1)
+    assert site.store.flights == {}
+
+
+# -- purges
+
+
+async def test_a_purge_of_others_stops_nobody_from_joining_here_or_elsewhere(site: Deployment) -> None:
+    await site.begun(site.one)
+    await site.cache.purge("tenant:eve")
+    await site.cache.purge("all", stored_before=site.clock.time())
+    followers = [await site.one.ask(), await site.two.ask()]
+    await site.pass_time()
+    site.one.calls[0].says_all()
+    await site.pass_time()
+    assert ([free(one) for one in followers], site.calls) == ([True, True], 1)
+
+
+@pytest.mark.parametrize("first", ["one", "two"])
+async def test_who_comes_after_a_purge_has_an_answer_that_was_begun_after_it(site: Deployment, first: str) -> None:
+    before = [await site.begun(site.one), await site.two.ask()]
+    await site.pass_time()
+    await site.cache.purge("all")
+    worlds = [site.one, site.two] if first == "one" else [site.two, site.one]
+    leading, following = [await site.begun(world) for world in worlds]
+    assert (site.calls, len(worlds[0].calls)) == (2, 1 + (first == "one"))
+    site.one.calls[0].says_all()
+    await site.pass_time()
+    assert [client.has_all for client in before] == [True, True]
+    late = await worlds[1].ask()  # what is purged was not kept
+    worlds[0].calls[-1].says_all()
+    await site.pass_time()
+    assert (leading.record.nano_usd, free(following), free(late), site.calls) == (NANO_USD, True, True, 2)
+    assert (await worlds[1].answered()).record.cache == "hit"
+    assert site.store.flights == {}
+
+
+async def test_who_comes_after_a_removal_of_the_answer_has_a_new_one(site: Deployment) -> None:
+    leader = await site.begun(site.one)
+    plan = leader.exchange.plan
+    assert plan is not None
+    await site.cache.remove(plan.digest)
+    await site.begun(site.two)
+    assert site.calls == 2
+
+
+# -- on_disconnect
+
+
+@pytest.mark.parametrize("finish", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_a_follower_elsewhere_wants_finished_is_finished_when_all_have_left(
+    site: Deployment, *, finish: bool, stream: bool
+) -> None:
+    leader = await site.begun(site.one)
+    follower = await site.two.ask(finish=finish, stream=stream)
+    await site.pass_time()
+    await follower.hang_up()
+    await leader.hang_up()
+    await site.pass_time(2)
+    source = site.one.calls[0].source
+    assert source is not None
+    assert source.detached is not finish
+    if finish:
+        site.one.calls[0].says_all()
+        await site.pass_time()
+        assert (leader.record.status, leader.record.nano_usd) == ("ok", NANO_USD)
