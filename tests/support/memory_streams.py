@@ -5,7 +5,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from llm_service.storage import Flight, LogPart, LogRead, StoreUnavailable
+from llm_service.storage import Flight, LogAsk, LogPart, LogRead, StoreUnavailable
 from tests.support.clock import ManualClock
 
 COUNTS_S = 0.5
@@ -21,7 +21,8 @@ class KeptLog:
 
 
 class MemoryStreams:
-    """Implements StreamStore. ``reads``: how often each log was read; ``calls``: the parts of each append.
+    """Implements StreamStore. ``reads``: how often each log was read; ``read_calls``: how many at once.
+    ``calls``: the parts of each append.
 
     By a clock who reads counts for a moment, without one for ever.
     """
@@ -39,6 +40,8 @@ class MemoryStreams:
         self.flights: dict[bytes, Flight] = {}
         self.texts: dict[str, bytes] = {}
         self.reads: list[str] = []
+        self.read_calls: list[int] = []
+        self.cancels: dict[str, dict[str, None]] = {}
         self.readers: dict[str, float] = {}
         self._clock = clock
         self._holder = holder
@@ -78,14 +81,19 @@ class MemoryStreams:
             log.events += part.events
         log.head, log.end = part.head or log.head, part.end
 
-    async def read(self, log_id: str, *, after: int, counts: bool = True) -> LogRead:
+    async def read(self, asks: Sequence[LogAsk]) -> Sequence[LogRead]:
         self._look()
-        self.reads.append(log_id)
-        if counts:
-            self.readers[log_id] = self._now()
-        log = self.logs.get(log_id, KeptLog(""))
-        events = log.events[after : after + self.at_once]
-        return LogRead(holder=log.holder, head=log.head, end=log.end, cut=log.cut, events=events)
+        self.read_calls.append(len(asks))
+        return [self._read(ask) for ask in asks]
+
+    def _read(self, ask: LogAsk) -> LogRead:
+        self.reads.append(ask.log_id)
+        if ask.counts:
+            self.readers[ask.log_id] = self._now()
+        log = self.logs.get(ask.log_id, KeptLog(""))
+        events = log.events[ask.after : ask.after + self.at_once]
+        more = len(events) == self.at_once
+        return LogRead(holder=log.holder, head=log.head, end=log.end, cut=log.cut, events=events, more=more)
 
     async def is_read(self, log_id: str) -> bool:
         self._look()
@@ -98,6 +106,17 @@ class MemoryStreams:
     async def get_stream(self, stream_id: str) -> bytes | None:
         self._look()
         return self.texts.get(stream_id)
+
+    async def cancel(self, holder: str, stream_id: str) -> None:
+        self._look()
+        self.cancels.setdefault(holder, {})[stream_id] = None
+
+    async def cancelled(self, done: Sequence[str]) -> Sequence[str]:
+        self._look()
+        cancels = self.cancels.setdefault(self._holder, {})
+        for stream_id in done:
+            cancels.pop(stream_id, None)
+        return [*cancels]
 
     async def claim(
         self, digest: bytes, mine: Flight, *, seen_at: float | None = None, instead_of: Flight | None = None

@@ -249,7 +249,7 @@ class _Opening:
             )
         streams = Streams(around.clock, retention_s=options.retention_s, total_bytes=options.total_bytes, shared=shared)
         if client is not None:
-            bulletin.listen(CANCEL_TOPIC, streams.cancel_here)
+            bulletin.listen(CANCEL_TOPIC, streams.hear_cancelled)
         self._held.callback(streams.aclose)
         return streams
 

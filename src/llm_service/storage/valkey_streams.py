@@ -5,10 +5,14 @@ from typing import Final
 
 import orjson
 
-from llm_service.storage.ports import Flight, LogPart, LogRead, Reach
+from llm_service.storage.ports import Flight, LogAsk, LogPart, LogRead, Reach
 from llm_service.storage.scripts import ScriptRunner, script
 
 READ_AT_ONCE: Final = 256
+LEAST_AT_ONCE: Final = 8
+"""How many events one read gives: of all logs together, and of one of them in any case."""
+MOST_LOGS: Final = 64
+"""Logs that are read in one call: others wait meanwhile."""
 COUNTS_MS: Final = 500
 """For how long one reading makes a reader: readers look more often."""
 LOG_BYTES: Final = 512
@@ -22,14 +26,14 @@ RUNNING_MS: Final = 3_600_000
 class ValkeyStreams:
     """See StreamStore. Keys begin with ``<prefix>{adm}:``, so that all are on one node of a cluster.
 
-    ``log:<id>`` (events), ``log:<id>:facts``, ``log:<id>:read``, ``logs:ended``, ``logs:sizes``, ``stream:<id>`` and
-    ``flight:<digest>``. ``total_bytes`` is what all ended logs may have, `LOG_BYTES` for each among
-    it; for a moment it is more where many end at once. ``max_bytes`` is what the events of one log may have.
+    ``log:<id>`` (events), ``log:<id>:facts``, ``log:<id>:read``, ``logs:ended``, ``logs:sizes``, ``stream:<id>``,
+    ``cancels:<holder>`` and ``flight:<digest>``. ``total_bytes`` is what all ended logs may have, `LOG_BYTES` for each
+    among it; for a moment it is more where many end at once. ``max_bytes`` is what the events of one log may have.
     """
 
     __slots__ = (
-        "_append", "_base", "_claim", "_ended", "_get", "_holder", "_is_read", "_land", "_max_bytes", "_put", "_read",
-        "_retention_ms", "_runner", "_sizes", "_total_bytes", "reach",
+        "_append", "_base", "_cancel", "_cancelled", "_claim", "_ended", "_get", "_holder", "_is_read", "_land",
+        "_max_bytes", "_put", "_read", "_retention_ms", "_runner", "_sizes", "_total_bytes", "reach",
     )  # fmt: skip
 
     def __init__(
@@ -55,6 +59,7 @@ class ValkeyStreams:
         self._append, self._read, self._is_read = script("log_append"), script("log_read"), script("log_is_read")
         self._claim, self._land = script("flight_claim"), script("flight_end")
         self._get, self._put = script("text_get"), script("text_put")
+        self._cancel, self._cancelled = script("cancel_put"), script("cancel_take")
 
     async def append(self, parts: Sequence[LogPart]) -> None:
         """Append to logs, in one round trip."""
@@ -79,12 +84,32 @@ class ValkeyStreams:
             )
         await self._runner.run(self._append, keys, arguments)
 
-    async def read(self, log_id: str, *, after: int, counts: bool = True) -> LogRead:
-        """The next events after that number, a bounded count. ``counts``: whoever reads is a reader for a moment."""
-        keys = (*self._log(log_id), self._mark(log_id))
-        counted = COUNTS_MS if counts else ""
-        holder, head, end, cut, *events = await self._runner.run(self._read, keys, (after, READ_AT_ONCE, counted))
-        return LogRead(holder=holder.decode(errors="replace"), head=head, end=end, cut=cut == 1, events=events)
+    async def read(self, asks: Sequence[LogAsk]) -> Sequence[LogRead]:
+        """What is asked for, in its order; a round trip for each `MOST_LOGS`."""
+        reads: list[LogRead] = []
+        for at in range(0, len(asks), MOST_LOGS):
+            reads += await self._read_some(asks[at : at + MOST_LOGS])
+        return reads
+
+    async def _read_some(self, asks: Sequence[LogAsk]) -> Sequence[LogRead]:
+        most = max(LEAST_AT_ONCE, READ_AT_ONCE // len(asks))
+        keys: list[str] = []
+        arguments: list[str | int | bytes] = [most, COUNTS_MS]
+        for ask in asks:
+            keys += (*self._log(ask.log_id), self._mark(ask.log_id))
+            arguments += (ask.after, int(ask.counts))
+        found = await self._runner.run(self._read, keys, arguments)
+        return [
+            LogRead(
+                holder=holder.decode(errors="replace"),
+                head=head,
+                end=end,
+                cut=cut == 1,
+                events=events,
+                more=len(events) == most,
+            )
+            for holder, head, end, cut, *events in found
+        ]
 
     async def is_read(self, log_id: str) -> bool:
         """Whether somebody read a log a moment ago. If nobody did, its flight is anybody's from now on."""
@@ -100,6 +125,15 @@ class ValkeyStreams:
         """The same again."""
         facts: bytes = await self._runner.run(self._get, (f"{self._base}stream:{stream_id}",), ())
         return facts or None
+
+    async def cancel(self, holder: str, stream_id: str) -> None:
+        """Have a process end a stream of its clients'."""
+        await self._runner.run(self._cancel, (self._cancels(holder),), (stream_id, RUNNING_MS))
+
+    async def cancelled(self, done: Sequence[str]) -> Sequence[str]:
+        """The streams that this process is to end. Those that it says are ``done`` are forgotten."""
+        found = await self._runner.run(self._cancelled, (self._cancels(self._holder),), done)
+        return [stream_id.decode(errors="replace") for stream_id in found]
 
     async def claim(
         self, digest: bytes, mine: Flight, *, seen_at: float | None = None, instead_of: Flight | None = None
@@ -131,6 +165,9 @@ class ValkeyStreams:
 
     def _mark(self, log_id: str) -> str:
         return f"{self._base}log:{log_id}:read"
+
+    def _cancels(self, holder: str) -> str:
+        return f"{self._base}cancels:{holder}"
 
     def _flight(self, digest: bytes) -> str:
         return f"{self._base}flight:{digest.hex()}"

@@ -4,8 +4,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 from llm_service.domain import (
-    Event,
-    Head,
     KeptAnswer,
     LLMServiceError,
     Outcome,
@@ -18,9 +16,9 @@ from llm_service.runtime import Clock, Tasks
 from llm_service.storage import Flight, LogRead, StoreUnavailable, StreamStore
 from llm_service.streams.codec import end_of, event_of, head_of
 from llm_service.streams.generation import Generation
+from llm_service.streams.inbox import LOOK_S, Inbox
 from llm_service.streams.kept import ready_reply
 
-LOOK_S: Final = 0.02
 MOST_LOOK_S: Final = 0.1
 """The longer nothing comes, the more seldom one looks: news is late by a quarter of the silence before it at most."""
 NO_EVENTS: Final = 2**31
@@ -53,6 +51,7 @@ class Mirrors:
         self._clock = clock
         self._tasks = tasks
         self._max_bytes = max_bytes
+        self._inbox = Inbox(store, clock=clock, tasks=tasks)
         self._copies: dict[str, tuple[Generation, list[Over]]] = {}
 
     def of_log(self, log_id: str, holder: str, over: Over | None = None, *, finish: bool = False) -> Generation:
@@ -85,7 +84,7 @@ class Mirrors:
 
     async def _follow(self, copy: Generation, log_id: str, holder: str, overs: Sequence[Over]) -> None:
         try:
-            await _Follower(self._store, copy, log_id, self._clock, self._doubts(holder)).run()
+            await _Follower(self._inbox, copy, log_id, self._clock, self._doubts(holder)).run()
         except (StoreUnavailable, ValueError):  # ValueError: nobody of ours has written that
             copy.break_off(StreamInterrupted(LOST))
         finally:
@@ -100,8 +99,8 @@ class Mirrors:
         gone, look_s = self._doubts(flight.holder), LOOK_S
         try:
             while copy.outcome is None and await self._store.flight(digest) == flight and not await gone(known=True):
-                await self._store.read(flight.log_id, after=NO_EVENTS)
-                await self._clock.sleep(look_s)
+                await self._inbox.read(flight.log_id, after=NO_EVENTS)
+                await self._inbox.moment(int(look_s / LOOK_S))
                 look_s = min(look_s * 1.25, MOST_LOOK_S)
             answer = await find() if copy.outcome is None else None
             if answer is not None:
@@ -135,11 +134,11 @@ class Mirrors:
 class _Follower(Reply):
     """Reads one log into a generation; also the reply that this has as its source."""
 
-    __slots__ = ("_after", "_clock", "_copy", "_gone", "_log_id", "_sink", "_store", "head", "outcome", "whole")
+    __slots__ = ("_after", "_clock", "_copy", "_gone", "_inbox", "_log_id", "_sink", "head", "outcome", "whole")
 
     def __init__(
         self,
-        store: StreamStore,
+        inbox: Inbox,
         copy: Generation,
         log_id: str,
         clock: Clock,
@@ -147,7 +146,7 @@ class _Follower(Reply):
     ) -> None:
         self.whole = None
         self.outcome = None
-        self._store = store
+        self._inbox = inbox
         self._copy = copy
         self._log_id = log_id
         self._clock = clock
@@ -157,42 +156,50 @@ class _Follower(Reply):
 
     async def run(self) -> None:
         """Until the log ends, its writer is gone, or nobody reads the copy."""
-        copy, look_s = self._copy, LOOK_S
-        while copy.outcome is None:
-            read = await self._read()
-            if read is None:
+        look_s = LOOK_S
+        while (read := await self._read()) is not None:
+            took = self._take(read)
+            if self._is_left():
                 return
-            if read.head and read.events:
-                events = [event_of(data, self._after + n) for n, data in enumerate(read.events, 1)]
-                self._take(head_of(read.head), events)
-                look_s = LOOK_S
-            elif read.end or read.cut:
+            if took and read.more:
+                continue
+            if read.end or read.cut:
                 self._finish(read.end, cut=read.cut)
-            elif await self._gone(known=bool(read.holder)):
-                copy.break_off(StreamInterrupted(GONE))
+            elif not took and await self._gone(known=bool(read.holder)):
+                self._copy.break_off(StreamInterrupted(GONE))
             else:
-                await self._clock.sleep(look_s)
-                look_s = min(look_s * 1.25, MOST_LOOK_S)
+                look_s = LOOK_S if took else min(look_s * 1.25, MOST_LOOK_S)
+                await self._inbox.moment(int(look_s / LOOK_S))
 
     async def _read(self) -> LogRead | None:
         """What is new; nothing when nobody reads the copy. Raises StoreUnavailable when the store stays away."""
         until = self._clock.monotonic() + AWAY_S
-        while self._copy.outcome is None:
+        while not self._is_left():
             try:
-                return await self._store.read(self._log_id, after=self._after)
+                read = await self._inbox.read(self._log_id, after=self._after)
             except StoreUnavailable:
                 if self._clock.monotonic() >= until:
                     raise
-            await self._clock.sleep(LOOK_S)
+                await self._inbox.moment()
+            else:
+                return None if self._is_left() else read
         return None
 
-    def _take(self, head: Head, events: list[Event]) -> None:
+    def _is_left(self) -> bool:
+        return self._copy.outcome is not None
+
+    def _take(self, read: LogRead) -> bool:
+        """Give the copy what is new. Whether there was something."""
+        if not (read.head and read.events):
+            return False
+        events = [event_of(data, self._after + n) for n, data in enumerate(read.events, 1)]
         if self._sink is None:
-            self.head = head
+            self.head = head_of(read.head)
             self._copy.begin(self, as_events=True)
         self._after = events[-1].seq
         if self._sink is not None:
             self._sink.write(events)
+        return True
 
     def _finish(self, end: bytes, *, cut: bool) -> None:
         copy = self._copy

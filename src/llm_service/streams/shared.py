@@ -12,7 +12,8 @@ import orjson
 from llm_service.domain import Event, Head, LLMServiceError, Outcome
 from llm_service.observability import Log
 from llm_service.runtime import Clock, Tasks
-from llm_service.storage import Bulletin, Flight, StoreUnavailable, StreamStore
+from llm_service.storage import Bulletin, Flight, LogAsk, LogRead, StoreUnavailable, StreamStore
+from llm_service.streams.cancels import Cancels
 from llm_service.streams.generation import Generation
 from llm_service.streams.mirror import NO_EVENTS, Find, Lives, Mirrors
 from llm_service.streams.outbox import FLUSH_S, Outbox
@@ -57,6 +58,7 @@ class SharedStreams:
         self._unlanded: dict[str, tuple[bytes, Flight]] = {}
         self._landing = False
         self._found = WeakSet[Stream]()
+        self._cancels = Cancels(store, clock=clock, tasks=tasks)
         self._outbox = Outbox(store, clock=clock, tasks=tasks, log=log)
         self._mirrors = Mirrors(store, lives, clock=clock, tasks=tasks, max_bytes=max_bytes)
 
@@ -74,7 +76,8 @@ class SharedStreams:
         if stream.generation is None or stream.generation.log is None:
             return
         log_id, holder = stream.generation.log
-        facts = orjson.dumps({**stream.facts(), "log": log_id, "holder": holder})
+        facts = orjson.dumps({**stream.facts(), "log": log_id, "holder": holder, "at": self._holder})
+        self._cancels.mind(stream.id, ended=ended)
         before = self._publishing.get(stream.id)
         work = self._publish(stream.id, facts, ended=ended, before=before)
         self._publishing[stream.id] = self._tasks.spawn(work, name="publish a stream")
@@ -96,7 +99,9 @@ class SharedStreams:
         try:
             facts: Any = orjson.loads(await self._store.get_stream(stream_id) or b"{}")
             log_id, holder = str(facts.pop("log")), str(facts.pop("holder"))
+            at = str(facts.pop("at"))
             stream = Stream(**facts)
+            stream.at = at
             if (stream.id, stream.owner) != (stream_id, owner) or not await self._is_there(log_id):
                 return None
         except (StoreUnavailable, ValueError, KeyError, TypeError, AttributeError):
@@ -108,7 +113,7 @@ class SharedStreams:
     async def _is_there(self, log_id: str) -> bool:
         """Whether the log is still kept, or has just begun. Raises StoreUnavailable."""
         for _ in range(LOOKS):
-            if (await self._store.read(log_id, after=NO_EVENTS, counts=False)).holder:
+            if (await self._look(log_id)).holder:
                 return True
             await self._clock.sleep(FLUSH_S)
         return False
@@ -116,9 +121,14 @@ class SharedStreams:
     async def runs(self, log_id: str) -> bool:
         """Whether a generation of another process has not ended, as far as is known."""
         try:
-            return not (await self._store.read(log_id, after=NO_EVENTS, counts=False)).end
+            return not (await self._look(log_id)).end
         except StoreUnavailable:
             return True
+
+    async def _look(self, log_id: str) -> LogRead:
+        """What is known of a log, for none of its readers. Raises StoreUnavailable."""
+        (read,) = await self._store.read([LogAsk(log_id=log_id, after=NO_EVENTS, counts=False)])
+        return read
 
     def cut_found(self, stream_id: str, error: LLMServiceError) -> None:
         """End a stream of another process for its readers here."""
@@ -130,12 +140,23 @@ class SharedStreams:
         """End all that is read here of other processes' generations."""
         self._mirrors.cut(error)
 
-    async def announce_cancelled(self, stream_id: str) -> None:
-        """Let the processes in which a stream runs or is read end it."""
+    async def announce_cancelled(self, stream: Stream) -> None:
+        """Let the processes in which a stream runs or is read end it: where it runs it is written besides."""
         try:
-            await self._bulletin.publish(CANCEL_TOPIC, stream_id)
+            if stream.at not in ("", self._holder):
+                await self._store.cancel(stream.at, stream.id)
+            await self._bulletin.publish(CANCEL_TOPIC, stream.id)
         except StoreUnavailable as failure:
-            self._log.warning("a stream is not cancelled", stream_id=stream_id, cause=str(failure))
+            self._log.warning("a stream is not cancelled", stream_id=stream.id, cause=str(failure))
+
+    def on_cancelled(self, cancel: Callable[[str], None]) -> None:
+        """Call this with the ids of streams of ours that others want to end."""
+        self._cancels.on_cancelled = cancel
+
+    def hear_cancelled(self, stream_id: str, error: LLMServiceError) -> None:
+        """Some stream was cancelled: it ends for its readers here, and perhaps it is one of ours."""
+        self.cut_found(stream_id, error)
+        self._cancels.look()
 
     # -- flights
 

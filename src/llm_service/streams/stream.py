@@ -30,8 +30,8 @@ class Stream:
     """
 
     __slots__ = (
-        "__weakref__", "attempts", "cache", "finish", "generation", "head", "id", "include_usage", "owner", "pays",
-        "request_id", "sinks",
+        "__weakref__", "at", "attempts", "cache", "finish", "generation", "head", "id", "include_usage", "owner",
+        "pays", "request_id", "sinks",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +56,7 @@ class Stream:
         self.head: Head | None = None
         self.sinks: list[Cut] = []
         self.finish = False
+        self.at = ""  # the process whose client asked, where that is another one
 
     def facts(self) -> dict[str, Any]:
         """What another process needs to tell the same."""

@@ -44,6 +44,8 @@ class Streams:
         self._ended_bytes = 0
         self._sweep: TimerHandle | None = None
         self._all_ended: asyncio.Future[None] | None = None
+        if shared is not None:
+            shared.on_cancelled(self.cancel_here)
 
     @property
     def running(self) -> Sequence[Stream]:
@@ -77,7 +79,7 @@ class Streams:
         """End a stream, wherever it runs and is read."""
         self.cancel_here(stream.id)
         if self.shared is not None:
-            await self.shared.announce_cancelled(stream.id)
+            await self.shared.announce_cancelled(stream)
 
     def cancel_here(self, stream_id: str) -> None:
         """End a stream if it runs in this process, and for those who read it here if it runs elsewhere."""
@@ -87,6 +89,11 @@ class Streams:
             stream.cancel(error)
         if self.shared is not None:
             self.shared.cut_found(stream_id, error)
+
+    def hear_cancelled(self, stream_id: str) -> None:
+        """Another process says that it has cancelled a stream: one that is read here, or runs here, or neither."""
+        if self.shared is not None:
+            self.shared.hear_cancelled(stream_id, StreamCancelled(CANCELLED))
 
     def open(self, stream: Stream) -> None:
         """A stream has its generation now."""

@@ -6,9 +6,17 @@ from uuid import uuid4
 
 import pytest
 
-from llm_service.storage import Flight, LogPart, LogRead, MemoryCache, MemoryLimits, ValkeyCache, ValkeyLimits
+from llm_service.storage import Flight, LogAsk, LogPart, LogRead, MemoryCache, MemoryLimits, ValkeyCache, ValkeyLimits
 from llm_service.storage.scripts import ScriptRunner
-from llm_service.storage.valkey_streams import LOG_BYTES, MOST_GONE, READ_AT_ONCE, ValkeyStreams
+from llm_service.storage.valkey_streams import (
+    LEAST_AT_ONCE,
+    LOG_BYTES,
+    MOST_GONE,
+    MOST_LOGS,
+    READ_AT_ONCE,
+    RUNNING_MS,
+    ValkeyStreams,
+)
 from tests.support.answers import GROUPS, digest_of, kept_answer
 from tests.support.clock import ManualClock
 from tests.support.direct_valkey import open_runner, valkey_socket
@@ -70,7 +78,8 @@ async def tell(store: ValkeyStreams, *parts: LogPart) -> None:
 
 
 async def told(store: ValkeyStreams, log_id: str = "x", *, after: int = 0) -> LogRead:
-    return await store.read(log_id, after=after, counts=False)
+    (read,) = await store.read([LogAsk(log_id=log_id, after=after, counts=False)])
+    return read
 
 
 # -- logs
@@ -99,6 +108,19 @@ async def test_long_log_is_read_piece_by_piece(site: Site) -> None:
     first = (await told(store)).events
     assert [*first, *(await told(store, after=len(first))).events] == events
     assert len(first) == READ_AT_ONCE
+
+
+async def test_logs_are_read_together_each_from_its_place(site: Site) -> None:
+    store, count = site.process("one"), MOST_LOGS + 3
+    await tell(store, *(part(f"{number}", 1, [b"a"] * 20, head=b"%d" % number) for number in range(count)))
+    asks = [LogAsk(log_id=f"{number}", after=number % 25, counts=number % 2 == 0) for number in range(count)]
+    reads = await store.read([*asks, LogAsk(log_id="none", after=0)])
+    assert [read.head for read in reads] == [*(b"%d" % number for number in range(count)), b""]
+    for number, read in enumerate(reads[:MOST_LOGS]):
+        assert len(read.events) == min(LEAST_AT_ONCE, max(0, 20 - number % 25))
+        assert read.more == (len(read.events) == LEAST_AT_ONCE)
+    assert [len(read.events) for read in reads[MOST_LOGS:]] == [20 - number % 25 for number in range(64, 67)] + [0]
+    assert [await store.is_read(f"{number}") for number in range(4)] == [True, False, True, False]
 
 
 @pytest.mark.parametrize("first_seq", [1, 2, 4, 5])
@@ -192,9 +214,9 @@ async def test_ended_log_is_kept_for_a_while_and_then_counts_no_more(site: Site)
 
 async def test_reader_counts_for_a_moment(site: Site) -> None:
     store, other = site.process("one"), site.process("two")
-    await store.read("x", after=0, counts=False)
+    await told(store, "x")
     assert not await store.is_read("x")
-    await other.read("x", after=2**31)
+    await other.read([LogAsk(log_id="x", after=2**31)])
     assert await store.is_read("x")
     assert not await store.is_read("y")
 
@@ -256,6 +278,14 @@ async def test_one_of_many_replaces_a_dead_flight(site: Site) -> None:
     there = await asyncio.gather(*(store.claim(A, flight(f"{n}"), instead_of=dead) for n in range(15)))
     assert len({*there}) == 1
     assert dead not in there
+
+
+async def test_flight_is_read_as_it_was_written(site: Site) -> None:
+    store, epochs = site.process(), (2**400, 0, 1_700_000_000_000_001)
+    mine = Flight(log_id="x", holder="one", as_events=False, groups=("all", 'tag:a="\n'), epochs=epochs)
+    assert await store.claim(A, mine) == mine
+    assert await store.flight(A) == mine
+    assert await store.claim(A, flight("y"), instead_of=mine) == flight("y")
 
 
 async def test_only_its_owner_lands_a_flight(site: Site) -> None:
@@ -339,6 +369,21 @@ async def test_facts_of_a_stream_are_kept_while_it_runs_and_a_while_after_its_en
         return await short.get_stream("str_1") is None
 
     await until_answered(is_gone)
+
+
+async def test_cancelled_stream_is_told_to_its_process_until_that_has_ended_it(site: Site) -> None:
+    one, two = site.process("one"), site.process("two")
+    assert await one.cancelled([]) == []
+    await two.cancel("one", "str_1")
+    await two.cancel("one", "str_2")
+    assert await two.cancelled([]) == []
+    assert {*await one.cancelled([])} == {*await one.cancelled([])} == {"str_1", "str_2"}
+    await one.cancel("one", "str_3")
+    assert await one.cancelled(["str_1", "str_2"]) == ["str_3"]
+    assert await one.cancelled(["str_3"]) == []
+    await two.cancel("one", "str_1")
+    assert await one.cancelled([]) == ["str_1"]
+    assert 0 < int(str(await site.ask("PTTL", "cancels:one"))) <= RUNNING_MS
 
 
 # -- who lives

@@ -10,7 +10,8 @@ from llm_service.runtime import Tasks
 from llm_service.storage import Flight, LogPart, StoreUnavailable
 from llm_service.streams import Generation
 from llm_service.streams.codec import end_bytes, event_bytes, head_bytes
-from llm_service.streams.mirror import AWAY_S, DOUBT_S, GONE, LOOK_S, LOST, MOST_LOOK_S, Mirrors
+from llm_service.streams.inbox import LOOK_S
+from llm_service.streams.mirror import AWAY_S, DOUBT_S, GONE, LOST, MOST_LOOK_S, Mirrors
 from tests.support.answers import digest_of, kept_answer
 from tests.support.clock import ManualClock
 from tests.support.memory_streams import KeptLog, MemoryStreams
@@ -185,6 +186,22 @@ async def test_whoever_is_to_be_told_is_told_also_when_the_copy_was_there_before
     await site.tell(b"{}", end=OK)
     await site.pass_time()
     assert site.overs == [copy]
+
+
+async def test_logs_that_are_followed_at_once_are_read_in_one_call(site: Site) -> None:
+    names = [f"log {number}" for number in range(20)]
+    copies = [site.mirrors.of_log(name, "other") for name in names]
+    await site.pass_time(LOOK_S)
+    for seq in range(1, 6):
+        parts = [LogPart(log_id=name, first_seq=seq, events=[b"c{}"], head=head_bytes(HEAD)) for name in names]
+        await site.store.append(parts)
+        await site.pass_time(LOOK_S)
+    await site.pass_time(LOOK_S)
+    assert {copy.last_seq for copy in copies} == {5}
+    assert len(site.store.read_calls) <= 8
+    before = len(site.store.read_calls)
+    await site.pass_time(1)
+    assert len(site.store.read_calls) - before <= 20
 
 
 async def test_copy_that_nobody_reads_stops(site: Site) -> None:

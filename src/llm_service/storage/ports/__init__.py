@@ -13,7 +13,7 @@ from llm_service.storage.ports.keys import KeyStore
 from llm_service.storage.ports.ledger import ChainLink, LedgerRow, LedgerStore, Seal, UsageFilter, UsageGroup, UsageSum
 from llm_service.storage.ports.limits import NOT_KNOWN, LimitStore, Spent
 from llm_service.storage.ports.replays import Replay, ReplayStore
-from llm_service.storage.ports.streams import Flight, LogPart, LogRead, StreamStore
+from llm_service.storage.ports.streams import Flight, LogAsk, LogPart, LogRead, StreamStore
 
 __all__ = [
     "NOT_KNOWN",
@@ -29,6 +29,7 @@ __all__ = [
     "LedgerRow",
     "LedgerStore",
     "LimitStore",
+    "LogAsk",
     "LogPart",
     "LogRead",
     "Reach",

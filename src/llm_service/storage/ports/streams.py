@@ -19,10 +19,20 @@ class LogPart:
 
 
 @fact
+class LogAsk:
+    """What is wanted of a log: its next events after a number. ``counts``: whoever asks is a reader for a moment."""
+
+    log_id: str
+    after: int
+    counts: bool = True
+
+
+@fact
 class LogRead:
     """What a log has. ``holder``: the process that writes it, empty where there is no such log.
 
-    ``head`` and ``end`` are empty as long as they are not known; ``cut``: later events are missing.
+    ``head`` and ``end`` are empty as long as they are not known; ``cut``: later events are missing. ``more``: there may
+    be more than one read gives.
     """
 
     holder: str
@@ -30,6 +40,7 @@ class LogRead:
     end: bytes
     cut: bool
     events: Sequence[bytes]
+    more: bool = False
 
 
 @fact
@@ -59,8 +70,8 @@ class StreamStore(Protocol):
     async def append(self, parts: Sequence[LogPart]) -> None:
         """Append to logs, in one round trip. What comes for a log that has ended changes nothing."""
 
-    async def read(self, log_id: str, *, after: int, counts: bool = True) -> LogRead:
-        """The next events after that number, a bounded count. ``counts``: whoever reads is a reader for a moment."""
+    async def read(self, asks: Sequence[LogAsk]) -> Sequence[LogRead]:
+        """What is asked for, in its order: of each log a bounded count of events, of several logs fewer of each."""
 
     async def is_read(self, log_id: str) -> bool:
         """Whether somebody read a log a moment ago. If nobody did, its flight is anybody's from now on.
@@ -73,6 +84,12 @@ class StreamStore(Protocol):
 
     async def get_stream(self, stream_id: str) -> bytes | None:
         """The same again."""
+
+    async def cancel(self, holder: str, stream_id: str) -> None:
+        """Have a process end a stream of its clients'."""
+
+    async def cancelled(self, done: Sequence[str]) -> Sequence[str]:
+        """The streams that this process is to end. Those that it says are ``done`` are forgotten."""
 
     async def claim(
         self, digest: bytes, mine: Flight, *, seen_at: float | None = None, instead_of: Flight | None = None
