@@ -26,7 +26,7 @@ from llm_service.domain import (
     UsageRecord,
     chat_request,
 )
-from llm_service.pipeline import Account, Accounts, Admit, Exchange, Promises, Remember, Replay, Share, compose
+from llm_service.pipeline import Account, Accounts, Admit, Exchange, Proceed, Promises, Remember, Replay, Share, compose
 from llm_service.runtime import Tally, Tasks
 from llm_service.services import Gateway
 from llm_service.storage import CacheStore, LimitStore, MemoryCache, StoreUnavailable
@@ -131,6 +131,11 @@ class Client:
         return [outcome.status for outcome in self.reader.outcomes] == ["ok"] and self.reader.error is None
 
 
+async def _resolve(exchange: Exchange, proceed: Proceed) -> Reply:
+    exchange.candidates = (Candidate(provider="p", upstream_model="m"),)
+    return await proceed(exchange)
+
+
 class World:
     """Ledger, limits and provider in one; what they were told stands in ``told``, in its order."""
 
@@ -193,6 +198,7 @@ class World:
         )
         row = compose(
             [
+                ("resolve", _resolve),
                 ("remember", remember),
                 ("replay", Replay(promises, self.share)),
                 ("admit", Admit(accounts)),
@@ -233,7 +239,6 @@ class World:
             finish=finish or key is not None,
             idempotency_key=key,
         )
-        exchange.candidates = (Candidate(provider="p", upstream_model="m"),)
         if stream:
             exchange.stream = Stream(id=f"str_{number}", request_id=exchange.id, owner="key_1", include_usage=True)
         client = Client(exchange, self.gateway)

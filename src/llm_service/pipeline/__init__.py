@@ -3,7 +3,7 @@
 from llm_service.pipeline.account import Account
 from llm_service.pipeline.admit import Admit
 from llm_service.pipeline.alike import Alike
-from llm_service.pipeline.base import Exchange, Proceed, Row, Stage, Watcher, compose
+from llm_service.pipeline.base import Exchange, Proceed, Refresh, Row, Stage, Watcher, compose
 from llm_service.pipeline.call_provider import CallProvider
 from llm_service.pipeline.closing import Accounts, Closing
 from llm_service.pipeline.delivery import Delivery, WatchedReply
@@ -29,6 +29,7 @@ __all__ = [
     "Observe",
     "Proceed",
     "Promises",
+    "Refresh",
     "Remember",
     "Replay",
     "Resolve",

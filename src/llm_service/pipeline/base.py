@@ -60,6 +60,16 @@ class Watcher:
         return None
 
 
+class Refresh(Protocol):
+    """A new answer in place of a stale one that was given out."""
+
+    async def begin(self, again: "Exchange") -> bool:
+        """Whether this exchange is to ask for it: nobody else does."""
+
+    async def end(self) -> None:
+        """It is kept, or there is none; to be called in any case."""
+
+
 class Exchange:
     """One request on its way with its facts. Never copied.
 
@@ -79,7 +89,7 @@ class Exchange:
     - ``admit``: ``admitted`` (what was granted), ``admit_in_full`` (where that is a place alone); in the end ``record``
     - ``share``: ``epochs`` and ``found`` (what was looked up), ``cache`` and ``kept`` (the answer that it is given),
       ``generation`` (its own), ``followed`` (another's), ``flies`` (other processes know that it leads),
-      ``revalidated`` (its answer is stale: to be called when a new one has been asked for)
+      ``refresh`` (its answer is stale: a new one is to be asked for)
     - ``account``: ``called`` (an upstream was asked)
     - ``head_at`` (when the reply's head was there): the provider's call, or ``share`` where nobody is called
     """
@@ -87,7 +97,7 @@ class Exchange:
     __slots__ = (
         "_settling", "_tasks", "admit_in_full", "admitted", "at", "cache", "called", "caller", "candidates", "control",
         "deadline", "epochs", "finish", "flies", "followed", "found", "generation", "head_at", "id", "idempotency_key",
-        "is_expected", "kept", "look", "marks", "plan", "received_at", "record", "request", "revalidated", "search",
+        "is_expected", "kept", "look", "marks", "plan", "received_at", "record", "refresh", "request", "search",
         "stream", "stream_id", "surface", "tags", "user", "watchers",
     )  # fmt: skip
 
@@ -141,7 +151,7 @@ class Exchange:
         self.flies = False
         self.is_expected = False
         self.admit_in_full: Callable[[Exchange], Awaitable[None]] | None = None
-        self.revalidated: Callable[[], None] | None = None
+        self.refresh: Refresh | None = None
         self.stream: Stream | None = None
         self._tasks = tasks
         self._settling: asyncio.Task[None] | None = None

@@ -18,9 +18,11 @@ from llm_service.domain import (
 )
 from llm_service.pipeline.alike import Alike
 from llm_service.pipeline.base import Exchange, Proceed
+from llm_service.pipeline.refresh import Refreshing
 from llm_service.pipeline.remember import MISSED
+from llm_service.pipeline.standing import Standing
 from llm_service.runtime import Clock
-from llm_service.storage import CacheLook, CacheStore, Flight, StoreUnavailable
+from llm_service.storage import CacheLook, CacheStore, StoreUnavailable
 from llm_service.streams import Generation, ReadyReply, SharedStreams, Streams, collect, ready_reply
 
 MOST_JOINS: Final = 2
@@ -41,7 +43,8 @@ class Share:
         self._max_bytes = max_bytes
         self._clock = clock
         self._alike = alike
-        self._revalidating: set[bytes] = set()
+        self._standing = Standing(store)
+        self._refreshing = Refreshing(streams, self._standing, clock)
 
     async def __call__(self, exchange: Exchange, proceed: Proceed) -> Reply:
         """The kept answer, the one that a request like this has just asked for, or a new one."""
@@ -86,7 +89,7 @@ class Share:
         if (standing := is_servable(kept, plan, self._clock.time())) is not None:
             return self.give(exchange, kept, "hit" if standing == "fresh" else "stale")
         if may_serve_while_revalidating(kept, plan, self._clock.time()):
-            self._revalidate(exchange, plan)
+            exchange.refresh = self._refreshing.needed(plan, kept, exchange.epochs)
             return self.give(exchange, kept, "stale")
         return None
 
@@ -99,12 +102,6 @@ class Share:
             look = await look
         exchange.epochs, exchange.found = look.epochs, look.answer
         return look.answer
-
-    def _revalidate(self, exchange: Exchange, plan: CachePlan) -> None:
-        """Have a new answer asked for, once for all who get the stale one meanwhile."""
-        if plan.digest not in self._revalidating and plan.digest not in self._streams.flights:
-            self._revalidating.add(plan.digest)
-            exchange.revalidated = partial(self._revalidating.discard, plan.digest)
 
     # -- a new answer
 
@@ -181,17 +178,12 @@ class Share:
         """
         shared, flights = self._streams.shared, self._streams.flights
         generation = flights.get(plan.digest)
-        if generation is None or not await self._stands(plan.digest, generation):
+        if generation is None or not await self._standing.of(plan.digest, generation):
             return None if shared is None else await self._elsewhere(exchange, plan, shared, seen=seen)
         if generation.given_up or flights.get(plan.digest) is not generation:
             return "again"
         generation.join(finish=exchange.finish)
         return generation
-
-    async def _stands(self, digest: bytes, begun: Generation | Flight) -> bool:
-        """Whether no purge has concerned what is on its way since it began."""
-        stands = not begun.epochs or self._store.stands(digest, begun.groups, begun.epochs)
-        return stands if isinstance(stands, bool) else await stands
 
     async def _elsewhere(
         self, exchange: Exchange, plan: CachePlan, shared: SharedStreams, *, seen: KeptAnswer | None
@@ -200,7 +192,7 @@ class Share:
         flights, as_events = self._streams.flights, exchange.request.stream
         before = flights.get(plan.digest)  # began before a purge, if there is one
         mine = shared.flight(exchange.id, as_events=as_events, groups=plan.groups, epochs=exchange.epochs)
-        stands = partial(self._stands, plan.digest)
+        stands = partial(self._standing.of, plan.digest)
         try:
             there = await shared.claim(
                 plan.digest, mine, seen_at=None if seen is None else seen.stored_at, stands=stands

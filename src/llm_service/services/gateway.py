@@ -1,11 +1,10 @@
 """The data plane: one call for every door, whatever the operation and the form of the answer."""
 
 import asyncio
-from collections.abc import Callable
 
 from llm_service.domain import InternalError, LLMServiceError, Outcome, Reply
 from llm_service.observability import Log
-from llm_service.pipeline import Exchange, Row, WatchedReply
+from llm_service.pipeline import Exchange, Refresh, Row, WatchedReply
 from llm_service.runtime import Clock, IdSource, Tasks
 
 
@@ -38,17 +37,19 @@ class Gateway:
             failure = InternalError("The service failed on this request; its log has the details under the request id.")
             await self._settle(exchange, _failed(failure))
             raise failure from defect
-        if exchange.revalidated is not None:
-            self._tasks.spawn(self._revalidate(exchange, exchange.revalidated), name="revalidate")
+        if exchange.refresh is not None:
+            self._tasks.spawn(self._refresh(exchange, exchange.refresh), name="refresh a stale answer")
         if reply.whole is None or exchange.request.stream:
             return WatchedReply(reply, exchange, self._tasks)
         await self._settle(exchange, reply.outcome or Outcome(status="ok"))
         return reply
 
-    async def _revalidate(self, stale: Exchange, revalidated: Callable[[], None]) -> None:
+    async def _refresh(self, stale: Exchange, refresh: Refresh) -> None:
         """Ask the upstream for what was given out stale, on the account of whoever got it."""
         again = stale.anew(id=self._ids.new("req"), at=self._clock.now(), received_at=self._clock.monotonic())
         try:
+            if not await refresh.begin(again):
+                return
             reply = await self.chat(again)
             if reply.whole is None:
                 async for _ in reply:
@@ -56,7 +57,7 @@ class Gateway:
         except LLMServiceError as error:
             self._log.info("a stale answer stays", request_id=stale.id, code=error.code)
         finally:
-            revalidated()
+            await refresh.end()
 
     async def _settle(self, exchange: Exchange, outcome: Outcome) -> None:
         if (waiting := exchange.settle(outcome)) is not None:

@@ -6,12 +6,14 @@ from typing import cast
 import pytest
 
 from llm_service.cache import CacheOptions
+from llm_service.domain import UpstreamError
+from llm_service.pipeline.refresh import LET_S
 from llm_service.runtime import Tasks
 from llm_service.storage import Bulletin
 from llm_service.streams import SharedStreams, Streams
 from tests.support.clock import ManualClock
 from tests.support.memory_streams import MemoryStreams
-from tests.support.row import NANO_USD, Client, World
+from tests.support.row import NANO_USD, Call, Client, World
 from tests.support.service import LogLines
 from tests.support.slow_cache import NumberedCache
 from tests.support.waiting import loop_turns
@@ -154,3 +156,66 @@ async def test_what_a_follower_elsewhere_wants_finished_is_finished_when_all_hav
         site.one.calls[0].says_all()
         await site.pass_time()
         assert (leader.record.status, leader.record.nano_usd) == ("ok", NANO_USD)
+
+
+# -- stale answers
+
+
+STALE = CacheOptions(ttl_s=60, stale_while_revalidate_s=600)
+
+
+async def stale(*, stream: bool = True) -> Deployment:
+    """Two processes with an answer whose time is over."""
+    site = Deployment(STALE)
+    asked = await site.one.ask(stream=stream)
+    await site.pass_time()
+    site.one.calls[0].says_all()
+    await site.pass_time()
+    assert asked.has_all
+    site.clock.advance(61)
+    return site
+
+
+def refreshing(site: Deployment) -> list[Call]:
+    return [*site.one.calls[1:], *site.two.calls]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_one_process_asks_for_a_new_answer_for_all_who_get_the_stale_one(*, stream: bool) -> None:
+    site = await stale(stream=stream)
+    clients = [await world.ask(stream=stream) for world in (site.one, site.two, site.one, site.two)]
+    await site.pass_time(2 * LET_S)
+    clients.append(await site.two.ask(stream=stream))
+    await site.pass_time()
+    assert [client.record.cache for client in clients] == ["stale"] * 5
+    (call,) = refreshing(site)
+    call.says_all()
+    await site.pass_time()
+    assert [(await world.answered()).record.cache for world in (site.one, site.two)] == ["hit", "hit"]
+    assert (len(refreshing(site)), site.store.flights) == (1, {})
+    await site.tasks.aclose()
+
+
+async def test_a_new_answer_that_could_not_be_had_is_asked_for_by_the_next_one_wherever_it_comes() -> None:
+    site = await stale()
+    await site.one.ask()
+    await site.two.ask()
+    await site.pass_time()
+    (call,) = refreshing(site)
+    call.fails(UpstreamError("no"))
+    await site.pass_time(2 * LET_S)
+    assert (await site.two.ask()).record.cache == "stale"
+    await site.pass_time()
+    assert (len(refreshing(site)), len(site.two.calls)) == (2, 1)
+    await site.tasks.aclose()
+
+
+async def test_while_the_store_is_away_each_process_asks_for_a_new_answer() -> None:
+    site = await stale()
+    for world in (site.one, site.two):
+        assert world.streams.shared is not None
+        world.streams.shared._store.is_away = True  # type: ignore[attr-defined]
+        await world.ask()
+    await site.pass_time()
+    assert len(refreshing(site)) == 2
+    await site.tasks.aclose()
