@@ -13,7 +13,7 @@ from llm_service.sandbox import Sandbox
 from llm_service.streams import StreamOptions
 from tests.support.process import Serving, place, serving
 from tests.support.rest import Answer, ask, connected
-from tests.support.service import Running, running
+from tests.support.service import Running, running, simulated
 from tests.support.shared_answers import (
     ADMIN,
     BLOCK,
@@ -180,6 +180,24 @@ async def test_who_reads_on_keeps_the_stream_alive(service: Running, sandbox: Sa
     assert rest.endswith(b"data: [DONE]\n\n")
     assert [entry["state"] for entry in calls(sandbox)] == ["completed"]
     assert (await record_of(service, head["x-request-id"]))["status"] == "ok"
+
+
+async def test_who_waits_for_the_beginning_is_kept_in_touch_and_counts_until_it_leaves(sandbox: Sandbox) -> None:
+    patient = simulated(sandbox.address, connect_s=1, first_chunk_s=9, idle_s=9, total_s=20)
+    async with running(settings_for(sandbox, providers=patient)) as service:
+        async with connected(service.address) as first, connected(service.address) as second:
+            first.send("POST", CHAT, body_of(PRICED, stream=True, sandbox="tokens-9+slow-head-8s"), **CANCEL)
+            _, head = await first.head()
+            second.send("GET", f"/v1/streams/{head['x-llm-stream-id']}")
+            await second.head()
+            assert (await anext(second.pieces())).startswith(b": keep-alive")
+            first.writer.close()
+            await asyncio.sleep(0.3)  # until that is noticed: nothing that could be seen from outside tells
+            assert calls(sandbox, "open")
+            second.writer.close()
+            await until(lambda: calls(sandbox, "cancelled"), within_s=1.5)
+        (record,) = await all_records(service)
+    assert record["status"] == "aborted"
 
 
 # -- the pace of who reads on
