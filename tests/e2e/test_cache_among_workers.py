@@ -185,6 +185,39 @@ async def test_who_wants_a_newer_answer_than_the_kept_one_gets_it_at_once(client
     assert len(await client.upstream()) == 2
 
 
+async def test_who_comes_after_a_purge_shares_nothing_that_began_before_it(
+    client: Client, held: AsyncExitStack
+) -> None:
+    address = client.deployment.addresses[0]
+    one, two, three, again = [await held.enter_async_context(at_worker(address, n)) for n in (1, 2, 3, 1)]
+    before = [client.send(one, A_SECOND), client.send(two, A_SECOND)]
+    await (await before[0].begin()).first(2)
+    await (await before[1].begin()).first(2)
+    assert (await three.ask("DELETE", "/admin/cache?all=true", authorization=ADMIN)).status == 200
+    after = [client.send(three, A_SECOND)]
+    await called(client, 2)
+    after.append(client.send(again, A_SECOND))
+    for stream in after:
+        await stream.begin()
+    assert {error_of(await stream.rest()) for stream in (*before, *after)} == {"complete"}
+    assert len(await client.upstream()) == 2
+    assert len(charged(await client.records(4))) == 2
+
+
+async def test_what_a_follower_on_another_worker_wants_finished_is_finished_for_nobody(
+    client: Client, held: AsyncExitStack
+) -> None:
+    address = client.deployment.addresses[0]
+    one, two = [await held.enter_async_context(at_worker(address, number)) for number in (1, 2)]
+    leading = await (await client.send(one, A_SECOND).begin()).first(2)
+    following = await (await client.send(two, A_SECOND, **FINISH).begin()).first(2)
+    following.leave()
+    leading.leave()
+    await state(client, "completed")
+    (paid,) = [record for record in await client.records(2) if record.nano_usd]
+    assert paid.status == "ok"
+
+
 async def asked_at_random(client: Client, dice: random.Random, *, count: int) -> Counter[str]:
     """So many requests over all workers, a few kinds, of which a third leaves at some moment. How the others ended."""
     address = client.deployment.addresses[0]
