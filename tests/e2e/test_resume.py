@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from llm_service.api import ServerOptions
 from llm_service.sandbox import Sandbox
 from llm_service.streams import StreamOptions
 from tests.support.process import Serving, place, serving
@@ -184,7 +185,7 @@ async def test_who_reads_on_keeps_the_stream_alive(service: Running, sandbox: Sa
 
 async def test_who_waits_for_the_beginning_is_kept_in_touch_and_counts_until_it_leaves(sandbox: Sandbox) -> None:
     patient = simulated(sandbox.address, connect_s=1, first_chunk_s=9, idle_s=9, total_s=20)
-    async with running(settings_for(sandbox, providers=patient)) as service:
+    async with running(settings_for(sandbox, providers=patient, server=ServerOptions(keep_alive_s=0.3))) as service:
         async with connected(service.address) as first, connected(service.address) as second:
             first.send("POST", CHAT, body_of(PRICED, stream=True, sandbox="tokens-9+slow-head-8s"), **CANCEL)
             _, head = await first.head()
