@@ -13,7 +13,7 @@ from llm_service.observability import Listeners, RequestFinished
 from llm_service.pipeline import Exchange
 from llm_service.runtime import Clock, Tasks
 from llm_service.services import Gateway
-from llm_service.streams import Stream
+from llm_service.streams import Stream, stream_id_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Calls:
         received_at: float,
     ) -> Exchange:
         """The request on its way; with a stream, where it asks for one. ``received_at``: monotonic seconds."""
-        stream_id = f"str_{request_id[4:]}"
+        stream_id = stream_id_of(request_id)
         timeout_s = options.timeout_s
         exchange = Exchange(
             id=request_id,
