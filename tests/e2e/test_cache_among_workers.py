@@ -21,7 +21,7 @@ from tests.support.valkey import Server
 from tests.support.waiting import until, until_answered
 from tests.support.workers import workers_of
 
-WORKERS = 3
+WORKERS = 4
 CLIENTS = 500
 CACHE = {"cache": {"enabled": True}}
 A_SECOND = "tokens-40+pace-25ms"
