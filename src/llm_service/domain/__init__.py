@@ -21,6 +21,7 @@ from llm_service.domain.cache import (
     KeptAnswer,
     cache_control,
     kinds_of,
+    text_bytes,
 )
 from llm_service.domain.chat import Body, ModelRequest, Operation, chat_request, completion_request, embedding_request
 from llm_service.domain.deployments import Candidate, ModelInfo
@@ -216,6 +217,7 @@ __all__ = [
     "nano_usd",
     "require_scope",
     "span_at",
+    "text_bytes",
     "usd_of",
     "usd_text",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import Final, Literal
 
-from llm_service.domain import KeptAnswer
+from llm_service.domain import KeptAnswer, text_bytes
 
 Eviction = Literal["lru", "lfu"]
 
@@ -38,7 +38,7 @@ class Bucket:
 
 
 class Kept:
-    """An answer on the shelf.
+    """An answer on the shelf. ``size``: of the answer and of its groups, whose tags may be long.
 
     ``purges``: the number of the last purge that it is known to have outlived. ``life`` and ``stamp``: what a shared
     store calls it, empty where none has it. ``bucket`` and ``weight`` are the shelf's.
@@ -54,7 +54,7 @@ class Kept:
         self.purges = purges
         self.life = life
         self.stamp = stamp
-        self.size = answer.size
+        self.size = answer.size + text_bytes(self.groups)
         self.until = over_at(answer)
         self.bucket: Bucket | None = None
         self.weight = 0
@@ -79,7 +79,7 @@ class Shelf:
         self.bytes = 0
         self.evictions = 0
         self.too_large = 0
-        self._max_entry_bytes = min(max_entry_bytes, max_bytes)
+        self._max_entry_bytes = max_entry_bytes
         self._lfu = eviction == "lfu"
         self._time = time
         self._kept: OrderedDict[bytes, Kept] = OrderedDict()
@@ -107,7 +107,7 @@ class Shelf:
 
     def add(self, kept: Kept) -> bool:
         """Keep it, in place of one of the same digest. False: it is too large, or over."""
-        if kept.size > self._max_entry_bytes:
+        if kept.answer.size > self._max_entry_bytes or kept.size > self.max_bytes:
             self.too_large += 1
             return False
         now = self._time()

@@ -23,7 +23,7 @@ class MemoryCache:
     __slots__ = ("_epochs", "_floor", "_purges", "reach", "shelf")
 
     def __init__(self, clock: Clock, *, max_bytes: int, max_entry_bytes: int, eviction: Eviction = "lru") -> None:
-        """Sizes are those of KeptAnswer."""
+        """Sizes are those of Kept; ``max_entry_bytes`` bounds the answer's own."""
         self.reach: Reach = "process"
         self.shelf = Shelf(clock.time, max_bytes=max_bytes, max_entry_bytes=max_entry_bytes, eviction=eviction)
         self._epochs: dict[str | bytes, int] = {}

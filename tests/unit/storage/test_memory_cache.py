@@ -1,15 +1,17 @@
 """The cache in memory stays within its bounds, lets what is over go first, and never holds up the loop."""
 
 import asyncio
+import gc
 import random
 import time
+import tracemalloc
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_service.domain import KeptAnswer
+from llm_service.domain import Head, KeptAnswer, Usage
 from llm_service.storage import Eviction, MemoryCache
 from llm_service.storage.cache_shelf import CANDIDATES, LOOKED_AT_ONCE, Kept, Shelf
 from tests.support.answers import GROUPS, digest_of, kept_answer
@@ -54,10 +56,63 @@ def test_sum_of_sizes_is_right_and_bounded_at_every_step(
         assert {*found(cache, *range(16))} == alive
 
 
+def fresh(text: str) -> str:
+    """A text that nobody else has: it takes memory of its own."""
+    return "".join([text[:1], text[1:]])
+
+
+def own_answer(number: int, *, at: float, events: int, length: int, name: str) -> KeptAnswer:
+    """An answer that shares no object with another one."""
+    pieces = tuple([b"%d " % (number + event) + b"x" * length for event in range(events or 1)])
+    return KeptAnswer(
+        digest=digest_of(number),
+        form="events" if events else "whole",
+        pieces=pieces,
+        kinds=fresh("c" * events),
+        head=Head(provider="p", model=fresh(f"p/{name}"), upstream_model=fresh(name)),
+        usage=Usage(input_tokens=1000 + number, output_tokens=2000 + number),
+        finish_reason="stop",
+        upstream_id=fresh(f"chatcmpl-{number:032}"),
+        response_model=fresh(name),
+        nano_usd=10**9 + number,
+        cost_source="catalog",
+        stored_at=at - number / 1e6,
+        fresh_s=3600.0,
+        kept_s=3600.0 + number,
+    )
+
+
+@pytest.mark.parametrize("count", [700, 1_500])
+@pytest.mark.parametrize(("events", "length"), [(0, 100), (0, 4_000), (3, 200), (60, 250)])
+@pytest.mark.parametrize(
+    ("name", "tag"), [("m", ""), ("vendor/some-long-name", "team=a"), ("модель", "имя=" + "ж" * 200)]
+)
+def test_counts_all_the_memory_that_it_takes_and_little_more(
+    count: int, events: int, length: int, name: str, tag: str
+) -> None:
+    clock = ManualClock()
+    cache = cache_of(clock)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for number in range(count // (1 + events // 3)):
+            answer = own_answer(number, at=clock.time(), events=events, length=length, name=name)
+            put(
+                cache,
+                answer,
+                ("all", f"model:{answer.head.model}", f"tenant:key:{number}", *([fresh(tag)] if tag else ())),
+            )
+        del answer
+        taken = sum(-(-trace.size // 16) * 16 for trace in tracemalloc.take_snapshot().traces)
+    finally:
+        tracemalloc.stop()
+    assert 0.7 * cache.shelf.bytes <= taken <= cache.shelf.bytes
+
+
 @pytest.mark.parametrize("eviction", EVICTIONS)
 def test_what_is_over_goes_before_what_is_not(eviction: Eviction) -> None:
     clock = ManualClock()
-    size = kept_answer(0, at=0).size
+    size = Kept(kept_answer(0, at=0), GROUPS, purges=0).size
     cache = cache_of(clock, 100 * size, eviction)
     put(cache, kept_answer("old", at=clock.time(), kept_s=10_000))
     for name in range(99):
@@ -111,7 +166,7 @@ def test_answer_to_another_request_is_never_given_out() -> None:
 
 def test_one_hit_wonders_do_not_drive_out_what_is_wanted_often() -> None:
     clock, source = ManualClock(), random.Random(5)
-    size = kept_answer(0, at=0).size
+    size = Kept(kept_answer(0, at=0), GROUPS, purges=0).size
     hits = {}
     for eviction in EVICTIONS:
         cache, hits[eviction] = cache_of(clock, 100 * size, eviction), 0
