@@ -9,10 +9,10 @@ from typing import Final
 from llm_service.cache.options import CacheOptions, TenantScope
 from llm_service.domain import CACHE_HITS, fact
 
-ANSWER_BYTES: Final = 1_624
-"""What an answer takes beside its tokens: its place in the store, and the JSON around its text."""
+ANSWER_BYTES: Final = 2_400
+"""What an answer takes beside its tokens: its place in the store, its names, and the JSON around its text."""
 WHOLE_TOKEN_BYTES: Final = 5
-STREAMED_TOKEN_BYTES: Final = 300
+STREAMED_TOKEN_BYTES: Final = 316
 """A chunk is kept as it came, and most providers send a token in each (200 to 260 bytes, and its place)."""
 
 

@@ -73,7 +73,11 @@ class KeptAnswer:
 
 def text_bytes(texts: Iterable[str | None]) -> int:
     """How many bytes of memory these texts take."""
-    return sum(_TEXT_BYTES + (len(text) if text.isascii() else 4 * len(text)) for text in texts if text is not None)
+    size = 0
+    for text in texts:
+        if text is not None:
+            size += _TEXT_BYTES + (len(text) if text.isascii() else 4 * len(text))
+    return size
 
 
 def kinds_of(events: Sequence[Event]) -> str:

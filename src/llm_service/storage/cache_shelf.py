@@ -38,13 +38,13 @@ class Bucket:
 
 
 class Kept:
-    """An answer on the shelf. ``size``: of the answer and of its groups, whose tags may be long.
+    """An answer on the shelf. ``own_size``: the answer's; ``size``: with its groups, whose tags may be long.
 
     ``purges``: the number of the last purge that it is known to have outlived. ``life`` and ``stamp``: what a shared
     store calls it, empty where none has it. ``bucket`` and ``weight`` are the shelf's.
     """
 
-    __slots__ = ("answer", "bucket", "groups", "life", "purges", "size", "stamp", "until", "weight")
+    __slots__ = ("answer", "bucket", "groups", "life", "own_size", "purges", "size", "stamp", "until", "weight")
 
     def __init__(
         self, answer: KeptAnswer, groups: Sequence[str], *, purges: int, life: str = "", stamp: bytes = b""
@@ -54,7 +54,8 @@ class Kept:
         self.purges = purges
         self.life = life
         self.stamp = stamp
-        self.size = answer.size + text_bytes(self.groups)
+        self.own_size = answer.size
+        self.size = self.own_size + text_bytes(self.groups)
         self.until = over_at(answer)
         self.bucket: Bucket | None = None
         self.weight = 0
@@ -107,7 +108,7 @@ class Shelf:
 
     def add(self, kept: Kept) -> bool:
         """Keep it, in place of one of the same digest. False: it is too large, or over."""
-        if kept.answer.size > self._max_entry_bytes or kept.size > self.max_bytes:
+        if kept.own_size > self._max_entry_bytes or kept.size > self.max_bytes:
             self.too_large += 1
             return False
         now = self._time()
