@@ -77,7 +77,7 @@ async def grown(address: str, process: psutil.Process, database: Path) -> None:
         written = stats["total"]["requests"]
         if now_bytes > resident_bytes + STEP_BYTES:
             resident_bytes, grown_at = now_bytes, written
-        if running.done() or (written >= RECORDS and written - grown_at >= RECORDS // 2):
+        if running.done() or (written >= RECORDS and written - grown_at >= RECORDS):
             done.set()
     await running
 
