@@ -2,7 +2,8 @@
 
 from llm_service.api.calls import Calls
 from llm_service.api.connection import Refused
-from llm_service.api.options import AuthOptions, ServerOptions
+from llm_service.api.http_request import App
+from llm_service.api.options import AuthOptions, ServerOptions, WebSocketOptions
 from llm_service.api.rest.app import RestApp
 from llm_service.api.rest.cache import CacheRoutes
 from llm_service.api.rest.configuration import ConfigRoutes, Reload
@@ -18,9 +19,11 @@ from llm_service.api.rest.usage import UsageRoutes
 from llm_service.api.resuming import Resuming
 from llm_service.api.server import HttpServer, listen
 from llm_service.api.serving import Serving
+from llm_service.api.websocket.sockets import Sockets
 from llm_service.api.whole_response import withdrawn_for_pages
 
 __all__ = [
+    "App",
     "AuthOptions",
     "CacheRoutes",
     "Calls",
@@ -40,8 +43,10 @@ __all__ = [
     "Route",
     "ServerOptions",
     "Serving",
+    "Sockets",
     "StreamRoutes",
     "UsageRoutes",
+    "WebSocketOptions",
     "control_routes",
     "listen",
     "withdrawn_for_pages",

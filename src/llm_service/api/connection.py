@@ -9,6 +9,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from llm_service.api.errors import error_body
 from llm_service.api.until_close import until_close
+from llm_service.api.websocket.handshake import acceptance, asks_for_websocket, websocket_scope
+from llm_service.api.websocket.protocol import SocketProtocol
 from llm_service.api.whole_response import offer
 from llm_service.domain import InvalidRequest
 
@@ -27,8 +29,9 @@ class Connection(HttpToolsProtocol):
     """Refuses what is no HTTP in the contract's form, and heads and trailers of more than ``HEAD_BYTES``.
 
     A request that is not complete ``RECEIVE_S`` after it began is given up, unless ``RECEIVE_BYTES`` of it came in that
-    time, and a client that reads nothing for ``UNREAD_S`` of what waits for it is cut off. An offer to upgrade (Java's
-    client and curl make one with each request) is not taken up: the request counts.
+    time, and a client that reads nothing for ``UNREAD_S`` of what waits for it is cut off. The handshake of a WebSocket
+    hands the connection over. No other offer to upgrade (Java's client and curl make one with each request) is taken
+    up: the request counts.
     """
 
     def __init__(self, *arguments: Any, refused: Refused, **named: Any) -> None:
@@ -69,6 +72,8 @@ class Connection(HttpToolsProtocol):
             self._feed(data)
         except httptools.HttpParserError:
             self._refuse("This is not a valid HTTP request.")
+            return
+        if self._refused:  # or handed over
             return
         self._stuck_bytes = 0 if self._moved else self._stuck_bytes + len(data)
         if self._stuck_bytes > HEAD_BYTES:
@@ -145,8 +150,27 @@ class Connection(HttpToolsProtocol):
                 self.parser.feed_data(data)
                 return
             except httptools.HttpParserUpgrade as offer:
-                data = self._head_without_upgrade() + data[offer.args[0] :]
+                rest = data[offer.args[0] :]
+                if asks_for_websocket(self.parser.get_method(), self.headers) and not self._answering():
+                    self._hand_over(rest)
+                    return
+                data = self._head_without_upgrade() + rest
                 self.parser = httptools.HttpRequestParser(self)
+
+    def _hand_over(self, rest: bytes) -> None:
+        """Make the connection a WebSocket's; ``rest``: what came behind the handshake."""
+        try:
+            accept = acceptance(self.parser.get_http_version(), self.headers)
+        except InvalidRequest as error:
+            self._refused = True
+            self._answer_and_close(error)
+            return
+        scope = websocket_scope(cast("dict[str, Any]", self.scope), self.url, self.headers)
+        self._refused = True
+        self._wait_no_longer()
+        self.connections.discard(self)
+        self.parser = None  # type: ignore[assignment]  # as at its end: the two know each other
+        SocketProtocol(self.app, scope, accept=accept, state=self.server_state).begin(self.transport, rest)
 
     def _head_without_upgrade(self) -> bytes:
         version = self.parser.get_http_version().encode()

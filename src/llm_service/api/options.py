@@ -85,3 +85,24 @@ class AuthOptions:
         Literal["auto", "always"],
         Doc("`auto`: requests from this machine need no key when the service listens on loopback; `always`: all do."),
     ] = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSocketOptions:
+    """What one WebSocket, and one key, may have open."""
+
+    max_generations_per_socket: Annotated[
+        int,
+        Bounds(at_least=1, at_most=10_000),
+        Doc("Generations that may run over one socket of `/v1/ws`; one more is answered with an error."),
+    ] = 100
+    max_sockets_per_key: Annotated[
+        int,
+        Bounds(at_least=1, at_most=1_000_000),
+        Doc("Sockets of `/v1/ws` that one key may have open in one process; one more is closed with 4429."),
+    ] = 1000
+    ping_interval_s: Annotated[
+        float,
+        Bounds(at_least=0.1, at_most=3600),
+        Doc("Silence of a client after which a WebSocket pings it; without an answer for as long again it is closed."),
+    ] = 20.0

@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from llm_service import __version__
 from llm_service.admission import Rules
 from llm_service.api import (
+    App,
     CacheRoutes,
     Calls,
     ConfigRoutes,
@@ -24,6 +25,7 @@ from llm_service.api import (
     Resuming,
     Route,
     Serving,
+    Sockets,
     StreamRoutes,
     UsageRoutes,
     control_routes,
@@ -48,6 +50,7 @@ from llm_service.services import (
     Usage,
 )
 
+HeaderList = tuple[tuple[bytes, bytes], ...]
 STAINLESS = tuple(
     f"x-stainless-{name}"
     for name in (
@@ -117,7 +120,26 @@ def build_app(
         )
     )
     routes = build_routes(ground, stream_routes, models=models, health=health, rules=rules, reload=reload)
-    return RestApp(door=door, routes=routes, authenticator=authenticator, ids=ids, log=log, fixed_headers=fixed_headers)
+    return RestApp(
+        door=door,
+        routes=routes,
+        authenticator=authenticator,
+        ids=ids,
+        log=log,
+        fixed_headers=fixed_headers,
+        sockets=build_sockets(ground, {}, fixed_headers),
+    )
+
+
+def build_sockets(ground: Ground, apps: Mapping[str, App], fixed_headers: HeaderList) -> Sockets:
+    """The WebSockets by their paths."""
+    return Sockets(
+        apps,
+        max_message_bytes=ground.settings.server.max_body_bytes,
+        ping_s=ground.settings.websocket.ping_interval_s,
+        ids=ground.ids,
+        fixed_headers=fixed_headers,
+    )
 
 
 def build_routes(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from llm_service.admission import LimitsOptions
-from llm_service.api import AuthOptions, ServerOptions
+from llm_service.api import AuthOptions, ServerOptions, WebSocketOptions
 from llm_service.cache import CacheOptions
 from llm_service.domain import Doc, Pattern
 from llm_service.ledger import LedgerOptions
@@ -32,6 +32,7 @@ class Settings:
 
     server: ServerOptions = field(default_factory=ServerOptions)
     auth: AuthOptions = field(default_factory=AuthOptions)
+    websocket: WebSocketOptions = field(default_factory=WebSocketOptions)
     store: StoreOptions = field(default_factory=StoreOptions)
     sandbox: Annotated[
         Literal["auto", "on", "off"],

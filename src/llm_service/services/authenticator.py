@@ -55,6 +55,10 @@ class Authenticator:
         self._check_local(credentials)
         return LOCAL
 
+    def admits_origin(self, credentials: Credentials) -> bool:
+        """Whether the page that asks, if one does, is ours or an allowed one: what a WebSocket has in place of CORS."""
+        return credentials.origin is None or self._own_origin(credentials)
+
     def on_revoked(self, callback: Callable[[str], None]) -> None:
         """Call back with the id of a key when its revocation becomes known here; for one key more than once at times.
 

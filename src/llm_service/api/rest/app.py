@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.routing import Route as StarletteRoute
 
-from llm_service.api.http_request import HungUp, Receive, Scope, Send, credentials_of, headers_of
+from llm_service.api.http_request import App, HungUp, Receive, Scope, Send, credentials_of, headers_of
 from llm_service.api.rest.generate import GenerateDoor
 from llm_service.api.rest.responses import error_response
 from llm_service.api.rest.routes import HOT_ROUTES, RESERVED_PATHS, Route
@@ -32,7 +32,7 @@ Parse = Callable[[Body, int], ModelRequest]
 
 
 class RestApp:
-    """What the server calls for every connection event."""
+    """What the server calls for every connection event. ``sockets``: what answers the handshakes of WebSockets."""
 
     def __init__(
         self,
@@ -43,15 +43,17 @@ class RestApp:
         ids: IdSource,
         log: Log,
         fixed_headers: tuple[tuple[bytes, bytes], ...],
+        sockets: App,
     ) -> None:
         self._door = door
+        self._sockets = sockets
         self._hot = hot_paths()
         self._ids = ids
         self._log = log
         self._control = Control(routes, authenticator=authenticator, ids=ids, log=log, fixed_headers=fixed_headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One HTTP request; other kinds of connection are refused."""
+        """One HTTP request, or one WebSocket."""
         if scope["type"] == "http":
             parse = self._hot.get(scope["path"])
             if parse is not None and scope["method"] == "POST":
@@ -59,8 +61,7 @@ class RestApp:
             else:
                 await self._control(scope, receive, send)
         elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1000})
+            await self._sockets(scope, receive, send)
 
     def refused(self, error: LLMServiceError) -> str:
         """Note what was no request that could be handed over; its id, under which the log has the reason."""
