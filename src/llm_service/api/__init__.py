@@ -19,10 +19,14 @@ from llm_service.api.rest.usage import UsageRoutes
 from llm_service.api.resuming import Resuming
 from llm_service.api.server import HttpServer, listen
 from llm_service.api.serving import Serving
+from llm_service.api.websocket.answering import AnsweringParts
+from llm_service.api.websocket.door import SocketDoor
+from llm_service.api.websocket.socket import SocketParts
 from llm_service.api.websocket.sockets import Sockets
 from llm_service.api.whole_response import withdrawn_for_pages
 
 __all__ = [
+    "AnsweringParts",
     "App",
     "AuthOptions",
     "CacheRoutes",
@@ -43,6 +47,8 @@ __all__ = [
     "Route",
     "ServerOptions",
     "Serving",
+    "SocketDoor",
+    "SocketParts",
     "Sockets",
     "StreamRoutes",
     "UsageRoutes",

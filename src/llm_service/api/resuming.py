@@ -6,7 +6,7 @@ from typing import Final
 from llm_service.api.http_request import HungUp
 from llm_service.api.leaving import Leaving
 from llm_service.domain import InvalidValue, NotFound, StreamCancelled
-from llm_service.streams import Generation, Stream, Streams
+from llm_service.streams import CANCELLED, Generation, Stream, Streams
 
 MAX_DIGITS: Final = 15
 
@@ -87,6 +87,13 @@ class Resuming:
         if running:
             await self._streams.cancel(stream)
         return stream.id, running
+
+    async def give_up(self, stream: Stream) -> None:
+        """End a stream of whose client the door knows that it is the owner's, also before its answer begins."""
+        if stream.generation is None:
+            stream.cancel(StreamCancelled(CANCELLED))
+        elif await self._streams.runs(stream):
+            await self._streams.cancel(stream)
 
     async def _joined(self, stream_id: str, *, owner: str) -> tuple[Stream, Generation]:
         stream = await self._streams.joined(stream_id, owner=owner)

@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from llm_service import __version__
 from llm_service.admission import Rules
 from llm_service.api import (
+    AnsweringParts,
     App,
     CacheRoutes,
     Calls,
@@ -25,6 +26,8 @@ from llm_service.api import (
     Resuming,
     Route,
     Serving,
+    SocketDoor,
+    SocketParts,
     Sockets,
     StreamRoutes,
     UsageRoutes,
@@ -127,8 +130,19 @@ def build_app(
         ids=ids,
         log=log,
         fixed_headers=fixed_headers,
-        sockets=build_sockets(ground, {}, fixed_headers),
+        sockets=build_sockets(
+            ground, {"/v1/ws": build_socket_door(ground, calls, authenticator, fixed_headers)}, fixed_headers
+        ),
     )
+
+
+def build_socket_door(
+    ground: Ground, calls: Calls, authenticator: Authenticator, fixed_headers: HeaderList
+) -> SocketDoor:
+    """The door of ``/v1/ws``."""
+    answering = AnsweringParts(calls=calls, resuming=Resuming(ground.stores.streams), ids=ground.ids, log=ground.log)
+    parts = SocketParts(answering=answering, authenticator=authenticator, options=ground.settings.websocket)
+    return SocketDoor(parts, fixed_headers=fixed_headers)
 
 
 def build_sockets(ground: Ground, apps: Mapping[str, App], fixed_headers: HeaderList) -> Sockets:

@@ -67,6 +67,11 @@ class Authenticator:
         if self._keys is not None:
             self._keys.on_revoked(callback)
 
+    def off_revoked(self, callback: Callable[[str], None]) -> None:
+        """Call back no more."""
+        if self._keys is not None:
+            self._keys.off_revoked(callback)
+
     def _wrong_key(self) -> str:
         if self._keyless:
             return (

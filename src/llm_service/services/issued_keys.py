@@ -198,6 +198,10 @@ class IssuedKeys:
         """Call back with the id of every key that is found to be revoked, more than once at times."""
         self._on_revoked.append(callback)
 
+    def off_revoked(self, callback: Callable[[str], None]) -> None:
+        """Call back no more."""
+        self._on_revoked.remove(callback)
+
     @property
     def has_listeners(self) -> bool:
         """Whether somebody wants to know of revocations."""
@@ -205,5 +209,5 @@ class IssuedKeys:
 
     def tell_revoked(self, key_id: str) -> None:
         """Tell those who want to know."""
-        for callback in self._on_revoked:
+        for callback in tuple(self._on_revoked):
             callback(key_id)

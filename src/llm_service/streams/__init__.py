@@ -7,10 +7,11 @@ from llm_service.streams.logged import LoggedReply
 from llm_service.streams.options import StreamOptions
 from llm_service.streams.shared import CANCEL_TOPIC, SharedStreams
 from llm_service.streams.stream import Stream, stream_id_of
-from llm_service.streams.streams import Streams
+from llm_service.streams.streams import CANCELLED, Streams
 from llm_service.streams.vitals import Vitals
 
 __all__ = [
+    "CANCELLED",
     "CANCEL_TOPIC",
     "Generation",
     "LoggedReply",

@@ -13,7 +13,7 @@ from starlette.routing import Route as StarletteRoute
 from llm_service.api.http_request import App, HungUp, Receive, Scope, Send, credentials_of, headers_of
 from llm_service.api.rest.generate import GenerateDoor
 from llm_service.api.rest.responses import error_response
-from llm_service.api.rest.routes import HOT_ROUTES, RESERVED_PATHS, Route
+from llm_service.api.rest.routes import HOT_ROUTES, RESERVED_PATHS, SOCKET_PATHS, Route
 from llm_service.domain import (
     Body,
     Caller,
@@ -153,6 +153,8 @@ def missing(request: Request, *, allowed: tuple[str, ...]) -> LLMServiceError:
         return MethodNotAllowed(f"{path} is asked by POST.", allowed=("POST",))
     if path in RESERVED_PATHS or f"/v1{path}" in RESERVED_PATHS:
         return NotFound(f"{path} is reserved for a later version; use /v1/chat/completions.")
+    if path in SOCKET_PATHS:
+        return NotFound(f"{path} is a WebSocket: begin it with an upgrade (docs/websocket.md).")
     if not allowed:
         return NotFound("There is nothing at this address; /docs lists what there is.")
     return MethodNotAllowed(f"This address is asked by {' or '.join(allowed)}.", allowed=allowed)

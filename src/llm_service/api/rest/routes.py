@@ -34,6 +34,7 @@ HOT_ROUTES: Final[Mapping[str, Callable[[Body, int], ModelRequest]]] = MappingPr
 
 ANY_SCOPE: Final[tuple[Scope, ...]] = ("inference", "read", "admin")
 READS_USAGE: Final[tuple[Scope, ...]] = ("read", "admin")
+SOCKET_PATHS: Final = frozenset({"/v1/ws"})
 RESERVED_PATHS: Final = frozenset({"/v1/responses", "/v1/messages", "/v1/messages/count_tokens"})
 
 

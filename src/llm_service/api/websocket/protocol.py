@@ -175,7 +175,7 @@ class SocketProtocol(asyncio.Protocol):
         if not self._opened:
             self._deny(503, [], b"")
         else:
-            self._close(RESTARTING, "")
+            self.close(RESTARTING, "")
             if self._transport is not None:
                 self._transport.close()
 
@@ -232,7 +232,7 @@ class SocketProtocol(asyncio.Protocol):
                 self._pinged = False
                 self._controls += 1
                 if self._controls > CONTROLS:
-                    self._close(ABUSE, "Too many pings.")
+                    self.close(ABUSE, "Too many pings.")
             case _:
                 pass  # a close: what the parser answers ends the socket
 
@@ -249,7 +249,7 @@ class SocketProtocol(asyncio.Protocol):
             self._pieces, self._fragments = bytearray(), 0
             self._deliver(whole)
         elif self._fragments >= MAX_FRAGMENTS:
-            self._close(TOO_BIG, f"A message may come in at most {MAX_FRAGMENTS} frames.")
+            self.close(TOO_BIG, f"A message may come in at most {MAX_FRAGMENTS} frames.")
 
     def _deliver(self, data: bytes) -> None:
         self._controls = 0
@@ -259,7 +259,7 @@ class SocketProtocol(asyncio.Protocol):
             try:
                 self._inbox.append({"type": "websocket.receive", "text": data.decode()})
             except UnicodeDecodeError:
-                self._close(1007, "Text must be UTF-8.")
+                self.close(1007, "Text must be UTF-8.")
                 return
         self._wake()
 
@@ -318,7 +318,7 @@ class SocketProtocol(asyncio.Protocol):
                 text = message.get("text")
                 self._put(binary_frame(message["bytes"]) if text is None else text_frame(text.encode()))
             case "websocket.close" if self._opened:
-                self._close(message.get("code", 1000), message.get("reason") or "")
+                self.close(message.get("code", 1000), message.get("reason") or "")
             case "websocket.close":
                 self._deny(403, [], b"")
             case "websocket.http.response.start":
@@ -365,14 +365,14 @@ class SocketProtocol(asyncio.Protocol):
         except Exception:
             logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
             self._deny(500, [], b"")
-            self._close(FAILED, "")
+            self.close(FAILED, "")
         else:
             self._deny(500, [], b"")
-            self._close(1000, "")
+            self.close(1000, "")
 
     # -- the end
 
-    def _close(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str) -> None:
         """Send a close, and wait for the client's for a while; idempotent."""
         if self._closed or not self._opened:
             return
@@ -433,10 +433,10 @@ class SocketProtocol(asyncio.Protocol):
         if self.full or self._inbox or not self._opened:
             pass  # it reads slowly, or we do
         elif incomplete and self._late and self._received_bytes < RECEIVE_BYTES:
-            self._close(1008, "The message does not come to its end.")
+            self.close(1008, "The message does not come to its end.")
         elif not self._seen and not incomplete:
             if self._pinged:
-                self._close(FAILED, "The client does not answer a ping.")
+                self.close(FAILED, "The client does not answer a ping.")
                 return
             self._pinged = True
             self._frames.send_ping(b"llm")

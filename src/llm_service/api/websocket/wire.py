@@ -30,6 +30,9 @@ class Wire(Protocol):
     def write(self, frames: bytes) -> None:
         """Send whole frames, such as ``text_frame`` makes; nothing happens when the socket is closed."""
 
+    def close(self, code: int, reason: str) -> None:
+        """End the socket; idempotent. A reason has at most 123 bytes."""
+
     def mind_silence(self, ping_s: float) -> None:
         """From now on, ask a client that was silent for so long whether it is there; 1011 when no answer comes."""
 

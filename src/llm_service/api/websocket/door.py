@@ -1,0 +1,169 @@
+"""``/v1/ws``: who may open a WebSocket, how many of them, and what becomes of them when a key is revoked."""
+
+import asyncio
+from typing import Final
+
+from llm_service.api.http_request import Receive, Scope, Send, credentials_of, headers_of
+from llm_service.api.websocket.frames import failed
+from llm_service.api.websocket.socket import (
+    ABUSE,
+    NOT_AUTHENTICATED,
+    NOT_UNDERSTOOD,
+    RESTARTING,
+    Socket,
+    SocketParts,
+    caller_for,
+    key_in,
+    understood,
+    with_key,
+)
+from llm_service.api.websocket.wire import Wire, wire_of
+from llm_service.domain import (
+    Caller,
+    ConcurrencyLimited,
+    Credentials,
+    InvalidApiKey,
+    InvalidRequest,
+    LedgerUnavailable,
+    LLMServiceError,
+    NotLocal,
+)
+
+SUBPROTOCOL: Final = "llm-service.v1"
+AUTH_S: Final = 5.0
+ORIGIN_REFUSED: Final = 4403
+AUTH_TOO_LATE: Final = 4408
+TRY_LATER: Final = 1013
+HeaderList = tuple[tuple[bytes, bytes], ...]
+
+
+class _ClosedError(Exception):
+    """The socket is not to be served; it has been told why."""
+
+
+class SocketDoor:
+    """Accepts every handshake, since browsers can read nothing but the code with which a socket closes."""
+
+    def __init__(self, parts: SocketParts, *, fixed_headers: HeaderList = ()) -> None:
+        self._parts = parts
+        self._calls = parts.answering.calls
+        self._authenticator = parts.authenticator
+        self._fixed_headers = fixed_headers
+        self._open: dict[str, set[Socket]] = {}  # by the id of the key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One WebSocket, from its handshake to its end."""
+        await receive()
+        subprotocol = SUBPROTOCOL if SUBPROTOCOL in scope["subprotocols"] else None
+        await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": [*self._fixed_headers]})
+        wire = wire_of(scope)
+        try:
+            credentials = self._credentials(scope, wire)
+            socket = await self._entered(credentials, wire, receive)
+        except _ClosedError:
+            return
+        try:
+            await socket.serve(receive)
+        finally:
+            self._leave(socket)
+
+    # -- who comes in
+
+    def _credentials(self, scope: Scope, wire: Wire) -> Credentials:
+        try:
+            credentials = credentials_of(scope, headers_of(scope))
+        except InvalidRequest as error:
+            raise self._refused(wire, error, NOT_AUTHENTICATED) from None
+        if not self._authenticator.admits_origin(credentials):
+            foreign = NotLocal("Pages of this origin may not connect: name it in server.allowed_origins.")
+            raise self._refused(wire, foreign, ORIGIN_REFUSED)
+        if self._calls.serving.draining is not None:
+            raise self._refused(wire, self._calls.serving.draining.again(), RESTARTING)
+        return credentials
+
+    async def _entered(self, credentials: Credentials, wire: Wire, receive: Receive) -> Socket:
+        """The socket of an authenticated client."""
+        try:
+            caller = await caller_for(self._authenticator, credentials)
+        except (InvalidApiKey, NotLocal) as error:
+            if credentials.key is not None:
+                raise self._refused(wire, error, NOT_AUTHENTICATED) from None
+            credentials = with_key(credentials, await self._key(receive, wire, error))
+            try:
+                caller = await caller_for(self._authenticator, credentials)
+            except LLMServiceError as refusal:
+                raise self._refused(wire, refusal, code_for(refusal)) from None
+        except LLMServiceError as error:
+            raise self._refused(wire, error, code_for(error)) from None
+        socket = Socket(self._parts, wire, credentials, caller, rekeyed=self._rekeyed)
+        self._enter(socket, wire)
+        return socket
+
+    async def _key(self, receive: Receive, wire: Wire, required: LLMServiceError) -> str:
+        """The key of an ``auth`` frame; ``required``: why nothing but a key will do."""
+        try:
+            async with asyncio.timeout(AUTH_S):
+                message = await receive()
+        except TimeoutError:
+            wire.close(AUTH_TOO_LATE, f"No key came within {AUTH_S:.0f} s.")
+            raise _ClosedError from None
+        if message["type"] == "websocket.disconnect":
+            raise _ClosedError
+        frame = understood(message.get("text"))
+        if frame is None:
+            wire.close(NOT_UNDERSTOOD, "A frame must be a JSON object with a type, as text.")
+            raise _ClosedError
+        if frame["type"] != "auth":
+            raise self._refused(wire, required, NOT_AUTHENTICATED)
+        try:
+            return key_in(frame)
+        except InvalidApiKey as error:
+            raise self._refused(wire, error, NOT_AUTHENTICATED) from None
+
+    def _refused(self, wire: Wire, error: LLMServiceError, code: int) -> _ClosedError:
+        """Say why, and close with the code."""
+        request_id = self._parts.answering.ids.new("req")
+        self._calls.refused(error, request_id=request_id, surface="websocket", begun_at=self._calls.clock.monotonic())
+        wire.write(failed(error, request_id=request_id))
+        wire.close(code, error.code)
+        return _ClosedError()
+
+    # -- how many there are
+
+    def _enter(self, socket: Socket, wire: Wire) -> None:
+        most = self._parts.options.max_sockets_per_key
+        open_ = self._open.get(socket.caller.key_id, set())
+        if len(open_) >= most:
+            said = f"This key has {most} sockets open here, as many as may be (websocket.max_sockets_per_key)."
+            raise self._refused(wire, ConcurrencyLimited(said, retry_after_s=1.0), ABUSE)
+        if not self._open:
+            self._authenticator.on_revoked(self._revoke)
+        open_.add(socket)
+        self._open[socket.caller.key_id] = open_
+
+    def _leave(self, socket: Socket) -> None:
+        open_ = self._open[socket.caller.key_id]
+        open_.remove(socket)
+        if not open_:
+            del self._open[socket.caller.key_id]
+        if not self._open:
+            self._authenticator.off_revoked(self._revoke)
+
+    def _rekeyed(self, socket: Socket, wire: Wire, caller: Caller) -> None:
+        """A client that needed no key has shown one all the same."""
+        self._leave(socket)
+        before, socket.caller = socket.caller, caller
+        try:
+            self._enter(socket, wire)
+        except _ClosedError:
+            socket.caller = before
+            self._open.setdefault(before.key_id, set()).add(socket)
+
+    def _revoke(self, key_id: str) -> None:
+        for socket in tuple(self._open.get(key_id, ())):
+            socket.revoke()
+
+
+def code_for(error: LLMServiceError) -> int:
+    """The code with which a socket closes whose client cannot be authenticated."""
+    return TRY_LATER if isinstance(error, LedgerUnavailable) else NOT_AUTHENTICATED

@@ -1,0 +1,679 @@
+"""``/v1/ws``: many generations over one socket, against simulated providers and with real clients."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from llm_service.api import ServerOptions, WebSocketOptions
+from llm_service.api.websocket import door as door_module
+from llm_service.api.websocket import frame_sink as sink_module
+from llm_service.sandbox import Sandbox
+from tests.support.rest import ask
+from tests.support.service import Running, running
+from tests.support.shared_answers import (
+    ADMIN,
+    TurnedClock,
+    a_key,
+    all_records,
+    ask_chat,
+    calls,
+    events,
+    facts,
+    record_of,
+    said,
+    settings_for,
+)
+from tests.support.sockets import Frame, SocketClient, chunks, opened, text_of
+from tests.support.waiting import until
+
+MODELS = ("openrouter/openai/gpt-4o-mini", "deepseek/deepseek-flash", "plain/sandbox/chat")
+PRICED = MODELS[0]
+LONG = "tokens-400+pace-20ms"
+USAGE = {"stream_options": {"include_usage": True}}
+
+
+@pytest.fixture
+async def service(sandbox: Sandbox) -> AsyncIterator[Running]:
+    async with running(settings_for(sandbox)) as service:
+        yield service
+
+
+@pytest.fixture
+async def guarded(sandbox: Sandbox) -> AsyncIterator[Running]:
+    async with running(settings_for(sandbox, guarded=True)) as service:
+        yield service
+
+
+def same(value: Any) -> bytes:
+    """An answer with the ids replaced that are its own."""
+    text = orjson.dumps(value)
+    for pattern in (rb"str_[0-9a-f]{26}", rb"req_[0-9a-f]{26}", rb'"id":"[^"]*"', rb'"created":\d+'):
+        text = re.sub(pattern, b"#", text)
+    return text
+
+
+# -- one generation
+
+
+@pytest.mark.parametrize("options", [USAGE, {}], ids=["usage", "no usage"])
+@pytest.mark.parametrize("model", MODELS)
+async def test_the_same_request_gives_what_rest_gives(service: Running, model: str, options: dict[str, Any]) -> None:
+    rest = await ask_chat(service, model, stream=True, sandbox="tokens-7+pace-1ms", **options)
+    async with opened(service.address) as client:
+        await client.create(model=model, sandbox="tokens-7+pace-1ms", **options)
+        started, *middle, done = await client.all_of()
+    assert same(chunks(middle)) == same(events(rest.body))
+    last = facts(rest.body)
+    for name in ("provider", "cost_usd", "cost_source", "cache", "attempts"):
+        assert done[name] == last.get(name), name
+    assert done["finish_reason"] == said(rest)[0].finish_reason
+    assert (started["type"], done["type"]) == ("chat.started", "chat.done")
+    assert (started["provider"], started["model"], started["cache"]) == (last["provider"], last["model"], "bypass")
+    assert done["request_id"] == started["request_id"]
+    assert [one["cursor"] for one in middle] == [f"{started['stream_id']}.{one['seq']}" for one in middle]
+
+
+async def test_the_record_says_what_done_says(service: Running) -> None:
+    async with opened(service.address) as client:
+        await client.create(
+            model=PRICED, sandbox="tokens-9", options={"user": "anna", "tags": {"team": "search"}, "timeout_s": 5}
+        )
+        done = (await client.all_of())[-1]
+    (record,) = await all_records(service)
+    assert (record["surface"], record["user"], record["tags"]) == ("websocket", "anna", {"team": "search"})
+    assert record["cost_usd"] == done["cost_usd"]
+    assert (record["input_tokens"], record["output_tokens"]) == (
+        done["usage"]["prompt_tokens"],
+        done["usage"]["completion_tokens"],
+    )
+    (line,) = service.log.of("request")
+    assert (line["surface"], line["status"]) == ("websocket", "ok")
+
+
+@pytest.mark.parametrize("stream", [True, False, None])
+async def test_the_client_s_own_wish_for_a_stream_does_not_matter(service: Running, stream: bool | None) -> None:
+    async with opened(service.address) as client:
+        await client.create(stream=stream)
+        assert (await client.all_of())[-1]["type"] == "chat.done"
+
+
+async def test_many_generations_share_a_socket_and_each_is_in_order(service: Running) -> None:
+    names = [f"g{number}" for number in range(40)]
+    async with opened(service.address) as client:
+        for number, name in enumerate(names):
+            await client.create(name, sandbox=f"tokens-{number + 5}+pace-2ms")
+        for name in names:
+            frames = await client.all_of(name)
+            numbers = [seq for seq, _ in chunks(frames)]
+            assert numbers == list(range(1, len(numbers) + 1))
+            assert frames[-1]["usage"]["completion_tokens"] == int(name[1:]) + 5
+    kinds = [frame["id"] for frame in client.frames]
+    assert kinds != sorted(kinds, key=names.index)  # they were not sent one after the other
+
+
+async def test_a_hit_and_a_follower_say_so(sandbox: Sandbox) -> None:
+    async with running(settings_for(sandbox), cached=True) as service, opened(service.address) as client:
+        for name in ("a", "b"):
+            await client.create(name, model=PRICED, sandbox="tokens-9+pace-10ms")
+        leading, following = await client.all_of("a"), await client.all_of("b")
+        await client.create("c", model=PRICED, sandbox="tokens-9+pace-10ms", options={"cache_control": "max-age=60"})
+        hit = await client.all_of("c")
+        await client.create("d", model=PRICED, sandbox="tokens-9+pace-10ms", options={"cache_control": "no-cache"})
+        anew = await client.all_of("d")
+    told = [frames[-1]["cache"] for frames in (leading, following, hit, anew)]
+    assert told == ["miss", "coalesced", "hit", "miss"]
+    assert [frames[0]["cache"] for frames in (leading, following, hit)] == told[:3]
+    assert text_of(leading) == text_of(following) == text_of(hit)
+    assert {one[-1]["finish_reason"] for one in (leading, following, hit)} == {"stop"}
+    assert hit[-1]["usage"] == following[-1]["usage"] == leading[-1]["usage"]
+    assert hit[-1]["cost_usd"] == "0"
+    assert len(calls(sandbox)) == 2
+
+
+async def test_an_idempotency_key_gives_the_answer_of_the_first_time(service: Running, sandbox: Sandbox) -> None:
+    async with opened(service.address) as client:
+        for name in ("a", "b"):
+            await client.create(name, options={"idempotency_key": "once"})
+            await client.all_of(name)
+    assert client.of("b")[-1]["cache"] == "replay"
+    assert len(calls(sandbox)) == 1
+
+
+# -- errors
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "param"),
+    [
+        ({"request": None}, "missing_required_parameter", "request"),
+        ({"request": []}, "invalid_value", "request"),
+        ({"request": {"model": "plain/m"}}, "missing_required_parameter", "messages"),
+        ({"request": {"stream": "yes"}}, "invalid_value", "stream"),
+        ({"options": []}, "invalid_value", "options"),
+        ({"options": {"temperature": 1}}, "invalid_value", None),
+        ({"options": {"timeout_s": "soon"}}, "invalid_value", "options.timeout_s"),
+        ({"options": {"timeout_s": True}}, "invalid_value", "options.timeout_s"),
+        ({"options": {"user": 1}}, "invalid_value", "options.user"),
+        ({"options": {"tags": {"team": 1}}}, "invalid_value", "options.tags"),
+        ({"options": {"tags": {"a b": "c"}}}, "invalid_value", "options.tags"),
+        ({"options": {"on_disconnect": "stay"}}, "invalid_value", "options.on_disconnect"),
+        ({"options": {"cache_control": "max-age=x"}}, "invalid_value", "options.cache_control"),
+        ({"options": {"idempotency_key": ""}}, "invalid_value", "options.idempotency_key"),
+        ({"options": {"credit": 0}}, "invalid_value", "options.credit"),
+        (
+            {"request": {"model": "nobody-knows-it", "messages": [{"role": "user", "content": "x"}]}},
+            "model_not_found",
+            None,
+        ),
+    ],
+)
+async def test_what_cannot_be_served_is_an_error_of_that_id(
+    service: Running, asked: dict[str, Any], code: str, param: str | None
+) -> None:
+    frame = {"id": "a1", "request": {"model": "plain/m", "messages": [{"role": "user", "content": "x"}]}, **asked}
+    async with opened(service.address) as client:
+        await client.send("chat.create", **frame)
+        error = await client.next()
+        await client.send("ping")
+        assert (await client.next())["type"] == "pong"
+    assert (error["type"], error["id"], error["error"]["code"], error["error"]["param"]) == ("error", "a1", code, param)
+    assert error["request_id"].startswith("req_")
+    (line,) = service.log.of("request")
+    assert (line["surface"], line["request_id"]) == ("websocket", error["request_id"])
+
+
+async def test_an_error_of_the_upstream_names_its_stream_once_that_has_begun(service: Running) -> None:
+    async with opened(service.address) as client:
+        await client.create("before", sandbox="error-503")
+        await client.create("after", sandbox="cut-after-3")
+        before, after = (await client.all_of("before"))[-1], await client.all_of("after")
+    assert (before["error"]["code"], "stream_id" in before) == ("upstream_error", False)
+    assert after[-1]["error"]["code"] == "stream_interrupted"
+    assert after[-1]["stream_id"] == after[0]["stream_id"]
+    assert after[-1]["cursor"] == after[-2]["cursor"]
+
+
+async def test_an_id_is_in_use_until_its_last_frame(service: Running) -> None:
+    async with opened(service.address) as client:
+        await client.create("a", sandbox="tokens-20+pace-10ms")
+        await client.create("a")
+        refused = await client.until("error", "a")
+        done = await client.until("chat.done", "a")
+        await client.create("a")
+        await client.until("chat.done", "a")
+    assert (refused["error"]["code"], refused["error"]["param"]) == ("invalid_value", "id")
+    assert done["usage"]["completion_tokens"] == 20
+
+
+async def test_a_full_socket_answers_an_error_for_that_id(sandbox: Sandbox) -> None:
+    settings = settings_for(sandbox, websocket=WebSocketOptions(max_generations_per_socket=2))
+    async with running(settings) as service, opened(service.address) as client:
+        for name in ("a", "b", "c"):
+            await client.create(name, sandbox="tokens-10+pace-10ms")
+        refused = await client.until("error", "c")
+        await client.all_of("a")
+        await client.create("c")
+        await client.until("chat.done", "c")
+    assert (refused["error"]["code"], refused["retryable"]) == ("concurrency_limit_exceeded", True)
+
+
+# -- cancel, credit
+
+
+@pytest.mark.parametrize("behaviour", [LONG, "slow-head-800ms"])
+async def test_a_generation_is_cancelled_by_its_id(service: Running, sandbox: Sandbox, behaviour: str) -> None:
+    async with opened(service.address) as client:
+        await client.create("stays", sandbox="tokens-20+pace-5ms")
+        await client.create("goes", sandbox=behaviour)
+        await until(lambda: len(calls(sandbox)) == 2)
+        if behaviour == LONG:
+            await client.until("chat.chunk", "goes")
+        await client.send("chat.cancel", id="goes")
+        error = await client.until("error", "goes", within_s=1)
+        await until(lambda: calls(sandbox, "cancelled"), within_s=1)
+        stays = await client.all_of("stays")
+        await client.create("goes")
+        await client.until("chat.done", "goes")
+    assert error["error"]["code"] == "stream_cancelled"
+    assert stays[-1]["type"] == "chat.done"
+
+
+async def test_to_cancel_what_has_ended_is_no_mistake(service: Running) -> None:
+    async with opened(service.address) as client:
+        await client.send("chat.cancel", id="never was")
+        await client.send("chat.credit", id="never was", chunks=3)
+        await client.send("ping")
+        assert (await client.next())["type"] == "pong"
+
+
+async def test_with_credit_no_more_chunks_come_than_were_granted(service: Running, sandbox: Sandbox) -> None:
+    async with opened(service.address) as client:
+        await client.create("a", sandbox="tokens-30+pace-1ms", options={"credit": 3})
+        await client.create("other", sandbox="tokens-30+pace-1ms")
+        await client.all_of("other")
+        assert len(chunks(client.of("a"))) == 3
+        for granted in (1, 4, 2):
+            before = len(chunks(client.of("a")))
+            await client.send("chat.credit", id="a", chunks=granted)
+            for _ in range(granted):
+                await client.until("chat.chunk", "a")
+            await client.send("ping")
+            await client.until("pong")
+            assert len(chunks(client.of("a"))) == before + granted
+        await client.send("chat.credit", id="a", chunks=1000)
+        frames = await client.all_of("a")
+    assert [seq for seq, _ in chunks(frames)] == list(range(1, len(chunks(frames)) + 1))
+    assert text_of(frames) == text_of(client.of("other"))
+
+
+async def test_credit_may_come_before_the_answer(service: Running) -> None:
+    async with opened(service.address) as client:
+        await client.create("a", sandbox="tokens-30+slow-head-100ms")
+        await client.send("chat.credit", id="a", chunks=2)
+        for _ in range(2):
+            await client.until("chat.chunk", "a")
+        with pytest.raises(TimeoutError):
+            await client.next(within_s=0.1)
+
+
+async def test_who_never_gives_credit_is_given_up(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sink_module, "CREDIT_S", 0.05)
+    async with opened(service.address) as client:
+        await client.create("a", sandbox="tokens-30+pace-1ms", options={"credit": 2})
+        frames = await client.all_of("a")
+    assert (frames[-1]["error"]["code"], frames[-1]["seq"]) == ("stream_interrupted", 2)
+
+
+async def test_a_slow_reader_holds_up_nobody_else_and_gets_everything(service: Running, sandbox: Sandbox) -> None:
+    async with opened(service.address, max_queue=1) as slow, opened(service.address) as quick:
+        await slow.create("a", sandbox="bulk-16mb")
+        await slow.until("chat.started", "a")
+        slow.socket.transport.pause_reading()
+        begun_at = time.monotonic()
+        await quick.create("b", sandbox="tokens-20+pace-1ms")
+        assert (await quick.all_of("b"))[-1]["type"] == "chat.done"
+        assert time.monotonic() - begun_at < 2
+        assert {entry["state"] for entry in calls(sandbox)} >= {"completed"}
+        slow.socket.transport.resume_reading()
+        frames = await slow.all_of("a", within_s=30)
+    assert frames[-1]["type"] == "chat.done"
+    assert [seq for seq, _ in chunks(frames)] == list(range(1, len(chunks(frames)) + 1))
+    assert len(text_of(frames)) >= 16_000_000
+
+
+# -- resume
+
+
+async def resumed(client: SocketClient, name: str, stream_id: str, after: Any = None) -> list[Frame]:
+    await client.send("chat.resume", id=name, stream_id=stream_id, after=after)
+    return await client.all_of(name)
+
+
+@pytest.mark.parametrize("model", MODELS)
+async def test_from_every_event_on_exactly_the_missing_events_come(
+    service: Running, sandbox: Sandbox, model: str
+) -> None:
+    asked = {"model": model, "sandbox": "tokens-8+pace-4ms", **USAGE}
+    async with opened(service.address) as client:
+        await client.create("uncut", **asked)
+        uncut = await client.all_of("uncut")
+    count = len(chunks(uncut))
+
+    async def left_after(number: int) -> None:
+        async with opened(service.address) as first:
+            await first.create("a", options={"on_disconnect": "finish"}, **asked)
+            started = await first.next()
+            for _ in range(number):
+                await first.next()
+            first.socket.transport.abort()
+        async with opened(service.address) as second:
+            for after in (number, str(number), f"{started['stream_id']}.{number}"):
+                rest = await resumed(second, f"b{after}", started["stream_id"], after)
+                assert same(chunks(first.frames + rest)) == same(chunks(uncut)), number
+                assert rest[-1]["type"] == "chat.done"
+                assert rest[-1]["usage"] == uncut[-1]["usage"]
+
+    await asyncio.gather(*(left_after(number) for number in range(count + 1)))
+    assert {entry["state"] for entry in calls(sandbox)} == {"completed"}
+    assert len(calls(sandbox)) == count + 2
+
+
+async def test_what_began_by_rest_goes_on_over_a_socket_and_back(service: Running) -> None:
+    rest = await ask_chat(service, PRICED, stream=True, **USAGE)
+    async with opened(service.address) as client:
+        frames = await resumed(client, "a", rest.headers["x-llm-stream-id"], 2)
+        await client.create("b", model=PRICED, **USAGE)
+        created = await client.all_of("b")
+    back = await ask(service.address, "GET", f"/v1/streams/{created[0]['stream_id']}?after=2")
+    assert chunks(frames) == events(rest.body)[2:]
+    assert events(back.body) == chunks(created)[2:]
+
+
+async def test_only_its_owner_goes_on_with_a_stream(guarded: Running) -> None:
+    mine, other = await a_key(guarded), await a_key(guarded)
+    async with opened(guarded.address, mine) as client:
+        await client.create()
+        stream_id = (await client.all_of())[0]["stream_id"]
+    async with opened(guarded.address, other) as client:
+        (refused,) = await resumed(client, "a", stream_id)
+        (beyond,) = await resumed(client, "b", f"{stream_id}x")
+    async with opened(guarded.address, mine) as client:
+        (future,) = await resumed(client, "c", stream_id, 99)
+        (nonsense,) = await resumed(client, "d", stream_id, [1])
+    codes = [one["error"]["code"] for one in (refused, beyond, future, nonsense)]
+    assert codes == ["not_found", "not_found", "invalid_value", "invalid_value"]
+
+
+async def test_a_resumed_stream_may_be_paced_and_cancelled(service: Running, sandbox: Sandbox) -> None:
+    async with opened(service.address) as client, opened(service.address) as second:
+        await client.create("a", sandbox=LONG)
+        stream_id = (await client.until("chat.started", "a"))["stream_id"]
+        await second.send("chat.resume", id="b", stream_id=stream_id, options={"credit": 2})
+        for _ in range(2):
+            await second.until("chat.chunk", "b")
+        await second.send("chat.cancel", id="b")
+        codes = {(await one.until("error", name))["error"]["code"] for one, name in ((client, "a"), (second, "b"))}
+        await until(lambda: calls(sandbox, "cancelled"), within_s=1)
+    assert codes == {"stream_cancelled"}
+    assert len(chunks(second.frames)) == 2
+
+
+# -- a client that leaves
+
+
+@pytest.mark.parametrize("behaviour", [LONG, "slow-head-800ms"])
+@pytest.mark.parametrize("manner", ["abort", "close"])
+async def test_a_client_that_leaves_ends_the_upstreams_within_a_second(
+    service: Running, sandbox: Sandbox, behaviour: str, manner: str
+) -> None:
+    async with opened(service.address) as client:
+        for name in ("a", "b", "c"):
+            await client.create(name, sandbox=behaviour)
+        await until(lambda: len(calls(sandbox)) == 3)
+        left_at = time.monotonic()
+        if manner == "abort":
+            client.socket.transport.abort()
+        else:
+            await client.socket.close()
+        await until(lambda: len(calls(sandbox, "cancelled")) == 3, within_s=1)
+    assert time.monotonic() - left_at < 1
+    assert {record["status"] for record in await all_records(service)} == {"aborted"}
+
+
+async def test_what_is_to_be_finished_goes_on_for_nobody(service: Running, sandbox: Sandbox) -> None:
+    async with opened(service.address) as client:
+        await client.create("a", sandbox="tokens-20+pace-5ms", options={"on_disconnect": "finish"})
+        await client.create("b", sandbox="tokens-21+slow-head-100ms", options={"on_disconnect": "finish"})
+        await client.until("chat.chunk", "a")
+        await until(lambda: len(calls(sandbox)) == 2)
+    await until(lambda: len(calls(sandbox, "completed")) == 2)
+    assert {record["status"] for record in await all_records(service)} == {"ok"}
+
+
+# -- who may come in
+
+
+async def test_a_wrong_key_closes_with_4401(guarded: Running) -> None:
+    for by in ({"Authorization": "Bearer llms_nobody"}, {"x-api-key": "nonsense"}):
+        async with opened(guarded.address, by) as client:
+            assert await client.closed() == 4401
+        assert client.frames[-1]["error"]["code"] == "invalid_api_key"
+
+
+async def test_a_key_may_come_by_header_or_first_frame(guarded: Running) -> None:
+    by = await a_key(guarded)
+    key = by["Authorization"].removeprefix("Bearer ")
+    for headers, frame in ((by, None), ({"x-api-key": key}, None), (None, key), (None, "sk")):
+        async with opened(guarded.address, headers) as client:
+            if frame is not None:
+                await client.send("auth", key=frame)
+            if frame == "sk":
+                assert await client.closed() == 4401
+                continue
+            await client.create()
+            done = (await client.all_of())[-1]
+        assert (await record_of(guarded, done["request_id"], by))["key_id"].startswith("key_")
+
+
+async def test_anything_before_the_key_closes_with_4401(guarded: Running) -> None:
+    async with opened(guarded.address) as client:
+        await client.create()
+        assert await client.closed() == 4401
+    assert client.frames[-1]["error"]["code"] == "invalid_api_key"
+
+
+async def test_a_key_that_comes_too_late_closes_with_4408(guarded: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door_module, "AUTH_S", 0.05)
+    async with opened(guarded.address) as client:
+        assert await client.closed() == 4408
+
+
+async def test_a_key_without_the_scope_is_told_so(guarded: Running) -> None:
+    async with opened(guarded.address, await a_key(guarded, scopes=["read"])) as client:
+        assert await client.closed() == 4401
+    assert client.frames[-1]["error"]["code"] == "scope_missing"
+
+
+async def test_on_its_own_machine_no_key_is_needed_but_one_may_be_shown(service: Running) -> None:
+    created = await ask(service.address, "POST", "/admin/keys", orjson.dumps({"name": "k"}))
+    async with opened(service.address) as client:
+        await client.send("auth", key=created.json()["key"])
+        await client.create()
+        done = (await client.all_of())[-1]
+    assert (await record_of(service, done["request_id"]))["key_id"] == created.json()["id"]
+    async with opened(service.address) as client:
+        await client.send("auth", key="local")
+        await client.create()
+        assert (await client.all_of())[-1]["type"] == "chat.done"
+    async with opened(service.address) as client:
+        await client.send("auth", key="llms_wrong")
+        assert await client.closed() == 4401
+
+
+@pytest.mark.parametrize(
+    ("origin", "code"),
+    [("http://evil.example", 4403), ("null", 4403), ("https://chat.example", None), ("own", None)],
+)
+async def test_pages_of_other_origins_are_refused_also_with_a_key(
+    sandbox: Sandbox, origin: str, code: int | None
+) -> None:
+    settings = settings_for(sandbox, server=ServerOptions(allowed_origins=("https://chat.example",)))
+    async with running(settings) as service:
+        given = service.address if origin == "own" else origin
+        created = await ask(service.address, "POST", "/admin/keys", orjson.dumps({"name": "k"}))
+        for by in (None, {"x-api-key": created.json()["key"]}):
+            async with opened(service.address, by, origin=given) as client:
+                if code is not None:
+                    assert await client.closed() == code
+                    continue
+                await client.create()
+                assert (await client.all_of())[-1]["type"] == "chat.done"
+
+
+async def test_only_so_many_sockets_of_one_key_are_open(sandbox: Sandbox) -> None:
+    settings = settings_for(sandbox, guarded=True, websocket=WebSocketOptions(max_sockets_per_key=3))
+    async with running(settings) as service:
+        one, other = await a_key(service), await a_key(service)
+        async with AsyncExitStack() as held:
+            for _ in range(3):
+                client = await held.enter_async_context(opened(service.address, one))
+                await client.send("ping")
+                await client.until("pong")
+            refused = await held.enter_async_context(opened(service.address, one))
+            assert await refused.closed() == 4429
+            assert refused.frames[-1]["error"]["code"] == "concurrency_limit_exceeded"
+            another = await held.enter_async_context(opened(service.address, other))
+            await another.send("ping")
+            await another.until("pong")
+        async with opened(service.address, one) as again:
+            await again.send("ping")
+            await again.until("pong")
+
+
+async def test_a_revoked_key_ends_what_runs_and_its_sockets(guarded: Running, sandbox: Sandbox) -> None:
+    mine, other = await a_key(guarded), await a_key(guarded)
+    async with (
+        opened(guarded.address, mine) as client,
+        opened(guarded.address, mine) as idle,
+        opened(guarded.address, other) as stranger,
+    ):
+        for one in (client, stranger):
+            await one.create("a", sandbox=LONG)
+            await one.until("chat.chunk", "a")
+        await client.create("b", sandbox="slow-head-5000ms")
+        await until(lambda: len(calls(sandbox)) == 3)
+        revoked = await key_of(guarded, client)
+        revoked_at = time.monotonic()
+        await ask(guarded.address, "DELETE", f"/admin/keys/{revoked}", **ADMIN)
+        assert await client.closed() == 4401
+        assert await idle.closed() == 4401
+        assert time.monotonic() - revoked_at < 1
+        for name in ("a", "b"):
+            assert client.of(name)[-1]["error"]["code"] == "key_revoked"
+        await until(lambda: len(calls(sandbox, "cancelled")) == 2, within_s=1)
+        await stranger.until("chat.chunk", "a")
+
+
+async def key_of(service: Running, client: SocketClient) -> str:
+    """The id of the key under which a generation of this client runs."""
+    stream_id = next(frame["stream_id"] for frame in client.frames if "stream_id" in frame)
+    stream = service.stores.streams.find(stream_id)
+    assert stream is not None
+    return stream.owner
+
+
+async def test_an_expired_key_asks_for_nothing_more(sandbox: Sandbox) -> None:
+    clock = TurnedClock()
+    async with running(settings_for(sandbox, guarded=True), clock=clock) as service:
+        by = await a_key(service, expires_at=(clock.now() + timedelta(hours=1)).isoformat())
+        async with opened(service.address, by) as client:
+            await client.create("a")
+            await client.all_of("a")
+            clock.ahead_s = 3601
+            await client.create("b")
+            assert await client.closed() == 4401
+    assert client.of("b")[-1]["error"]["code"] == "invalid_api_key"
+
+
+async def test_what_a_key_may_is_asked_with_each_request(guarded: Running) -> None:
+    by = await a_key(guarded)
+    async with opened(guarded.address, by) as client:
+        await client.create("a")
+        await client.all_of("a")
+        path = f"/admin/keys/{await key_of(guarded, client)}"
+        assert (await ask(guarded.address, "PATCH", path, b'{"models": ["none/*"]}', **ADMIN)).status == 200
+        await client.create("b")
+        assert (await client.all_of("b"))[-1]["error"]["code"] == "model_not_allowed"
+
+
+async def test_limits_hold_over_sockets_and_rest_together(guarded: Running, sandbox: Sandbox) -> None:
+    by = await a_key(guarded, requests_per_minute=10)
+    async with opened(guarded.address, by) as one, opened(guarded.address, by) as two:
+        for number in range(20):
+            await (one, two)[number % 2].create(f"g{number}")
+        rest = await asyncio.gather(*(ask_chat(guarded, by=by) for _ in range(10)))
+        ended = [(await (one, two)[number % 2].all_of(f"g{number}"))[-1] for number in range(20)]
+    done = [frame for frame in ended if frame["type"] == "chat.done"]
+    refused = [frame for frame in ended if frame["type"] == "error"]
+    assert len(done) + [answer.status for answer in rest].count(200) == 10
+    assert {frame["error"]["code"] for frame in refused} == {"rate_limit_exceeded"}
+    assert all(frame["retry_after_s"] > 0 and frame["limit"]["limit"] == 10 for frame in refused)
+    assert len(calls(sandbox)) == 10
+
+
+# -- the handshake
+
+
+async def test_the_subprotocol_is_optional(service: Running) -> None:
+    async with opened(service.address, subprotocols=["other", "llm-service.v1"]) as client:
+        assert client.socket.subprotocol == "llm-service.v1"
+    async with opened(service.address) as client:
+        assert client.socket.subprotocol is None
+
+
+async def test_another_address_refuses_the_handshake_as_rest_would(service: Running) -> None:
+    with pytest.raises(InvalidStatus) as refusal:
+        async with opened(f"{service.address}/elsewhere"):
+            pass
+    response = refusal.value.response
+    body = orjson.loads(response.body or b"")
+    assert (response.status_code, body["error"]["code"]) == (404, "not_found")
+    assert response.headers["x-request-id"] == body["request_id"]
+
+
+async def test_without_an_upgrade_the_address_says_what_it_is(service: Running) -> None:
+    answer = await ask(service.address, "GET", "/v1/ws")
+    assert (answer.status, "WebSocket" in answer.json()["error"]["message"]) == (404, True)
+
+
+# -- the end of the service, and new settings
+
+
+async def test_what_runs_finishes_and_then_the_socket_closes(sandbox: Sandbox) -> None:
+    async with running(settings_for(sandbox)) as service:
+        async with opened(service.address) as busy, opened(service.address) as idle:
+            await busy.create("a", sandbox="tokens-20+pace-10ms")
+            await busy.until("chat.chunk", "a")
+            await idle.send("ping")
+            await idle.until("pong")
+            draining = asyncio.create_task(service.service.serving.drain(5, hurried=asyncio.Event()))
+            assert await idle.closed(within_s=1) == 1012
+            await busy.create("b")
+            refused = await busy.until("error", "b")
+            assert await busy.closed() == 1012
+            await draining
+        async with opened(service.address) as late:
+            assert await late.closed() == 1012
+    assert (refused["error"]["code"], refused["retryable"]) == ("draining", True)
+    assert busy.of("a")[-1]["type"] == "chat.done"
+
+
+async def test_what_outlives_the_grace_ends_with_where_to_go_on(sandbox: Sandbox) -> None:
+    async with running(settings_for(sandbox)) as service, opened(service.address) as client:
+        await client.create("a", sandbox=LONG)
+        await client.create("b", sandbox="slow-head-5000ms")
+        await client.until("chat.chunk", "a")
+        await service.service.serving.drain(0.1, hurried=asyncio.Event())
+        assert await client.closed() == 1012
+    last, never_began = client.of("a")[-1], client.of("b")[-1]
+    assert last["error"]["code"] == never_began["error"]["code"] == "draining"
+    assert last["cursor"] == client.of("a")[-2]["cursor"]
+    assert last["stream_id"] == client.of("a")[0]["stream_id"]
+
+
+async def test_new_settings_let_old_sockets_end_when_nothing_runs(service: Running) -> None:
+    async with opened(service.address) as client:
+        await client.create("a", sandbox="tokens-20+pace-10ms")
+        await client.until("chat.chunk", "a")
+        service.service.serving.retire()
+        await client.create("b")
+        refused = await client.until("error", "b")
+        assert await client.closed() == 1012
+    assert refused["error"]["code"] == "draining"
+    assert client.of("a")[-1]["type"] == "chat.done"
+
+
+async def test_a_defect_is_told_and_spares_the_other_generations(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("broken on purpose")
+
+    async with opened(service.address) as client:
+        await client.create("a", sandbox="tokens-20+pace-5ms")
+        await client.until("chat.chunk", "a")
+        monkeypatch.setattr("llm_service.api.websocket.answering.options_in", broken)
+        await client.create("b")
+        error = await client.until("error", "b")
+        assert (await client.all_of("a"))[-1]["type"] == "chat.done"
+    assert error["error"]["code"] == "internal_error"
+    (defect,) = service.log.of("defect")
+    assert defect["request_id"] == error["request_id"]
