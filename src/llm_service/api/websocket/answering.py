@@ -13,7 +13,16 @@ from llm_service.api.websocket.asked import cursor_in, first_credit_in, options_
 from llm_service.api.websocket.frame_sink import FrameSink
 from llm_service.api.websocket.frames import failed
 from llm_service.api.websocket.wire import Wire
-from llm_service.domain import Body, Caller, InternalError, LLMServiceError, Reply, StreamCancelled, require_scope
+from llm_service.domain import (
+    Body,
+    Caller,
+    InternalError,
+    InvalidRequest,
+    LLMServiceError,
+    Reply,
+    StreamCancelled,
+    require_scope,
+)
 from llm_service.observability import Log
 from llm_service.pipeline import Exchange
 from llm_service.runtime import IdSource
@@ -33,12 +42,19 @@ class AnsweringParts:
 
 
 class Answering:
-    """Owned by its socket, which hears of its end when ``run`` returns. ``name``: the client's own name of it."""
+    """Owned by its socket.
 
-    __slots__ = ("_credit", "_gone", "_leaving", "_parts", "_request_id", "_sink", "_stream", "_task", "_wire", "name")
+    ``name``: the client's own name of it. ``mistaken``: the frame that asked for it was no request.
+    """
+
+    __slots__ = (
+        "_credit", "_gone", "_leaving", "_parts", "_request_id", "_sink", "_stream", "_task", "_wire", "mistaken",
+        "name",
+    )  # fmt: skip
 
     def __init__(self, name: str, parts: AnsweringParts, wire: Wire) -> None:
         self.name = name
+        self.mistaken = False
         self._parts = parts
         self._wire = wire
         self._request_id = parts.ids.new("req")
@@ -128,6 +144,7 @@ class Answering:
             serving.end(task)
 
     def _fail(self, error: LLMServiceError) -> None:
+        self.mistaken = self._stream is None and isinstance(error, InvalidRequest)
         if self._sink is not None:
             self._sink.fail(error)
         elif not self._gone:

@@ -200,6 +200,8 @@ class Socket:
 
     def _ended(self, answering: Answering) -> None:
         del self._answering[answering.name]
+        if answering.mistaken:
+            self._count_mistake()
         self._close_if_idle()
 
     def _cancel(self, frame: Body) -> None:
@@ -238,6 +240,9 @@ class Socket:
 
     def _mistake(self, error: LLMServiceError, *, name: str | None) -> None:
         self._refuse(error, name=name)
+        self._count_mistake()
+
+    def _count_mistake(self) -> None:
         if self._patience.ends_with_mistake(self._calls.clock.monotonic()):
             self._wire.close(ABUSE, "Too many frames had to be refused.")
 
