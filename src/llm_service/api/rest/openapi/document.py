@@ -26,6 +26,8 @@ machine; `local` stands for none where a client insists on one. Issued keys have
 **Fields** that the service does not know pass through untouched, to the provider and back. What answers GET answers
 HEAD as well. Every response names its request in `x-request-id`.
 
+**WebSocket**: `/v1/ws` carries many generations over one socket; docs/websocket.md describes its frames.
+
 **Errors** have one form, and a stable code for programs:
 
 """
