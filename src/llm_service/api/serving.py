@@ -24,10 +24,14 @@ class Written(Protocol):
 
 
 class Serving:
-    """One task for each request. ``draining``: the error with which whatever is new is refused, once that is so."""
+    """One task for each request. ``draining``: the error with which whatever is new is refused, once that is so.
+
+    ``retired``: connections that outlive their requests are not to.
+    """
 
     def __init__(self, streams: Streams) -> None:
         self.draining: Draining | None = None
+        self.retired = False
         self._streams = streams
         self._answering: dict[asyncio.Task[None], Written | None] = {}
         self._standing: dict[Callable[[], None], None] = {}
@@ -58,6 +62,7 @@ class Serving:
 
     def retire(self) -> None:
         """Ask the connections that outlive their requests to end: new settings answer from now on, or nothing does."""
+        self.retired = True
         for retire in tuple(self._standing):
             retire()
 

@@ -1,6 +1,7 @@
 """``/v1/ws``: who may open a WebSocket, how many of them, and what becomes of them when a key is revoked."""
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 from llm_service.api.http_request import Receive, Scope, Send, credentials_of, headers_of
@@ -132,17 +133,17 @@ class SocketDoor:
 
     def _enter(self, socket: Socket, wire: Wire) -> None:
         most = self._parts.options.max_sockets_per_key
-        open_ = self._open.get(socket.caller.key_id, set())
-        if len(open_) >= most:
+        if len(self._open.get(socket.caller.key_id, ())) >= most:
             said = f"This key has {most} sockets open here, as many as may be (websocket.max_sockets_per_key)."
             raise self._refused(wire, ConcurrencyLimited(said, retry_after_s=1.0), ABUSE)
         if not self._open:
             self._authenticator.on_revoked(self._revoke)
-        open_.add(socket)
-        self._open[socket.caller.key_id] = open_
+        self._open.setdefault(socket.caller.key_id, set()).add(socket)
 
     def _leave(self, socket: Socket) -> None:
-        open_ = self._open[socket.caller.key_id]
+        open_ = self._open.get(socket.caller.key_id, set())
+        if socket not in open_:
+            return
         open_.remove(socket)
         if not open_:
             del self._open[socket.caller.key_id]
@@ -151,13 +152,12 @@ class SocketDoor:
 
     def _rekeyed(self, socket: Socket, wire: Wire, caller: Caller) -> None:
         """A client that needed no key has shown one all the same."""
+        if socket not in self._open.get(socket.caller.key_id, ()):
+            return  # it has left meanwhile
         self._leave(socket)
-        before, socket.caller = socket.caller, caller
-        try:
+        socket.caller = caller
+        with suppress(_ClosedError):
             self._enter(socket, wire)
-        except _ClosedError:
-            socket.caller = before
-            self._open.setdefault(before.key_id, set()).add(socket)
 
     def _revoke(self, key_id: str) -> None:
         for socket in tuple(self._open.get(key_id, ())):

@@ -151,6 +151,8 @@ class SocketProtocol(asyncio.Protocol):
                 timer.cancel()
         self._tell_end(ABNORMAL, "")
         self.resume_writing()
+        self._transport = None
+        self._frames.parser.close()  # it knows the frames as they know it: neither would be freed at once
 
     def pause_writing(self) -> None:
         """The client does not take what is sent to it."""
@@ -369,6 +371,8 @@ class SocketProtocol(asyncio.Protocol):
         else:
             self._deny(500, [], b"")
             self.close(1000, "")
+        finally:
+            self.on_flow = _nothing
 
     # -- the end
 

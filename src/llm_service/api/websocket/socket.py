@@ -73,7 +73,7 @@ class Socket:
         """Until the client is gone or the socket closed."""
         self._calls.serving.stands(self.retire)
         try:
-            if self._calls.serving.draining is not None:
+            if self._calls.serving.retired:  # while the client was asked for its key
                 self.retire()
             while (message := await receive())["type"] != "websocket.disconnect":
                 self._take(message.get("text"))
