@@ -75,3 +75,17 @@ async def test_what_is_awaited_when_the_grace_ends_raises_why(serving: Serving) 
     await serving.drain(0, hurried=asyncio.Event())
     with pytest.raises(Draining):
         await task
+
+
+async def test_connections_that_stand_are_asked_to_end_and_new_ones_can_know(serving: Serving) -> None:
+    asked: list[str] = []
+    serving.stands(lambda: asked.append("stays"))
+
+    def gone() -> None:
+        asked.append("gone")
+
+    serving.stands(gone)
+    serving.fell(gone)
+    assert not serving.retired
+    serving.retire()
+    assert (asked, serving.retired) == (["stays"], True)
