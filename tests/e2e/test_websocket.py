@@ -418,6 +418,25 @@ async def test_what_is_to_be_finished_goes_on_for_nobody(service: Running, sandb
     assert {record["status"] for record in await all_records(service)} == {"ok"}
 
 
+async def test_who_left_before_its_answer_began_is_no_reader_of_what_goes_on_for_others(sandbox: Sandbox) -> None:
+    asked = {"model": PRICED, "sandbox": "tokens-400+pace-20ms+slow-head-200ms"}
+    async with (
+        running(settings_for(sandbox), cached=True) as service,
+        opened(service.address) as leading,
+        opened(service.address) as following,
+    ):
+        await leading.create(**asked)
+        await until(lambda: calls(sandbox))
+        await following.create(**asked)
+        await until(lambda: len(service.stores.streams.running) == 1)
+        await following.send("ping")
+        await following.until("pong")
+        leading.socket.transport.abort()
+        await following.until("chat.chunk")
+        following.socket.transport.abort()
+        await until(lambda: calls(sandbox, "cancelled"), within_s=1.5)
+
+
 # -- who may come in
 
 
@@ -516,6 +535,21 @@ async def test_only_so_many_sockets_of_one_key_are_open(sandbox: Sandbox) -> Non
         async with opened(service.address, one) as again:
             await again.send("ping")
             await again.until("pong")
+
+
+async def test_who_shows_a_key_counts_under_it(sandbox: Sandbox) -> None:
+    async with running(settings_for(sandbox, websocket=WebSocketOptions(max_sockets_per_key=1))) as service:
+        created = await ask(service.address, "POST", "/admin/keys", orjson.dumps({"name": "k"}))
+        async with opened(service.address) as first, opened(service.address) as second:
+            await first.send("auth", key=created.json()["key"])
+            await first.create()
+            await first.all_of()
+            async with opened(service.address) as third:
+                await third.send("ping")
+                await third.until("pong")
+            await ask(service.address, "DELETE", f"/admin/keys/{created.json()['id']}")
+            assert await first.closed() == 4401
+            assert await second.closed() == 4429  # it came before the first had shown its key
 
 
 async def test_a_revoked_key_ends_what_runs_and_its_sockets(guarded: Running, sandbox: Sandbox) -> None:
@@ -659,6 +693,14 @@ async def test_new_settings_let_old_sockets_end_when_nothing_runs(service: Runni
         assert await client.closed() == 1012
     assert refused["error"]["code"] == "draining"
     assert client.of("a")[-1]["type"] == "chat.done"
+
+
+async def test_new_settings_end_a_socket_that_was_being_asked_for_its_key(guarded: Running) -> None:
+    key = (await a_key(guarded))["Authorization"].removeprefix("Bearer ")
+    async with opened(guarded.address) as client:
+        guarded.service.serving.retire()
+        await client.send("auth", key=key)
+        assert await client.closed() == 1012
 
 
 async def test_a_defect_is_told_and_spares_the_other_generations(

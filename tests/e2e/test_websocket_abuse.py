@@ -56,6 +56,11 @@ def repeated(*frames: bytes, count: int = MANY) -> Sequence[bytes]:
     return [block] * (count // 500)
 
 
+def named(kind: str, **fields: object) -> Sequence[bytes]:
+    """Many frames, each with an id of its own."""
+    return [b"".join(said(kind, id=f"{block}.{one}", **fields) for one in range(500)) for block in range(MANY // 500)]
+
+
 def announced(size: int) -> bytes:
     """The head of a frame of this size."""
     return b"\x81\xff" + size.to_bytes(8, "big") + bytes(4)
@@ -98,9 +103,9 @@ SENT: dict[str, tuple[Sequence[bytes], int]] = {
     "a type of 200 KB": ([said("x" * 200_000)] * 30, 4429),
     "auth again and again": (repeated(said("auth", key="local")), 4429),
     "requests without an id": (repeated(said("chat.create", request={})), 4429),
-    "requests that are none": (repeated(said("chat.create", id="a", request={})), 4429),
+    "requests that are none": (named("chat.create", request={}), 4429),
     "cancel without an id": (repeated(said("chat.cancel")), 4429),
-    "to resume what never was": (repeated(said("chat.resume", id="a")), 4429),
+    "to resume nothing": (named("chat.resume"), 4429),
 }
 
 
