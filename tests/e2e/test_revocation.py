@@ -17,6 +17,7 @@ from tests.support.deployment import (
     served_by,
 )
 from tests.support.postgres import PostgresServer
+from tests.support.sockets import opened
 from tests.support.valkey import Server
 from tests.support.waiting import until_answered
 
@@ -96,3 +97,26 @@ async def test_changed_limits_of_a_key_take_effect_everywhere(deployment: Deploy
     await administered(other, "PATCH", f"/{key_id}", requests_per_minute=1000)
     assert await until_status(one, key, 200) < BY_MESSAGE_S
     assert await everywhere(deployment, key) == [200, 200]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(("with_store", "within_s"), [(True, BY_MESSAGE_S), (False, BY_ASKING_S)])
+async def test_open_sockets_of_a_key_that_another_process_revokes_are_closed(
+    deployment: Deployment, valkey: Server, with_store: bool, within_s: float
+) -> None:
+    one, other = deployment.addresses
+    key_id, key = await new_key(one)
+    by = {"x-api-key": key}
+    async with opened(other, by) as idle, opened(other, by) as busy:
+        await busy.create("a", model="quick", options={"credit": 1})
+        await busy.until("chat.chunk", "a")
+        if not with_store:
+            await asyncio.to_thread(valkey.kill)
+        revoked_at = time.monotonic()
+        await administered(one, "DELETE", f"/{key_id}")
+        codes = [await idle.closed(), await busy.closed()]
+        took_s = time.monotonic() - revoked_at
+    print({"with_store": with_store, "took_s": took_s})
+    assert codes == [4401, 4401]
+    assert busy.of("a")[-1]["error"]["code"] == "key_revoked"
+    assert took_s < within_s

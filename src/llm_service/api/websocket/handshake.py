@@ -50,14 +50,15 @@ def subprotocols_of(headers: Headers) -> list[str]:
 def websocket_scope(request: dict[str, Any], url: bytes, headers: Headers) -> dict[str, Any]:
     """The ASGI scope of the WebSocket that this HTTP request asks for. Raises HttpParserError for an invalid URL."""
     parsed = httptools.parse_url(url)
+    path = parsed.path or b"/"
     return {
         **request,
         "type": "websocket",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "scheme": "wss" if request["scheme"] == "https" else "ws",
         "method": "GET",
-        "path": unquote(parsed.path.decode("latin-1")),
-        "raw_path": parsed.path,
+        "path": unquote(path.decode("latin-1")),
+        "raw_path": path,
         "query_string": parsed.query or b"",
         "headers": [*headers],
         "subprotocols": subprotocols_of(headers),
