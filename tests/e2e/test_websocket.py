@@ -386,6 +386,31 @@ async def test_a_resumed_stream_may_be_paced_and_cancelled(service: Running, san
     assert len(chunks(second.frames)) == 2
 
 
+@pytest.mark.parametrize("ending", ["cancel", "leave", "drain"])
+async def test_who_waits_for_a_resumed_stream_to_begin_may_cancel_or_leave_it(
+    service: Running, sandbox: Sandbox, ending: str
+) -> None:
+    async with opened(service.address) as client, opened(service.address) as second:
+        await client.create("a", sandbox="slow-head-3000ms")
+        await until(lambda: calls(sandbox))
+        (stream,) = service.stores.streams.running
+        await second.send("chat.resume", id="b", stream_id=stream.id)
+        await until(lambda: len(stream.sinks) > 2)
+        if ending == "cancel":
+            await second.send("chat.cancel", id="b")
+        elif ending == "leave":
+            second.socket.transport.abort()
+            await until(lambda: len(stream.sinks) == 2, within_s=1)
+            client.socket.transport.abort()
+        else:
+            await service.service.serving.drain(0.05, hurried=asyncio.Event())
+        if ending != "leave":
+            code = "stream_cancelled" if ending == "cancel" else "draining"
+            assert (await second.until("error", "b"))["error"]["code"] == code
+            assert (await client.until("error", "a"))["error"]["code"] == code
+        await until(lambda: calls(sandbox, "cancelled"), within_s=1)
+
+
 # -- a client that leaves
 
 

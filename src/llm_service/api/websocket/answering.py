@@ -207,23 +207,29 @@ class Answering:
         allowed = await self._allowed(caller)
         self._set_credit(frame)
         stream_id, after = cursor_in(frame)
-        resumed = await self._begun(stream_id, after, owner=allowed.key_id)
+        serving = self._parts.calls.serving
+        resumed = await serving.before_the_end(self._parts.resuming.after(stream_id, after, owner=allowed.key_id))
         stream = self._stream = resumed.stream
-        reply = resumed.generation.reply()
         sink = self._sink_for(stream, after=resumed.after)
         stream.sinks.append(sink)
         try:
-            await self._follow(sink, reply)
+            await self._begun(resumed)
+            reply = resumed.generation.reply()
+            try:
+                await self._follow(sink, reply)
+            finally:
+                await reply.aclose()
         finally:
             stream.sinks.remove(sink)
-            await reply.aclose()
 
-    async def _begun(self, stream_id: str, after: int | str | None, *, owner: str) -> Resumed:
-        """The stream, as soon as there is something to read of it."""
-        resuming, serving = self._parts.resuming, self._parts.calls.serving
-        resumed = await serving.before_the_end(resuming.after(stream_id, after, owner=owner))
-        await serving.before_the_end(resuming.begun(resumed))
-        return resumed
+    async def _begun(self, resumed: Resumed) -> None:
+        """Until there is something to read of the stream, unless the client leaves first."""
+        calls = self._parts.calls
+        leaving = self._leaving = Leaving(cast("asyncio.Task[None]", self._task), lambda _: False)
+        try:
+            await calls.serving.before_the_end(self._parts.resuming.begun(resumed, leaving))
+        finally:
+            self._leaving = None
 
     def _sink_for(self, stream: Stream, *, after: int = 0) -> FrameSink:
         calls = self._parts.calls
