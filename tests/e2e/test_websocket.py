@@ -433,6 +433,22 @@ async def test_a_client_that_leaves_ends_the_upstreams_within_a_second(
     assert {record["status"] for record in await all_records(service)} == {"aborted"}
 
 
+async def test_of_four_hundred_that_are_left_nothing_goes_on(service: Running, sandbox: Sandbox) -> None:
+    async with AsyncExitStack() as held:
+        clients = [await held.enter_async_context(opened(service.address)) for _ in range(20)]
+        for client in clients:
+            for number in range(20):
+                await client.create(
+                    f"g{number}", sandbox="tokens-2000+pace-100ms" if number % 2 else "slow-head-9000ms"
+                )
+        await until(lambda: len(calls(sandbox)) == 400, within_s=20)
+        for client in clients:
+            client.socket.transport.abort()
+        await until(lambda: len(calls(sandbox, "cancelled")) == 400)
+    await until(lambda: service.stores.ledger.state.open_requests == 0)
+    assert service.stores.streams.running == ()
+
+
 async def test_what_is_to_be_finished_goes_on_for_nobody(service: Running, sandbox: Sandbox) -> None:
     async with opened(service.address) as client:
         await client.create("a", sandbox="tokens-20+pace-5ms", options={"on_disconnect": "finish"})
