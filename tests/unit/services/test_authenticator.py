@@ -108,3 +108,21 @@ def test_an_admin_key_that_looks_like_an_issued_one_opens_all_the_same() -> None
 def test_where_no_keys_are_issued_one_that_looks_so_is_a_wrong_key() -> None:
     with pytest.raises(InvalidApiKey, match="needs no key from its own machine"):
         authenticator().authenticate(credentials(key="llms_" + "a" * 12 + "_" + "b" * 52))
+
+
+@pytest.mark.parametrize(
+    ("origin", "admitted"),
+    [
+        (None, True),
+        ("http://127.0.0.1:8080", True),
+        ("https://127.0.0.1:8080", True),
+        ("https://chat.example", True),
+        ("https://chat.example.evil.example", False),
+        ("http://127.0.0.1:8081", False),
+        ("null", False),
+        ("", False),
+    ],
+)
+def test_pages_are_admitted_by_their_origin_alone(origin: str | None, admitted: bool) -> None:
+    guard = authenticator(keyless=False, origins=("https://chat.example",))
+    assert guard.admits_origin(credentials(origin=origin, key="wrong")) is admitted
