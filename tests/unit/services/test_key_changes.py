@@ -101,6 +101,19 @@ async def test_the_doors_hear_of_a_revocation_and_of_no_other_change(start: Call
     assert set(heard) == {issued.key.id}
 
 
+async def test_a_door_that_has_closed_hears_no_more(start: Callable[..., Process]) -> None:
+    here, there = start(), start()
+    heard: list[str] = []
+    closed: list[str] = []
+    there.authenticator.on_revoked(heard.append)
+    there.authenticator.on_revoked(closed.append)
+    there.authenticator.off_revoked(closed.append)
+    issued = await known_to(here, there)
+    await here.keys.revoke(issued.key.id)
+    await until(lambda: heard)
+    assert closed == []
+
+
 async def test_the_doors_hear_of_a_key_that_was_never_presented_here(
     world: World, start: Callable[..., Process]
 ) -> None:
