@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
+from starlette.websockets import WebSocketDisconnect
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.server import ServerState
@@ -227,6 +228,8 @@ class SocketProtocol(asyncio.Protocol):
                 self._deny(self._denial)
             return
         if self._closed:
+            if kind == "websocket.close":  # both wanted that
+                return
             raise ClientDisconnected
         match kind:
             case "websocket.accept":
@@ -277,7 +280,7 @@ class SocketProtocol(asyncio.Protocol):
     async def _run(self, scope: dict[str, Any]) -> None:
         try:
             await self._app(scope, self.receive, self.send)
-        except ClientDisconnected:
+        except (ClientDisconnected, WebSocketDisconnect):
             pass  # nobody is left to be told
         except Exception:
             logging.getLogger("uvicorn.error").exception("Exception in ASGI application")

@@ -318,3 +318,22 @@ async def test_the_end_of_the_server_closes_with_1012(echo: Echo) -> None:
         client = await connect(f"ws://{address}/")
     await client.wait_closed()
     assert client.close_code == websockets.CloseCode.SERVICE_RESTART
+
+
+async def test_to_send_after_the_client_has_left_fails_and_to_close_does_not() -> None:
+    outcomes: list[object] = []
+
+    async def late(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
+        await send({"type": "websocket.close"})
+        try:
+            await send({"type": "websocket.send", "text": "x"})
+        except OSError as error:
+            outcomes.append(error)
+
+    async with serving(late) as address:
+        async with connect(f"ws://{address}/") as client:
+            await client.close(1000)
+        await until(lambda: outcomes)
