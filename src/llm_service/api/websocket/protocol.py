@@ -222,25 +222,23 @@ class SocketProtocol(asyncio.Protocol):
             self._client_writable = self._client_writable or self._loop.create_future()
             await asyncio.shield(self._client_writable)
         kind = message["type"]
-        if self._denial is not None and kind == "websocket.http.response.body":
-            self._denial.body += message.get("body", b"")
-            if not message.get("more_body"):
-                self._deny(self._denial)
-            return
         if self._closed:
             if kind == "websocket.close":  # both wanted that
                 return
             raise ClientDisconnected
         match kind:
+            case "websocket.http.response.body" if self._denial is not None:
+                self._denial.body += message.get("body", b"")
+                if not message.get("more_body"):
+                    self._deny(self._denial)
             case "websocket.accept":
                 self._open(message.get("subprotocol"), message.get("headers", ()))
             case "websocket.send":
                 text = message.get("text")
                 self._put(binary_frame(message["bytes"]) if text is None else text_frame(text.encode()))
-            case "websocket.close" if self._opened:
-                self.close(message.get("code", 1000), message.get("reason") or "")
             case "websocket.close":
-                self._deny(_Denial(403))
+                self._deny(_Denial(403))  # unless it is open
+                self.close(message.get("code", 1000), message.get("reason") or "")
             case "websocket.http.response.start":
                 self._denial = _Denial(message["status"], message.get("headers", ()))
             case _:
