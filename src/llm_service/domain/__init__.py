@@ -33,11 +33,13 @@ from llm_service.domain.errors import (
     ContentFiltered,
     ContextLengthExceeded,
     DeadlineExceeded,
+    DocumentTooComplex,
     Draining,
     GatewayError,
     IdempotencyKeyReused,
     InternalError,
     InvalidApiKey,
+    InvalidDocument,
     InvalidJson,
     InvalidRequest,
     InvalidValue,
@@ -86,7 +88,7 @@ from llm_service.domain.limits import (
 from llm_service.domain.money import MOST_NANO_USD, nano_usd, usd_of, usd_text
 from llm_service.domain.periods import Span, span_at
 from llm_service.domain.record import Intent, UsageRecord
-from llm_service.domain.reply import Head, Reply, Sink, Subscription
+from llm_service.domain.reply import Head, Inbox, Reply, Sink, Subscription
 from llm_service.domain.secret import MASK, Secret
 from llm_service.domain.setting import (
     Bounds,
@@ -138,6 +140,7 @@ __all__ = [
     "DeadlineExceeded",
     "Decision",
     "Doc",
+    "DocumentTooComplex",
     "Draining",
     "Event",
     "EventKind",
@@ -145,9 +148,11 @@ __all__ = [
     "Head",
     "HeaderSafe",
     "IdempotencyKeyReused",
+    "Inbox",
     "Intent",
     "InternalError",
     "InvalidApiKey",
+    "InvalidDocument",
     "InvalidJson",
     "InvalidRequest",
     "InvalidValue",

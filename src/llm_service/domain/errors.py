@@ -4,6 +4,7 @@
     ├── CallerError            the request cannot be served as it is
     │   ├── InvalidRequest         InvalidJson  InvalidValue  MissingParameter  ContextLengthExceeded
     │   │                          ContentFiltered  RequestTooLarge  IdempotencyKeyReused
+    │   │                          InvalidDocument  DocumentTooComplex
     │   ├── InvalidApiKey
     │   ├── NotLocal               ModelNotAllowed  ScopeMissing
     │   ├── NotFound               ModelNotFound  MethodNotAllowed
@@ -110,6 +111,18 @@ class RequestTooLarge(InvalidRequest):
     """The body is larger than accepted."""
 
     code = "request_too_large"
+
+
+class InvalidDocument(InvalidRequest):
+    """A GraphQL document does not parse, does not fit the schema, or is none of the trusted ones."""
+
+    code = "invalid_document"
+
+
+class DocumentTooComplex(InvalidRequest):
+    """A GraphQL document, or a batch of them, asks for more than one request may."""
+
+    code = "document_too_complex"
 
 
 class IdempotencyKeyReused(InvalidRequest):

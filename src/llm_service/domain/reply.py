@@ -3,10 +3,14 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
+from llm_service.domain.errors import LLMServiceError
 from llm_service.domain.event import Event, Outcome
 from llm_service.domain.fact import fact
+
+WAITING_EVENTS: Final = 256
+WAITING_BYTES: Final = 256 * 1024
 
 
 @fact
@@ -68,39 +72,92 @@ class Reply(ABC):
         """Give the answer up; does nothing when it has ended. Only for paths that never reach the terminal event."""
 
     async def __aiter__(self) -> AsyncIterator[Event]:
-        """The events one by one, for readers that pull; an adapter over ``attach``."""
-        inbox = _Inbox()
-        subscription = self.attach(inbox)
+        """The events one by one, for readers that pull; an adapter over ``attach`` that holds the generation back."""
+        inbox = Inbox()
+        inbox.subscribe(self)
         try:
             async for event in inbox.events():
                 yield event
         finally:
-            if not inbox.ended:
-                subscription.detach()
+            inbox.leave()
 
 
-class _Inbox:
-    """A sink that keeps events until its reader pulls them."""
+class Inbox:
+    """A sink that keeps events until its reader pulls them.
+
+    While ``WAITING_EVENTS`` or ``WAITING_BYTES`` wait, the generation is paused; it goes on when all are taken.
+    ``outcome``: how it ended, once that is so.
+    """
 
     def __init__(self) -> None:
-        self.ended = False
+        self.outcome: Outcome | None = None
+        self._subscription: Subscription | None = None
         self._events: list[Event] = []
+        self._bytes = 0
+        self._paused = False
+        self._cut: LLMServiceError | None = None
         self._news = asyncio.Event()
 
+    @property
+    def ended(self) -> bool:
+        """Nothing comes any more."""
+        return self.outcome is not None or self._cut is not None
+
+    def subscribe(self, reply: Reply, after: int = 0) -> None:
+        """Take the reply's events after number ``after`` from now on."""
+        subscription = reply.attach(self, after)
+        if not self.ended:
+            self._subscription = subscription
+            if self._paused:
+                subscription.pause()
+
     def write(self, batch: Sequence[Event]) -> None:
+        """Take the events of one socket read, in order."""
         self._events.extend(batch)
+        self._bytes += sum(len(event.raw) for event in batch)
+        if not self._paused and (len(self._events) > WAITING_EVENTS or self._bytes > WAITING_BYTES):
+            self._paused = True
+            if self._subscription is not None:
+                self._subscription.pause()
         self._news.set()
 
     def end(self, outcome: Outcome) -> None:
-        self.ended = True
+        """Nothing follows."""
+        self.outcome = outcome
+        self._subscription = None
         self._news.set()
 
+    def cut(self, error: LLMServiceError) -> None:
+        """End with this error, which the reader gets at once; idempotent."""
+        if not self.ended:
+            self._cut = error
+            self.leave()
+            self._news.set()
+
+    def leave(self) -> None:
+        """The reader is gone; idempotent."""
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            subscription.detach()
+
     async def events(self) -> AsyncIterator[Event]:
+        """The events in order. Raises the error with which it was cut."""
         while True:
             await self._news.wait()
             self._news.clear()
-            batch, self._events = self._events, []
+            batch, self._events, self._bytes = self._events, [], 0
             for event in batch:
-                yield event
+                if self._cut is None:
+                    yield event
+            self._go_on()
+            if self._cut is not None:
+                raise self._cut
             if self.ended and not self._events:
                 return
+
+    def _go_on(self) -> None:
+        """All that waited is taken."""
+        if self._paused:
+            self._paused = False
+            if self._subscription is not None:
+                self._subscription.resume()
