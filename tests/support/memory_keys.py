@@ -51,6 +51,10 @@ class MemoryKeys:
         self._answer()
         return self.keys.get(key_id)
 
+    async def several(self, key_ids: Sequence[str]) -> Sequence[ApiKey]:
+        self._answer()
+        return [self.keys[key_id] for key_id in key_ids if key_id in self.keys]
+
     async def page(self, *, after: str | None, count: int) -> Sequence[ApiKey]:
         self._answer()
         ids = sorted(key_id for key_id in self.keys if after is None or key_id > after)

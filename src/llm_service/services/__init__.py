@@ -17,10 +17,11 @@ from llm_service.services.hash_key import HASH_KEY_FILE, HashKeyError, HashKeys,
 from llm_service.services.health import Health, Standing
 from llm_service.services.issued_keys import IssuedKeys
 from llm_service.services.key_changes import KEYS_TOPIC, KeyChanges
-from llm_service.services.key_fields import key_object
+from llm_service.services.key_fields import key_object, status_of
 from llm_service.services.keys import OVERLAP_S, Issued, KeyPage, Keys
 from llm_service.services.limit_states import LimitStates, Standings, standings_object
 from llm_service.services.models import ModelEntry, Models
+from llm_service.services.moments import moment_text, read_moment
 from llm_service.services.reconcile import Drift, Reconciled, Reconciler, correction
 from llm_service.services.store_health import DatabaseHealth, StoreHealth
 from llm_service.services.token_counter import TokenCounter
@@ -89,12 +90,15 @@ __all__ = [
     "generation_object",
     "hash_keys_of",
     "key_object",
+    "moment_text",
     "read_filter",
     "read_format",
     "read_groups",
+    "read_moment",
     "record_object",
     "standings_object",
     "stats_object",
+    "status_of",
     "sum_object",
     "unknown_name",
     "write_export",

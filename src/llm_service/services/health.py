@@ -49,6 +49,11 @@ class Health:
         """Whether new requests are taken."""
         return not self.draining
 
+    @property
+    def providers(self) -> Mapping[str, str]:
+        """The kinds of the providers that are in use, by name."""
+        return self._providers
+
     async def report(self) -> dict[str, Any]:
         """Everything that is known, for ``GET /health``; waits for the database for a second at most."""
         standing = self._standing

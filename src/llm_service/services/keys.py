@@ -1,7 +1,7 @@
 """The control plane of api keys: create, show, change, rotate, revoke."""
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -101,6 +101,12 @@ class Keys:
         if key is None:
             raise NotFound(f"There is no api key `{key_id[:64]}`.")
         return key
+
+    async def several(self, key_ids: Sequence[str]) -> Mapping[str, ApiKey]:
+        """Those of the keys that there are, by id: one question to the database."""
+        known = [key_id for key_id in key_ids if KEY_ID.fullmatch(key_id)]
+        with database_needed(AWAY):
+            return {key.id: key for key in await self._store.several(known)} if known else {}
 
     async def update(self, key_id: str, body: Body) -> ApiKey:
         """Change the given fields; null puts one back to its default, ``version`` asks for that version of the key.

@@ -54,10 +54,14 @@ class Generation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsagePage:
-    """Some records, newest first, and what to ask with for the next ones (``None``: there are none)."""
+    """Some records, newest first, and what to ask with for the next ones (``None``: there are none).
+
+    ``cursors``: what to ask with for the records after each of them.
+    """
 
     records: Sequence[UsageRecord]
     next_cursor: str | None
+    cursors: Sequence[str] = ()
 
 
 class Usage:
@@ -106,8 +110,9 @@ class Usage:
         with database_needed(AWAY):
             found = await self._ledger.page(which, after=after, count=count + 1)
         rows = found[:count]
-        next_cursor = str(rows[-1].mark) if len(found) > count else None
-        return UsagePage(records=[row.record for row in rows], next_cursor=next_cursor)
+        cursors = [str(row.mark) for row in rows]
+        next_cursor = cursors[-1] if len(found) > count else None
+        return UsagePage(records=[row.record for row in rows], next_cursor=next_cursor, cursors=cursors)
 
     async def summary(self, which: UsageFilter, *, by: Sequence[UsageGroup] = ()) -> Sequence[UsageSum]:
         """Sums by groups, corrections included, in the order of the groups' values."""

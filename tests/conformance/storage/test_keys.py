@@ -67,6 +67,14 @@ async def test_pages_hold_each_key_once_in_the_order_of_ids(database: Database) 
     assert seen == sorted(ids)
 
 
+async def test_several_keys_are_found_at_once(database: Database) -> None:
+    for number in range(3):
+        await database.keys.insert(key(f"key_{number}"), secret(f"key_{number}", f"llms_{number}"))
+    found = await database.keys.several(["key_2", "key_of_nobody", "nul\0", "key_0"])
+    assert sorted(found, key=lambda one: one.id) == [key("key_0"), key("key_2")]
+    assert not await database.keys.several([])
+
+
 async def test_an_update_replaces_every_field(database: Database) -> None:
     await database.keys.insert(key("key_full", version=6), secret("key_full"))
     assert await database.keys.update(FULL)

@@ -19,6 +19,9 @@ class KeyStore(Protocol):
     async def get(self, key_id: str) -> ApiKey | None:
         """One key."""
 
+    async def several(self, key_ids: Sequence[str]) -> Sequence[ApiKey]:
+        """Those of the keys that there are, in any order."""
+
     async def page(self, *, after: str | None, count: int) -> Sequence[ApiKey]:
         """Keys in the order of their ids, those after ``after``."""
 

@@ -43,6 +43,7 @@ _FIND: Final = """
     WHERE prefix = :prefix
 """
 _GET: Final = "SELECT * FROM api_keys WHERE id = :id"
+_SEVERAL: Final = "SELECT * FROM api_keys WHERE id = ANY(:ids)"
 _PAGE: Final = "SELECT * FROM api_keys WHERE id > :after ORDER BY id LIMIT :count"
 _NEWEST: Final = "SELECT newest FROM marks WHERE name = 'keys'"
 _CHANGED: Final = """
@@ -77,6 +78,10 @@ class SqlKeys:
             return None
         rows = await self._driver.rows(_GET, {"id": key_id}, timeout_s=LOOK_UP_S)
         return _key(rows[0]) if rows else None
+
+    async def several(self, key_ids: Sequence[str]) -> Sequence[ApiKey]:
+        ids = [key_id for key_id in key_ids if "\0" not in key_id]
+        return [_key(row) for row in await self._driver.rows(_SEVERAL, {"ids": ids})] if ids else ()
 
     async def page(self, *, after: str | None, count: int) -> Sequence[ApiKey]:
         return [_key(row) for row in await self._driver.rows(_PAGE, {"after": after or "", "count": count})]
