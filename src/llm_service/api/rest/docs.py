@@ -1,8 +1,6 @@
 """What the service says of itself: name, description for programs, and a page for people that needs no network."""
 
-import asyncio
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -11,6 +9,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from llm_service.api.page_files import file_response
 from llm_service.api.rest.openapi import openapi_document
 from llm_service.api.rest.responses import json_response
 from llm_service.domain import NotFound
@@ -24,18 +23,6 @@ FILES: Final[Mapping[str, tuple[Path, str]]] = MappingProxyType(
         "docs.js": (STATIC / "docs.js", "text/javascript"),
         "swagger-ui.css": (STATIC / "swagger-ui" / "swagger-ui.css", "text/css"),
         "swagger-ui-bundle.js": (STATIC / "swagger-ui" / "swagger-ui-bundle.js", "text/javascript"),
-    }
-)
-# The page may load from this service only, and nobody may frame it.
-HEADERS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "content-security-policy": (
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-            "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        ),
-        "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
-        "cache-control": "no-cache",
     }
 )
 
@@ -54,24 +41,15 @@ class DocsRoutes:
 
     async def page(self, request: Request) -> Response:
         """The page for people; it needs no network but this service."""
-        return await _sent(PAGE, "text/html", request)
+        return await file_response(PAGE, "text/html", request)
 
     async def file(self, request: Request) -> Response:
         """One of the page's own files. Raises NotFound for any other name."""
         known = FILES.get(request.path_params["name"])
         if known is None:
             raise NotFound("The docs page has no such file.")
-        return await _sent(*known, request)
+        return await file_response(*known, request)
 
     async def openapi(self, _: Request) -> Response:
         """The OpenAPI 3.1 description of the REST surface."""
         return Response(self._openapi, media_type="application/json")
-
-
-async def _sent(path: Path, media_type: str, request: Request) -> Response:
-    """A file as a whole, or the word that the browser's copy is still good."""
-    content = await asyncio.to_thread(path.read_bytes)
-    headers = {**HEADERS, "etag": f'"{sha256(content).hexdigest()[:32]}"'}
-    if request.headers.get("if-none-match") == headers["etag"]:
-        return Response(status_code=304, headers=headers)
-    return Response(content, media_type=media_type, headers=headers)
