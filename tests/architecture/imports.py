@@ -44,13 +44,21 @@ def relative_imports(package: Package) -> Iterator[str]:
 
 
 def late_imports(package: Package) -> Iterator[str]:
-    """Imports inside functions, but of the heavy libraries."""
+    """Imports inside functions, but of the heavy libraries, and of modules of ours that bring one along."""
+    heavy = _heavy(package)
     for module in package.values():
         if module.room in MAY_IMPORT_LATE:
             continue
         for imported in module.imports:
-            if imported.inside_function and imported.library not in HEAVY_LIBRARIES:
+            late = imported.inside_function and imported.library not in HEAVY_LIBRARIES
+            if late and _target(package, imported) not in heavy:
                 yield module.at(imported.line, f"import {imported.module} at the top of the file")
+
+
+def heavy_doors(package: Package) -> Iterator[str]:
+    """Rooms that bring a heavy library along, for whoever imports anything of them."""
+    for room in sorted(rooms() & _heavy(package)):
+        yield f"{PACKAGE}/{room} imports one of the heavy libraries, by itself or through others"
 
 
 def circles(package: Package) -> Iterator[str]:
@@ -78,10 +86,26 @@ def _asked_of(module: Module, name: str) -> Iterator[tuple[str, int]]:
 
 def _targets(package: Package, module: Module) -> Iterator[str]:
     for imported in module.imports:
-        if imported.library != PACKAGE:
-            continue
-        target = imported.module.removeprefix(PACKAGE).removeprefix(".")
-        submodule = f"{target}.{imported.name}".removeprefix(".")
-        target = submodule if submodule in package else target
-        if target in package:
+        if (target := _target(package, imported)) is not None:
             yield target
+
+
+def _target(package: Package, imported: Import) -> str | None:
+    """The module of ours that an import names."""
+    if imported.library != PACKAGE:
+        return None
+    target = imported.module.removeprefix(PACKAGE).removeprefix(".")
+    submodule = f"{target}.{imported.name}".removeprefix(".")
+    target = submodule if submodule in package else target
+    return target if target in package else None
+
+
+def _heavy(package: Package) -> frozenset[str]:
+    """Modules that import a heavy library on top of the file, or a module that does."""
+    above = {name: [one for one in module.imports if not one.inside_function] for name, module in package.items()}
+    heavy = {name for name, found in above.items() if any(one.library in HEAVY_LIBRARIES for one in found)}
+    while more := {
+        name for name, found in above.items() if name not in heavy and {_target(package, one) for one in found} & heavy
+    }:
+        heavy |= more
+    return frozenset(heavy)

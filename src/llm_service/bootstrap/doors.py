@@ -1,6 +1,7 @@
 """Builds the doors: the routes behind them, who may come in, and what pages of other origins may do."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,8 @@ from llm_service.api import (
     DocsRoutes,
     DoorParts,
     GenerateDoor,
+    GraphqlDoor,
+    GraphqlParts,
     HealthRoutes,
     KeyRoutes,
     LimitRoutes,
@@ -96,90 +99,125 @@ def build_calls(ground: Ground, gateway: Gateway, listeners: Listeners) -> Calls
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What every door asks beside the gateway."""
+
+    calls: Calls
+    authenticator: Authenticator
+    resuming: Resuming
+    models: Models
+    health: Health
+    usage: Usage
+    limits: LimitStates
+    cache: CacheAdmin
+    fixed_headers: tuple[tuple[bytes, bytes], ...]
+
+
 def build_app(
     ground: Ground, *, calls: Calls, models: Models, health: Health, rules: Rules, reload: Reload | None
 ) -> RestApp:
-    """The REST surface: the door of the answers, and all others."""
-    settings, stores, log, ids = ground.settings, ground.stores, ground.log, ground.ids
-    authenticator = Authenticator(
-        admin_key=settings.auth.admin_key,
-        keyless=settings.server.on_loopback and settings.auth.required == "auto",
-        allowed_origins=settings.server.allowed_origins,
-        keys=stores.issued_keys,
-    )
-    fixed_headers = ((b"x-llm-sandbox", b"true"),) if ground.sandbox else ()
-    stream_routes = StreamRoutes(
-        Resuming(stores.streams), options=settings.server, clock=ground.clock, tasks=ground.tasks
-    )
-    door = GenerateDoor(
-        DoorParts(
-            calls=calls,
-            authenticator=authenticator,
-            log=log,
-            options=settings.server,
-            resumed=stream_routes,
-            ids=ids,
-            fixed_headers=fixed_headers,
-        )
-    )
-    routes = build_routes(ground, stream_routes, models=models, health=health, rules=rules, reload=reload)
+    """All doors, over the same services."""
+    settings = ground.settings
+    desk = build_desk(ground, calls=calls, models=models, health=health, rules=rules)
+    graphql = build_graphql(ground, desk) if settings.graphql.enabled else None
+    streams = StreamRoutes(desk.resuming, options=settings.server, clock=ground.clock, tasks=ground.tasks)
     return RestApp(
-        door=door,
-        routes=routes,
-        authenticator=authenticator,
-        ids=ids,
-        log=log,
-        fixed_headers=fixed_headers,
-        sockets=build_sockets(
-            ground, {"/v1/ws": build_socket_door(ground, calls, authenticator, fixed_headers)}, fixed_headers
+        door=GenerateDoor(
+            DoorParts(
+                calls=calls,
+                authenticator=desk.authenticator,
+                log=ground.log,
+                options=settings.server,
+                resumed=streams,
+                ids=ground.ids,
+                fixed_headers=desk.fixed_headers,
+            )
         ),
+        routes=build_routes(ground, desk, streams, reload=reload),
+        authenticator=desk.authenticator,
+        ids=ground.ids,
+        log=ground.log,
+        fixed_headers=desk.fixed_headers,
+        sockets=build_sockets(ground, desk, graphql),
+        graphql=graphql,
     )
 
 
-def build_socket_door(
-    ground: Ground, calls: Calls, authenticator: Authenticator, fixed_headers: HeaderList
-) -> SocketDoor:
-    """The door of ``/v1/ws``."""
-    answering = AnsweringParts(calls=calls, resuming=Resuming(ground.stores.streams), ids=ground.ids, log=ground.log)
-    parts = SocketParts(answering=answering, authenticator=authenticator, options=ground.settings.websocket)
-    return SocketDoor(parts, fixed_headers=fixed_headers)
-
-
-def build_sockets(ground: Ground, apps: Mapping[str, App], fixed_headers: HeaderList) -> Sockets:
+def build_sockets(ground: Ground, desk: Desk, graphql: GraphqlDoor | None) -> Sockets:
     """The WebSockets by their paths."""
+    answering = AnsweringParts(calls=desk.calls, resuming=desk.resuming, ids=ground.ids, log=ground.log)
+    parts = SocketParts(answering=answering, authenticator=desk.authenticator, options=ground.settings.websocket)
+    apps: dict[str, App] = {"/v1/ws": SocketDoor(parts, fixed_headers=desk.fixed_headers)}
+    if graphql is not None:
+        apps["/graphql"] = graphql
     return Sockets(
         apps,
         max_message_bytes=ground.settings.server.max_body_bytes,
         ping_s=ground.settings.websocket.ping_interval_s,
         ids=ground.ids,
-        fixed_headers=fixed_headers,
+        fixed_headers=desk.fixed_headers,
     )
 
 
-def build_routes(
-    ground: Ground,
-    stream_routes: StreamRoutes,
-    *,
-    models: Models,
-    health: Health,
-    rules: Rules,
-    reload: Reload | None,
-) -> Sequence[Route]:
-    """Every route but those of the answers."""
-    settings, stores, clock = ground.settings, ground.stores, ground.clock
-    usage = Usage(stores.database.ledger, unshipped=stores.ledger, clock=clock)
-    return control_routes(
-        ModelRoutes(models),
-        HealthRoutes(health),
-        DocsRoutes(__version__),
-        ConfigRoutes(partial(rendered, settings), reload or no_reload),
-        KeyRoutes(stores.keys, clock),
-        UsageRoutes(usage),
-        LimitRoutes(LimitStates(rules, stores.gate, key=stores.keys.get)),
-        stream_routes,
-        CacheRoutes(
-            CacheAdmin(stores.cache, usage, semantic=stores.semantic.cache, scope=settings.cache.scope, clock=clock)
+def build_desk(ground: Ground, *, calls: Calls, models: Models, health: Health, rules: Rules) -> Desk:
+    """The services that several doors share."""
+    settings, stores = ground.settings, ground.stores
+    usage = Usage(stores.database.ledger, unshipped=stores.ledger, clock=ground.clock)
+    return Desk(
+        calls=calls,
+        authenticator=Authenticator(
+            admin_key=settings.auth.admin_key,
+            keyless=settings.server.on_loopback and settings.auth.required == "auto",
+            allowed_origins=settings.server.allowed_origins,
+            keys=stores.issued_keys,
         ),
+        resuming=Resuming(stores.streams),
+        models=models,
+        health=health,
+        usage=usage,
+        limits=LimitStates(rules, stores.gate, key=stores.keys.get),
+        cache=CacheAdmin(
+            stores.cache, usage, semantic=stores.semantic.cache, scope=settings.cache.scope, clock=ground.clock
+        ),
+        fixed_headers=((b"x-llm-sandbox", b"true"),) if ground.sandbox else (),
+    )
+
+
+def build_routes(ground: Ground, desk: Desk, streams: StreamRoutes, *, reload: Reload | None) -> Sequence[Route]:
+    """Every route of REST but those of the answers."""
+    return control_routes(
+        ModelRoutes(desk.models),
+        HealthRoutes(desk.health),
+        DocsRoutes(__version__),
+        ConfigRoutes(partial(rendered, ground.settings), reload or no_reload),
+        KeyRoutes(ground.stores.keys, ground.clock),
+        UsageRoutes(desk.usage),
+        LimitRoutes(desk.limits),
+        streams,
+        CacheRoutes(desk.cache),
+    )
+
+
+def build_graphql(ground: Ground, desk: Desk) -> GraphqlDoor:
+    """GraphQL. Raises OSError and ValueError for trusted documents that cannot be read."""
+    return GraphqlDoor(
+        GraphqlParts(
+            options=ground.settings.graphql,
+            server=ground.settings.server,
+            authenticator=desk.authenticator,
+            calls=desk.calls,
+            resuming=desk.resuming,
+            models=desk.models,
+            health=desk.health,
+            usage=desk.usage,
+            keys=ground.stores.keys,
+            limits=desk.limits,
+            cache=desk.cache,
+            ids=ground.ids,
+            log=ground.log,
+            fixed_headers=desk.fixed_headers,
+        )
     )
 
 

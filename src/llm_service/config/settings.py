@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from llm_service.admission import LimitsOptions
-from llm_service.api import AuthOptions, ServerOptions, WebSocketOptions
+from llm_service.api import AuthOptions, GraphqlOptions, ServerOptions, WebSocketOptions
 from llm_service.cache import CacheOptions
 from llm_service.domain import Doc, Pattern
 from llm_service.ledger import LedgerOptions
@@ -48,6 +48,7 @@ class Settings:
         Mapping[Annotated[str, _MODEL_NAME], ModelOptions], Doc("Model names of your own, and what serves them.")
     ] = field(default_factory=dict)
     cache: CacheOptions = field(default_factory=CacheOptions)
+    graphql: GraphqlOptions = field(default_factory=GraphqlOptions)
     streams: StreamOptions = field(default_factory=StreamOptions)
     idempotency: IdempotencyOptions = field(default_factory=IdempotencyOptions)
     limits: LimitsOptions = field(default_factory=LimitsOptions)

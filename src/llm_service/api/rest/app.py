@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.routing import Route as StarletteRoute
 
+from llm_service.api.graphql.door import GraphqlDoor
 from llm_service.api.http_request import App, HungUp, Receive, Scope, Send, credentials_of, headers_of
 from llm_service.api.rest.generate import GenerateDoor
 from llm_service.api.rest.responses import error_response
@@ -32,7 +33,10 @@ Parse = Callable[[Body, int], ModelRequest]
 
 
 class RestApp:
-    """What the server calls for every connection event. ``sockets``: what answers the handshakes of WebSockets."""
+    """What the server calls for every connection event.
+
+    ``sockets``: what answers the handshakes of WebSockets. ``graphql``: the other door, ``None`` where there is none.
+    """
 
     def __init__(
         self,
@@ -44,9 +48,11 @@ class RestApp:
         log: Log,
         fixed_headers: tuple[tuple[bytes, bytes], ...],
         sockets: App,
+        graphql: GraphqlDoor | None = None,
     ) -> None:
         self._door = door
         self._sockets = sockets
+        self._graphql = graphql
         self._hot = hot_paths()
         self._ids = ids
         self._log = log
@@ -58,6 +64,8 @@ class RestApp:
             parse = self._hot.get(scope["path"])
             if parse is not None and scope["method"] == "POST":
                 await self._door.serve(scope, receive, send, parse=parse)
+            elif self._graphql is not None and self._graphql.serves(scope["path"]):
+                await self._graphql(scope, receive, send)
             else:
                 await self._control(scope, receive, send)
         elif scope["type"] == "websocket":

@@ -39,6 +39,16 @@ FAILURES: Final = (
     ),
     Failure(domain.ContentFiltered, "A content rule of the provider refused the prompt.", "Change the prompt."),
     Failure(
+        domain.InvalidDocument,
+        "A GraphQL document does not parse, does not fit the schema, or is none of the trusted ones.",
+        "Mend the document; the message names the place.",
+    ),
+    Failure(
+        domain.DocumentTooComplex,
+        "A GraphQL document or batch goes beyond one of the bounds of `graphql.*`; the message says which.",
+        "Ask for less at once, in smaller pages, or put long texts into variables.",
+    ),
+    Failure(
         domain.InvalidApiKey,
         "The key is not known, has expired or was revoked, or none was sent where one is required.",
         "Send a valid key as `Authorization: Bearer` or `x-api-key`.",

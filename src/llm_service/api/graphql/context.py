@@ -1,0 +1,87 @@
+"""What the fields of one operation are resolved with: the services, the caller, what is loaded once for all."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import strawberry
+from strawberry.dataloader import DataLoader
+
+from llm_service.api.calls import Calls
+from llm_service.api.graphql.parts import GraphqlParts
+from llm_service.api.leaving import GoesOn, Leaving
+from llm_service.domain import ApiKey, Caller, Inbox
+from llm_service.services import ModelEntry
+from llm_service.storage import UsageFilter, UsageSum
+
+
+class Client(Protocol):
+    """Who waits for the answer, and may leave."""
+
+    def over(self, serving: "asyncio.Task[Any]", goes_on: GoesOn) -> "Watched":
+        """Watch over it while this task waits for an answer to begin."""
+
+    def reads(self, inbox: Inbox) -> None:
+        """From now on it reads this; leaving, or being cut off, is told to the inbox."""
+
+
+class Watched(Protocol):
+    """A watch over a client."""
+
+    @property
+    def leaving(self) -> Leaving:
+        """What notices that it leaves."""
+
+    def stop(self) -> None:
+        """Watch no longer."""
+
+
+@dataclass(kw_only=True)
+class Context:
+    """``request_id``: of the operation; each further request to a model in it gets one of its own.
+
+    ``received_at``: monotonic seconds.
+    """
+
+    parts: GraphqlParts
+    caller: Caller
+    request_id: str
+    received_at: float
+    client: Client
+    _asked: int = 0
+    _models: "asyncio.Future[Sequence[ModelEntry]] | None" = None
+    keys: "DataLoader[str, ApiKey | None]" = field(init=False)
+    usage_of_keys: "DataLoader[str, UsageSum | None]" = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.keys = DataLoader(load_fn=self._load_keys)
+        self.usage_of_keys = DataLoader(load_fn=self._load_usage)
+
+    @property
+    def calls(self) -> Calls:
+        """What requests to models go through."""
+        return self.parts.calls
+
+    def next_request_id(self) -> str:
+        """The id of the next request to a model; the first one has the operation's."""
+        self._asked += 1
+        return self.request_id if self._asked == 1 else self.parts.ids.new("req")
+
+    async def models(self) -> Sequence[ModelEntry]:
+        """All models, asked for once however many fields want them."""
+        if self._models is None:
+            self._models = asyncio.ensure_future(self.parts.models.list())
+        return await asyncio.shield(self._models)
+
+    async def _load_keys(self, key_ids: list[str]) -> list[ApiKey | None]:
+        found = await self.parts.keys.several(key_ids)
+        return [found.get(key_id) for key_id in key_ids]
+
+    async def _load_usage(self, key_ids: list[str]) -> list[UsageSum | None]:
+        which = UsageFilter(key_id=key_ids[0]) if len(key_ids) == 1 else UsageFilter()
+        sums = {one.group["key"]: one for one in await self.parts.usage.summary(which, by=("key",))}
+        return [sums.get(key_id) for key_id in key_ids]
+
+
+Info = strawberry.Info[Context, None]

@@ -1,0 +1,135 @@
+"""The words of the schema that come from a fixed list; their values are the words that the services use."""
+
+from enum import Enum
+
+import strawberry
+
+
+@strawberry.enum(name="MessageRole", description="Who says a message.")
+class MessageRole(Enum):
+    SYSTEM = "system"
+    DEVELOPER = "developer"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+    FUNCTION = strawberry.enum_value("function", deprecation_reason="OpenAI replaced functions by tools: use TOOL.")
+
+
+@strawberry.enum(name="ReasoningEffort", description="How much a model is to think; not every model knows each word.")
+class ReasoningEffort(Enum):
+    NONE = "none"
+    MINIMAL = "minimal"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    XHIGH = "xhigh"
+    MAX = "max"
+
+
+@strawberry.enum(name="ToolChoiceMode", description="Whether a model calls tools.")
+class ToolChoiceMode(Enum):
+    AUTO = "auto"
+    NONE = "none"
+    REQUIRED = "required"
+
+
+@strawberry.enum(name="ResponseFormatType", description="In which form a model answers.")
+class ResponseFormatType(Enum):
+    TEXT = "text"
+    JSON_OBJECT = "json_object"
+    JSON_SCHEMA = "json_schema"
+
+
+@strawberry.enum(name="OnDisconnect", description="What becomes of a generation when its last reader leaves.")
+class OnDisconnectWord(Enum):
+    CANCEL = "cancel"
+    FINISH = "finish"
+
+
+@strawberry.enum(name="CacheStatus", description="What the response cache did for a request.")
+class CacheWord(Enum):
+    HIT = "hit"
+    SEMANTIC = "semantic"
+    COALESCED = "coalesced"
+    REPLAY = "replay"
+    STALE = "stale"
+    MISS = "miss"
+    BYPASS = "bypass"
+
+
+@strawberry.enum(name="CostSource", description="Who says what a request cost.")
+class CostWord(Enum):
+    PROVIDER = "provider"
+    CATALOG = "catalog"
+    ESTIMATE = "estimate"
+    NONE = "none"
+
+
+@strawberry.enum(name="GenerationStatus", description="How a request ended.")
+class StatusWord(Enum):
+    OK = "ok"
+    ERROR = "error"
+    ABORTED = "aborted"
+    REFUSED = "refused"
+    INTERRUPTED = "interrupted"
+
+
+@strawberry.enum(name="UsageGroup", description="What records are summed up by.")
+class UsageGroupWord(Enum):
+    KEY = "key"
+    USER = "user"
+    MODEL = "model"
+    PROVIDER = "provider"
+    TAG = "tag"
+    HOUR = "hour"
+    DAY = "day"
+    SURFACE = "surface"
+    STATUS = "status"
+    CACHE = "cache"
+
+
+@strawberry.enum(name="Scope", description="What an api key may be used for; none includes another.")
+class ScopeWord(Enum):
+    INFERENCE = "inference"
+    READ = "read"
+    ADMIN = "admin"
+
+
+@strawberry.enum(name="KeyStatus", description="Whether an api key works.")
+class KeyStatusWord(Enum):
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+@strawberry.enum(name="BudgetPeriod", description="How often a budget begins anew, in UTC.")
+class BudgetPeriodWord(Enum):
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    TOTAL = "total"
+
+
+@strawberry.enum(name="LimitScope", description="Whom a limit holds for.")
+class LimitScopeWord(Enum):
+    GLOBAL = "global"
+    MODEL = "model"
+    KEY = "key"
+    USER = "user"
+    PROVIDER = "provider"
+
+
+@strawberry.enum(name="LimitKind", description="What a limit counts.")
+class LimitKindWord(Enum):
+    REQUESTS = "requests"
+    TOKENS = "tokens"
+    CONCURRENCY = "concurrency"
+    MONEY = "money"
+
+
+@strawberry.enum(name="Reach", description="Who shares what a store keeps.")
+class ReachWord(Enum):
+    PROCESS = "process"
+    MACHINE = "machine"
+    CLUSTER = "cluster"

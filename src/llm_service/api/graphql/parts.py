@@ -1,0 +1,31 @@
+"""What the GraphQL door is built from. Nothing here imports GraphQL's libraries."""
+
+from dataclasses import dataclass
+
+from llm_service.api.calls import Calls
+from llm_service.api.graphql.options import GraphqlOptions
+from llm_service.api.options import ServerOptions
+from llm_service.api.resuming import Resuming
+from llm_service.observability import Log
+from llm_service.runtime import IdSource
+from llm_service.services import Authenticator, CacheAdmin, Health, Keys, LimitStates, Models, Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphqlParts:
+    """The services that the fields are resolved by, and what the transports need."""
+
+    options: GraphqlOptions
+    server: ServerOptions
+    authenticator: Authenticator
+    calls: Calls
+    resuming: Resuming
+    models: Models
+    health: Health
+    usage: Usage
+    keys: Keys
+    limits: LimitStates
+    cache: CacheAdmin
+    ids: IdSource
+    log: Log
+    fixed_headers: tuple[tuple[bytes, bytes], ...] = ()

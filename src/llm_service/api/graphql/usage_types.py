@@ -1,0 +1,154 @@
+"""Recorded requests in the schema."""
+
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import strawberry
+
+from llm_service.api.graphql.context import Info
+from llm_service.api.graphql.enums import CacheWord, CostWord, StatusWord, UsageGroupWord
+from llm_service.api.graphql.key_types import ApiKeyType
+from llm_service.api.graphql.pages import PageInfo
+from llm_service.api.graphql.scalars import Json, Moment, Usd
+from llm_service.api.graphql.usage_sums import UsageSums
+from llm_service.domain import UsageRecord, usd_text
+from llm_service.services import moment_text, read_filter
+from llm_service.storage import UsageFilter
+
+
+@strawberry.input(name="UsageFilter", description="Which records; what is left out lets all through.")
+class UsageFilterInput:
+    since: Moment | None = strawberry.field(default=None, description="Requests that came then or later.")
+    until: Moment | None = strawberry.field(default=None, description="Requests that came before.")
+    key_id: strawberry.ID | None = None
+    user: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    tag: str | None = strawberry.field(default=None, description="As `name=value`.")
+    status: StatusWord | None = None
+    cache: CacheWord | None = None
+
+
+@strawberry.type(description="The record of one request, or a correction of one.")
+class Generation:
+    record: strawberry.Private[UsageRecord]
+    request_id: strawberry.ID
+    stream_id: strawberry.ID | None
+    at: Moment = strawberry.field(description="When the request came in.")
+    key_id: strawberry.ID = strawberry.field(description="The api key's, or `local` or `admin`.")
+    user: str | None
+    tags: Json
+    surface: str = strawberry.field(description="Through which door it came.")
+    model: str = strawberry.field(description="As the caller named it.")
+    provider: str | None
+    upstream_model: str | None
+    upstream_id: str | None
+    input_tokens: int
+    output_tokens: int
+    cached_input_tokens: int = strawberry.field(description="A part of `inputTokens`.")
+    reasoning_tokens: int = strawberry.field(description="A part of `outputTokens`.")
+    cost: Usd = strawberry.field(description="Of a correction: the difference.")
+    cost_source: CostWord
+    price_date: str | None = strawberry.field(description="The day of the catalogue's price.")
+    status: StatusWord
+    error_code: str | None
+    cache: CacheWord
+    cache_key: str | None
+    saved: Usd
+    attempts: int
+    queue_ms: float | None
+    first_chunk_ms: float | None
+    duration_ms: float | None
+    overhead_ms: float | None = strawberry.field(description="The service's own share of the duration.")
+    adjusts: strawberry.ID | None = strawberry.field(description="Of a correction: the request that it corrects.")
+    corrections: "list[Generation] | None" = strawberry.field(
+        description="Of a single generation; null in lists, where corrections have entries of their own."
+    )
+
+    @classmethod
+    def of(cls, record: UsageRecord, corrections: "Sequence[UsageRecord] | None" = None) -> Self:
+        """A record as it stands."""
+        plain = (
+            "user surface model provider upstream_model upstream_id input_tokens output_tokens cached_input_tokens "
+            "reasoning_tokens price_date error_code cache_key attempts queue_ms first_chunk_ms duration_ms overhead_ms"
+        ).split()
+        return cls(
+            record=record,
+            request_id=strawberry.ID(record.request_id),
+            stream_id=_id(record.stream_id),
+            at=Moment(record.at),
+            key_id=strawberry.ID(record.key_id),
+            tags=Json(dict(record.tags)),
+            cost=Usd(usd_text(record.nano_usd)),
+            cost_source=CostWord(record.cost_source),
+            status=StatusWord(record.status),
+            cache=CacheWord(record.cache),
+            saved=Usd(usd_text(record.saved_nano_usd)),
+            adjusts=_id(record.adjusts),
+            corrections=None if corrections is None else [cls.of(one) for one in corrections],
+            **{name: getattr(record, name) for name in plain},
+        )
+
+    @strawberry.field(description="The api key as it is now; null where it was none, or is none any more.")
+    async def key(self, info: Info) -> ApiKeyType | None:
+        found = await info.context.keys.load(self.record.key_id)
+        return None if found is None else ApiKeyType.of(found, info)
+
+
+@strawberry.type
+class GenerationEdge:
+    cursor: str
+    node: Generation
+
+
+@strawberry.type(description="Records, newest first.")
+class GenerationConnection:
+    edges: list[GenerationEdge]
+    page_info: PageInfo
+
+
+@strawberry.type(description="One value of what is summed up by.")
+class GroupValue:
+    by: UsageGroupWord
+    value: str | None
+
+
+@strawberry.type(description="The sums of one group.")
+class UsageGroupSums:
+    group: list[GroupValue]
+    sums: UsageSums
+
+
+@strawberry.type
+class UsageEdge:
+    cursor: str
+    node: UsageGroupSums
+
+
+@strawberry.type(description="Sums of what was used, in all and by groups.")
+class UsageReport:
+    total: UsageSums
+    edges: list[UsageEdge] = strawberry.field(description="In the order of the groups' values.")
+    page_info: PageInfo
+
+
+def filter_of(given: UsageFilterInput | None) -> UsageFilter:
+    """Which records. Raises InvalidValue."""
+    if given is None:
+        return UsageFilter()
+    texts: Mapping[str, str | None] = {
+        "since": moment_text(given.since),
+        "until": moment_text(given.until),
+        "key_id": given.key_id,
+        "user": given.user,
+        "model": given.model,
+        "provider": given.provider,
+        "tag": given.tag,
+        "status": given.status and given.status.value,
+        "cache": given.cache and given.cache.value,
+    }
+    return read_filter({name: text for name, text in texts.items() if text is not None})
+
+
+def _id(text: str | None) -> strawberry.ID | None:
+    return None if text is None else strawberry.ID(text)
