@@ -1,23 +1,18 @@
 """openai-node, unmodified: what its scripts in tests/clients/node tell is held against the provider's direct answer."""
 
-import asyncio
-import json
 import shutil
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
 from llm_service.sandbox import Sandbox
+from tests.support.node import SCRIPTS, line_of, node, told_by
 from tests.support.rest import ask, chat_body
 from tests.support.service import CREDENTIAL, Running
 from tests.support.waiting import until_answered
 
-SCRIPTS = Path(__file__).parents[1] / "clients" / "node"
 PATHS = {"openrouter": "/openrouter/api/v1", "deepseek": "/deepseek", "plain": "/openai/v1"}
 MODELS = ("openrouter/openai/gpt-4o-mini", "deepseek/deepseek-flash", "plain/sandbox/chat")
 
@@ -25,35 +20,6 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed"),
     pytest.mark.skipif(not (SCRIPTS / "node_modules" / "openai").is_dir(), reason="openai-node is not installed"),
 ]
-
-
-@asynccontextmanager
-async def node(script: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The script while it runs; at the end of the block its input ends, and so does it."""
-    process = await asyncio.create_subprocess_exec(
-        "node", SCRIPTS / script, *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**24
-    )
-    try:
-        yield process
-        assert process.stdin is not None
-        process.stdin.close()
-        assert await process.wait() == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-async def told_by(script: str, *arguments: str) -> Any:
-    async with node(script, *arguments) as process:
-        return await line_of(process)
-
-
-async def line_of(process: asyncio.subprocess.Process) -> Any:
-    assert process.stdout is not None
-    line = await process.stdout.readline()
-    assert line, "the script failed, see its errors above"
-    return json.loads(line)
 
 
 async def direct(sandbox: Sandbox, model: str, **other: Any) -> Any:

@@ -1,0 +1,71 @@
+"""The examples of docs/graphql.md work as they stand, and its tables say what the code does."""
+
+import asyncio
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from llm_service.api import GraphqlOptions
+from llm_service.api.graphql.complexity import (
+    INTROSPECTION_DEPTH,
+    MAX_DIRECTIVES,
+    MAX_FRAGMENTS,
+    MAX_OPERATIONS,
+    MAX_SAME,
+)
+from llm_service.api.graphql.costs import COSTS, LENGTHS
+from tests.support.node import SCRIPTS
+from tests.support.service import Running
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "graphql.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
+PROGRAMS = {"sh": "curl", "python": sys.executable, "js": "node"}
+
+
+@pytest.mark.parametrize(("language", "text"), BLOCKS, ids=[f"{at}-{block[0]}" for at, block in enumerate(BLOCKS)])
+async def test_an_example_works(gateway: Running, tmp_path: Path, language: str, text: str) -> None:
+    if shutil.which(PROGRAMS[language]) is None:
+        pytest.skip(f"{PROGRAMS[language]} is not installed")
+    if language == "js" and not (SCRIPTS / "node_modules" / "graphql-ws").is_dir():
+        pytest.skip("graphql-ws is not installed")
+    program = text.replace("127.0.0.1:8080", gateway.address.removeprefix("http://"))
+    command = {
+        "sh": ["bash", "-c", program],
+        "python": [sys.executable, "-c", program],
+        "js": ["node", "--input-type=module", "-e", program],
+    }
+    process = await asyncio.create_subprocess_exec(
+        *command[language], cwd=SCRIPTS if language == "js" else tmp_path, stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 0
+    assert len(told) > 40
+    assert b'"errors"' not in told
+    assert "cost" in program
+
+
+def test_the_limits_are_the_defaults() -> None:
+    options = GraphqlOptions()
+    section = DOCUMENT.partition("\n## Limits\n")[2].partition("\n## ")[0]
+    assert f"| bytes of a document | {options.max_document_bytes // 1024} KiB |" in section
+    assert f"| words and signs of it | {options.max_tokens:,} |" in section
+    assert f"| {MAX_FRAGMENTS}, {MAX_OPERATIONS}, {MAX_DIRECTIVES} |" in section
+    assert f"in one operation | {MAX_SAME} |" in section
+    assert f"| {options.max_depth}; {INTROSPECTION_DEPTH} |" in section
+    for name in ("max_aliases", "max_cost", "max_batch", "max_subscriptions_per_socket"):
+        assert re.search(rf"\| {getattr(options, name):,} \| `graphql\.{name}` \|", section)
+
+
+def test_the_costs_are_those_of_the_code() -> None:
+    section = DOCUMENT.partition("The cost is reckoned")[2].partition("\nSo `{")[0]
+    cells = [row.split("|") for row in section.splitlines() if row.startswith("| ")][1:]
+    costs = {
+        name: cost.strip().replace(",", "") for _, names, cost, *_ in cells for name in re.findall(r"`(\w+)`", names)
+    }
+    assert costs == {path.partition(".")[2]: str(cost) for path, cost in COSTS.items()}
+    lengths = {name: many.strip() for *_, names, many, _ in cells for name in re.findall(r"`(\w+)`", names)}
+    lengths.pop("first")
+    assert lengths == {path.partition(".")[2]: str(length) for path, length in LENGTHS.items()}
