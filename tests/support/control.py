@@ -121,7 +121,13 @@ def parts_of(*, models: Models | None = None, health: Health | None = None, sett
         settings=settings,
         books=books,
         cache=MemoryCache(books.clock, max_bytes=1_000_000, max_entry_bytes=100_000),
-        streams=StreamRoutes(streams, options=settings.server, clock=clock, tasks=Tasks(lambda work, failure: None)),
+        streams=StreamRoutes(
+            streams,
+            options=settings.server,
+            authenticator=Authenticator(admin_key=None, keyless=True, allowed_origins=()),
+            clock=clock,
+            tasks=Tasks(lambda work, failure: None),
+        ),
         reload=reloaded,
     )
 

@@ -121,7 +121,9 @@ def build_app(
     settings = ground.settings
     desk = build_desk(ground, calls=calls, models=models, health=health, rules=rules)
     graphql = build_graphql(ground, desk) if settings.graphql.enabled else None
-    streams = StreamRoutes(desk.resuming, options=settings.server, clock=ground.clock, tasks=ground.tasks)
+    streams = StreamRoutes(
+        desk.resuming, options=settings.server, authenticator=desk.authenticator, clock=ground.clock, tasks=ground.tasks
+    )
     return RestApp(
         door=GenerateDoor(
             DoorParts(

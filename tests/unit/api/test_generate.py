@@ -96,13 +96,16 @@ class Asked:
             clock=self.clock,
             tasks=tasks,
         )
+        authenticator = Authenticator(admin_key=None, keyless=True, allowed_origins=(), keys=keys)
         door = GenerateDoor(
             DoorParts(
                 calls=calls,
-                authenticator=Authenticator(admin_key=None, keyless=True, allowed_origins=(), keys=keys),
+                authenticator=authenticator,
                 log=self.log,
                 options=options,
-                resumed=StreamRoutes(Resuming(self.streams), options=options, clock=self.clock, tasks=tasks),
+                resumed=StreamRoutes(
+                    Resuming(self.streams), options=options, authenticator=authenticator, clock=self.clock, tasks=tasks
+                ),
                 ids=Ids(),
             )
         )

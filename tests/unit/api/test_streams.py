@@ -9,6 +9,7 @@ import pytest
 from llm_service.api import Resuming, ServerOptions, StreamRoutes
 from llm_service.domain import LLMServiceError, Outcome, StreamCancelled, UpstreamError
 from llm_service.runtime import Tasks
+from llm_service.services import Authenticator
 from llm_service.streams import Generation, Stream, Streams
 from tests.support.clock import ManualClock
 from tests.support.generations import ScriptedSource
@@ -28,7 +29,10 @@ class Site:
         tasks = Tasks(lambda work, failure: self.failures.append(failure))
         self.streams = Streams(self.clock, retention_s=60, total_bytes=1_000_000)
         options = ServerOptions(keep_alive_s=KEEP_ALIVE_S)
-        self.routes = StreamRoutes(Resuming(self.streams), options=options, clock=self.clock, tasks=tasks)
+        nobody_s_keys = Authenticator(admin_key=None, keyless=True, allowed_origins=())
+        self.routes = StreamRoutes(
+            Resuming(self.streams), options=options, authenticator=nobody_s_keys, clock=self.clock, tasks=tasks
+        )
         self.generation = Generation(max_bytes=10_000)
         self.stream = Stream(id="str_1", request_id="req_1", owner="key_1", include_usage=False)
         self.stream.generation = self.generation

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from llm_service.api.http_request import HungUp, Receive, Scope, Send
 from llm_service.api.rest.hang_up import HangUpWatch
+from llm_service.api.rest.open_streams import OpenStreams
 from llm_service.api.rest.responses import error_response
 from llm_service.api.rest.sse_sink import SseSink
 from llm_service.api.rest.wire import header_value
@@ -22,9 +23,13 @@ HeaderList = list[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What it takes to keep a client's line. ``watch``: over those that wait for the beginning of an answer."""
+    """What it takes to keep a client's line.
+
+    ``watch``: over those that wait for the beginning of an answer. ``open``: what is read.
+    """
 
     watch: HangUpWatch
+    open: OpenStreams
     keep_alive_s: float
     clock: Clock
     tasks: Tasks
@@ -55,8 +60,9 @@ class Continued(Response):
 
         Raises what ended the stream before it began, unless the response has begun by then.
         """
-        sink, readers = self._sink(send), self._resumed.stream.sinks
-        readers.append(sink)
+        stream, sink = self._resumed.stream, self._sink(send)
+        stream.sinks.append(sink)
+        self._line.open.add(stream)
         try:
             with suppress(HungUp):
                 await self._follow(sink, receive)
@@ -65,7 +71,8 @@ class Continued(Response):
                 raise
             sink.fail(error, seq=self._resumed.after)
         finally:
-            readers.remove(sink)
+            self._line.open.remove(stream)
+            stream.sinks.remove(sink)
             if not sink.ended:
                 sink.leave()
         await sink.written()

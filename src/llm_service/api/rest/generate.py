@@ -13,6 +13,7 @@ from llm_service.api.rest.cache_headers import PRIVATE, cache_headers
 from llm_service.api.rest.call_headers import options_of
 from llm_service.api.rest.hang_up import HangUpWatch
 from llm_service.api.rest.limit_headers import limit_headers, refusal_headers
+from llm_service.api.rest.open_streams import OpenStreams
 from llm_service.api.rest.sse_sink import SseSink
 from llm_service.api.rest.streams import STREAM_HEADERS, StreamRoutes
 from llm_service.api.rest.wire import header_value, json_object, let_pass, read_body
@@ -75,6 +76,7 @@ class GenerateDoor:
         self._clock = calls.clock
         self._log = parts.log
         self._hang_ups = HangUpWatch(clock=calls.clock, tasks=calls.tasks)
+        self._open = OpenStreams(parts.authenticator)
         names = ("parse", *calls.gateway.stage_names)
         self._timing_forms = [
             b", ".join(b"%b;dur=%%.2f" % n.encode() for n in names[:k]) for k in range(len(names) + 1)
@@ -188,9 +190,11 @@ class GenerateDoor:
         )
         self._serving.writes(task, sink)
         stream.sinks.append(sink)
+        self._open.add(stream)
         try:
             await self._answer(exchange, sink, receive, task)
         finally:
+            self._open.remove(stream)
             stream.sinks.remove(sink)  # the stream is kept longer than its request
 
     async def _answer(self, exchange: Exchange, sink: SseSink, receive: Receive, task: "asyncio.Task[None]") -> None:

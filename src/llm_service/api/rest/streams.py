@@ -9,11 +9,13 @@ from llm_service.api.http_request import Receive, Scope, Send
 from llm_service.api.options import ServerOptions
 from llm_service.api.rest.continued import Continued, HeaderList, Line
 from llm_service.api.rest.hang_up import HangUpWatch
+from llm_service.api.rest.open_streams import OpenStreams
 from llm_service.api.rest.query import query_of
 from llm_service.api.rest.responses import json_response
 from llm_service.api.rest.wire import caller_of
 from llm_service.api.resuming import Resumed, Resuming
 from llm_service.runtime import Clock, Tasks
+from llm_service.services import Authenticator
 
 STREAM_HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -25,10 +27,22 @@ STREAM_HEADERS: Final = (
 class StreamRoutes:
     """For the owner of a stream alone: to all others it is not there."""
 
-    def __init__(self, resuming: Resuming, *, options: ServerOptions, clock: Clock, tasks: Tasks) -> None:
+    def __init__(
+        self,
+        resuming: Resuming,
+        *,
+        options: ServerOptions,
+        authenticator: Authenticator,
+        clock: Clock,
+        tasks: Tasks,
+    ) -> None:
         self._resuming = resuming
         self._line = Line(
-            watch=HangUpWatch(clock=clock, tasks=tasks), keep_alive_s=options.keep_alive_s, clock=clock, tasks=tasks
+            watch=HangUpWatch(clock=clock, tasks=tasks),
+            open=OpenStreams(authenticator),
+            keep_alive_s=options.keep_alive_s,
+            clock=clock,
+            tasks=tasks,
         )
 
     async def resume(self, request: Request) -> Response:
