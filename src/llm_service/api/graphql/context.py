@@ -14,6 +14,7 @@ from llm_service.api.leaving import GoesOn, Leaving
 from llm_service.domain import ApiKey, Caller, Inbox
 from llm_service.services import ModelEntry
 from llm_service.storage import UsageFilter, UsageSum
+from llm_service.streams import Stream
 
 
 class Client(Protocol):
@@ -22,7 +23,7 @@ class Client(Protocol):
     def over(self, serving: "asyncio.Task[Any]", goes_on: GoesOn) -> "Watched":
         """Watch over it while this task waits for an answer to begin."""
 
-    def reads(self, inbox: Inbox) -> None:
+    def reads(self, inbox: Inbox, stream: Stream) -> None:
         """From now on it reads this; leaving, or being cut off, is told to the inbox."""
 
 

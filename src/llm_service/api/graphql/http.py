@@ -34,6 +34,7 @@ from llm_service.domain import (
     MethodNotAllowed,
     RequestTooLarge,
 )
+from llm_service.streams import Stream
 
 UNSUPPORTED: Final = 415
 NOT_ACCEPTABLE: Final = 406
@@ -67,7 +68,7 @@ class HttpClient:
         """Watch over it; raises HungUp when it has left already."""
         return _Watch(self._watch.over(self._receive, serving, goes_on))
 
-    def reads(self, inbox: Inbox) -> None:
+    def reads(self, inbox: Inbox, stream: Stream) -> None:
         """Subscriptions go to clients that take events."""
         raise TypeError("a response cannot be subscribed to")
 

@@ -13,6 +13,7 @@ from llm_service.api.http_request import HungUp
 from llm_service.api.leaving import GoesOn, Leaving
 from llm_service.api.serving import Serving
 from llm_service.domain import Inbox, LLMServiceError, StreamCancelled
+from llm_service.streams import Stream
 
 LEFT = "The reader has left."
 
@@ -54,6 +55,7 @@ class Operation:
         self._task: asyncio.Task[None] | None = None
         self._leaving: Leaving | None = None
         self._inbox: Inbox | None = None
+        self._stream: Stream | None = None
 
     def begin(self, task: "asyncio.Task[None]") -> None:
         """The task runs it; a shutdown waits for it, and cuts it off at last."""
@@ -83,6 +85,12 @@ class Operation:
             self.error = error
             self._end(error)
 
+    def revoke(self, error: LLMServiceError) -> None:
+        """Its key may do nothing any more: what it reads ends too, unless others read that."""
+        if self._stream is not None:
+            self._stream.cancel(error)
+        self.cut(error)
+
     def _end(self, error: LLMServiceError) -> None:
         if self._inbox is not None:
             self._inbox.cut(error)
@@ -103,9 +111,10 @@ class Operation:
     def _stop(self) -> None:
         self._leaving = None
 
-    def reads(self, inbox: Inbox) -> None:
-        """From now on its end is told to the inbox."""
+    def reads(self, inbox: Inbox, stream: Stream) -> None:
+        """From now on its end is told to the inbox, which has the events of this stream."""
         self._inbox = inbox
+        self._stream = stream
         if self.gone or self.error is not None:
             inbox.cut(self.error or StreamCancelled(LEFT))
 

@@ -28,4 +28,4 @@ class Operations:
         """End what was begun with this key."""
         for operation in tuple(self._running):
             if operation.caller_id == key_id:
-                operation.cut(KeyRevoked(REVOKED))
+                operation.revoke(KeyRevoked(REVOKED))

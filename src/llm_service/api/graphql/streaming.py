@@ -60,7 +60,7 @@ async def _followed(context: Context, stream: Stream, reply: Reply, *, after: in
     inbox = Inbox()
     inbox.subscribe(reply, after)
     stream.sinks.append(inbox)
-    context.client.reads(inbox)
+    context.client.reads(inbox, stream)
     last: Event | None = None
     try:
         async for event in inbox.events():
