@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from llm_service.cache import Address, CacheOptions, CachePolicy, digest_of
 from llm_service.domain import Caller, Operation, chat_request
+from tests.support.records import key
 
 Path = tuple[str | int, ...]
 
@@ -256,24 +257,29 @@ def test_two_requests_have_one_digest_only_if_they_say_the_same(
 tenants = st.tuples(
     st.sampled_from(("a", "b", "user:a", "key:a", "global")),
     st.one_of(st.none(), st.sampled_from(("a", "b", "key:a", "global", ""))),
+    st.booleans(),
 )
 
 
 @given(scope=st.sampled_from(("key", "user")), one=tenants, other=tenants)
 def test_two_tenants_never_share_a_digest(
-    scope: Any, one: tuple[str, str | None], other: tuple[str, str | None]
+    scope: Any, one: tuple[str, str | None, bool], other: tuple[str, str | None, bool]
 ) -> None:
     policy = CachePolicy(CacheOptions(scope=scope), ttls_s={}, address=lambda candidate: ("", "", ""))
     request = chat_request({"model": "m", "messages": [{"role": "user", "content": "Hi"}]})
 
-    def digest_for(key_id: str, user: str | None) -> bytes | None:
-        caller = Caller(key_id=key_id, scopes=frozenset({"inference"}))
+    def digest_for(key_id: str, user: str | None, is_own: bool) -> bytes | None:
+        issued = key(key_id, user=user) if is_own else None
+        caller = Caller(key_id=key_id, scopes=frozenset({"inference"}), key=issued)
         plan = policy.plan(request, candidates=(), caller=caller, user=user)
         return plan and plan.digest
 
-    by_user = scope == "user" and one[1] is not None
-    same = one[1] == other[1] if by_user else (one[0] == other[0] and (scope == "key" or other[1] is None))
-    assert (digest_for(*one) == digest_for(*other)) is same
+    def tenant(key_id: str, user: str | None, is_own: bool) -> object:
+        if scope == "key" or user is None:
+            return key_id
+        return (user,) if is_own else (key_id, user)
+
+    assert (digest_for(*one) == digest_for(*other)) is (tenant(*one) == tenant(*other))
 
 
 cuts = st.lists(st.integers(0, 12), min_size=4, max_size=4).map(sorted)

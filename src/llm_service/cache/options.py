@@ -57,8 +57,8 @@ class CacheOptions:
     scope: Annotated[
         TenantScope,
         Doc(
-            "Who shares answers: the requests of one api key, those of one user (of the key, where a request names no "
-            "user), or all."
+            "Who shares answers: the requests of one api key, those of one user (of all keys whose own user it is; one "
+            "that a request names shares within its key), or all."
         ),
     ] = "key"
     max_temperature: Annotated[

@@ -93,7 +93,7 @@ class CachePolicy:
         labels = [f"tag:{name}={value}" for name, value in tags.items()] if tags else ()
         return CachePlan(
             digest=digest,
-            groups=("all", f"model:{request.model}", f"tenant:{scope}", *labels),
+            groups=("all", f"model:{request.model}", *self._tenants_of(caller, user), *labels),
             serve=not control.no_cache,
             control=control,
             fresh_s=fresh_s,
@@ -146,8 +146,24 @@ class CachePolicy:
         if scope == "global":
             return scope
         if scope == "user" and user is not None:
-            return f"user:{user}"
+            return f"user:{user}" if _is_own(caller, user) else f"key:{caller.key_id} user:{user}"
         return f"key:{caller.key_id}"  # who names no user shares with nobody else
+
+    def _tenants_of(self, caller: Caller, user: str | None) -> Sequence[str]:
+        """The groups of those to whom an answer belongs: of a user whom a key's request has named, to both."""
+        scope = self._options.scope
+        if scope == "global":
+            return ("tenant:global",)
+        if scope == "key" or user is None:
+            return (f"tenant:key:{caller.key_id}",)
+        if _is_own(caller, user):
+            return (f"tenant:user:{user}",)
+        return (f"tenant:key:{caller.key_id}", f"tenant:user:{user}")
+
+
+def _is_own(caller: Caller, user: str) -> bool:
+    """Whether the key says so itself: what a client says of its user would let it into another key's answers."""
+    return caller.key is not None and caller.key.user == user
 
 
 def _is_several(count: Any) -> bool:

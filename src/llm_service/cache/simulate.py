@@ -99,7 +99,7 @@ class Traffic:
     @property
     def exact_scopes(self) -> Sequence[TenantScope]:
         """The scopes whose hits the log can tell, all of them."""
-        return ("key", "user", "global") if self.recorded_scope == "global" else (self.recorded_scope,)
+        return ("key", "global") if self.recorded_scope == "global" else (self.recorded_scope,)
 
     @property
     def recorded_hits(self) -> int:
@@ -123,7 +123,7 @@ def simulate(traffic: Traffic, trial: Trial) -> TrialResult:
     calls: dict[str, _Call] = {}
     for one in traffic.requests:
         store.advance(one.at)
-        name = _shared_name(one, trial.scope)
+        name = _shared_name(one, trial.scope, traffic.recorded_scope)
         kept = store.get(name)
         call = calls.get(name) if trial.coalescing else None
         if kept is not None:
@@ -221,11 +221,14 @@ class _Store:
         self._bytes -= self._kept.pop(name).bytes
 
 
-def _shared_name(one: PastRequest, scope: TenantScope) -> str:
-    """The same for requests that would get each other's answers."""
-    if scope == "global":
+def _shared_name(one: PastRequest, scope: TenantScope, recorded: TenantScope) -> str:
+    """The same for requests that would get each other's answers, as far as the log tells.
+
+    Users share across keys that name them as their own. That stands in a ``cache_key`` of this scope, and nowhere else.
+    """
+    if scope in ("global", recorded):
         return one.cache_key or ""
-    return f"{one.cache_key} {_tenant(one, scope)}"
+    return f"{one.cache_key} {one.key_id}" + (f" {one.user}" if scope == "user" and one.user is not None else "")
 
 
 def _tenant(one: PastRequest, scope: TenantScope) -> str:

@@ -15,13 +15,15 @@ from llm_service.domain import (
     completion_request,
     embedding_request,
 )
+from tests.support.records import key
 
 CHAT: Body = {"model": "fast", "messages": [{"role": "user", "content": "Hi"}]}
 HERE = Candidate(provider="plain", upstream_model="small")
 
 
-def caller(key_id: str = "key_a") -> Caller:
-    return Caller(key_id=key_id, scopes=frozenset({"inference"}))
+def caller(key_id: str = "key_a", *, own_user: str | None = None) -> Caller:
+    issued = None if own_user is None else key(key_id, user=own_user)
+    return Caller(key_id=key_id, scopes=frozenset({"inference"}), key=issued)
 
 
 def plan(options: CacheOptions | None = None, *, body: Body = CHAT, **given: Any) -> CachePlan | None:
@@ -126,9 +128,11 @@ def test_tags_and_what_the_client_takes_are_not_in_the_digest() -> None:
 
 def test_users_share_across_keys_where_that_is_set_and_nobody_else_does() -> None:
     options = CacheOptions(scope="user")
-    ann = digest(options, user="ann")
-    assert ann == digest(options, user="ann", caller=caller("key_b"))
+    ann = digest(options, user="ann", caller=caller(own_user="ann"))
+    assert ann == digest(options, user="ann", caller=caller("key_b", own_user="ann"))
     others = [
+        digest(options, user="ann"),
+        digest(options, user="ann", caller=caller("key_b")),
         digest(options, user="bob"),
         digest(options),
         digest(options, caller=caller("key_b")),
@@ -137,7 +141,25 @@ def test_users_share_across_keys_where_that_is_set_and_nobody_else_does() -> Non
         digest(options, user="global"),
         digest(options, user=""),
     ]
-    assert len({ann, *others}) == 8
+    assert len({ann, *others}) == 10
+
+
+@pytest.mark.parametrize(
+    ("scope", "user", "own_user", "tenants"),
+    [
+        ("key", "ann", "ann", ("tenant:key:key_a",)),
+        ("user", "ann", "ann", ("tenant:user:ann",)),
+        ("user", "ann", None, ("tenant:key:key_a", "tenant:user:ann")),
+        ("user", None, None, ("tenant:key:key_a",)),
+        ("global", "ann", "ann", ("tenant:global",)),
+    ],
+)
+def test_an_answer_is_purged_with_those_to_whom_it_belongs(
+    scope: Any, user: str | None, own_user: str | None, tenants: tuple[str, ...]
+) -> None:
+    made = plan(CacheOptions(scope=scope), user=user, caller=caller(own_user=own_user))
+    assert made is not None
+    assert made.groups == ("all", "model:fast", *tenants)
 
 
 def test_the_user_makes_no_difference_elsewhere() -> None:

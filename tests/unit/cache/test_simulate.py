@@ -77,13 +77,14 @@ def test_the_log_shows_who_shared_where_it_contradicts(
     assert Traffic(requests, recorded_scope=said).recorded_scope == shown
 
 
-def test_from_keys_that_all_shared_every_scope_is_told() -> None:
+def test_from_keys_that_all_shared_every_scope_is_told_but_for_users_across_keys() -> None:
     traffic = [past(0, key_id="k1", user="ann"), past(1, key_id="k2", user="ann"), past(2, key_id="k2", user="bob")]
+    traffic.append(past(3, key_id="k2", user="bob"))
     found = {scope: played(*traffic, recorded="global", scope=scope) for scope in ("key", "user", "global")}
     assert {scope: (one.hits, one.at_least) for scope, one in found.items()} == {
-        "key": (1, False),
-        "user": (1, False),
-        "global": (2, False),
+        "key": (2, False),
+        "user": (1, True),
+        "global": (3, False),
     }
 
 
