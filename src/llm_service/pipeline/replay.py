@@ -14,6 +14,7 @@ from llm_service.domain import DeadlineExceeded, IdempotencyKeyReused, InvalidVa
 from llm_service.observability import Log
 from llm_service.pipeline.answer import answer_of
 from llm_service.pipeline.base import Exchange, Proceed, Watcher
+from llm_service.pipeline.letting_go import TRY_S, LettingGo
 from llm_service.pipeline.share import Share
 from llm_service.runtime import Clock, Tasks
 from llm_service.storage import Replay as Promise
@@ -31,11 +32,10 @@ LOOK_S: Final = 0.05
 MOST_LOOK_S: Final = 0.25
 NOT_KEPT: Final = b""
 """In place of an answer that was given and cannot be kept."""
-TRY_S: Final = 0.5
 TRYING_S: Final = 300.0
-"""How often and how long one tries to tell a database that is away what has become of a key."""
+"""How long one tries to give an answer to a database that is away; then the key is let go."""
 PROMISED_S: Final = 3600.0
-"""Longer than a request lasts: so long its key is held without an answer, unless its process is known to be dead."""
+"""Longer than a request lasts, unless the settings allow longer ones."""
 
 T = TypeVar("T")
 
@@ -44,7 +44,8 @@ T = TypeVar("T")
 class Promises:
     """What repeated answers need. ``holder`` names this process; ``lives`` says whether a process still does.
 
-    ``tasks``: whose it is to go on with answers that the database could not be told.
+    ``tasks``: whose it is to go on with answers that the database could not be told. ``promised_s``: longer than a
+    request lasts; so long its key is held without an answer, unless its process is known to be dead.
     """
 
     store: ReplayStore
@@ -55,6 +56,7 @@ class Promises:
     clock: Clock
     log: Log
     tasks: Tasks
+    promised_s: float = PROMISED_S
 
 
 class Replay:
@@ -68,6 +70,7 @@ class Replay:
         self._promises = promises
         self._share = share
         self._keyed = promises.streams.keyed
+        self._letting_go = LettingGo(promises.store, clock=promises.clock, tasks=promises.tasks)
 
     async def __call__(self, exchange: Exchange, proceed: Proceed) -> Reply:
         """The answer of before, or a new one. Raises IdempotencyKeyReused, and LedgerUnavailable without a database."""
@@ -83,7 +86,7 @@ class Replay:
         if reply is not None:
             del self._keyed[exchange.id]
             return reply
-        exchange.watchers.append(_Keep(exchange, self._promises, fingerprint))
+        exchange.watchers.append(_Keep(exchange, self._promises, fingerprint, self._letting_go))
         return await proceed(exchange)
 
     async def _answered(self, exchange: Exchange, fingerprint: bytes) -> Reply | None:
@@ -107,18 +110,16 @@ class Replay:
     async def _begin(self, exchange: Exchange, fingerprint: bytes) -> Promise:
         promises = self._promises
         now = promises.clock.now()
-        try:
-            return await promises.store.begin(
-                tenant_of(exchange),
-                exchange.idempotency_key or "",
-                fingerprint=fingerprint,
-                request_id=exchange.id,
-                holder=promises.holder,
-                now=now,
-                expires_at=now + timedelta(seconds=PROMISED_S),
-            )
-        except StoreUnavailable as failure:
-            raise _no_database() from failure
+        work = promises.store.begin(
+            tenant_of(exchange),
+            exchange.idempotency_key or "",
+            fingerprint=fingerprint,
+            request_id=exchange.id,
+            holder=promises.holder,
+            now=now,
+            expires_at=now + timedelta(seconds=promises.promised_s),
+        )
+        return await self._said(exchange, work)
 
     async def _takes_over(self, exchange: Exchange, promise: Promise) -> bool:
         """Whether the key is this request's now: the one that held it can answer no more.
@@ -128,19 +129,35 @@ class Replay:
         promises = self._promises
         if promise.state != "running" or promise.request_id in self._keyed:
             return False
+        if promise.holder != promises.holder and await self._lives(promise.holder):
+            return False
+        work = promises.store.take_over(
+            tenant_of(exchange),
+            exchange.idempotency_key or "",
+            from_request_id=promise.request_id,
+            request_id=exchange.id,
+            holder=promises.holder,
+            expires_at=promises.clock.now() + timedelta(seconds=promises.promised_s),
+        )
+        return await self._said(exchange, work)
+
+    async def _said(self, exchange: Exchange, work: Awaitable[T]) -> T:
+        """What the database says. Raises LedgerUnavailable.
+
+        Where it says nothing, the key may be this request's all the same, and nobody may wait for that.
+        """
         try:
-            if promise.holder != promises.holder and await self._lives(promise.holder):
-                return False
-            return await promises.store.take_over(
+            return await work
+        except BaseException as failure:
+            self._letting_go.owe(
                 tenant_of(exchange),
                 exchange.idempotency_key or "",
-                from_request_id=promise.request_id,
                 request_id=exchange.id,
-                holder=promises.holder,
-                expires_at=promises.clock.now() + timedelta(seconds=PROMISED_S),
+                within_s=self._promises.promised_s,
             )
-        except StoreUnavailable as failure:
-            raise _no_database() from failure
+            if isinstance(failure, StoreUnavailable):
+                raise _no_database() from failure
+            raise
 
     async def _lives(self, holder: str) -> bool:
         """Whether a process lives: one of which nothing can be known does, for a call would be paid twice."""
@@ -165,7 +182,7 @@ class Replay:
         return self._share.give(exchange, found[0], "replay")
 
     async def _joined(self, exchange: Exchange, promise: Promise, *, look_s: float) -> Reply | None:
-        """The answer on its way here; ``None`` where it failed, and after ``look_s`` where it is on its way elsewhere.
+        """The answer on its way here; ``None`` after ``look_s`` where it is of no use, or on its way elsewhere.
 
         Raises DeadlineExceeded: nobody waits beyond the request's own deadline.
         """
@@ -174,10 +191,10 @@ class Replay:
             async with asyncio.timeout(None if deadline is None else deadline - clock.monotonic()):
                 leader = self._keyed.get(promise.request_id)
                 generation = None if leader is None else leader.generation or leader.followed
-                if generation is not None:
-                    return await self._share.join(exchange, generation, "replay")
-                await clock.sleep(look_s)
-                return None
+                reply = None if generation is None else await self._share.join(exchange, generation, "replay")
+                if reply is None:  # it failed, or is too old for this one: its key is held until the database knows
+                    await clock.sleep(look_s)
+                return reply
         except TimeoutError:
             raise DeadlineExceeded("The request's own deadline passed before its answer was complete.") from None
 
@@ -188,11 +205,12 @@ class _Keep(Watcher):
     Until an answer is kept, who comes with its key gets it from the generation, which is held as long.
     """
 
-    __slots__ = ("_exchange", "_fingerprint", "_promises")
+    __slots__ = ("_exchange", "_fingerprint", "_letting_go", "_promises")
 
-    def __init__(self, exchange: Exchange, promises: Promises, fingerprint: bytes) -> None:
+    def __init__(self, exchange: Exchange, promises: Promises, fingerprint: bytes, letting_go: LettingGo) -> None:
         self._exchange = exchange
         self._fingerprint = fingerprint
+        self._letting_go = letting_go
         self._promises = promises
 
     def settle(self, outcome: Outcome) -> Awaitable[None] | None:
@@ -222,7 +240,11 @@ class _Keep(Watcher):
                 await promises.store.give_up(tenant, key, request_id=exchange.id)
             else:
                 expires_at = promises.clock.now() + timedelta(seconds=promises.retention_s)
-                await promises.store.keep(tenant, key, request_id=exchange.id, answer=data, expires_at=expires_at)
+                kept = await promises.store.keep(
+                    tenant, key, request_id=exchange.id, answer=data, expires_at=expires_at
+                )
+                if not kept:
+                    promises.log.warning("an answer is not kept: its key was lost", request_id=exchange.id)
         except StoreUnavailable as failure:
             promises.log.debug("an answer is not kept yet", request_id=exchange.id, cause=str(failure))
             return False
@@ -235,9 +257,21 @@ class _Keep(Watcher):
             while not told and clock.monotonic() < ends_at:
                 await clock.sleep(TRY_S)
                 told = await self._told(data)
+            if not told:
+                self._let_go()
         finally:
             if not told:
                 self._promises.log.warning("an answer is not kept", request_id=self._exchange.id)
+
+    def _let_go(self) -> None:
+        """Other processes must not wait for what this one gives them no more."""
+        exchange = self._exchange
+        self._letting_go.owe(
+            tenant_of(exchange),
+            exchange.idempotency_key or "",
+            request_id=exchange.id,
+            within_s=self._promises.promised_s,
+        )
 
     async def _packed(self, outcome: Outcome) -> bytes | None:
         """What is to be kept; ``None`` when the request failed."""

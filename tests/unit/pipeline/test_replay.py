@@ -9,18 +9,20 @@ from typing import Any
 
 import pytest
 
-from llm_service.domain import IdempotencyKeyReused, InvalidValue, LedgerUnavailable, UpstreamError
+from llm_service.cache import CacheOptions
+from llm_service.domain import CacheControl, IdempotencyKeyReused, InvalidValue, LedgerUnavailable, UpstreamError
 from llm_service.pipeline import replay
+from llm_service.pipeline.letting_go import TIMES, TRY_S, LettingGo
 from llm_service.pipeline.replay import (
     ASIDE_BYTES,
     LOOK_S,
     MOST_LOOK_S,
     PROMISED_S,
-    TRY_S,
     TRYING_S,
     fingerprint_of,
     tenant_of,
 )
+from llm_service.storage import StoreUnavailable
 from llm_service.streams import Streams
 from tests.support.clock import ManualClock
 from tests.support.memory_replays import MemoryReplays
@@ -41,6 +43,51 @@ class SlowReplays(MemoryReplays):
         answer = await super().begin(*given, **named)
         await self.gate.wait()
         return answer
+
+
+class SlowToKeep(MemoryReplays):
+    """Keeps answers when ``gate`` is set; ``begun``: how often a key was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.begun = 0
+
+    async def begin(self, *given, **named):  # type: ignore[no-untyped-def]
+        self.begun += 1
+        await asyncio.sleep(0)
+        return await super().begin(*given, **named)
+
+    async def keep(self, *given, **named):  # type: ignore[no-untyped-def]
+        await self.gate.wait()
+        return await super().keep(*given, **named)
+
+
+class SilentReplays(MemoryReplays):
+    """Takes keys in one of two ways, and does not say so before ``answer``."""
+
+    def __init__(self, silent: str) -> None:
+        super().__init__()
+        self.answer = asyncio.get_running_loop().create_future()
+        self._silent = silent
+
+    async def begin(self, *given, **named):  # type: ignore[no-untyped-def]
+        begun = await super().begin(*given, **named)
+        if self._silent == "begin":
+            await self.answer
+        return begun
+
+    async def take_over(self, *given, **named):  # type: ignore[no-untyped-def]
+        taken = await super().take_over(*given, **named)
+        if self._silent == "take_over":
+            await self.answer
+        return taken
+
+
+async def let_go(world: World) -> None:
+    """Keys of which nothing is known go."""
+    for _ in range(TIMES):
+        await passes(world, TRY_S)
 
 
 async def passes(world: World, seconds: float = LOOK_S) -> None:
@@ -330,6 +377,8 @@ async def test_without_a_database_nothing_is_begun(when: str) -> None:
     client = await world.ask(key="k")
     assert isinstance(client.error, LedgerUnavailable)
     assert len(world.calls) == (when == "again")
+    world.replays.away = False
+    await let_go(world)
     world.check_all_closed()
 
 
@@ -362,6 +411,75 @@ async def test_a_database_that_stays_away_is_told_nothing_more_and_the_log_says_
     for _ in range(int(TRYING_S / TRY_S)):
         await passes(world, TRY_S)
     assert [line["request_id"] for line in world.log.of("an answer is not kept")] == ["req_1"]
+    world.replays.away = False
+    await let_go(world)
+    assert world.replays.held == {}  # other processes would wait for this one, which lives
+    world.check_all_closed()
+
+
+@pytest.mark.parametrize("how", ["its client leaves", "the database falls silent"])
+@pytest.mark.parametrize("takes_over", [False, True])
+async def test_a_key_is_let_go_where_nobody_knows_whether_it_was_taken(how: str, takes_over: bool) -> None:
+    replays = SilentReplays("take_over" if takes_over else "begin")
+    world = World(replays=replays)
+    if takes_over:
+        await held_elsewhere(world, holder="proc_dead")
+    client = await world.ask(key="k")
+    assert not client.task.done()
+    if how == "its client leaves":
+        client.task.cancel()
+        await loop_turns(TURNS)
+    else:
+        replays.answer.set_exception(StoreUnavailable("silent"))
+        await until(lambda: client.error is not None)
+        assert isinstance(client.error, LedgerUnavailable)
+    assert [held.holder for held in replays.held.values()] == ["proc_1"]
+    await let_go(world)
+    assert replays.held == {}
+    world.check_all_closed()
+
+
+async def test_what_is_to_be_let_go_is_remembered_while_the_database_is_away_and_no_longer_than_it_is_held() -> None:
+    world = World()
+    letting_go = LettingGo(world.replays, clock=world.clock, tasks=world.tasks)
+    world.replays.away = True
+    letting_go.owe("key:key_1", "a", request_id="req_a", within_s=10)
+    letting_go.owe("key:key_1", "b", request_id="req_b", within_s=TRY_S)
+    for _ in range(5):
+        await passes(world, TRY_S)
+    assert len(world.tasks) == 1
+    world.clock.advance(10)
+    await loop_turns(TURNS)
+    assert len(world.tasks) == 0
+
+
+async def test_an_answer_whose_key_was_lost_is_told_in_the_log() -> None:
+    world = World()
+    await world.ask(key="k")
+    world.replays.held.clear()
+    world.calls[0].says_all()
+    await loop_turns(TURNS)
+    assert [line["request_id"] for line in world.log.of("an answer is not kept: its key was lost")] == ["req_1"]
+
+
+async def test_who_does_not_want_what_is_about_to_be_kept_asks_now_and_then_until_it_is() -> None:
+    replays = SlowToKeep()
+    world = World(replays=replays, options=CacheOptions(ttl_s=10, stale_if_error_s=1_000))
+    await world.answered()
+    world.clock.advance(20)
+    stale = await world.ask(key="k")
+    world.calls[1].fails(UpstreamError("no"))
+    await loop_turns(TURNS)
+    newer = await world.ask(key="k", control=CacheControl(max_age_s=5))
+    for _ in range(4):
+        await passes(world)
+    assert replays.begun <= 1 + 1 + 4
+    replays.gate.set()
+    await loop_turns(TURNS)
+    await passes(world, MOST_LOOK_S)
+    assert (stale.exchange.cache, newer.exchange.cache) == ("stale", "replay")
+    assert stale.has_all
+    assert newer.has_all
     world.check_all_closed()
 
 
