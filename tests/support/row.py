@@ -27,6 +27,7 @@ from llm_service.domain import (
     chat_request,
 )
 from llm_service.pipeline import Account, Accounts, Admit, Exchange, Proceed, Promises, Remember, Replay, Share, compose
+from llm_service.pipeline.replay import PROMISED_S
 from llm_service.runtime import Tally, Tasks
 from llm_service.services import Gateway
 from llm_service.storage import CacheStore, LimitStore, MemoryCache, StoreUnavailable
@@ -148,6 +149,7 @@ class World:
         streams: Streams | None = None,
         clock: ManualClock | None = None,
         first_id: int = 1,
+        promised_s: float = PROMISED_S,
     ) -> None:
         self.first_id = first_id
         self.clock = clock or ManualClock()
@@ -186,6 +188,7 @@ class World:
             clock=self.clock,
             log=self.log,
             tasks=self.tasks,
+            promised_s=promised_s,
         )
         self.unsettled = Tally()
         remember = Remember(

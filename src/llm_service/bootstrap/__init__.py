@@ -3,6 +3,16 @@
 from llm_service.bootstrap.accounts import build_corrections
 from llm_service.bootstrap.providers import build_provider
 from llm_service.bootstrap.service import Service, build_service
+from llm_service.bootstrap.sharing import longest_s
 from llm_service.bootstrap.stores import Stores, Surroundings, open_stores
 
-__all__ = ["Service", "Stores", "Surroundings", "build_corrections", "build_provider", "build_service", "open_stores"]
+__all__ = [
+    "Service",
+    "Stores",
+    "Surroundings",
+    "build_corrections",
+    "build_provider",
+    "build_service",
+    "longest_s",
+    "open_stores",
+]

@@ -1,15 +1,19 @@
 """Builds the stages that give an answer again: the cache, generations that others join, idempotency keys."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
 
 from llm_service.bootstrap.ground import Ground
-from llm_service.bootstrap.stores import Stores
+from llm_service.bootstrap.stores import LONGEST_S, Stores
 from llm_service.cache import Address, CachePolicy
 from llm_service.config import Settings
 from llm_service.domain import Candidate
 from llm_service.pipeline import Alike, Promises, Remember, Share
-from llm_service.providers import base_url_for
+from llm_service.providers import ProviderOptions, base_url_for
 from llm_service.runtime import Tally
+
+CALLS: Final = 4
+"""So many calls a request waits for at most: three of others that it joins and that fail, and its own."""
 
 
 def build_remember(ground: Ground, *, alike: Alike | None, unsettled: Tally) -> Remember:
@@ -71,7 +75,13 @@ def build_promises(ground: Ground) -> Promises:
         clock=ground.clock,
         log=ground.log,
         tasks=ground.tasks,
+        promised_s=longest_s(ground.settings.providers),
     )
+
+
+def longest_s(providers: Mapping[str, ProviderOptions]) -> float:
+    """Longer than any request lasts: so long what it holds stands without news of it, unless its process is dead."""
+    return max(LONGEST_S, CALLS * max((one.timeouts.total_s for one in providers.values()), default=0))
 
 
 def build_lives(stores: Stores) -> Callable[[str], Awaitable[bool]]:

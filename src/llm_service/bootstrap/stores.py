@@ -43,6 +43,8 @@ from llm_service.streams import CANCEL_TOPIC, SharedStreams, StreamOptions, Stre
 from llm_service.tokens import Tokenizers
 
 SECOND_S: Final = 1
+LONGEST_S: Final = 3600.0
+"""Longer than a request lasts under the usual settings."""
 SHARE_OF_COPIES: Final = 4
 """Beside a shared cache each process keeps copies, in this part of its size."""
 
@@ -89,14 +91,18 @@ async def open_stores(
     cache: CacheOptions,
     streams: StreamOptions,
     hash_keys: tuple[Secret, ...] = (),
+    longest_s: float = LONGEST_S,
 ) -> Stores:
-    """Open everything; ``held`` closes it again, in reverse order.
+    """Open everything; ``held`` closes it again, in reverse order. ``longest_s``: longer than a request lasts
+    under any settings that this process will have.
 
     Raises DatabaseError, HashKeyError, AddressError and LedgerUnavailable, which say what to do. A shared store of
     limits that is not there is no obstacle: it is looked for in the background.
     """
     opening = _Opening(held, around)
-    return await opening.all(store=store, ledger=ledger, cache=cache, streams=streams, hash_keys=hash_keys)
+    return await opening.all(
+        store=store, ledger=ledger, cache=cache, streams=streams, hash_keys=hash_keys, longest_s=longest_s
+    )
 
 
 class _Opening:
@@ -117,6 +123,7 @@ class _Opening:
         cache: CacheOptions,
         streams: StreamOptions,
         hash_keys: tuple[Secret, ...],
+        longest_s: float,
     ) -> Stores:
         around = self._around
         database = await open_database(store.database_url, data_dir=around.data_dir)
@@ -148,7 +155,7 @@ class _Opening:
             issued_keys=issued,
             keys=keys,
             cache=self._cache(store, cache, shared),
-            streams=self._streams(store, streams, vitals, shared, bulletin),
+            streams=self._streams(store, streams, vitals, shared, bulletin, longest_s),
             vitals=vitals,
             semantic=self._semantic(),
             arrears=arrears,
@@ -224,6 +231,7 @@ class _Opening:
         vitals: Vitals,
         client: ValkeyClient | None,
         bulletin: Bulletin,
+        longest_s: float,
     ) -> Streams:
         """The streams of this process; where there is a shared store, all processes find each other's."""
         around, shared = self._around, None
@@ -235,6 +243,7 @@ class _Opening:
                 retention_s=options.retention_s,
                 max_bytes=options.max_bytes,
                 total_bytes=options.total_bytes,
+                running_s=longest_s,
                 reach="machine" if store.redis_url is None else "cluster",
             )
             shared = SharedStreams(

@@ -15,7 +15,7 @@ import uvloop
 
 from llm_service import __version__
 from llm_service.api import listen
-from llm_service.bootstrap import Surroundings, build_service, open_stores
+from llm_service.bootstrap import Surroundings, build_service, longest_s, open_stores
 from llm_service.cli.configuration import complain, data_dir_of, load
 from llm_service.cli.output import cannot_listen, print_json, refuse
 from llm_service.cli.sandbox_mode import ALWAYS_THERE, NOTHING_TO_SERVE, simulate, simulated_providers, wants_sandbox
@@ -251,6 +251,7 @@ async def furnish(held: AsyncExitStack, post: Post, *, premises: Premises) -> Bu
         cache=first.cache,
         streams=first.streams,
         hash_keys=first.auth.hash_key,
+        longest_s=longest_s(first.providers),
     )
 
     async def build(edition: Edition) -> Graph:

@@ -19,8 +19,8 @@ LOG_BYTES: Final = 512
 """What an ended log counts beside its events, see lua/log_append.lua."""
 MOST_GONE: Final = 100
 """How many ended logs go in one call at most, likewise."""
-RUNNING_MS: Final = 3_600_000
-"""For how long a log or a flight stands without any news: longer than a request lasts."""
+RUNNING_S: Final = 3_600.0
+"""Longer than a request lasts, unless the settings allow longer ones."""
 
 
 class ValkeyStreams:
@@ -28,12 +28,13 @@ class ValkeyStreams:
 
     ``log:<id>`` (events), ``log:<id>:facts``, ``log:<id>:read``, ``logs:ended``, ``logs:sizes``, ``stream:<id>``,
     ``cancels:<holder>`` and ``flight:<digest>``. ``total_bytes`` is what all ended logs may have, `LOG_BYTES` for each
-    among it; for a moment it is more where many end at once. ``max_bytes`` is what the events of one log may have.
+    among it; for a moment it is more where many end at once. ``max_bytes`` is what the events of one log may have. A
+    log or a flight stands for ``running_s`` without any news: longer than a request lasts.
     """
 
     __slots__ = (
         "_append", "_base", "_cancel", "_cancelled", "_claim", "_ended", "_get", "_holder", "_is_read", "_land",
-        "_max_bytes", "_put", "_read", "_retention_ms", "_runner", "_sizes", "_total_bytes", "reach",
+        "_max_bytes", "_put", "_read", "_retention_ms", "_runner", "_running_ms", "_sizes", "_total_bytes", "reach",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +46,7 @@ class ValkeyStreams:
         retention_s: float,
         max_bytes: int,
         total_bytes: int,
+        running_s: float = RUNNING_S,
         reach: Reach = "cluster",
     ) -> None:
         self.reach = reach
@@ -54,6 +56,7 @@ class ValkeyStreams:
         self._ended = f"{self._base}logs:ended"
         self._sizes = f"{self._base}logs:sizes"
         self._retention_ms = max(1, round(retention_s * 1000))
+        self._running_ms = round(running_s * 1000)
         self._max_bytes = max_bytes
         self._total_bytes = total_bytes
         self._append, self._read, self._is_read = script("log_append"), script("log_read"), script("log_is_read")
@@ -67,7 +70,7 @@ class ValkeyStreams:
         arguments: list[str | int | bytes] = [
             self._total_bytes,
             self._max_bytes,
-            RUNNING_MS,
+            self._running_ms,
             self._retention_ms,
             f"{self._base}log:",
         ]
@@ -114,11 +117,11 @@ class ValkeyStreams:
     async def is_read(self, log_id: str) -> bool:
         """Whether somebody read a log a moment ago. If nobody did, its flight is anybody's from now on."""
         keys = (self._mark(log_id), f"{self._base}log:{log_id}:facts")
-        return bool(await self._runner.run(self._is_read, keys, (RUNNING_MS,)))
+        return bool(await self._runner.run(self._is_read, keys, (self._running_ms,)))
 
     async def put_stream(self, stream_id: str, facts: bytes, *, ended: bool) -> None:
         """Keep what a stream's client was told: as long as it may run, or as long as an ended log."""
-        kept_ms = self._retention_ms if ended else RUNNING_MS + self._retention_ms
+        kept_ms = self._retention_ms if ended else self._running_ms + self._retention_ms
         await self._runner.run(self._put, (f"{self._base}stream:{stream_id}",), (facts, kept_ms))
 
     async def get_stream(self, stream_id: str) -> bytes | None:
@@ -128,7 +131,7 @@ class ValkeyStreams:
 
     async def cancel(self, holder: str, stream_id: str) -> None:
         """Have a process end a stream of its clients'."""
-        await self._runner.run(self._cancel, (self._cancels(holder),), (stream_id, RUNNING_MS))
+        await self._runner.run(self._cancel, (self._cancels(holder),), (stream_id, self._running_ms))
 
     async def cancelled(self, done: Sequence[str]) -> Sequence[str]:
         """The streams that this process is to end. Those that it says are ``done`` are forgotten."""
@@ -147,7 +150,7 @@ class ValkeyStreams:
     async def _claimed(self, digest: bytes, mine: Flight, before: bytes, seen_at: float | None) -> bytes:
         keys = (self._flight(digest), f"{self._base}cache:{digest.hex()}")
         seen = "" if seen_at is None else repr(seen_at)
-        how = (_written(mine), before, RUNNING_MS, seen, f"{self._base}log:", COUNTS_MS)
+        how = (_written(mine), before, self._running_ms, seen, f"{self._base}log:", COUNTS_MS)
         there: bytes = await self._runner.run(self._claim, keys, how)
         return there
 

@@ -14,7 +14,7 @@ from llm_service.storage.valkey_streams import (
     MOST_GONE,
     MOST_LOGS,
     READ_AT_ONCE,
-    RUNNING_MS,
+    RUNNING_S,
     ValkeyStreams,
 )
 from tests.support.answers import GROUPS, digest_of, kept_answer
@@ -36,11 +36,17 @@ class Site:
         self.prefix = prefix
 
     def process(
-        self, holder: str = "one", *, retention_s: float = 300, max_bytes: int = AMPLE, total_bytes: int = AMPLE
+        self,
+        holder: str = "one",
+        *,
+        retention_s: float = 300,
+        max_bytes: int = AMPLE,
+        total_bytes: int = AMPLE,
+        running_s: float = RUNNING_S,
     ) -> ValkeyStreams:
         return ValkeyStreams(
             self.runner, prefix=self.prefix, holder=holder, retention_s=retention_s, max_bytes=max_bytes,
-            total_bytes=total_bytes,
+            total_bytes=total_bytes, running_s=running_s,
         )  # fmt: skip
 
     async def ask(self, command: str, key: str, *words: str | int) -> object:
@@ -383,7 +389,15 @@ async def test_cancelled_stream_is_told_to_its_process_until_that_has_ended_it(s
     assert await one.cancelled(["str_3"]) == []
     await two.cancel("one", "str_1")
     assert await one.cancelled([]) == ["str_1"]
-    assert 0 < int(str(await site.ask("PTTL", "cancels:one"))) <= RUNNING_MS
+    assert 0 < int(str(await site.ask("PTTL", "cancels:one"))) <= RUNNING_S * 1000
+
+
+async def test_a_log_and_a_flight_stand_for_as_long_as_a_request_may_last(site: Site) -> None:
+    one = site.process("one", running_s=2 * RUNNING_S)
+    await one.append([part("a", 1)])
+    await one.claim(b"digest", flight("a"))
+    for key in ("log:a:facts", f"flight:{b'digest'.hex()}"):
+        assert RUNNING_S * 1000 < int(str(await site.ask("PTTL", key))) <= 2 * RUNNING_S * 1000
 
 
 # -- who lives

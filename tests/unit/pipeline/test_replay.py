@@ -453,6 +453,19 @@ async def test_what_is_to_be_let_go_is_remembered_while_the_database_is_away_and
     assert len(world.tasks) == 0
 
 
+async def test_a_key_is_held_as_long_as_a_request_may_last() -> None:
+    world = World(promised_s=86_400)
+    await world.ask(key="k")
+    world.clock.advance(82_800)
+    again = await world.ask(key="k")
+    assert len(world.calls) == 1
+    world.calls[0].says_all()
+    await loop_turns(TURNS)
+    await passes(world)
+    assert again.has_all
+    world.check_all_closed()
+
+
 async def test_an_answer_whose_key_was_lost_is_told_in_the_log() -> None:
     world = World()
     await world.ask(key="k")
