@@ -1,9 +1,11 @@
 """Generations of other processes: their logs are read, and give a generation here that others can read as theirs."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
 from llm_service.domain import (
+    EventKind,
     KeptAnswer,
     LLMServiceError,
     Outcome,
@@ -134,7 +136,9 @@ class Mirrors:
 class _Follower(Reply):
     """Reads one log into a generation; also the reply that this has as its source."""
 
-    __slots__ = ("_after", "_clock", "_copy", "_gone", "_inbox", "_log_id", "_sink", "head", "outcome", "whole")
+    __slots__ = (
+        "_after", "_clock", "_copy", "_gone", "_inbox", "_last_kind", "_log_id", "_sink", "head", "outcome", "whole",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -152,6 +156,7 @@ class _Follower(Reply):
         self._clock = clock
         self._gone = gone
         self._after = 0
+        self._last_kind: EventKind = "chunk"
         self._sink: Sink | None = None
 
     async def run(self) -> None:
@@ -196,7 +201,7 @@ class _Follower(Reply):
         if self._sink is None:
             self.head = head_of(read.head)
             self._copy.begin(self, as_events=True)
-        self._after = events[-1].seq
+        self._after, self._last_kind = events[-1].seq, events[-1].kind
         if self._sink is not None:
             self._sink.write(events)
         return True
@@ -208,10 +213,15 @@ class _Follower(Reply):
             return
         self.outcome, nano_usd, cost_source = end_of(end)
         if copy.begun:
-            copy.end(self.outcome)
+            copy.end(self._told_by_events(self.outcome))
         elif self.outcome.status == "ok":
             raise ValueError("an answer without a head")
         copy.close(self.outcome, nano_usd=nano_usd, cost_source=cost_source)
+
+    def _told_by_events(self, outcome: Outcome) -> Outcome:
+        """How the answer ended; where no event tells an error, it is that its account could not be closed."""
+        good = self._last_kind != "error" and outcome.error is not None
+        return replace(outcome, status="ok", error=None) if good else outcome
 
     def attach(self, sink: Sink, after: int = 0) -> Subscription:
         """The generation takes what is read."""

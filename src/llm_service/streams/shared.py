@@ -15,7 +15,7 @@ from llm_service.runtime import Clock, Tasks
 from llm_service.storage import Bulletin, Flight, LogAsk, LogRead, StoreUnavailable, StreamStore
 from llm_service.streams.cancels import Cancels
 from llm_service.streams.generation import Generation
-from llm_service.streams.mirror import NO_EVENTS, Find, Lives, Mirrors
+from llm_service.streams.mirror import AWAY_S, NO_EVENTS, Find, Lives, Mirrors
 from llm_service.streams.outbox import FLUSH_S, Outbox
 from llm_service.streams.stream import Stream
 
@@ -57,6 +57,7 @@ class SharedStreams:
         self._flying: dict[str, Flight] = {}
         self._unlanded: dict[str, tuple[bytes, Flight]] = {}
         self._landing = False
+        self._minded: set[str] = set()
         self._found = WeakSet[Stream]()
         self._cancels = Cancels(store, clock=clock, tasks=tasks)
         self._outbox = Outbox(store, clock=clock, tasks=tasks, log=log)
@@ -73,11 +74,14 @@ class SharedStreams:
 
     def publish(self, stream: Stream, *, ended: bool) -> None:
         """Let other processes know where a stream's events are, while it runs and for a while afterwards."""
+        if ended:
+            self._cancels.mind(stream.id, ended=True)
         if stream.generation is None or stream.generation.log is None:
             return
         log_id, holder = stream.generation.log
         facts = orjson.dumps({**stream.facts(), "log": log_id, "holder": holder, "at": self._holder})
-        self._cancels.mind(stream.id, ended=ended)
+        if not ended:
+            self._cancels.mind(stream.id, ended=False)
         before = self._publishing.get(stream.id)
         work = self._publish(stream.id, facts, ended=ended, before=before)
         self._publishing[stream.id] = self._tasks.spawn(work, name="publish a stream")
@@ -254,18 +258,38 @@ class SharedStreams:
 
     def mind(self, generation: Generation, log_id: str) -> None:
         """Give a generation up when nobody elsewhere reads it either."""
-        self._tasks.spawn(self._mind(generation, log_id), name="readers elsewhere")
+        if log_id not in self._minded:
+            self._minded.add(log_id)
+            self._tasks.spawn(self._mind(generation, log_id), name="readers elsewhere")
 
     async def _mind(self, generation: Generation, log_id: str) -> None:
-        while generation.outcome is None and generation.deserted:
-            try:
-                read = await self._store.is_read(log_id)
-            except StoreUnavailable:
-                read = False
-            if not read:
-                generation.give_up()
-                return
+        try:
+            while generation.outcome is None and generation.deserted:
+                if not await self._may_be_read(log_id):
+                    generation.give_up()
+                    return
+                await self._clock.sleep(ASK_S)
+        finally:
+            self._minded.discard(log_id)
+
+    async def _may_be_read(self, log_id: str) -> bool:
+        try:
+            return await self._store.is_read(log_id)
+        except StoreUnavailable:
+            return await self._is_back(log_id)
+
+    async def _is_back(self, log_id: str) -> bool:
+        """Whether a store that is away returns within the time in which readers elsewhere wait for it.
+
+        Their marks are gone by then: who asks whether it is read gives them a moment to look again.
+        """
+        until = self._clock.monotonic() + AWAY_S
+        while self._clock.monotonic() < until:
             await self._clock.sleep(ASK_S)
+            with suppress(StoreUnavailable):  # then once more
+                await self._look(log_id)
+                return True
+        return False
 
 
 def _forget(flights: dict[bytes, Generation], digest: bytes, generation: Generation) -> None:
@@ -276,10 +300,11 @@ def _forget(flights: dict[bytes, Generation], digest: bytes, generation: Generat
 class Line:
     """A generation's way to its log."""
 
-    __slots__ = ("_outbox", "_shared", "log_id")
+    __slots__ = ("_next_seq", "_outbox", "_shared", "log_id")
 
     def __init__(self, outbox: Outbox, log_id: str, shared: SharedStreams) -> None:
         self.log_id = log_id
+        self._next_seq = 1  # in the log: its end may be replaced here by a shorter one
         self._outbox = outbox
         self._shared = shared
 
@@ -289,6 +314,7 @@ class Line:
 
     def write(self, batch: Sequence[Event]) -> None:
         """Its next events."""
+        self._next_seq = batch[-1].seq + 1
         self._outbox.events(self.log_id, batch)
 
     def deserted(self, generation: Generation) -> None:
@@ -300,7 +326,7 @@ class Line:
         await self._outbox.end(
             self.log_id,
             generation.outcome or Outcome(status="aborted"),
-            next_seq=generation.last_seq + 1,
+            next_seq=self._next_seq,
             nano_usd=generation.nano_usd,
             cost_source=generation.cost_source,
         )

@@ -6,11 +6,12 @@ from typing import cast
 import pytest
 
 from llm_service.cache import CacheOptions
-from llm_service.domain import UpstreamError
+from llm_service.domain import LedgerUnavailable, UpstreamError
 from llm_service.pipeline.refresh import LET_S
 from llm_service.runtime import Tasks
 from llm_service.storage import Bulletin
 from llm_service.streams import SharedStreams, Streams
+from llm_service.streams.mirror import AWAY_S
 from tests.support.clock import ManualClock
 from tests.support.memory_streams import MemoryStreams
 from tests.support.row import NANO_USD, Call, Client, World
@@ -66,6 +67,13 @@ class Deployment:
             call.begins()
         await self.pass_time()
         return client
+
+    def is_away(self, *worlds: World) -> None:
+        """The store is away for these from now on, and for nobody else."""
+        for world in (self.one, self.two):
+            shared = world.streams.shared
+            assert shared is not None
+            shared._store.is_away = world in worlds  # type: ignore[attr-defined]
 
     @property
     def calls(self) -> int:
@@ -156,6 +164,71 @@ async def test_what_a_follower_elsewhere_wants_finished_is_finished_when_all_hav
         site.one.calls[0].says_all()
         await site.pass_time()
         assert (leader.record.status, leader.record.nano_usd) == ("ok", NANO_USD)
+
+
+# -- readers elsewhere
+
+
+async def left_to(site: Deployment) -> tuple[Client, Client]:
+    """A leader that has left, and the only reader, which is in the other process."""
+    leader = await site.begun(site.one)
+    follower = await site.two.ask()
+    await site.pass_time()
+    await leader.hang_up()
+    await site.pass_time()
+    return leader, follower
+
+
+@pytest.mark.parametrize("away_s", [0.1, 0.6, AWAY_S - 0.4])
+async def test_who_reads_elsewhere_is_not_forgotten_while_the_store_is_away_for_a_moment(
+    site: Deployment, away_s: float
+) -> None:
+    leader, follower = await left_to(site)
+    for _ in range(3):
+        site.is_away(site.one, site.two)
+        await site.pass_time(away_s)
+        site.is_away()
+        await site.pass_time(1)
+    site.one.calls[0].says_all()
+    await site.pass_time()
+    assert (free(follower), leader.record.status) == (True, "ok")
+
+
+async def test_whether_somebody_reads_elsewhere_is_not_asked_for_ever_of_a_store_that_is_away(site: Deployment) -> None:
+    await left_to(site)
+    source = site.one.calls[0].source
+    assert source is not None
+    site.is_away(site.one)
+    await site.pass_time(AWAY_S - 0.5)
+    assert not source.detached
+    await site.pass_time(1)
+    assert source.detached
+
+
+async def test_nobody_is_minded_twice_however_many_leave(site: Deployment) -> None:
+    await left_to(site)
+    for _ in range(5):
+        passing = await site.one.ask()
+        await passing.hang_up()
+    assert [task.get_name() for task in site.tasks._running].count("readers elsewhere") == 1
+    await site.two.clients[0].hang_up()
+    await site.pass_time(2)
+    source = site.one.calls[0].source
+    assert source is not None
+    assert source.detached
+
+
+async def test_readers_elsewhere_are_told_that_the_account_of_a_good_answer_could_not_be_closed(
+    site: Deployment,
+) -> None:
+    await site.begun(site.one)
+    follower = await site.two.ask()
+    await site.pass_time()
+    site.one.ledger_is_full = LedgerUnavailable("full")
+    site.one.calls[0].says_all()
+    await site.pass_time()
+    assert isinstance(follower.reader.error, LedgerUnavailable)
+    assert not site.store.logs["req_1"].cut
 
 
 # -- stale answers

@@ -153,3 +153,12 @@ async def test_nobody_looks_when_nothing_runs(site: Site) -> None:
     site.one.close(stream)
     await site.pass_time(2 * LOOK_S)
     assert site.clock.timers == 1  # for the stream that is kept a while
+
+
+async def test_a_stream_that_ends_with_an_answer_of_its_own_is_looked_for_no_more(site: Site) -> None:
+    stream, _, _ = await site.begun()
+    stream.generation = Generation(max_bytes=1)
+    site.one.close(stream)
+    shared = site.one.shared
+    assert shared is not None
+    assert shared._cancels._running == set()
