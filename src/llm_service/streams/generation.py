@@ -56,6 +56,11 @@ class Generation(Broadcast):
     # -- what is known of it
 
     @property
+    def bytes(self) -> int:
+        """About how much memory its answer takes, which may be there as events and as a whole."""
+        return super().bytes + (0 if self.whole is None else len(self.whole))
+
+    @property
     def begun(self) -> bool:
         """Whether there is an answer, or a part of one."""
         return self.head is not None

@@ -1,12 +1,15 @@
 """The event log of one upstream call: who is told of its beginning, its pace, its bounds and its end."""
 
 import asyncio
+import gc
+import tracemalloc
 
 import orjson
 import pytest
 
 from llm_service.domain import Event, InternalError, Outcome, StreamCancelled, StreamInterrupted, UpstreamError
 from llm_service.streams import Generation, ReadyReply
+from llm_service.streams.broadcast import EVENT_BYTES
 from tests.support.generations import GONE, HEAD, OK, Reader, ScriptedSource
 from tests.support.waiting import loop_turns
 
@@ -103,7 +106,30 @@ async def test_nothing_is_let_go_before_who_leads_has_begun_to_read() -> None:
     leader.follow(generation.reply(leads=True))
     assert leader.seqs == [1, 2, 3]
     assert not source.paused
-    assert generation.bytes <= 10
+    assert generation.bytes <= 10 + EVENT_BYTES
+
+
+async def test_an_answer_counts_with_all_the_memory_that_it_takes() -> None:
+    generation = Generation(max_bytes=10_000_000)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for seq in range(1, 5_001):
+            generation.write((Event(seq, b"%030d" % seq),))
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert taken <= generation.bytes <= 1.2 * taken
+
+
+async def test_an_answer_that_is_there_as_events_and_as_a_whole_counts_with_both() -> None:
+    as_events, both = Generation(max_bytes=10_000), Generation(max_bytes=10_000)
+    for generation, whole in ((as_events, None), (both, b"x" * 500)):
+        source = ScriptedSource(whole=whole)
+        generation.begin(source, as_events=True)
+        source.say(b"{}")
+    assert both.bytes == as_events.bytes + 500
 
 
 async def test_a_slow_reader_alone_pauses_the_source_and_one_fast_reader_is_enough_to_go_on() -> None:
