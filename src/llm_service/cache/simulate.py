@@ -120,21 +120,19 @@ def simulate(traffic: Traffic, trial: Trial) -> TrialResult:
     """
     store = _Store(trial)
     hits = coalesced = saved = 0
-    calls: dict[str, _Call] = {}
     for one in traffic.requests:
         store.advance(one.at)
         name = _shared_name(one, trial.scope, traffic.recorded_scope)
         kept = store.get(name)
-        call = calls.get(name) if trial.coalescing else None
+        call = store.running.get(name) if trial.coalescing else None
         if kept is not None:
             hits += 1
             saved += kept.worth
-        elif call is not None and one.at < call.ends_at:
+        elif call is not None:
             coalesced += 1
             saved += call.worth
         elif one.status == "ok":
-            calls[name] = made = _Call(name, one)
-            store.expect(made)
+            store.expect(_Call(name, one))
     if traffic.last_at is not None:
         store.advance(float("inf"))
     return TrialResult(
@@ -176,6 +174,7 @@ class _Store:
         self._bytes = 0
         self._coming: list[tuple[float, int, _Call, bool]] = []
         self._count = 0
+        self.running: dict[str, _Call] = {}
         self.peak_entries = 0
         self.peak_bytes = 0
         self.evictions = 0
@@ -187,7 +186,8 @@ class _Store:
         return kept
 
     def expect(self, call: _Call) -> None:
-        """Its answer is kept when the call ends."""
+        """It runs from now on, and its answer is kept when it ends."""
+        self.running[call.name] = call
         self._plan(call.ends_at, call, over=False)
 
     def advance(self, now: float) -> None:
@@ -195,6 +195,8 @@ class _Store:
         while self._coming and self._coming[0][0] <= now:
             _, _, call, over = heappop(self._coming)
             if not over:
+                if self.running.get(call.name) is call:
+                    del self.running[call.name]
                 self._keep(call)
             elif self._kept.get(call.name) is call:
                 self._forget(call.name)

@@ -18,13 +18,11 @@ from llm_service.pipeline.letting_go import TRY_S, LettingGo
 from llm_service.pipeline.share import Share
 from llm_service.runtime import Clock, Tasks
 from llm_service.storage import Replay as Promise
-from llm_service.storage import ReplayStore, StoreUnavailable, packed, unpacked
+from llm_service.storage import ReplayStore, StoreUnavailable, aside, packed, unpacked
 from llm_service.streams import Streams
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 """Of a larger answer it is only kept that there was one."""
-ASIDE_BYTES: Final = 131_072
-"""What is larger is packed and unpacked in a thread: 25 ms for each MB, in which the loop would do nothing else."""
 TIMES_PACKED: Final = 8
 """About how much larger than its packed bytes an answer is."""
 LOOK_S: Final = 0.05
@@ -176,7 +174,7 @@ class Replay:
             )
         if data is not None:
             work = partial(unpacked, data, digest=fingerprint, max_bytes=MOST_BYTES)
-            found = await _aside(len(data) * TIMES_PACKED, work)
+            found = await aside(len(data) * TIMES_PACKED, work)
         if found is None:
             raise LedgerUnavailable("The answer that is kept under this Idempotency-Key cannot be read.")
         return self._share.give(exchange, found[0], "replay")
@@ -280,7 +278,7 @@ class _Keep(Watcher):
         answer = answer_of(self._exchange, outcome, digest=self._fingerprint, now=self._promises.clock.time())
         data = None
         if answer is not None:
-            data = await _aside(answer.size, partial(packed, answer, (), max_bytes=MOST_BYTES))
+            data = await aside(answer.size, partial(packed, answer, (), max_bytes=MOST_BYTES))
         if data is None:
             self._promises.log.warning("an answer is too large to be kept", request_id=self._exchange.id)
         return NOT_KEPT if data is None else data
@@ -306,11 +304,6 @@ def fingerprint_of(exchange: Exchange) -> bytes:
     except RecursionError:
         raise InvalidValue("The body is nested too deeply: 250 levels are passed on.") from None
     return sha256(text.encode()).digest()
-
-
-async def _aside(size: int, work: Callable[[], T]) -> T:
-    """Do it here, or in a thread where it takes long."""
-    return work() if size <= ASIDE_BYTES else await asyncio.to_thread(work)
 
 
 def _no_database() -> LedgerUnavailable:

@@ -1,7 +1,7 @@
 """What outlives a request: limits and leases, api keys, records, messages; each embedded and shared."""
 
 from llm_service.storage.bulletin import ProcessBulletin, ValkeyBulletin
-from llm_service.storage.cache_codec import packed, unpacked
+from llm_service.storage.cache_codec import ASIDE_BYTES, aside, packed, unpacked
 from llm_service.storage.cache_shelf import Eviction
 from llm_service.storage.memory_cache import MemoryCache
 from llm_service.storage.memory_limits import MemoryLimits
@@ -45,6 +45,7 @@ from llm_service.storage.valkey_limits import ValkeyLimits
 from llm_service.storage.valkey_streams import ValkeyStreams
 
 __all__ = [
+    "ASIDE_BYTES",
     "SQLITE_NAME",
     "AddressError",
     "Bulletin",
@@ -90,6 +91,7 @@ __all__ = [
     "ValkeyClient",
     "ValkeyLimits",
     "ValkeyStreams",
+    "aside",
     "open_database",
     "packed",
     "parse_store_url",

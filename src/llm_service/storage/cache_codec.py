@@ -1,11 +1,12 @@
 """A kept answer as bytes and back. Whatever is not whole and of this version is no answer; nothing is ever executed."""
 
+import asyncio
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from math import isfinite
 from struct import Struct
-from typing import Any, Final, get_args
+from typing import Any, Final, TypeVar, get_args
 
 import orjson
 
@@ -18,6 +19,9 @@ COMPRESSED_ABOVE: Final = 1024
 HEADER_SLACK: Final = 65_536
 """By how much an entry may be larger than its answer's size says: names, groups, the lengths of the pieces."""
 
+ASIDE_BYTES: Final = 131_072
+"""What is larger is packed and unpacked in a thread: a MB takes 2 to 11 ms, in which the loop would do nothing else."""
+
 _FRAME: Final = Struct(">4sBBI16s")  # magic, version, packing, length unpacked, checksum of all else
 _LENGTH: Final = Struct(">I")
 _CHECKSUM_BYTES: Final = 16
@@ -27,6 +31,13 @@ _KINDS: Final = frozenset("cfu")
 _STRINGS: Final = ("form", "kinds", "cost_source")
 _MAYBE_STRINGS: Final = ("finish_reason", "upstream_id", "response_model")
 _SECONDS: Final = ("stored_at", "fresh_s", "kept_s")
+
+T = TypeVar("T")
+
+
+async def aside(size: int, work: Callable[[], T]) -> T:
+    """Pack or unpack an answer of ``size`` bytes: here, or in a thread where it takes long."""
+    return work() if size <= ASIDE_BYTES else await asyncio.to_thread(work)
 
 
 def packed(answer: KeptAnswer, groups: Sequence[str], *, max_bytes: int) -> bytes | None:

@@ -1,14 +1,13 @@
 """The response cache that processes share: one script on Valkey or Redis for a look-up; each process keeps copies."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from llm_service.domain import KeptAnswer
 from llm_service.runtime import Clock
-from llm_service.storage.cache_codec import packed, unpacked
+from llm_service.storage.cache_codec import aside, packed, unpacked
 from llm_service.storage.cache_shelf import Eviction, Kept, Shelf, over_at
 from llm_service.storage.memory_cache import REMEMBERED, MemoryCache
 from llm_service.storage.ports import CacheLook, CacheSizes, Reach, StoreUnavailable
@@ -18,15 +17,11 @@ ENTRY_BYTES: Final = 1_024
 """What an entry takes in the server beside its blob and groups."""
 TRIES: Final = 64
 """How often a put asks again because there is no room yet; each time 200 entries have gone."""
-ASIDE_BYTES: Final = 131_072
-"""What is larger is packed and unpacked in a thread: a few ms for each MB, in which the loop would do nothing else."""
 
 KEPT: Final = 1
 NO_ROOM_YET: Final = 2
 AWAY: Final = 0
 """In place of the store's life, in the epochs of a look-up that the store did not answer."""
-
-T = TypeVar("T")
 
 
 class ValkeyCache:
@@ -197,7 +192,7 @@ class ValkeyCache:
 
         By our clock it may be over earlier than by the store's. Nobody could claim a flight while it is there.
         """
-        found = await _aside(len(blob), partial(unpacked, blob, digest=digest, max_bytes=self._max_entry_bytes))
+        found = await aside(len(blob), partial(unpacked, blob, digest=digest, max_bytes=self._max_entry_bytes))
         if found is None or over_at(found[0]) <= self._clock.time():
             with suppress(StoreUnavailable):  # then it is found to be none again
                 await self._run_on(digest, self._remove, stamp, REMEMBERED)
@@ -208,7 +203,7 @@ class ValkeyCache:
 
     async def _put_there(self, answer: KeptAnswer, groups: Sequence[str], epochs: Sequence[int], *, life: str) -> bool:
         """Raises StoreUnavailable."""
-        blob = await _aside(answer.size, partial(packed, answer, groups, max_bytes=self._max_entry_bytes))
+        blob = await aside(answer.size, partial(packed, answer, groups, max_bytes=self._max_entry_bytes))
         kept_ms = int((over_at(answer) - self._clock.time()) * 1000)
         if blob is None or kept_ms <= 0:
             return False
@@ -242,8 +237,3 @@ class ValkeyCache:
 def _number(life: str) -> int:
     """The name of a memory among the numbers of a look-up; never `AWAY`."""
     return int.from_bytes(b"\1" + life.encode(), "big")
-
-
-async def _aside(size: int, work: Callable[[], T]) -> T:
-    """Do it here, or in a thread where it takes long."""
-    return work() if size <= ASIDE_BYTES else await asyncio.to_thread(work)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from llm_service.cache import PastRequest, TenantScope, Traffic, Trial, TrialResult, simulate
-from llm_service.cache.simulate import ANSWER_BYTES, answer_bytes
+from llm_service.cache.simulate import ANSWER_BYTES, _Call, _Store, answer_bytes
 from tests.unit.cache.past import past
 
 
@@ -102,3 +102,11 @@ def test_what_was_recorded_is_told_for_comparison() -> None:
 
 def test_an_empty_log_is_no_mistake() -> None:
     assert played().hit_ratio == 0
+
+
+def test_calls_that_have_ended_are_forgotten() -> None:
+    store = _Store(Trial(ttl_s=60, max_bytes=10**6))
+    for second in range(100):
+        store.advance(second)
+        store.expect(_Call(f"question {second}", past(second, duration_s=2)))
+    assert len(store.running) == 2

@@ -14,7 +14,6 @@ from llm_service.domain import CacheControl, IdempotencyKeyReused, InvalidValue,
 from llm_service.pipeline import replay
 from llm_service.pipeline.letting_go import TIMES, TRY_S, LettingGo
 from llm_service.pipeline.replay import (
-    ASIDE_BYTES,
     LOOK_S,
     MOST_LOOK_S,
     PROMISED_S,
@@ -22,7 +21,7 @@ from llm_service.pipeline.replay import (
     fingerprint_of,
     tenant_of,
 )
-from llm_service.storage import StoreUnavailable
+from llm_service.storage import ASIDE_BYTES, StoreUnavailable
 from llm_service.streams import Streams
 from tests.support.clock import ManualClock
 from tests.support.memory_replays import MemoryReplays
