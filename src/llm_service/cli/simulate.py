@@ -21,8 +21,8 @@ ESTIMATES: Final = (
     "was cut off at its cap, which no cache keeps: real hits may be fewer."
 )
 TENANTS: Final = (
-    "A record's cache_key holds the tenant that cache.scope made of its caller: from a log of the scope '{}' other "
-    "scopes cannot be told. What is marked >= counts only those hits that the log can prove."
+    "A record's cache_key holds the tenant that cache.scope made of its caller: from a log of the scope '{}' not every "
+    "scope can be told. What is marked >= counts only those hits that the log can prove."
 )
 NOTHING: Final = (
     "No record of this log could be answered by a cache: the cache was off, or no request was one that it keeps."

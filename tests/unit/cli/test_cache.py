@@ -193,11 +193,10 @@ def test_the_settings_to_try_can_be_named(command: Command, tmp_path: Path) -> N
     assert "cache_key holds the tenant" in shown["notes"][1]
 
 
-def test_a_log_that_all_shared_tells_every_scope(command: Command, tmp_path: Path) -> None:
+def test_a_log_that_all_shared_tells_every_scope_but_that_of_users(command: Command, tmp_path: Path) -> None:
     shown = simulated(command, exported(command, tmp_path, "csv"), "--recorded-scope", "global", "--ttl", "60")
     assert {(one["scope"], one["at_least"]) for one in shown["trials"]} == {
         ("key", False),
-        ("user", False),
         ("global", False),
     }
 
