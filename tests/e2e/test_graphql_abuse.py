@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from llm_service.config import Settings
 from llm_service.sandbox import Sandbox
-from tests.support.graphql import ADDRESS, STREAM, chat_input, post, socket_to
+from tests.support.graphql import ADDRESS, CHAT, STREAM, chat_input, post, socket_to
 from tests.support.rest import ask
 from tests.support.service import Running, running, simulated
 
@@ -103,6 +103,21 @@ async def test_a_document_is_refused_with_little_work(gateway: Running, name: st
     assert "data" not in told
     assert took_ms < MOST_MS
     assert not gateway.log.of("defect")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[{"role": "USER"}] * 10_000, {str(number): None for number in range(10_001)}, [[[0] * 101] * 10] * 10],
+    ids=["messages", "members", "lists in lists"],
+)
+async def test_variables_of_many_values_are_refused_with_little_work(gateway: Running, value: Any) -> None:
+    asked = {"query": CHAT, "variables": {"input": {**chat_input(), "messages": value}}}
+    half = {**asked, "variables": {"input": {**chat_input(), "messages": [0] * 5_000}}}
+    for body in (asked, [half, half]):
+        answer, took_ms = await busy_ms(gateway, orjson.dumps(body))
+        (error,) = answer.json()["errors"]
+        assert (answer.status, error["extensions"]["code"]) == (400, TOO_COMPLEX)
+        assert took_ms < MOST_MS
 
 
 async def test_a_batch_of_a_thousand_is_refused_with_little_work(gateway: Running) -> None:

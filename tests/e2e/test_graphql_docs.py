@@ -17,6 +17,7 @@ from llm_service.api.graphql.complexity import (
     MAX_SAME,
 )
 from llm_service.api.graphql.costs import COSTS, LENGTHS
+from llm_service.api.graphql.documents import MAX_VALUES
 from tests.support.node import SCRIPTS
 from tests.support.service import Running
 
@@ -52,6 +53,7 @@ def test_the_limits_are_the_defaults() -> None:
     section = DOCUMENT.partition("\n## Limits\n")[2].partition("\n## ")[0]
     assert f"| bytes of a document | {options.max_document_bytes // 1024} KiB |" in section
     assert f"| words and signs of it | {options.max_tokens:,} |" in section
+    assert f"items of lists | {MAX_VALUES:,} | - |" in section
     assert f"| {MAX_FRAGMENTS}, {MAX_OPERATIONS}, {MAX_DIRECTIVES} |" in section
     assert f"in one operation | {MAX_SAME} |" in section
     assert f"| {options.max_depth}; {INTROSPECTION_DEPTH} |" in section

@@ -10,7 +10,7 @@ import orjson
 
 from llm_service.api.errors import error_headers, spoken
 from llm_service.api.graphql.context import Context
-from llm_service.api.graphql.documents import Asked, Prepared, asked_in, asked_of_json
+from llm_service.api.graphql.documents import Asked, Prepared, asked_in, asked_of_json, check_values
 from llm_service.api.graphql.engine import Engine, Refused
 from llm_service.api.graphql.failures import DEFECT, Told, told
 from llm_service.api.graphql.negotiation import EVENTS, JSON, RESPONSE, NotAcceptable, media_type
@@ -152,7 +152,9 @@ class HttpDoor:
         if not 1 <= len(decoded) <= most or most == 1:
             said = f"A batch may have 1 to {most} operations." if most > 1 else "There are no batches here."
             raise DocumentTooComplex(said)
-        return [asked_of_json(one) for one in decoded], True
+        batch = [asked_of_json(one) for one in decoded]
+        check_values(one.variables for one in batch)
+        return batch, True
 
     def _context(self, caller: Caller, receive: Receive, request_id: str, at: int = 0) -> Context:
         return Context(
