@@ -12,6 +12,7 @@ from llm_service.config import Settings
 from llm_service.domain import Secret
 from llm_service.sandbox import Sandbox
 from tests.support.graphql import (
+    CHAT,
     PLAIN,
     PRICED,
     STREAM,
@@ -283,13 +284,15 @@ async def test_a_drain_closes_idle_sockets_and_cuts_what_runs(gateway: Running) 
         assert await busy.close_code() == 1012
 
 
+async def a_key(service: Running) -> tuple[str, str]:
+    """A new key: its secret, and its id."""
+    create = 'mutation { createKey(input: {name: "short"}) { secret key { id } } }'
+    made = (await data_of(service.address, create, Authorization=f"Bearer {ADMIN_KEY}"))["createKey"]
+    return made["secret"], made["key"]["id"]
+
+
 async def test_a_revoked_key_ends_its_subscriptions(guarded: Running) -> None:
-    made = await data_of(
-        guarded.address,
-        'mutation { createKey(input: {name: "short"}) { secret key { id } } }',
-        Authorization=f"Bearer {ADMIN_KEY}",
-    )
-    secret, key_id = made["createKey"]["secret"], made["createKey"]["key"]["id"]
+    secret, key_id = await a_key(guarded)
     async with socket_to(guarded.address) as socket:
         await socket.begin(key=secret)
         await socket.subscribe(STREAM, {"input": chat_input(PLAIN, **LONG)})
@@ -300,3 +303,27 @@ async def test_a_revoked_key_ends_its_subscriptions(guarded: Running) -> None:
         await socket.subscribe(ME, name="2")
         refused = (await socket.to_the_end("2"))[-1]
         assert refused["payload"][0]["extensions"]["code"] == "invalid_api_key"
+
+
+@pytest.mark.parametrize("query", [CHAT, STREAM])
+async def test_a_revoked_key_is_told_so_at_once_though_its_generation_is_to_finish(
+    guarded: Running, sandbox: Sandbox, query: str
+) -> None:
+    secret, key_id = await a_key(guarded)
+    asked = {"input": chat_input("plain/sandbox/stall-head", options={"onDisconnect": "FINISH"})}
+    async with socket_to(guarded.address) as socket:
+        await socket.begin(key=secret)
+        await socket.subscribe(query, asked)
+
+        async def something_open() -> bool:
+            return await open_upstreams(sandbox) == 1
+
+        await until_answered(something_open)
+        await guarded.stores.keys.revoke(key_id)
+        (last,) = await socket.to_the_end()
+        assert (last["type"], last["payload"][0]["extensions"]["code"]) == ("error", "key_revoked")
+        assert await something_open()
+        serving = guarded.service.serving
+        await serving.drain(0.0, hurried=asyncio.Event())
+        await until(lambda: not serving._answering)
+    assert not guarded.log.of("defect")

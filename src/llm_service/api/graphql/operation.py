@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, Protocol, cast
 
 from llm_service.api.graphql.context import Context
@@ -12,7 +12,7 @@ from llm_service.api.graphql.failures import Told, told
 from llm_service.api.http_request import HungUp
 from llm_service.api.leaving import GoesOn, Leaving
 from llm_service.api.serving import Serving
-from llm_service.domain import Inbox, LLMServiceError, StreamCancelled
+from llm_service.domain import Draining, Inbox, LLMServiceError, StreamCancelled
 from llm_service.streams import Stream
 
 LEFT = "The reader has left."
@@ -56,6 +56,8 @@ class Operation:
         self._leaving: Leaving | None = None
         self._inbox: Inbox | None = None
         self._stream: Stream | None = None
+        self._tell_cut: Callable[[], object] | None = None
+        self._told = False
 
     def begin(self, task: "asyncio.Task[None]") -> None:
         """The task runs it; a shutdown waits for it, and cuts it off at last."""
@@ -80,10 +82,17 @@ class Operation:
             self._end(StreamCancelled(LEFT))
 
     def cut(self, error: LLMServiceError) -> None:
-        """End it with this error; idempotent."""
+        """End it with this error; idempotent. Its client is told at once, also where the task goes on for others.
+
+        With the service those end as well.
+        """
         if self.error is None and not self.gone:
             self.error = error
             self._end(error)
+            if self._goes_on and self._tell_cut is not None:
+                self._tell_cut()
+        elif isinstance(error, Draining) and self._goes_on and self._task is not None:
+            self._task.cancel()
 
     def revoke(self, error: LLMServiceError) -> None:
         """Its key may do nothing any more: what it reads ends too, unless others read that."""
@@ -94,10 +103,16 @@ class Operation:
     def _end(self, error: LLMServiceError) -> None:
         if self._inbox is not None:
             self._inbox.cut(error)
-        elif self._leaving is not None:
+        elif self._leaving is not None and not isinstance(error, Draining):
             self._leaving.leave()
         elif self._task is not None:
             self._task.cancel()
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether nothing but the wish of others, or to finish, keeps the task running."""
+        leaving = self._leaving
+        return leaving is not None and leaving.happened and not leaving.serving.cancelling()
 
     # -- what its fields know
 
@@ -122,16 +137,18 @@ class Operation:
 
     async def run(self, engine: Engine, asked: Asked, context: Context, outlet: Outlet) -> None:
         """Execute it, and send what comes of it."""
+        self._tell_cut = lambda: context.calls.tasks.spawn(
+            self._tell_error(context, outlet), name="tell why an operation ends"
+        )
         try:
             await self._run(engine, asked, context, outlet)
         except asyncio.CancelledError:
             if self.error is None or self.gone:
                 raise
             cast("asyncio.Task[None]", asyncio.current_task()).uncancel()
-            await self._failed([told(self.error, request_id=context.request_id)], outlet)
+            await self._tell_error(context, outlet)
         except HungUp:
-            if self.error is not None:
-                await self._failed([told(self.error, request_id=context.request_id)], outlet)
+            await self._tell_error(context, outlet)
         except OSError:
             pass  # the client is gone
         except Exception as defect:  # noqa: BLE001 - whatever it is, the client is told
@@ -144,14 +161,28 @@ class Operation:
             await outlet.failed(refused.errors)
             return
         if prepared.kind.value != "subscription":
-            await outlet.next(await engine.execute(prepared, context))
-            await outlet.complete()
-            return
-        async with aclosing(engine.subscribe(prepared, context)) as results:
-            async for result in results:
-                await outlet.next(result)
+            result = await engine.execute(prepared, context)
+            self._check_wanted()
+            await outlet.next(result)
+        else:
+            async with aclosing(engine.subscribe(prepared, context)) as results:
+                async for result in results:
+                    self._check_wanted()
+                    await outlet.next(result)
+        self._check_wanted()
         await outlet.complete()
 
+    def _check_wanted(self) -> None:
+        """Raises HungUp where nothing more may be sent of what comes of it."""
+        if self.gone or self.error is not None:
+            raise HungUp
+
+    async def _tell_error(self, context: Context, outlet: Outlet) -> None:
+        if self.error is not None:
+            with suppress(OSError):  # the client is gone
+                await self._failed([told(self.error, request_id=context.request_id)], outlet)
+
     async def _failed(self, errors: Sequence[Told], outlet: Outlet) -> None:
-        if not self.gone:
+        if not self.gone and not self._told:
+            self._told = True
             await outlet.failed(errors)
