@@ -362,6 +362,30 @@ async def test_a_shutdown_cuts_what_still_runs(gateway: Running) -> None:
     assert (late.status, late.json()["errors"][0]["extensions"]["code"]) == (503, "draining")
 
 
+@pytest.mark.parametrize("batch", [True, False])
+async def test_a_shutdown_begins_nothing_more_of_a_batch_or_a_document(
+    gateway: Running, sandbox: Sandbox, batch: bool
+) -> None:
+    fields = "a: chat(input: $i) { content }" if batch else "a: chat(input: $i) { id } b: chat(input: $i) { id }"
+    query = f"mutation ($i: ChatInput!) {{ {fields} }}"
+    operation = {"query": query, "variables": {"i": chat_input("plain/sandbox/stall-head")}}
+    asked = [operation, operation] if batch else operation
+    answering = asyncio.create_task(ask(gateway.address, "POST", ADDRESS, orjson.dumps(asked)))
+
+    async def requests() -> int:
+        return int((await ask(sandbox.address, "GET", "/_stats")).json()["requests"])
+
+    async def one_came() -> bool:
+        return await requests() == 1
+
+    await until_answered(one_came)
+    await gateway.service.serving.drain(0.0, hurried=asyncio.Event())
+    told = (await answering).json()
+    errors = [error for result in (told if batch else [told]) for error in result["errors"]]
+    assert {error["extensions"]["code"] for error in errors} == {"draining"}
+    assert await requests() == 1
+
+
 # -- HTTP
 
 

@@ -73,7 +73,9 @@ async def ask_embeddings(context: Context, given: EmbedInput) -> Embeddings:
 
 
 def exchange_for(context: Context, request: ModelRequest, options: CallOptions, request_id: str) -> Exchange:
-    """The request on its way."""
+    """The request on its way. Raises Failed where the service drains: the rest of a document or batch is not begun."""
+    if (draining := context.calls.serving.draining) is not None:
+        raise refused(context, draining.again(), request_id)
     return context.calls.exchange(
         request,
         options,
