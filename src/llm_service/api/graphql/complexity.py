@@ -24,7 +24,7 @@ from graphql import (
     get_named_type,
 )
 
-from llm_service.api.graphql.costs import cost_of, length_of
+from llm_service.api.graphql.costs import TENTHS, tenths_below, tenths_of
 from llm_service.api.graphql.options import GraphqlOptions
 from llm_service.domain import DocumentTooComplex, InvalidDocument
 
@@ -39,11 +39,11 @@ INTROSPECTION_DEPTH: Final = 20
 
 
 class Measure(NamedTuple):
-    """Levels of fields, aliases and cost of a selection."""
+    """Levels of fields, aliases and cost, in tenths, of a selection."""
 
     depth: int = 0
     aliases: int = 0
-    cost: int = 0
+    tenths: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +85,13 @@ class _Walk:
         self._within(len(self._operations), MAX_OPERATIONS, "operations")
 
     def cost(self) -> int:
-        dearest = max((self._operation(one).cost for one in self._operations), default=0)
+        dearest = max((self._operation(one).tenths for one in self._operations), default=0)
         for name, fragment in self._fragments.items():  # validation looks at those too that nothing uses
             introspects = fragment.type_condition.name.value.startswith("__")
             self._same.clear()
             self._measured.clear()
             self._spread(name, _Place(None, introspects=introspects))
-        return dearest
+        return -(-dearest // TENTHS)
 
     def _operation(self, operation: OperationDefinitionNode) -> Measure:
         self._note_directives(operation)
@@ -107,7 +107,7 @@ class _Walk:
         return measure
 
     def _selection(self, selection: SelectionSetNode | None, place: _Place) -> Measure:
-        depth, aliases, cost = 0, 0, 0
+        depth, aliases, tenths = 0, 0, 0
         for node in () if selection is None else selection.selections:
             self._note_directives(node)
             if isinstance(node, FieldNode):
@@ -116,8 +116,8 @@ class _Walk:
                 below = self._spread(node.name.value, place)
             else:
                 below = self._inline(node, place)  # type: ignore[arg-type]  # there is no fourth kind
-            depth, aliases, cost = max(depth, below.depth), aliases + below.aliases, cost + below.cost
-        return Measure(depth, aliases, cost)
+            depth, aliases, tenths = max(depth, below.depth), aliases + below.aliases, tenths + below.tenths
+        return Measure(depth, aliases, tenths)
 
     def _field(self, node: FieldNode, place: _Place) -> Measure:
         name = node.name.value
@@ -131,13 +131,13 @@ class _Walk:
         field = None if place.type is None else getattr(place.type, "fields", {}).get(name)
         of_type = None if field is None else get_named_type(field.type)
         below = self._selection(node.selection_set, _Place(of_type, depth, introspects))
-        own = 0 if place.introspects else cost_of(path, has_fields=node.selection_set is not None)
+        own = 0 if place.introspects else tenths_of(path, has_fields=node.selection_set is not None)
         aliases = below.aliases + (node.alias is not None)
         if introspects and not place.introspects:
             return Measure(1, aliases, own)
         paged = field is not None and "first" in field.args
-        length = length_of(path, paged=paged, first=self._first(node) if paged else None)
-        return Measure(below.depth + 1, aliases, own + length * below.cost)
+        first = self._first(node) if paged else None
+        return Measure(below.depth + 1, aliases, own + tenths_below(path, below.tenths, paged=paged, first=first))
 
     def _inline(self, node: InlineFragmentNode, place: _Place) -> Measure:
         condition = node.type_condition

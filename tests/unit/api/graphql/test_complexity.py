@@ -1,6 +1,7 @@
 """What documents measure before they are validated."""
 
 from dataclasses import replace
+from math import ceil
 from typing import Any
 
 import pytest
@@ -22,27 +23,32 @@ def schema() -> GraphQLSchema:
 @pytest.mark.parametrize(
     ("document", "cost"),
     [
-        ("{ me { keyId } }", 1),
-        ("{ me { keyId key { id name } } }", 2),
-        ("{ health { status } }", 10),
-        ("{ models { id } }", 1),
-        ("{ models { price { input } } }", 501),
-        ("{ providers { models { price { input } } } }", 1 + 5 * (1 + 500)),
-        ("{ keys(first: 10) { edges { node { id } } } }", 10 + 10 * 2),
-        ("{ keys { edges { node { usage { cost } } } } }", 10 + 100 * 3),
-        ("{ keys(first: 5000) { edges { cursor } } }", 10 + 1000),
-        ("query ($n: Int) { keys(first: $n) { edges { cursor } } }", 10 + 7),
-        ("query ($m: Int = 3) { keys(first: $m) { edges { cursor } } }", 10 + 3),
+        ("{ me { keyId } }", 1.1),
+        ("{ me { keyId key { id name } } }", 2.3),
+        ("{ health { status } }", 10.1),
+        ("{ models { id } }", 1 + 500 * 0.3),
+        ("{ models { id name provider } }", 1 + 500 * 0.5),
+        ("{ models { price { input } } }", 1 + 500 * 1.3),
+        ("{ providers { models { price { input } } } }", 1 + 5 * (0.2 + 1 + 500 * 1.3)),
+        ("{ keys(first: 10) { edges { node { id } } } }", 10 + 10 * 2.3),
+        ("{ keys { edges { node { usage { cost } } } } }", 10 + 100 * 3.3),
+        ("{ keys(first: 5000) { edges { cursor } } }", 10 + 1000 * 1.3),
+        ("query ($n: Int) { keys(first: $n) { edges { cursor } } }", 10 + 7 * 1.3),
+        ("query ($m: Int = 3) { keys(first: $m) { edges { cursor } } }", 10 + 3 * 1.3),
+        ("query ($f: Int) { keys(first: $f) { edges { cursor } } }", 10 + 900 * 1.3),
+        ("query ($t: Int) { keys(first: $t) { edges { cursor } } }", 10 + 1000 * 1.3),
+        ("query ($z: Int) { keys(first: $z) { edges { cursor } } }", 10 + 100 * 1.3),
         ("mutation { a: cancel(streamId: 1) b: cancel(streamId: 2) }", 20),
-        ("{ ...A ...A } fragment A on Query { health { status } }", 20),
-        ("{ ... on Query { health { status } } }", 10),
+        ("{ ...A ...A } fragment A on Query { health { status } }", 20.2),
+        ("{ ... on Query { health { status } } }", 10.1),
         ("{ __schema { types { name fields { name } } } }", 2000),
-        ("{ nothing { at { all } } }", 2),
-        ("query A { me { keyId } } query B { health { status } }", 10),
+        ("{ nothing { at { all } } }", 2.1),
+        ("query A { me { keyId } } query B { health { status } }", 10.1),
     ],
 )
-def test_the_cost_is_as_documented(schema: GraphQLSchema, document: str, cost: int) -> None:
-    assert cost_in(parse(document), schema, OPTIONS, {"n": 7}) == cost
+def test_the_cost_is_as_documented(schema: GraphQLSchema, document: str, cost: float) -> None:
+    variables = {"n": 7, "f": 900.0, "t": "900", "z": None}
+    assert cost_in(parse(document), schema, OPTIONS, variables) == ceil(round(cost, 6))
 
 
 @pytest.mark.parametrize(
@@ -69,6 +75,13 @@ def test_the_introspection_of_clients_is_within_the_bounds(schema: GraphQLSchema
     assert cost_in(parse(get_introspection_query(input_value_deprecation=True)), schema, OPTIONS, {}) == 2000
 
 
+def test_what_all_models_tell_may_not_be_asked_for_many_times(schema: GraphQLSchema) -> None:
+    fields = "{ id name provider ownedBy createdAt contextTokens maxOutputTokens parameters inputModalities }"
+    for count, allowed in ((8, True), (30, False)):
+        document = "{" + " ".join(f"a{at}: models {fields}" for at in range(count)) + "}"
+        assert (cost_in(parse(document), schema, OPTIONS, {}) <= OPTIONS.max_cost) is allowed
+
+
 @pytest.mark.parametrize(
     "document",
     [
@@ -86,4 +99,4 @@ def test_a_fragment_counts_again_for_each_use_of_other_variables(schema: GraphQL
         "query A($n: Int = 1) { ...F } query B($n: Int = 9) { ...F }"
         " fragment F on Query { keys(first: $n) { edges { cursor } } }"
     )
-    assert cost_in(document, schema, OPTIONS, {}) == 10 + 9
+    assert cost_in(document, schema, OPTIONS, {}) == 22  # 10 + 9 x 1.3, rounded up
