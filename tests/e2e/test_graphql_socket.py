@@ -291,6 +291,12 @@ async def a_key(service: Running) -> tuple[str, str]:
     return made["secret"], made["key"]["id"]
 
 
+async def test_a_socket_that_came_during_a_reload_is_closed_as_well(gateway: Running) -> None:
+    gateway.service.serving.retired = True  # new settings answer from now on
+    async with socket_to(gateway.address) as socket:
+        assert await socket.close_code() == 1012
+
+
 async def test_a_revoked_key_ends_its_subscriptions(guarded: Running) -> None:
     secret, key_id = await a_key(guarded)
     async with socket_to(guarded.address) as socket:

@@ -73,6 +73,8 @@ class GraphqlSocket:
         patience = self._parts.calls.clock.call_later(INIT_WAIT_S, self._mind_hello)
         self._serving.stands(self._retire)
         try:
+            if self._serving.retired:  # while its handshake was answered, or the door built
+                self._retire()
             while (message := await receive())["type"] != "websocket.disconnect":
                 await self._take(message.get("text"))
         except Closed as closed:
