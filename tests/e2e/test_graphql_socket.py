@@ -311,6 +311,19 @@ async def test_a_revoked_key_ends_its_subscriptions(guarded: Running) -> None:
         assert refused["payload"][0]["extensions"]["code"] == "invalid_api_key"
 
 
+async def test_revocations_are_listened_to_while_something_runs_and_no_longer(guarded: Running) -> None:
+    keys = guarded.stores.issued_keys
+    await data_of(guarded.address, ME, Authorization=f"Bearer {ADMIN_KEY}")
+    assert not keys.has_listeners
+    async with socket_to(guarded.address) as socket:
+        await socket.begin(key=ADMIN_KEY)
+        for name in ("1", "2"):
+            await socket.subscribe(STREAM, {"input": chat_input(**LONG)}, name=name)
+            await socket.receive()
+            assert keys.has_listeners
+    await until(lambda: not keys.has_listeners)
+
+
 @pytest.mark.parametrize("query", [CHAT, STREAM])
 async def test_a_revoked_key_is_told_so_at_once_though_its_generation_is_to_finish(
     guarded: Running, sandbox: Sandbox, query: str

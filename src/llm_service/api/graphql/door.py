@@ -1,9 +1,7 @@
 """The entrance to GraphQL, which builds what is behind it when the first request comes."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Final, Protocol
-from weakref import WeakMethod
 
 from llm_service.api.graphql.negotiation import takes_page
 from llm_service.api.graphql.parts import GraphqlParts
@@ -16,9 +14,6 @@ PATH: Final = "/graphql"
 
 class Site(Protocol):
     """What stands behind the door."""
-
-    def revoked(self, key_id: str) -> None:
-        """End what was begun with this key."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or one WebSocket."""
@@ -63,7 +58,6 @@ class GraphqlDoor:
         async with self._building:
             if self._site is None:
                 self._site = await asyncio.to_thread(_build, self._parts, self._trusted)
-                self._parts.authenticator.on_revoked(_weakly(self._site.revoked))
             return self._site
 
 
@@ -71,14 +65,3 @@ def _build(parts: GraphqlParts, trusted: TrustedDocuments) -> Site:
     from llm_service.api.graphql.site import GraphqlSite
 
     return GraphqlSite(parts, trusted)
-
-
-def _weakly(revoked: Callable[[str], None]) -> Callable[[str], None]:
-    """The same for as long as its owner lives: who is told of revocations outlives the settings that this door has."""
-    method = WeakMethod(revoked)
-
-    def tell(key_id: str) -> None:
-        if (alive := method()) is not None:
-            alive(key_id)
-
-    return tell

@@ -21,12 +21,8 @@ class GraphqlSite:
         documents = Documents(schema, options, trusted)
         self._parts = parts
         self._engine = Engine(schema, documents, parts.log, suggests=options.introspection)
-        self._operations = Operations()
+        self._operations = Operations(parts.authenticator)
         self._http = HttpDoor(parts, self._engine, self._operations)
-
-    def revoked(self, key_id: str) -> None:
-        """End what was begun with this key."""
-        self._operations.revoked(key_id)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or one WebSocket."""
