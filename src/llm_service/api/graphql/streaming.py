@@ -58,22 +58,29 @@ async def resumed_chunks(context: Context, after: str) -> AsyncGenerator[ChatChu
 async def _followed(context: Context, stream: Stream, reply: Reply, *, after: int) -> AsyncGenerator[ChatChunk, None]:
     """The reply's events as chunks. The last one tells what only the end knows, so it waits for it."""
     inbox = Inbox()
-    inbox.subscribe(reply, after)
+    try:
+        inbox.subscribe(reply, after)
+    except BaseException:
+        await reply.aclose()
+        raise
     stream.sinks.append(inbox)
     context.client.reads(inbox, stream)
     last: Event | None = None
     try:
         async for event in inbox.events():
-            if event.error is not None:
-                raise Failed(event.error.again(), stream.request_id)
             if event.kind not in TERMINAL:
                 yield _chunk(stream, reply.head, event)
                 continue
             if last is not None:
                 yield _chunk(stream, reply.head, last)
+                last = None
+            if event.error is not None:
+                raise Failed(event.error.again(), stream.request_id)
             last = event
         ended = inbox.outcome
         if ended is not None and ended.status != "ok":
+            if last is not None:
+                yield _chunk(stream, reply.head, last)
             raise Failed((ended.error or StreamCancelled(CANCELLED)).again(), stream.request_id)
         if last is not None:
             yield _closing_chunk(stream, reply.head, last, inbox)
