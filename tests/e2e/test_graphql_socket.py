@@ -194,6 +194,19 @@ async def test_a_flood_of_subscriptions_is_refused_one_by_one(guarded: Running) 
     assert {message["payload"][0]["extensions"]["code"] for message in refused} == {"document_too_complex"}
 
 
+async def test_what_was_let_go_of_counts_until_it_has_ended(guarded: Running, sandbox: Sandbox) -> None:
+    asked = chat_input("plain/sandbox/stall-head", options={"onDisconnect": "FINISH"})
+    async with socket_to(guarded.address, Authorization=f"Bearer {ADMIN_KEY}") as socket:
+        await socket.begin()
+        for number in range(1, 7):
+            await socket.subscribe(STREAM, {"input": asked}, name=str(number))
+            await until(lambda count=number: sandbox.stats()["open"] == count)
+            await socket.send(id=str(number), type="complete")
+        await socket.subscribe(ME, name="7")
+        (refused,) = await socket.to_the_end("7")
+    assert refused["payload"][0]["extensions"]["code"] == "document_too_complex"
+
+
 async def test_an_error_of_a_document_ends_its_operation_alone(gateway: Running) -> None:
     async with socket_to(gateway.address) as socket:
         await socket.begin()

@@ -3,6 +3,7 @@
 https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -60,6 +61,7 @@ class GraphqlSocket:
         self._serving = parts.calls.serving
         self._credentials: Credentials | None = None
         self._running: dict[str, Operation] = {}
+        self._tasks = 0  # of operations, those included that the client has let go of and which have not ended
         self._said_hello = False
         self._acknowledged = False
         self._retired = False
@@ -157,16 +159,19 @@ class GraphqlSocket:
             await self._tell(_error(name, [told(refusal, request_id=request_id)]))
             return
         operation = self._running[name] = Operation(self._serving)
+        self._tasks += 1
         work = self._run(operation, _Outlet(self, name, operation), message.get("payload"), request_id)
-        operation.begin(self._parts.calls.tasks.spawn(work, name="a GraphQL operation"))
+        task = self._parts.calls.tasks.spawn(work, name="a GraphQL operation")
+        task.add_done_callback(self._ended)
+        operation.begin(task)
 
     def _refusal(self) -> LLMServiceError | None:
         """Why nothing more is begun."""
         if self._serving.draining is not None:
             return self._serving.draining
         most = self._parts.options.max_subscriptions_per_socket
-        if len(self._running) >= most:
-            return DocumentTooComplex(f"At most {most} operations may run on one socket.")
+        if len(self._running) >= most or self._tasks >= 2 * most:
+            return DocumentTooComplex(f"At most {most} operations may run on one socket, and as many end.")
         return None
 
     async def _run(self, operation: Operation, outlet: "_Outlet", payload: object, request_id: str) -> None:
@@ -176,6 +181,9 @@ class GraphqlSocket:
         finally:
             self.forget(outlet.name, operation)
             self._close_if_retired()
+
+    def _ended(self, _: "asyncio.Task[None]") -> None:
+        self._tasks -= 1
 
     async def _execute(self, operation: Operation, outlet: "_Outlet", payload: object, request_id: str) -> None:
         try:
