@@ -157,6 +157,22 @@ async def test_each_request_to_a_model_has_a_record_of_its_own(gateway: Running)
     assert {one["surface"] for one in found} == {"graphql"}
 
 
+@pytest.mark.parametrize("batch", [True, False])
+async def test_the_time_of_a_request_begins_when_its_turn_comes(gateway: Running, batch: bool) -> None:
+    slow, quick = chat_input(extra={"sandbox": "slow-head-500ms"}), chat_input()
+    if batch:
+        query = "mutation ($i: ChatInput!) { chat(input: $i) { requestId } }"
+        asked: Any = [{"query": query, "variables": {"i": given}} for given in (slow, quick)]
+    else:
+        fields = "a: chat(input: $a) { requestId } b: chat(input: $b) { requestId }"
+        query = f"mutation ($a: ChatInput!, $b: ChatInput!) {{ {fields} }}"
+        asked = {"query": query, "variables": {"a": slow, "b": quick}}
+    answer = await ask(gateway.address, "POST", ADDRESS, orjson.dumps(asked))
+    assert b'"errors"' not in answer.body
+    first, second = (line["duration_ms"] for line in gateway.log.of("request"))
+    assert first > 500 > second
+
+
 # -- limits and keys
 
 

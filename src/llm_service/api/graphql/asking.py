@@ -73,7 +73,10 @@ async def ask_embeddings(context: Context, given: EmbedInput) -> Embeddings:
 
 
 def exchange_for(context: Context, request: ModelRequest, options: CallOptions, request_id: str) -> Exchange:
-    """The request on its way. Raises Failed where the service drains: the rest of a document or batch is not begun."""
+    """The request on its way; its time begins now, whatever was asked before it in the same document or batch.
+
+    Raises Failed where the service drains: the rest of a document or batch is not begun.
+    """
     if (draining := context.calls.serving.draining) is not None:
         raise refused(context, draining.again(), request_id)
     return context.calls.exchange(
@@ -82,7 +85,7 @@ def exchange_for(context: Context, request: ModelRequest, options: CallOptions, 
         caller=context.caller,
         request_id=request_id,
         surface=SURFACE,
-        received_at=context.received_at,
+        received_at=context.calls.clock.monotonic(),
     )
 
 
@@ -100,7 +103,8 @@ async def reply_to(context: Context, exchange: Exchange) -> Reply:
 
 def refused(context: Context, error: LLMServiceError, request_id: str) -> Failed:
     """What never became an exchange, told to the listeners all the same."""
-    context.calls.refused(error, request_id=request_id, surface=SURFACE, begun_at=context.received_at)
+    now = context.calls.clock.monotonic()
+    context.calls.refused(error, request_id=request_id, surface=SURFACE, begun_at=now)
     return Failed(error, request_id)
 
 

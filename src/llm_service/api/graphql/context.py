@@ -40,15 +40,11 @@ class Watched(Protocol):
 
 @dataclass(kw_only=True)
 class Context:
-    """``request_id``: of the operation; each further request to a model in it gets one of its own.
-
-    ``received_at``: monotonic seconds.
-    """
+    """``request_id``: of the operation; each further request to a model in it gets one of its own."""
 
     parts: GraphqlParts
     caller: Caller
     request_id: str
-    received_at: float
     client: Client
     _asked: int = 0
     _models: "asyncio.Future[Sequence[ModelEntry]] | None" = None

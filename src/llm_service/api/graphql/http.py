@@ -81,7 +81,6 @@ class HttpDoor:
         self._engine = engine
         self._operations = operations
         self._serving = parts.calls.serving
-        self._clock = parts.calls.clock
         self._hang_ups = HangUpWatch(clock=parts.calls.clock, tasks=parts.calls.tasks)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -161,7 +160,6 @@ class HttpDoor:
             parts=self._parts,
             caller=caller,
             request_id=request_id if at == 0 else self._parts.ids.new("req"),
-            received_at=self._clock.monotonic(),
             client=HttpClient(self._hang_ups, receive),
         )
 

@@ -197,7 +197,6 @@ class GraphqlSocket:
             parts=self._parts,
             caller=caller,
             request_id=request_id,
-            received_at=self._parts.calls.clock.monotonic(),
             client=operation,
         )
         await operation.run(self._engine, asked, context, outlet)
