@@ -288,6 +288,14 @@ async def test_what_ends_a_stream_is_its_last_result(gateway: Running, variables
     assert not gateway.log.of("defect")
 
 
+async def test_a_cursor_that_is_none_is_told_by_the_name_that_it_has_here(gateway: Running) -> None:
+    for cursor in ("none", "str_1.x"):
+        (result,) = results_in((await post(gateway.address, STREAM, {"after": cursor}, Accept=EVENTS)).body)
+        (error,) = result["errors"]
+        assert (error["extensions"]["code"], error["extensions"]["param"]) == ("invalid_value", "after")
+        assert error["message"].startswith("'after' must be")
+
+
 async def test_silence_is_filled_with_comments(guarded: Running) -> None:
     body = orjson.dumps({"query": STREAM, "variables": {"input": chat_input("plain/sandbox/stall-head")}})
     async with connected(guarded.address) as connection:

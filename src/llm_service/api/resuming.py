@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from llm_service.api.call_options import Place
 from llm_service.api.http_request import HungUp
 from llm_service.api.leaving import Leaving
 from llm_service.domain import InvalidValue, NotFound, StreamCancelled
@@ -26,9 +27,12 @@ class Resuming:
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
 
-    async def at(self, cursor: str, *, owner: str) -> Resumed:
-        """The stream that a cursor such as ``str_0675fd8a.12`` names, joined. Raises InvalidValue and NotFound."""
-        stream_id, after = cursor_in(cursor)
+    async def at(self, cursor: str, place: Place, *, owner: str) -> Resumed:
+        """The stream that a cursor such as ``str_0675fd8a.12`` names, joined; ``place``: where the cursor was given.
+
+        Raises InvalidValue and NotFound.
+        """
+        stream_id, after = cursor_in(cursor, place)
         return await self.after(stream_id, after, owner=owner)
 
     async def after(self, stream_id: str, after: int | str | None, *, owner: str) -> Resumed:
@@ -105,11 +109,11 @@ class Resuming:
         return stream, stream.generation
 
 
-def cursor_in(text: str) -> tuple[str, int]:
+def cursor_in(text: str, place: Place) -> tuple[str, int]:
     """Stream and number of a cursor such as ``str_0675fd8a.12``. Raises InvalidValue."""
     stream_id, dot, number = text.strip().rpartition(".")
     if not dot or not stream_id:
-        raise InvalidValue("Last-Event-ID must be the id of an event, such as str_0675fd8a.12.", param="Last-Event-ID")
+        raise InvalidValue(f"{place.said} must be the id of an event, such as str_0675fd8a.12.", param=place.param)
     return stream_id, number_in(number, stream_id)
 
 

@@ -6,6 +6,7 @@ from typing import Final
 import orjson
 import strawberry
 
+from llm_service.api.call_options import Place
 from llm_service.api.graphql.asking import exchange_for, refused, reply_to
 from llm_service.api.graphql.chat_body import chat_request_of, options_of
 from llm_service.api.graphql.chat_inputs import ChatInput
@@ -17,6 +18,7 @@ from llm_service.api.graphql.scalars import Json, Usd
 from llm_service.domain import TERMINAL, Event, Head, Inbox, LLMServiceError, Reply, StreamCancelled, usd_text
 from llm_service.streams import Stream
 
+AFTER: Final = Place("'after'", "after")
 CANCELLED: Final = "The stream was cancelled before its answer was complete."
 
 
@@ -43,7 +45,7 @@ async def started_chunks(context: Context, given: ChatInput) -> AsyncGenerator[C
 async def resumed_chunks(context: Context, after: str) -> AsyncGenerator[ChatChunk, None]:
     """The events behind a cursor, and whatever follows. Raises InvalidValue, NotFound, and what ended the stream."""
     resuming = context.parts.resuming
-    resumed = await resuming.at(after, owner=context.caller.key_id)
+    resumed = await resuming.at(after, AFTER, owner=context.caller.key_id)
     await resuming.begun(resumed)
     reply = resumed.generation.reply()
     chunks = _followed(context, resumed.stream, reply, after=resumed.after)

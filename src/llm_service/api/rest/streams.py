@@ -5,6 +5,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from llm_service.api.call_options import Place
 from llm_service.api.http_request import Receive, Scope, Send
 from llm_service.api.options import ServerOptions
 from llm_service.api.rest.continued import Continued, HeaderList, Line
@@ -22,6 +23,7 @@ STREAM_HEADERS: Final = (
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 )
+_LAST_EVENT_ID: Final = Place("Last-Event-ID", "Last-Event-ID")
 
 
 class StreamRoutes:
@@ -61,7 +63,8 @@ class StreamRoutes:
         self, cursor: str, *, owner: str, headers: HeaderList, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Respond with what follows a cursor. Raises InvalidValue, NotFound, and what ended it before it began."""
-        await self._continued(await self._resuming.at(cursor, owner=owner), headers=headers).send(receive, send)
+        resumed = await self._resuming.at(cursor, _LAST_EVENT_ID, owner=owner)
+        await self._continued(resumed, headers=headers).send(receive, send)
 
     def _continued(self, resumed: Resumed, *, headers: HeaderList | None = None) -> Continued:
         return Continued(resumed, self._resuming, self._line, headers=[*STREAM_HEADERS, *(headers or ())])

@@ -48,7 +48,7 @@ def a_stream() -> Stream:
 def context_of(reply: Reply) -> Any:
     resumed = SimpleNamespace(stream=a_stream(), after=0, generation=SimpleNamespace(reply=lambda: reply))
 
-    async def at(cursor: str, *, owner: str) -> Any:
+    async def at(*_: Any, owner: str) -> Any:
         return resumed
 
     async def begun(_: Any) -> None:
