@@ -164,9 +164,10 @@ class Documents:
 
 def _unparsed(error: GraphQLError, most_tokens: int) -> InvalidDocument | DocumentTooComplex:
     """Why a document was not parsed: it is too much, or it is wrong at a place."""
-    if "more than" in error.message and "tokens" in error.message:
-        return DocumentTooComplex(f"The document has more than {most_tokens} words and signs.")
-    if "aborted" in error.message:
+    said = error.message.removeprefix("Syntax Error: ")
+    if said.startswith("Document ") and said.endswith(" Parsing aborted."):  # other messages quote the client
+        if "tokens" in said:
+            return DocumentTooComplex(f"The document has more than {most_tokens} words and signs.")
         return DocumentTooComplex("The document is nested too deeply, or has too many comments.")
     place = f" (line {error.locations[0].line}, column {error.locations[0].column})" if error.locations else ""
     return InvalidDocument(f"{error.message}{place}", param="query")
