@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.graphql import PLAIN, chat_input, data_of
+from llm_service.storage import UsageFilter
+from tests.support.graphql import PLAIN, chat_input, data_of, error_of
 from tests.support.service import Running
 from tests.support.waiting import until
 
@@ -26,7 +27,7 @@ LISTS = {
     ),
     "sums by groups": (
         "{ usage(groupBy: [KEY, MODEL]) { total { cost } edges { node { group { value } sums { cost } } } } }",
-        {"ledger.sums": 2},
+        {"ledger.sums": 1},
     ),
     "providers with their models": ("{ models { id } providers { models { id } } }", {"catalogue": 1}),
 }
@@ -64,3 +65,44 @@ async def test_a_list_asks_a_fixed_number_of_times(used: Running, monkeypatch: p
     told = await data_of(used.address, query)
     assert len(str(told)) > 200
     assert dict(asked) == expected
+
+
+async def test_the_total_is_the_same_however_it_is_grouped(used: Running) -> None:
+    sums = "{ requests errors hits inputTokens outputTokens cachedInputTokens reasoningTokens cost saved }"
+    tagged = chat_input(PLAIN, options={"tags": [{"name": "a", "value": "1"}, {"name": "b", "value": "2"}]})
+    await data_of(used.address, CHAT, {"i": tagged})
+    await until(lambda: used.stores.ledger.state.open_requests == 0)
+    await used.stores.ledger.flush()
+    totals = [
+        (await data_of(used.address, f"{{ usage{by} {{ total {sums} }} }}"))["usage"]["total"]
+        for by in ("", "(groupBy: [KEY, MODEL], first: 1)", "(groupBy: [HOUR])", "(groupBy: [KEY, TAG])")
+    ]
+    assert totals == [totals[0]] * 4
+    assert totals[0]["requests"] == 7
+    nothing = '{ usage(groupBy: KEY, filter: {user: "nobody"}) { total { requests cost } edges { cursor } } }'
+    assert (await data_of(used.address, nothing))["usage"] == {"total": {"requests": 0, "cost": "0"}, "edges": []}
+
+
+async def test_the_usage_of_a_page_of_keys_is_asked_for_these_alone(
+    used: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[UsageFilter] = []
+    original = used.stores.database.ledger.sums
+
+    async def noted(which: UsageFilter, *, by: Any) -> Any:
+        asked.append(which)
+        return await original(which, by=by)
+
+    monkeypatch.setattr(used.stores.database.ledger, "sums", noted)
+    told = await data_of(used.address, "{ keys(first: 2) { edges { node { id usage { requests } } } } }")
+    nodes = [edge["node"] for edge in told["keys"]["edges"]]
+    assert [node["usage"]["requests"] for node in nodes] == [1, 1]
+    assert asked == [UsageFilter(key_ids=[node["id"] for node in nodes])]
+
+
+async def test_a_page_of_a_wrong_length_asks_the_ledger_for_nothing(
+    used: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(used.stores.database.ledger, "sums", None)
+    error = await error_of(used.address, "{ usage(groupBy: KEY, first: 0) { total { requests } } }")
+    assert (error["extensions"]["code"], error["extensions"]["param"]) == ("invalid_value", "first")

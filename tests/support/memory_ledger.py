@@ -187,6 +187,7 @@ def _lets_through(which: UsageFilter, record: UsageRecord) -> bool:
         (which.since is None or record.at >= which.since)
         and (which.until is None or record.at < which.until)
         and which.key_id in (None, record.key_id)
+        and (which.key_ids is None or record.key_id in which.key_ids)
         and which.user in (None, record.user)
         and which.model in (None, record.model)
         and which.provider in (None, record.provider)

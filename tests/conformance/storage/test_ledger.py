@@ -131,6 +131,8 @@ async def test_pages_go_from_the_newest_to_the_oldest(database: Database) -> Non
 FILTERS = [
     (UsageFilter(), {1, 2, 3}),
     (UsageFilter(key_id="key_2"), {2}),
+    (UsageFilter(key_ids=("key_2", "nobody")), {2}),
+    (UsageFilter(key_ids=()), set()),
     (UsageFilter(user="bob"), {2, 3}),
     (UsageFilter(model="fast"), {3}),
     (UsageFilter(provider="openrouter"), {2}),

@@ -76,7 +76,7 @@ class Context:
         return [found.get(key_id) for key_id in key_ids]
 
     async def _load_usage(self, key_ids: list[str]) -> list[UsageSum | None]:
-        which = UsageFilter(key_id=key_ids[0]) if len(key_ids) == 1 else UsageFilter()
+        which = UsageFilter(key_ids=key_ids)
         sums = {one.group["key"]: one for one in await self.parts.usage.summary(which, by=("key",))}
         return [sums.get(key_id) for key_id in key_ids]
 

@@ -71,7 +71,7 @@ class ApiKeyType:
     @strawberry.field(description="What was ever used with it.")
     async def usage(self, info: Info) -> UsageSums:
         summed = await info.context.usage_of_keys.load(self.key.id)
-        return UsageSums.of(summed) if summed is not None else UsageSums.nothing()
+        return UsageSums.of(summed) if summed is not None else UsageSums.of()
 
 
 @strawberry.type

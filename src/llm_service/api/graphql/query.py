@@ -106,14 +106,15 @@ class Query:
         after: str | None = None,
     ) -> UsageReport:
         which, usage = filter_of(filter), info.context.parts.usage
-        by = read_groups(",".join(one.value for one in group_by or ()))
-        total = await usage.summary(which)
+        by, count = read_groups(",".join(one.value for one in group_by or ())), count_of(first)
         groups = await usage.summary(which, by=by) if by else ()
+        # A record stands in one group, but for tags: in one for each that it has.
+        parts = groups if by and "tag" not in by else await usage.summary(which)
         cursors = [_cursor_of(one) for one in groups]
         begin = 0 if after is None else _place_of(after, cursors)
-        end = begin + count_of(first)
+        end = begin + count
         return UsageReport(
-            total=UsageSums.of(total[0]) if total else UsageSums.nothing(),
+            total=UsageSums.of(*parts),
             edges=[
                 UsageEdge(cursor=cursor, node=_group_of(one))
                 for cursor, one in zip(cursors[begin:end], groups[begin:end], strict=True)

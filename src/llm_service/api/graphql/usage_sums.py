@@ -22,30 +22,16 @@ class UsageSums:
     saved: Usd = strawberry.field(description="What answers of the response cache had cost when they were made.")
 
     @classmethod
-    def of(cls, summed: UsageSum) -> Self:
-        """One group's."""
+    def of(cls, *summed: UsageSum) -> Self:
+        """Of groups together that have no record in common."""
         return cls(
-            requests=Count(summed.requests),
-            errors=Count(summed.errors),
-            hits=Count(summed.hits),
-            input_tokens=Count(summed.input_tokens),
-            output_tokens=Count(summed.output_tokens),
-            cached_input_tokens=Count(summed.cached_input_tokens),
-            reasoning_tokens=Count(summed.reasoning_tokens),
-            cost=Usd(usd_text(summed.nano_usd)),
-            saved=Usd(usd_text(summed.saved_nano_usd)),
+            requests=Count(sum(one.requests for one in summed)),
+            errors=Count(sum(one.errors for one in summed)),
+            hits=Count(sum(one.hits for one in summed)),
+            input_tokens=Count(sum(one.input_tokens for one in summed)),
+            output_tokens=Count(sum(one.output_tokens for one in summed)),
+            cached_input_tokens=Count(sum(one.cached_input_tokens for one in summed)),
+            reasoning_tokens=Count(sum(one.reasoning_tokens for one in summed)),
+            cost=Usd(usd_text(sum(one.nano_usd for one in summed))),
+            saved=Usd(usd_text(sum(one.saved_nano_usd for one in summed))),
         )
-
-    @classmethod
-    def nothing(cls) -> Self:
-        """Of no record."""
-        counts = (
-            "requests",
-            "errors",
-            "hits",
-            "input_tokens",
-            "output_tokens",
-            "cached_input_tokens",
-            "reasoning_tokens",
-        )
-        return cls(**dict.fromkeys(counts, Count(0)), cost=Usd("0"), saved=Usd("0"))

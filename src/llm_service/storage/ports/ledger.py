@@ -32,11 +32,15 @@ UsageGroup = Literal["key", "user", "model", "provider", "tag", "hour", "day", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageFilter:
-    """Which records: ``None`` lets all through. ``since`` is inclusive, ``until`` exclusive, by ``at``."""
+    """Which records: ``None`` lets all through. ``since`` is inclusive, ``until`` exclusive, by ``at``.
+
+    ``key_ids``: those of any of these keys.
+    """
 
     since: datetime | None = None
     until: datetime | None = None
     key_id: str | None = None
+    key_ids: Sequence[str] | None = None
     user: str | None = None
     model: str | None = None
     provider: str | None = None

@@ -30,6 +30,9 @@ def conditions(which: UsageFilter, *, of_tag_rollups: bool = False, of_period: b
         if value is not None:
             parts.append(f"{column} = :filter_{column}")
             values[f"filter_{column}"] = value
+    if which.key_ids is not None:
+        parts.append("key_id = ANY(:filter_key_ids)")
+        values["filter_key_ids"] = list(which.key_ids)
     if which.tag is not None:
         parts.append(_TAG if of_tag_rollups else TAGGED)
         values["filter_tag_name"], values["filter_tag_value"] = which.tag
