@@ -12,7 +12,7 @@ from llm_service.config import Settings
 from llm_service.domain import Secret
 from llm_service.pipeline import DeploymentOptions, ModelOptions
 from llm_service.sandbox import Sandbox
-from tests.support.contract import loaded, mistakes_of_error, mistakes_of_stream
+from tests.support.contract import loaded, mistakes_of_error, mistakes_of_graphql, mistakes_of_stream
 from tests.support.malformed_bodies import PROMPT
 from tests.support.malformed_framing import left, pipelined, refused, too_much, torn
 from tests.support.malformed_requests import GOOD_BODY, KEPT, Sent, a_request, right_headers
@@ -127,7 +127,9 @@ def problems_of(answer: Answer, sent: Sent) -> Iterator[str]:
     elif sent.method == "HEAD":
         return
     elif answer.status != 200:
-        yield from mistakes_of_error(loaded(answer.body), status=answer.status)
+        told = loaded(answer.body)
+        of_graphql = isinstance(told, dict) and "errors" in told and b"/graphql" in sent.data
+        yield from (mistakes_of_graphql if of_graphql else mistakes_of_error)(told, status=answer.status)
     elif answer.headers["content-type"].startswith("text/event-stream"):
         yield from mistakes_of_stream(answer)
     elif b'"error":' in answer.body[:100]:

@@ -31,6 +31,10 @@ REQUESTS = {
     "an error": (posted(UNKNOWN, fields=CLOSE), 1),
     "a body that is no JSON": (posted(b"{", fields=CLOSE), 1),
     "a client that asks whether to go on": (posted(BODY, fields=CLOSE + b"Expect: 100-continue\r\n"), 1),
+    "no body for who asks for the head alone": (
+        b"HEAD /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n" + CLOSE + b"\r\n",
+        1,
+    ),
     "embeddings": (
         posted(b'{"model":"plain/sandbox/echo","input":"a"}', fields=CLOSE, path=b"/v1/embeddings"),
         1,

@@ -29,10 +29,27 @@ CODES: Mapping[int, Mapping[str, str]] = {
     },
     504: {"timeout": "upstream_timeout deadline_exceeded only_if_cached_miss"},
 }
+GRAPHQL = {("invalid_request_error", code) for code in ("invalid_document", "document_too_complex")}
 IN_STREAMS: Mapping[str, str] = {
     "upstream_error": "stream_interrupted",
     "service_unavailable": "stream_cancelled key_revoked",
 }
+
+
+def mistakes_of_graphql(told: Any, *, status: int) -> Iterator[str]:
+    """Where a refusal of GraphQL differs from the contract: errors, each with what REST says, as its extensions."""
+    errors = told.get("errors") if isinstance(told, dict) else None
+    if not isinstance(errors, list) or not errors:
+        yield f"no errors: {str(told)[:200]!r}"
+        return
+    for error in errors:
+        said = error.get("extensions", {})
+        if not {"code", "type", "param", "requestId", "retryable", "provider"} <= set(said):
+            yield f"extensions have code, type, param, requestId, retryable and provider, not {sorted(said)}"
+        if not isinstance(error.get("message"), str) or not error["message"]:
+            yield "no message"
+        if (said.get("type"), said.get("code")) not in pairs(status) | GRAPHQL:
+            yield f"status {status} with type {said.get('type')!r} and code {said.get('code')!r}"
 
 
 def mistakes_of_error(error: Any, *, status: int | None) -> Iterator[str]:

@@ -51,7 +51,9 @@ def _write(cycle: RequestResponseCycle, status: int, headers: Headers, body: byt
     pieces = [STATUS_LINE[status]]
     for name, value in (*cycle.default_headers, *headers):
         pieces += name, b": ", value, b"\r\n"
-    pieces += b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n", body
+    pieces.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
+    if cycle.scope["method"] != "HEAD":  # whose answer ends with its head, whatever length that tells (RFC 9110, 9.3.2)
+        pieces.append(body)
     cycle.transport.write(b"".join(pieces))
     cycle.message_event.set()
     if not cycle.keep_alive:
