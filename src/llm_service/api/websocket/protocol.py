@@ -306,6 +306,8 @@ class SocketProtocol(asyncio.Protocol):
             return
         self._closed = True
         self._unparsed = memoryview(b"")
+        if not self._reader.client_closed:  # what came behind a client's mistake is not acted on
+            self._reader.messages.clear()
         self._tell_end(end)
         transport = self._transport
         if transport is not None and not transport.is_closing():

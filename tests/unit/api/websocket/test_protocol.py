@@ -320,6 +320,32 @@ async def test_the_end_of_the_server_closes_with_1012(echo: Echo) -> None:
     assert client.close_code == websockets.CloseCode.SERVICE_RESTART
 
 
+async def test_what_came_with_the_message_for_which_the_socket_was_closed_is_not_heard() -> None:
+    told: list[Any] = []
+
+    async def close_at_once(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        told.append(await receive())
+        wire_of(scope).close(4409, "not understood")
+        told.append(await receive())
+
+    async with serving(close_at_once) as address, connect(f"ws://{address}/") as client:
+        await raw(client, *[Frame(Opcode.TEXT, b"%d" % number) for number in range(20)])
+        assert await closed_with(client) == 4409
+    first, second = await until(lambda: told if len(told) == 2 else None)
+    assert first["text"] == "0"
+    assert (second["type"], second["code"]) == ("websocket.disconnect", 4409)
+
+
+async def test_what_came_before_the_client_s_own_close_is_heard(address: str, echo: Echo) -> None:
+    async with connect(f"ws://{address}/") as client:
+        close = Frame(Opcode.CLOSE, (1000).to_bytes(2, "big"))
+        await raw(client, *[Frame(Opcode.TEXT, b"%d" % number) for number in range(3)], close)
+        told = await until(lambda: echo.told if len(echo.told) == 4 else None)
+    assert [message.get("text") for message in told] == ["0", "1", "2", None]
+
+
 async def test_to_send_after_the_client_has_left_fails_and_to_close_does_not() -> None:
     outcomes: list[object] = []
 
