@@ -15,8 +15,10 @@ from websockets.exceptions import InvalidStatus
 from llm_service.api import ServerOptions, WebSocketOptions
 from llm_service.api.websocket import door as door_module
 from llm_service.api.websocket import frame_sink as sink_module
+from llm_service.api.websocket.protocol import SocketProtocol
 from llm_service.sandbox import Sandbox
-from tests.support.rest import ask
+from tests.support.raw_socket import frame
+from tests.support.rest import ASKED, ask
 from tests.support.service import Running, running
 from tests.support.shared_answers import (
     ADMIN,
@@ -30,6 +32,7 @@ from tests.support.shared_answers import (
     record_of,
     said,
     settings_for,
+    shared_by,
 )
 from tests.support.sockets import Frame, SocketClient, chunks, opened, text_of
 from tests.support.waiting import until
@@ -213,6 +216,25 @@ async def test_an_id_is_in_use_until_its_last_frame(service: Running) -> None:
     assert done["usage"]["completion_tokens"] == 20
 
 
+async def test_an_id_is_free_with_its_last_frame(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = {"model": MODELS[2], "messages": ASKED}
+    again = [frame(orjson.dumps({"type": "chat.create", "id": "a1", "request": request})) for _ in range(3)]
+    write = SocketProtocol.write
+
+    def write_and_hear(protocol: SocketProtocol, frames: bytes) -> None:
+        """As if the client's next frame were there as soon as the last one is written."""
+        write(protocol, frames)
+        if b'"chat.done"' in frames and again:
+            protocol.data_received(again.pop())
+
+    monkeypatch.setattr(SocketProtocol, "write", write_and_hear)
+    async with opened(service.address) as client:
+        await client.create(sandbox="tokens-3")
+        ends = [await client.until("chat.done") for _ in range(4)]
+    assert len({end["request_id"] for end in ends}) == 4
+    assert "error" not in {one["type"] for one in client.frames}
+
+
 async def test_a_full_socket_answers_an_error_for_that_id(sandbox: Sandbox) -> None:
     settings = settings_for(sandbox, websocket=WebSocketOptions(max_generations_per_socket=2))
     async with running(settings) as service, opened(service.address) as client:
@@ -244,6 +266,26 @@ async def test_a_generation_is_cancelled_by_its_id(service: Running, sandbox: Sa
         await client.until("chat.done", "goes")
     assert error["error"]["code"] == "stream_cancelled"
     assert stays[-1]["type"] == "chat.done"
+
+
+async def test_what_goes_on_for_others_holds_neither_id_nor_room_of_who_cancelled_it(sandbox: Sandbox) -> None:
+    asked = {"model": PRICED, "sandbox": "tokens-5+slow-head-1s"}
+    settings = settings_for(sandbox, websocket=WebSocketOptions(max_generations_per_socket=1))
+    async with (
+        running(settings, cached=True) as service,
+        opened(service.address) as leading,
+        opened(service.address) as following,
+    ):
+        await leading.create("a", **asked)
+        await until(lambda: calls(sandbox))
+        await following.create("b", **asked)
+        await shared_by(service, 2)
+        await leading.send("chat.cancel", id="a")
+        assert (await leading.until("error", "a"))["error"]["code"] == "stream_cancelled"
+        await leading.create("a", sandbox="tokens-1")
+        assert (await leading.next())["type"] == "chat.started"
+        assert following.frames == []
+        assert (await following.all_of("b"))[-1]["type"] == "chat.done"
 
 
 async def test_to_cancel_what_has_ended_is_no_mistake(service: Running) -> None:

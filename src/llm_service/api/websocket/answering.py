@@ -42,19 +42,23 @@ class AnsweringParts:
 
 
 class Answering:
-    """Owned by its socket.
+    """Owned by its socket until its last frame; what is left to be done after that is done without it.
 
     ``name``: the client's own name of it. ``mistaken``: the frame that asked for it was no request.
     """
 
     __slots__ = (
-        "_credit", "_gone", "_leaving", "_parts", "_request_id", "_sink", "_stream", "_task", "_wire", "mistaken",
-        "name",
+        "_credit", "_gone", "_leaving", "_on_end", "_parts", "_request_id", "_sink", "_stream", "_task", "_wire",
+        "mistaken", "name",
     )  # fmt: skip
 
-    def __init__(self, name: str, parts: AnsweringParts, wire: Wire) -> None:
+    def __init__(
+        self, name: str, parts: AnsweringParts, wire: Wire, *, on_end: Callable[["Answering"], None]
+    ) -> None:
+        """``on_end`` is called with it as soon as its last frame is written."""
         self.name = name
         self.mistaken = False
+        self._on_end = on_end
         self._parts = parts
         self._wire = wire
         self._request_id = parts.ids.new("req")
@@ -105,7 +109,7 @@ class Answering:
         if self._sink is not None:
             self._sink.cut(error)
         elif not self._gone:
-            self._wire.write(failed(error, request_id=self._request_id, name=self.name))
+            self._write_failure(error)
         self.leave()
 
     def leave(self) -> None:
@@ -148,7 +152,11 @@ class Answering:
         if self._sink is not None:
             self._sink.fail(error)
         elif not self._gone:
-            self._wire.write(failed(error, request_id=self._request_id, name=self.name))
+            self._write_failure(error)
+
+    def _write_failure(self, error: LLMServiceError) -> None:
+        self._wire.write(failed(error, request_id=self._request_id, name=self.name))
+        self._on_end(self)
 
     def _fail_by(self, defect: Exception) -> None:
         self._parts.log.error("defect", request_id=self._request_id, exc_info=defect)
@@ -233,8 +241,15 @@ class Answering:
 
     def _sink_for(self, stream: Stream, *, after: int = 0) -> FrameSink:
         calls = self._parts.calls
-        sink = FrameSink(self.name, stream, self._wire, clock=calls.clock, credit=self._credit, after=after)
-        self._sink = sink
+        sink = self._sink = FrameSink(
+            self.name,
+            stream,
+            self._wire,
+            clock=calls.clock,
+            credit=self._credit,
+            after=after,
+            on_end=lambda: self._on_end(self),
+        )
         calls.serving.writes(cast("asyncio.Task[None]", self._task), sink)
         return sink
 

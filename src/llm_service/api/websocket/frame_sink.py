@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from llm_service.api.websocket.frames import ChunkForm, done, failed, started
@@ -27,14 +27,22 @@ class FrameSink:
     """
 
     __slots__ = (
-        "_clock", "_credit", "_done", "_failure", "_flowing", "_form", "_hold", "_name", "_outcome",
+        "_clock", "_credit", "_done", "_failure", "_flowing", "_form", "_hold", "_name", "_on_end", "_outcome",
         "_patience", "_paused", "_pending", "_seq", "_stream", "_wire", "ended", "head", "opened",
     )  # fmt: skip
 
     def __init__(
-        self, name: str, stream: Stream, wire: Wire, *, clock: Clock, credit: int | None = None, after: int = 0
+        self,
+        name: str,
+        stream: Stream,
+        wire: Wire,
+        *,
+        clock: Clock,
+        credit: int | None = None,
+        after: int = 0,
+        on_end: Callable[[], None],
     ) -> None:
-        """``after``: the number of the last event that the client has had."""
+        """``after``: the number of the last event that the client has had. ``on_end``: the last frame is written."""
         self.opened = False
         self.ended = False
         self.head: Head | None = None
@@ -42,6 +50,7 @@ class FrameSink:
         self._stream = stream
         self._wire = wire
         self._clock = clock
+        self._on_end = on_end
         self._credit = credit
         self._seq = after
         self._form = ChunkForm(name, stream.id)
@@ -133,13 +142,15 @@ class FrameSink:
             hold.detach()
 
     def _close(self) -> None:
+        if self.ended:
+            return
         self.ended = True
         self._pending.clear()
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
-        if not self._done.done():
-            self._done.set_result(None)
+        self._done.set_result(None)
+        self._on_end()
 
     # -- the flow
 

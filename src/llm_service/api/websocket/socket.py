@@ -184,7 +184,7 @@ class Socket:
             if isinstance(error, InvalidApiKey):
                 self._wire.close(NOT_AUTHENTICATED, "The key is not valid any more.")
             return
-        answering = self._answering[name] = Answering(name, self._parts.answering, self._wire)
+        answering = self._answering[name] = Answering(name, self._parts.answering, self._wire, on_end=self._free)
         task = self._calls.tasks.spawn(answer(answering, caller), name="answer over a WebSocket")
         task.add_done_callback(lambda _: self._ended(answering))
 
@@ -198,11 +198,16 @@ class Socket:
             said = f"{most} generations run over this socket, as many as may (websocket.max_generations_per_socket)."
             raise ConcurrencyLimited(said, retry_after_s=1.0)
 
+    def _free(self, answering: Answering) -> None:
+        """Its last frame is written: from now on its id may be that of another."""
+        if self._answering.get(answering.name) is answering:
+            del self._answering[answering.name]
+            self._close_if_idle()
+
     def _ended(self, answering: Answering) -> None:
-        del self._answering[answering.name]
+        self._free(answering)
         if answering.mistaken:
             self._count_mistake()
-        self._close_if_idle()
 
     def _cancel(self, frame: Body) -> None:
         answering = self._named(frame)

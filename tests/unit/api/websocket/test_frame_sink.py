@@ -149,6 +149,7 @@ def source() -> Source:
 
 
 def sink_on(wire: Wire, clock: ManualClock, **options: Any) -> FrameSink:
+    options.setdefault("on_end", lambda: None)
     sink = FrameSink("a1", options.pop("stream", None) or stream(), wire, clock=clock, **options)
     wire.on_flow = sink.flow
     return sink
@@ -315,3 +316,23 @@ def test_whatever_the_pace_each_event_comes_once_in_order_and_never_beyond_the_c
         assert wire.kinds[-1] == "chat.done"
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("ends", ["done", "failed", "left"])
+async def test_its_end_is_told_once_and_after_its_last_frame(
+    wire: Wire, clock: ManualClock, source: Source, ends: str
+) -> None:
+    told: list[str] = []
+    sink = sink_on(wire, clock, on_end=lambda: told.append(wire.kinds[-1]))
+    sink.subscribe(source)
+    source.come([chunk(1), finish(2)])
+    assert told == []
+    match ends:
+        case "done":
+            source.come([], OK)
+        case "failed":
+            sink.cut(StreamInterrupted("enough"))
+        case _:
+            sink.leave()
+    sink.leave()
+    assert told == [{"done": "chat.done", "failed": "error", "left": "chat.chunk"}[ends]]
