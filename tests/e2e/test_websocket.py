@@ -17,7 +17,7 @@ from llm_service.api.websocket import door as door_module
 from llm_service.api.websocket import frame_sink as sink_module
 from llm_service.api.websocket.protocol import SocketProtocol
 from llm_service.sandbox import Sandbox
-from tests.support.raw_socket import frame
+from tests.support.raw_socket import frame, raw_socket
 from tests.support.rest import ASKED, ask
 from tests.support.service import Running, running
 from tests.support.shared_answers import (
@@ -556,6 +556,48 @@ async def test_a_key_that_comes_too_late_closes_with_4408(guarded: Running, monk
     monkeypatch.setattr(door_module, "AUTH_S", 0.05)
     async with opened(guarded.address) as client:
         assert await client.closed() == 4408
+
+
+async def test_of_a_client_without_a_key_no_more_than_an_auth_frame_is_kept(guarded: Running) -> None:
+    announced = b"\x81\xff" + (1_000_000).to_bytes(8, "big") + bytes(4)
+    async with raw_socket(guarded.address) as client:
+        await client.send(announced, bytes(2 * door_module.AUTH_BYTES))
+        assert await client.close_code() == 1009
+
+
+@pytest.mark.parametrize("by_header", [True, False])
+async def test_a_large_request_may_come_at_once_behind_the_key(guarded: Running, by_header: bool) -> None:
+    by = await a_key(guarded)
+    presented = by["Authorization"]
+    request = {"model": MODELS[2], "messages": [{"role": "user", "content": "x" * 500_000}], "sandbox": "tokens-3"}
+    create = frame(orjson.dumps({"type": "chat.create", "id": "a1", "request": request}))
+    auth = frame(orjson.dumps({"type": "auth", "key": presented.removeprefix("Bearer ")}))
+    fields = [f"Authorization: {presented}".encode()] if by_header else []
+    async with raw_socket(guarded.address, *fields) as client:
+        await client.send(create if by_header else auth + create)
+        async with asyncio.timeout(5):
+            kinds = [orjson.loads((await client.frame())[1])["type"] for _ in range(2)]
+    assert kinds == ["chat.started", "chat.chunk"]
+
+
+async def test_only_so_many_clients_are_asked_for_their_keys_at_once(
+    guarded: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door_module, "UNKNOWN_SOCKETS", 2)
+    by = await a_key(guarded)
+    async with AsyncExitStack() as held:
+        for _ in range(2):
+            await held.enter_async_context(opened(guarded.address))
+        refused = await held.enter_async_context(opened(guarded.address))
+        assert await refused.closed() == 1013
+        assert refused.frames[-1]["error"]["code"] == "concurrency_limit_exceeded"
+        known = await held.enter_async_context(opened(guarded.address, by))
+        await known.create()
+        assert (await known.all_of())[-1]["type"] == "chat.done"
+    async with opened(guarded.address) as client:
+        await client.send("auth", key=by["Authorization"].removeprefix("Bearer "))
+        await client.create()
+        assert (await client.all_of())[-1]["type"] == "chat.done"
 
 
 async def test_a_key_without_the_scope_is_told_so(guarded: Running) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from llm_service.api.http_request import Receive, Scope, Send, credentials_of, headers_of
@@ -16,7 +17,6 @@ from llm_service.api.websocket.socket import (
     caller_for,
     key_in,
     understood,
-    with_key,
 )
 from llm_service.api.websocket.wire import Wire, wire_of
 from llm_service.domain import (
@@ -32,6 +32,9 @@ from llm_service.domain import (
 
 SUBPROTOCOL: Final = "llm-service.v1"
 AUTH_S: Final = 5.0
+AUTH_BYTES: Final = 8 * 1024
+UNKNOWN_SOCKETS: Final = 1000
+"""So many clients may be asked for their key at once; each can have the service keep little before it shows one."""
 ORIGIN_REFUSED: Final = 4403
 AUTH_TOO_LATE: Final = 4408
 TRY_LATER: Final = 1013
@@ -51,13 +54,15 @@ class SocketDoor:
         self._authenticator = parts.authenticator
         self._fixed_headers = fixed_headers
         self._open: dict[str, set[Socket]] = {}  # by the id of the key
+        self._unknown = 0  # clients that are asked for their key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One WebSocket, from its handshake to its end."""
         await receive()
         subprotocol = SUBPROTOCOL if SUBPROTOCOL in scope["subprotocols"] else None
-        await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": [*self._fixed_headers]})
         wire = wire_of(scope)
+        wire.hold()
+        await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": [*self._fixed_headers]})
         try:
             credentials = self._credentials(scope, wire)
             socket = await self._entered(credentials, wire, receive)
@@ -89,19 +94,33 @@ class SocketDoor:
         except (InvalidApiKey, NotLocal) as error:
             if credentials.key is not None:
                 raise self._refused(wire, error, NOT_AUTHENTICATED) from None
-            credentials = with_key(credentials, await self._key(receive, wire, error))
-            try:
-                caller = await caller_for(self._authenticator, credentials)
-            except LLMServiceError as refusal:
-                raise self._refused(wire, refusal, code_for(refusal)) from None
+            credentials, caller = await self._introduced(credentials, wire, receive, error)
         except LLMServiceError as error:
             raise self._refused(wire, error, code_for(error)) from None
         socket = Socket(self._parts, wire, credentials, caller, rekeyed=self._rekeyed)
         self._enter(socket, wire)
+        wire.hear()
         return socket
 
+    async def _introduced(
+        self, credentials: Credentials, wire: Wire, receive: Receive, required: LLMServiceError
+    ) -> tuple[Credentials, Caller]:
+        """Who a client is that has to say so first; ``required``: why nothing but a key will do."""
+        if self._unknown >= UNKNOWN_SOCKETS:
+            said = f"{UNKNOWN_SOCKETS} clients are being asked for their keys, as many as may be; try again."
+            raise self._refused(wire, ConcurrencyLimited(said, retry_after_s=1.0), TRY_LATER)
+        self._unknown += 1
+        try:
+            credentials = replace(credentials, key=await self._key(receive, wire, required))
+            return credentials, await caller_for(self._authenticator, credentials)
+        except LLMServiceError as refusal:
+            raise self._refused(wire, refusal, code_for(refusal)) from None
+        finally:
+            self._unknown -= 1
+
     async def _key(self, receive: Receive, wire: Wire, required: LLMServiceError) -> str:
-        """The key of an ``auth`` frame; ``required``: why nothing but a key will do."""
+        """The key of an ``auth`` frame."""
+        wire.hear(first_bytes=AUTH_BYTES)
         try:
             async with asyncio.timeout(AUTH_S):
                 message = await receive()

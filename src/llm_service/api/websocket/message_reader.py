@@ -85,6 +85,11 @@ class MessageReader:
         """Whether a message, or a frame, has begun to come."""
         return bool(self._frames.reader.buffer or self._fragments)
 
+    @property
+    def incomplete_bytes(self) -> int:
+        """What is kept of a message that has begun to come."""
+        return len(self._frames.reader.buffer) + len(self._pieces)
+
     def look(self) -> None:
         """Begin to count anew what comes until the next look."""
         self.seen = False

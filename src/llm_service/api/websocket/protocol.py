@@ -11,7 +11,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.server import ServerState
 
 from llm_service.api.http_request import Message
-from llm_service.api.websocket.message_reader import ABNORMAL, End, MessageReader
+from llm_service.api.websocket.message_reader import ABNORMAL, TOO_BIG, End, MessageReader
 from llm_service.api.websocket.wire import EXTENSION, binary_frame, text_frame
 
 SLICE_BYTES: Final = 4096
@@ -35,9 +35,10 @@ class SocketProtocol(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_accept", "_app", "_client_writable", "_close_timer", "_closed", "_denial", "_end_told", "_late", "_loop",
-        "_news", "_opened", "_ping_s", "_reader", "_reading", "_received_bytes", "_scope", "_silence", "_state",
-        "_task", "_transport", "_turn", "_unparsed", "_unread", "_unwanted_bytes", "full", "on_flow",
+        "_accept", "_app", "_client_writable", "_close_timer", "_closed", "_denial", "_end_told", "_first_bytes",
+        "_held", "_late", "_loop", "_news", "_opened", "_ping_s", "_reader", "_reading", "_received_bytes", "_scope",
+        "_silence", "_state", "_task", "_transport", "_turn", "_unparsed", "_unread", "_unwanted_bytes", "full",
+        "on_flow",
     )  # fmt: skip
 
     def __init__(self, app: App, scope: dict[str, Any], *, accept: bytes, state: ServerState) -> None:
@@ -59,6 +60,8 @@ class SocketProtocol(asyncio.Protocol):
         self._denial: _Denial | None = None
         self._news: asyncio.Future[None] | None = None
         self._turn = 0
+        self._held = False  # by the application: nothing is taken
+        self._first_bytes: int | None = None
         self._unparsed = memoryview(b"")
         self._reading = True
         self._unwanted_bytes = 0
@@ -144,10 +147,26 @@ class SocketProtocol(asyncio.Protocol):
     def max_message_bytes(self, most: int) -> None:
         self._reader.max_message_bytes = most
 
+    def hold(self) -> None:
+        """Take nothing of what the client sends until ``hear``."""
+        self._held = True
+
+    def hear(self, *, first_bytes: int | None = None) -> None:
+        """Take it; with ``first_bytes`` one message that is not much larger, and nothing behind it until then."""
+        self._held = False
+        self._first_bytes = first_bytes
+        self._parse()
+
+    def _mind_first(self, most: int) -> None:
+        if self._reader.messages:
+            self._held = True
+        elif self._reader.incomplete_bytes > most:
+            self.close(TOO_BIG, f"The first message may have at most {most} bytes.")
+
     def _parse(self) -> None:
         """Take frames apart, a slice at a time, until there is a message that the application has not had."""
         reader = self._reader
-        while self._unparsed and not reader.messages and self._opened and not self._closed:
+        while self._unparsed and not reader.messages and self._opened and not self._closed and not self._held:
             piece, self._unparsed = self._unparsed[:SLICE_BYTES], self._unparsed[SLICE_BYTES:]
             answer = reader.feed(bytes(piece))
             if reader.refusal is not None:
@@ -156,6 +175,8 @@ class SocketProtocol(asyncio.Protocol):
                 self._end_as_read(reader.end, answer)
             elif answer and not self.full:  # to a client that does not read a pong would only wait
                 self._put(answer)
+            if self._first_bytes is not None:
+                self._mind_first(self._first_bytes)
         if reader.messages:
             self._wake()
         self._pace()
@@ -347,7 +368,7 @@ class SocketProtocol(asyncio.Protocol):
     def _mind_silence(self) -> None:
         reader = self._reader
         incomplete = reader.incomplete
-        if self.full or reader.messages or not self._opened:
+        if self.full or reader.messages or not self._reading or not self._opened:
             pass  # it reads slowly, or we do
         elif incomplete and self._late and self._received_bytes < RECEIVE_BYTES:
             self.close(INCOMPLETE, "The message does not come to its end.")

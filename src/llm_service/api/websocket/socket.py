@@ -150,7 +150,7 @@ class Socket:
     def _auth(self, frame: Body) -> None:
         """From now on the client has a key."""
         try:
-            self._credentials = with_key(self._credentials, key_in(frame))
+            self._credentials = replace(self._credentials, key=key_in(frame))
         except InvalidApiKey as error:
             self._leave_unknown(error)
         else:
@@ -271,11 +271,6 @@ def name_in(frame: Body) -> str | None:
     """The id of a frame that is refused, as far as it has one that can be repeated."""
     name = frame.get("id")
     return name if isinstance(name, str) and len(name) <= MAX_TYPE_CHARS else None
-
-
-def with_key(credentials: Credentials, key: str) -> Credentials:
-    """The credentials with the key of an ``auth`` frame."""
-    return replace(credentials, key=key)
 
 
 def key_in(frame: Body) -> str:

@@ -30,6 +30,16 @@ class Wire(Protocol):
     def write(self, frames: bytes) -> None:
         """Send whole frames, such as ``text_frame`` makes; nothing happens when the socket is closed."""
 
+    def hold(self) -> None:
+        """Take nothing of what the client sends until ``hear``; what came already is kept."""
+
+    def hear(self, *, first_bytes: int | None = None) -> None:
+        """Take what the client sends, as at the beginning.
+
+        ``first_bytes``: one message only, which ends the socket (1009) when so much of it has come and more is to, and
+        nothing behind it until this is called again. That is for a client that is not known yet.
+        """
+
     def close(self, code: int, reason: str) -> None:
         """End the socket; idempotent. A reason has at most 123 bytes."""
 

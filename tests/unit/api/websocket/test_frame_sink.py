@@ -41,6 +41,12 @@ class Wire:
         if self.room == 0:
             self.on_flow()
 
+    def hold(self) -> None:
+        raise AssertionError("nobody asks for that here")
+
+    def hear(self, *, first_bytes: int | None = None) -> None:
+        raise AssertionError("nobody asks for that here")
+
     def close(self, code: int, reason: str) -> None:
         raise AssertionError("nobody closes it here")
 
