@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from llm_service.api import connection as connection_module
+from llm_service.api import unread as unread_module
 from llm_service.sandbox import Sandbox
 from tests.support.rest import ask, chat_body, connected
 from tests.support.service import Running
@@ -130,7 +131,7 @@ async def test_a_client_that_never_finishes_its_request_is_given_up(
 async def test_a_client_that_never_reads_its_answer_is_cut_off(
     gateway: Running, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_module, "UNREAD_S", 0.2)
+    monkeypatch.setattr(unread_module, "UNREAD_S", 0.2)
     async with connected(gateway.address) as connection:
         connection.reader._transport.pause_reading()  # type: ignore[attr-defined]
         connection.send("POST", PATH, chat_body("plain/sandbox/bulk-64mb", stream=True))
@@ -139,7 +140,7 @@ async def test_a_client_that_never_reads_its_answer_is_cut_off(
 
 
 async def test_a_client_that_reads_slowly_gets_all(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_module, "UNREAD_S", 0.2)
+    monkeypatch.setattr(unread_module, "UNREAD_S", 0.2)
     host, port = gateway.address.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port), limit=65536)
     writer.write(posted(chat_body("plain/sandbox/bulk-32mb"), b"Connection: close"))

@@ -8,6 +8,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from llm_service.api.errors import error_body
+from llm_service.api.unread import Unread
 from llm_service.api.until_close import until_close
 from llm_service.api.websocket.handshake import acceptance, asks_for_websocket, websocket_scope
 from llm_service.api.websocket.protocol import SocketProtocol
@@ -17,7 +18,6 @@ from llm_service.domain import InvalidRequest
 HEAD_BYTES: Final = 64 * 1024
 RECEIVE_S: Final = 30.0
 RECEIVE_BYTES: Final = 256 * 1024
-UNREAD_S: Final = 300.0
 WAITING_REQUESTS: Final = 4
 Refused = Callable[[InvalidRequest], str]
 """Notes what never became a request, and gives it the id under which the log has it."""
@@ -29,7 +29,7 @@ class Connection(HttpToolsProtocol):
     """Refuses what is no HTTP in the contract's form, and heads and trailers of more than ``HEAD_BYTES``.
 
     A request that is not complete ``RECEIVE_S`` after it began is given up, unless ``RECEIVE_BYTES`` of it came in that
-    time, and a client that reads nothing for ``UNREAD_S`` of what waits for it is cut off. The handshake of a WebSocket
+    time, and a client that reads nothing of what waits for it is cut off (``Unread``). The handshake of a WebSocket
     hands the connection over. No other offer to upgrade (Java's client and curl make one with each request) is taken
     up: the request counts.
     """
@@ -42,7 +42,7 @@ class Connection(HttpToolsProtocol):
         self._stuck_bytes = 0
         self._received_bytes = 0
         self._patience: asyncio.TimerHandle | None = None
-        self._unread: asyncio.TimerHandle | None = None
+        self._unread: Unread | None = None
         self._refused = False
         self._served: RequestResponseCycle | None = None
 
@@ -87,7 +87,7 @@ class Connection(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         """The client does not take what is sent to it."""
-        self._mind_reading(before_bytes=None)
+        self._unread = Unread(self.transport)
         super().pause_writing()
 
     def resume_writing(self) -> None:
@@ -95,16 +95,9 @@ class Connection(HttpToolsProtocol):
         self._stop_minding_reading()
         super().resume_writing()
 
-    def _mind_reading(self, *, before_bytes: int | None) -> None:
-        unread_bytes = self.transport.get_write_buffer_size()
-        if unread_bytes == before_bytes:
-            self.transport.abort()
-        else:
-            self._unread = self.loop.call_later(UNREAD_S, lambda: self._mind_reading(before_bytes=unread_bytes))
-
     def _stop_minding_reading(self) -> None:
         if self._unread is not None:
-            self._unread.cancel()
+            self._unread.stop()
             self._unread = None
 
     # -- what the parser says
@@ -168,9 +161,11 @@ class Connection(HttpToolsProtocol):
         scope = websocket_scope(cast("dict[str, Any]", self.scope), self.url, self.headers)
         self._refused = True
         self._wait_no_longer()
+        self._stop_minding_reading()
         self.connections.discard(self)
         self.parser = None  # type: ignore[assignment]  # as at its end: the two know each other
-        SocketProtocol(self.app, scope, accept=accept, state=self.server_state).begin(self.transport, rest)
+        socket = SocketProtocol(self.app, scope, accept=accept, state=self.server_state)
+        socket.begin(self.transport, rest, full=self.flow.write_paused)
 
     def _head_without_upgrade(self) -> bytes:
         version = self.parser.get_http_version().encode()

@@ -11,6 +11,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.server import ServerState
 
 from llm_service.api.http_request import Message
+from llm_service.api.unread import Unread
 from llm_service.api.websocket.message_reader import ABNORMAL, TOO_BIG, End, MessageReader
 from llm_service.api.websocket.wire import EXTENSION, binary_frame, text_frame
 
@@ -18,7 +19,6 @@ SLICE_BYTES: Final = 4096
 """So much is parsed at once: a few hundred of the smallest frames."""
 MESSAGES_A_TURN: Final = 16
 RECEIVE_BYTES: Final = 256 * 1024
-UNREAD_S: Final = 300.0
 CLOSE_S: Final = 5.0
 UNWANTED_BYTES: Final = 256 * 1024
 INCOMPLETE: Final = 1008
@@ -66,7 +66,7 @@ class SocketProtocol(asyncio.Protocol):
         self._reading = True
         self._unwanted_bytes = 0
         self._client_writable: asyncio.Future[None] | None = None
-        self._unread: asyncio.TimerHandle | None = None
+        self._unread: Unread | None = None
         self._close_timer: asyncio.TimerHandle | None = None
         self._ping_s = 0.0
         self._silence: asyncio.TimerHandle | None = None
@@ -75,8 +75,11 @@ class SocketProtocol(asyncio.Protocol):
 
     # -- what the transport says
 
-    def begin(self, transport: asyncio.Transport, data: bytes) -> None:
-        """Take the transport over, with what came behind the handshake, and let the application answer."""
+    def begin(self, transport: asyncio.Transport, data: bytes, *, full: bool) -> None:
+        """Take the transport over, with what came behind the handshake, and let the application answer.
+
+        ``full``: it is paused, since answers of HTTP still wait in it for the client.
+        """
         self._transport = transport
         self._state.connections.add(self)  # type: ignore[arg-type]  # what has `shutdown` is a connection to it
         transport.set_protocol(self)
@@ -85,6 +88,8 @@ class SocketProtocol(asyncio.Protocol):
         self._task = self._loop.create_task(self._run(scope))
         self._state.tasks.add(self._task)
         self._task.add_done_callback(self._state.tasks.discard)
+        if full:
+            self.pause_writing()
         if data:
             self.data_received(data)
 
@@ -101,7 +106,7 @@ class SocketProtocol(asyncio.Protocol):
         """The client is gone."""
         self._closed = True
         self._state.connections.discard(self)
-        for timer in (self._unread, self._close_timer, self._silence):
+        for timer in (self._close_timer, self._silence):
             if timer is not None:
                 timer.cancel()
         self._tell_end(End(ABNORMAL, ""))
@@ -112,13 +117,14 @@ class SocketProtocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The client does not take what is sent to it."""
         self.full = True
-        self._mind_reading(before_bytes=None)
+        if self._transport is not None:
+            self._unread = Unread(self._transport)
         self.on_flow()
 
     def resume_writing(self) -> None:
         """It does again, or is gone."""
         if self._unread is not None:
-            self._unread.cancel()
+            self._unread.stop()
             self._unread = None
         if self.full:
             self.full = False
@@ -382,16 +388,6 @@ class SocketProtocol(asyncio.Protocol):
         self._received_bytes = 0
         reader.look()
         self._silence = self._loop.call_later(self._ping_s, self._mind_silence)
-
-    def _mind_reading(self, *, before_bytes: int | None) -> None:
-        """Cut off a client that has taken nothing for ``UNREAD_S`` of what waits for it."""
-        if self._transport is None:
-            return
-        if self.waiting_bytes == before_bytes:
-            self._transport.abort()
-        else:
-            unread_bytes = self.waiting_bytes
-            self._unread = self._loop.call_later(UNREAD_S, lambda: self._mind_reading(before_bytes=unread_bytes))
 
 
 class _Denial:

@@ -1,6 +1,7 @@
 """The transport under every WebSocket: real clients against small ASGI applications on loopback."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -12,10 +13,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 
 from llm_service.api import HttpServer, listen
+from llm_service.api import unread as unread_module
 from llm_service.api.http_request import Receive, Scope, Send
-from llm_service.api.websocket import protocol as protocol_module
 from llm_service.api.websocket.wire import text_frame, wire_of
 from llm_service.domain import InvalidRequest
+from tests.support.raw_socket import HANDSHAKE, frame
 from tests.support.waiting import until
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -262,7 +264,7 @@ async def test_a_client_that_does_not_read_pauses_the_application(monkeypatch: p
 
 
 async def test_a_client_that_reads_nothing_for_long_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol_module, "UNREAD_S", 0.1)
+    monkeypatch.setattr(unread_module, "UNREAD_S", 0.1)
     told: list[Any] = []
 
     async def flood(scope: Scope, receive: Receive, send: Send) -> None:
@@ -275,6 +277,49 @@ async def test_a_client_that_reads_nothing_for_long_is_cut_off(monkeypatch: pyte
         client.transport.pause_reading()
         assert (await until(lambda: told))[0]["code"] == 1006
         client.transport.abort()
+
+
+async def test_a_client_that_reads_the_answers_before_its_handshake_slowly_is_not_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither by the clock of the connection before it, nor is it taken for one that reads."""
+    monkeypatch.setattr(unread_module, "UNREAD_S", 0.2)
+    fullness: list[bool] = []
+    answered: list[bool] = []
+    told: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5000000")]})
+            await send({"type": "http.response.body", "body": b"x" * 5_000_000})
+            answered.append(True)
+            return
+        fullness.append(wire_of(scope).full)
+        await receive()
+        await send({"type": "websocket.accept"})
+        fullness.append(wire_of(scope).full)
+        while (message := await receive())["type"] != "websocket.disconnect":
+            await send({"type": "websocket.send", "text": message["text"]})
+        told.append(message)
+
+    async with serving(app) as address:
+        host, _, port = address.partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port), limit=65536)
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await until(lambda: answered)
+        writer.write(HANDSHAKE % (b"a", b""))
+        await until(lambda: fullness)
+        received = b""
+        async with asyncio.timeout(5):
+            while b" 101 " not in received or not received.endswith(b"\r\n\r\n"):
+                received = received[-1000:] + await reader.read(65536)
+            end = time.monotonic() + 0.7  # more than the clock of the connection before would allow
+            while time.monotonic() < end:
+                writer.write(frame(b"still here"))
+                assert (await reader.readexactly(12))[2:] == b"still here"
+        writer.transport.abort()
+        await until(lambda: told)
+    assert fullness == [True, False]
 
 
 async def test_a_silent_client_is_pinged_and_closed_when_it_does_not_answer() -> None:
