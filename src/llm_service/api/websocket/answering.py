@@ -52,9 +52,7 @@ class Answering:
         "mistaken", "name",
     )  # fmt: skip
 
-    def __init__(
-        self, name: str, parts: AnsweringParts, wire: Wire, *, on_end: Callable[["Answering"], None]
-    ) -> None:
+    def __init__(self, name: str, parts: AnsweringParts, wire: Wire, *, on_end: Callable[["Answering"], None]) -> None:
         """``on_end`` is called with it as soon as its last frame is written."""
         self.name = name
         self.mistaken = False

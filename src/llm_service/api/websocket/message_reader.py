@@ -32,14 +32,15 @@ class MessageReader:
     """
 
     __slots__ = (
-        "_controls", "_fragments", "_frames", "_kind", "_pieces", "max_message_bytes", "messages", "pinged", "refusal",
-        "seen",
+        "_controls", "_fragments", "_frames", "_kind", "_pieces", "completed", "max_message_bytes", "messages",
+        "pinged", "refusal", "seen",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.max_message_bytes = MAX_MESSAGE_BYTES
         self.messages: deque[Message] = deque()
         self.refusal: End | None = None
+        self.completed = 0  # messages, and pings and pongs between them
         self.seen = False  # a frame came since the last look, other than an answer to a ping
         self.pinged = False  # a ping was sent, and nothing answered yet
         self._frames = Protocol(Side.SERVER, state=OPEN, max_size=None)
@@ -102,6 +103,7 @@ class MessageReader:
                 self._take_data(frame)
             case Opcode.PING | Opcode.PONG:
                 self.pinged = False
+                self.completed += not self._fragments
                 self._controls += 1
                 if self._controls > CONTROLS:
                     self.refusal = End(ABUSE, "Too many pings.")
@@ -125,6 +127,7 @@ class MessageReader:
 
     def _deliver(self, data: bytes) -> None:
         self._controls = 0
+        self.completed += 1
         message: dict[str, Any] = {"type": "websocket.receive"}
         if self._kind is Opcode.BINARY:
             message["bytes"] = data

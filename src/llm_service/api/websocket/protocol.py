@@ -18,6 +18,7 @@ from llm_service.api.websocket.wire import EXTENSION, binary_frame, text_frame
 SLICE_BYTES: Final = 4096
 """So much is parsed at once: a few hundred of the smallest frames."""
 MESSAGES_A_TURN: Final = 16
+RECEIVE_S: Final = 30.0
 RECEIVE_BYTES: Final = 256 * 1024
 CLOSE_S: Final = 5.0
 UNWANTED_BYTES: Final = 256 * 1024
@@ -30,15 +31,16 @@ App = Callable[[Any, Any, Any], Any]
 class SocketProtocol(asyncio.Protocol):
     """Takes over the transport of a connection whose handshake was read. It is its own wire.
 
-    What is not read by the application is not read from the socket: one message waits, and what came with it.
-    Once closed, up to ``UNWANTED_BYTES`` are let pass while the client's own close is waited for.
+    What is not read by the application is not read from the socket: one message waits, and what came with it. A message
+    has to come to its end within ``RECEIVE_S``, unless ``RECEIVE_BYTES`` of it come in that time. Once closed, up to
+    ``UNWANTED_BYTES`` are let pass while the client's own close is waited for.
     """
 
     __slots__ = (
         "_accept", "_app", "_client_writable", "_close_timer", "_closed", "_denial", "_end_told", "_first_bytes",
-        "_held", "_late", "_loop", "_news", "_opened", "_ping_s", "_reader", "_reading", "_received_bytes", "_scope",
-        "_silence", "_state", "_task", "_transport", "_turn", "_unparsed", "_unread", "_unwanted_bytes", "full",
-        "on_flow",
+        "_held", "_loop", "_news", "_opened", "_patience", "_ping_s", "_reader", "_reading", "_received_bytes",
+        "_scope", "_silence", "_state", "_task", "_transport", "_turn", "_unparsed", "_unread", "_unwanted_bytes",
+        "full", "on_flow",
     )  # fmt: skip
 
     def __init__(self, app: App, scope: dict[str, Any], *, accept: bytes, state: ServerState) -> None:
@@ -70,7 +72,7 @@ class SocketProtocol(asyncio.Protocol):
         self._close_timer: asyncio.TimerHandle | None = None
         self._ping_s = 0.0
         self._silence: asyncio.TimerHandle | None = None
-        self._late = False  # a message was incomplete at the last look already
+        self._patience: asyncio.TimerHandle | None = None  # with a message that has begun to come
         self._received_bytes = 0
 
     # -- what the transport says
@@ -106,7 +108,7 @@ class SocketProtocol(asyncio.Protocol):
         """The client is gone."""
         self._closed = True
         self._state.connections.discard(self)
-        for timer in (self._close_timer, self._silence):
+        for timer in (self._close_timer, self._silence, self._patience):
             if timer is not None:
                 timer.cancel()
         self._tell_end(End(ABNORMAL, ""))
@@ -185,6 +187,8 @@ class SocketProtocol(asyncio.Protocol):
                 self._mind_first(self._first_bytes)
         if reader.messages:
             self._wake()
+        if reader.incomplete and self._patience is None and not self._closed:
+            self._wait_for_the_rest()
         self._pace()
 
     def _end_as_read(self, end: End, answer: bytes) -> None:
@@ -373,21 +377,34 @@ class SocketProtocol(asyncio.Protocol):
 
     def _mind_silence(self) -> None:
         reader = self._reader
-        incomplete = reader.incomplete
-        if self.full or reader.messages or not self._reading or not self._opened:
-            pass  # it reads slowly, or we do
-        elif incomplete and self._late and self._received_bytes < RECEIVE_BYTES:
-            self.close(INCOMPLETE, "The message does not come to its end.")
-        elif reader.pinged and not reader.seen and not incomplete:
-            self.close(FAILED, "The client does not answer a ping.")
-        elif not reader.seen and not incomplete and not self._closed:
-            self._put(reader.ping())
         if self._closed:
             return
-        self._late = incomplete
-        self._received_bytes = 0
+        if self.full or not self._reading or not self._opened:
+            pass  # it reads slowly, or we do
+        elif reader.seen or reader.incomplete:
+            pass  # in the middle of a message it cannot answer
+        elif reader.pinged:
+            self.close(FAILED, "The client does not answer a ping.")
+            return
+        else:
+            self._put(reader.ping())
         reader.look()
         self._silence = self._loop.call_later(self._ping_s, self._mind_silence)
+
+    def _wait_for_the_rest(self) -> None:
+        self._received_bytes = 0
+        self._patience = self._loop.call_later(RECEIVE_S, self._mind_slowness, self._reader.completed)
+
+    def _mind_slowness(self, completed: int) -> None:
+        """Close on a message that has not come to its end, unless ``RECEIVE_BYTES`` of it came in ``RECEIVE_S``."""
+        reader, self._patience = self._reader, None
+        if self._closed or not reader.incomplete:
+            return
+        waited = completed == reader.completed and self._reading and not self.full
+        if waited and self._received_bytes < RECEIVE_BYTES:
+            self.close(INCOMPLETE, "The message does not come to its end.")
+        else:
+            self._wait_for_the_rest()
 
 
 class _Denial:

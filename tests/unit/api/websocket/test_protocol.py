@@ -15,9 +15,10 @@ from websockets.frames import Frame, Opcode
 from llm_service.api import HttpServer, listen
 from llm_service.api import unread as unread_module
 from llm_service.api.http_request import Receive, Scope, Send
+from llm_service.api.websocket import protocol as protocol_module
 from llm_service.api.websocket.wire import text_frame, wire_of
 from llm_service.domain import InvalidRequest
-from tests.support.raw_socket import HANDSHAKE, frame
+from tests.support.raw_socket import CONT, HANDSHAKE, PING, TEXT, frame, raw_socket
 from tests.support.waiting import until
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -343,6 +344,50 @@ async def test_a_silent_client_is_pinged_and_closed_when_it_does_not_answer() ->
         assert (await reader.readexactly(4))[2:] == (1011).to_bytes(2, "big")
         assert (await until(lambda: told))[0]["code"] == 1011
         writer.close()
+
+
+@pytest.mark.parametrize(
+    "begun", [b"\x81", b"\x81\xff" + (1_000_000).to_bytes(8, "big") + bytes(5), frame(b"half", fin=False)]
+)
+async def test_a_message_that_does_not_come_to_its_end_is_given_up(
+    address: str, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(protocol_module, "RECEIVE_S", 0.05)
+    async with raw_socket(f"http://{address}") as client:
+        await client.send(begun)
+        assert await client.close_code(within_s=3) == 1008
+
+
+@pytest.mark.parametrize("among", [b"", frame(b"", PING)])
+async def test_what_drips_is_given_up_too(address: str, monkeypatch: pytest.MonkeyPatch, among: bytes) -> None:
+    monkeypatch.setattr(protocol_module, "RECEIVE_S", 0.1)
+    async with raw_socket(f"http://{address}") as client:
+        await client.send(frame(b"a", fin=False))
+        closing = asyncio.create_task(client.close_code(within_s=5))
+        while not closing.done():
+            await client.send(frame(b"b", CONT, fin=False) + among)
+            await asyncio.wait({closing}, timeout=0.02)
+        assert closing.result() == 1008
+
+
+@pytest.mark.parametrize("by_the_pings", [True, False])
+async def test_a_client_that_is_always_in_the_middle_of_a_message_stays_while_they_end(
+    echo: Echo, monkeypatch: pytest.MonkeyPatch, by_the_pings: bool
+) -> None:
+    if not by_the_pings:
+        monkeypatch.setattr(protocol_module, "RECEIVE_S", 0.05)
+
+    async def wait(scope: Scope, receive: Receive, send: Send) -> None:
+        wire_of(scope).mind_silence(0.05)
+        await echo(scope, receive, send)
+
+    async with serving(wait) as address, raw_socket(f"http://{address}") as client:
+        end, half, other = time.monotonic() + 0.4, frame(b"x" * 100)[:50], frame(b"x" * 100)[50:]
+        await client.send(half)
+        while time.monotonic() < end:
+            await client.send(other + half)
+            opcode, data = await client.frame()
+            assert (opcode, data) in ((TEXT, b"x" * 100), (PING, b"llm"))
 
 
 async def test_a_client_that_answers_pings_stays(echo: Echo) -> None:
