@@ -208,12 +208,28 @@ async def test_an_id_is_in_use_until_its_last_frame(service: Running) -> None:
     async with opened(service.address) as client:
         await client.create("a", sandbox="tokens-20+pace-10ms")
         await client.create("a")
-        refused = await client.until("error", "a")
+        refused = await client.until("error")
         done = await client.until("chat.done", "a")
         await client.create("a")
         await client.until("chat.done", "a")
     assert (refused["error"]["code"], refused["error"]["param"]) == ("invalid_value", "id")
+    assert "'a'" in refused["error"]["message"]
     assert done["usage"]["completion_tokens"] == 20
+
+
+async def test_an_error_with_an_id_is_the_last_frame_of_what_runs_under_it(service: Running) -> None:
+    name = "n" * 128
+    async with opened(service.address) as client:
+        await client.create(name, sandbox="tokens-20+pace-10ms")
+        await client.create(name)
+        await client.send("chat.resume", id=name, stream_id="str_none")
+        await client.send("chat.credit", id=name, chunks=0)
+        await client.send("chat.delete", id=name)
+        await client.send("chat.delete", id="m" * 128)
+        errors = [await client.until("error") for _ in range(5)]
+        await client.all_of(name)
+    assert [error.get("id") for error in errors] == [None] * 4 + ["m" * 128]
+    assert client.of(name)[-1]["type"] == "chat.done"
 
 
 async def test_an_id_is_free_with_its_last_frame(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -533,11 +549,11 @@ async def test_a_wrong_key_closes_with_4401(guarded: Running) -> None:
 async def test_a_key_may_come_by_header_or_first_frame(guarded: Running) -> None:
     by = await a_key(guarded)
     key = by["Authorization"].removeprefix("Bearer ")
-    for headers, frame in ((by, None), ({"x-api-key": key}, None), (None, key), (None, "sk")):
+    for headers, shown in ((by, None), ({"x-api-key": key}, None), (None, key), (None, "sk")):
         async with opened(guarded.address, headers) as client:
-            if frame is not None:
-                await client.send("auth", key=frame)
-            if frame == "sk":
+            if shown is not None:
+                await client.send("auth", key=shown)
+            if shown == "sk":
                 assert await client.closed() == 4401
                 continue
             await client.create()

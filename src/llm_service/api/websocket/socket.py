@@ -11,7 +11,7 @@ from llm_service.api.http_request import Receive
 from llm_service.api.options import WebSocketOptions
 from llm_service.api.websocket.abuse import Patience
 from llm_service.api.websocket.answering import Answering, AnsweringParts
-from llm_service.api.websocket.asked import credit_in, id_in
+from llm_service.api.websocket.asked import MAX_ID_CHARS, credit_in, id_in
 from llm_service.api.websocket.frames import PONG, failed
 from llm_service.api.websocket.wire import Wire
 from llm_service.domain import (
@@ -145,7 +145,7 @@ class Socket:
             case _:
                 known = "chat.create, chat.resume, chat.cancel, chat.credit, ping"
                 said = f"There is no frame of type '{kind[:MAX_TYPE_CHARS]}'; there are {known}."
-                self._mistake(InvalidRequest(said, param="type"), name=name_in(frame))
+                self._mistake(InvalidRequest(said, param="type"), name=self._name_of(frame))
 
     def _auth(self, frame: Body) -> None:
         """From now on the client has a key."""
@@ -172,9 +172,9 @@ class Socket:
         try:
             name = id_in(frame)
             if name in self._answering:
-                raise InvalidRequest("This id is in use: a generation runs under it.", param="id")
+                raise InvalidRequest(f"The id '{name}' is in use: a generation runs under it.", param="id")
         except LLMServiceError as error:
-            self._mistake(error, name=name_in(frame))
+            self._mistake(error, name=self._name_of(frame))
             return
         try:
             self._check_room()
@@ -221,20 +221,25 @@ class Socket:
         try:
             answering.add_credit(credit_in(frame))
         except LLMServiceError as error:
-            self._mistake(error, name=answering.name)
+            self._mistake(error, name=None)
 
     def _named(self, frame: Body) -> Answering | None:
         """The generation that is meant; none when it has ended, which its client may not know yet."""
         try:
             answering = self._answering.get(id_in(frame))
         except LLMServiceError as error:
-            self._mistake(error, name=name_in(frame))
+            self._mistake(error, name=self._name_of(frame))
             return None
         if answering is None:
             self._count_frame()
         return answering
 
     # -- what is refused
+
+    def _name_of(self, frame: Body) -> str | None:
+        """The id of a frame that is refused, where that can be told from the last frame of a generation."""
+        name = name_in(frame)
+        return None if name in self._answering else name
 
     def _refuse(self, error: LLMServiceError, *, name: str | None) -> None:
         parts, now = self._parts.answering, self._calls.clock.monotonic()
@@ -270,7 +275,7 @@ def understood(text: str | None) -> Body | None:
 def name_in(frame: Body) -> str | None:
     """The id of a frame that is refused, as far as it has one that can be repeated."""
     name = frame.get("id")
-    return name if isinstance(name, str) and len(name) <= MAX_TYPE_CHARS else None
+    return name if isinstance(name, str) and len(name) <= MAX_ID_CHARS else None
 
 
 def key_in(frame: Body) -> str:
