@@ -13,10 +13,12 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from llm_service.api import ServerOptions, WebSocketOptions
+from llm_service.api.resuming import Resuming
 from llm_service.api.websocket import door as door_module
 from llm_service.api.websocket import frame_sink as sink_module
 from llm_service.api.websocket.protocol import SocketProtocol
 from llm_service.sandbox import Sandbox
+from llm_service.streams import Stream
 from tests.support.raw_socket import frame, raw_socket
 from tests.support.rest import ASKED, ask
 from tests.support.service import Running, running
@@ -310,6 +312,42 @@ async def test_to_cancel_what_has_ended_is_no_mistake(service: Running) -> None:
         await client.send("chat.credit", id="never was", chunks=3)
         await client.send("ping")
         assert (await client.next())["type"] == "pong"
+
+
+@pytest.mark.parametrize("kind", ["chat.cancel", "chat.credit"])
+async def test_a_flood_for_a_generation_that_runs_ends_the_socket(
+    service: Running, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    cancels: list[Stream] = []
+    given_up = asyncio.Event()
+
+    async def give_up(resuming: Resuming, stream: Stream) -> None:
+        cancels.append(stream)
+        await given_up.wait()
+
+    monkeypatch.setattr(Resuming, "give_up", give_up)
+    flood = frame(orjson.dumps({"type": kind, "id": "a1", "chunks": 1})) * 3000
+    async with opened(service.address) as client, raw_socket(service.address) as hostile:
+        await client.create(sandbox=LONG)
+        await client.until("chat.started")
+        request = {"model": MODELS[2], "messages": ASKED, "sandbox": LONG}
+        await hostile.send(frame(orjson.dumps({"type": "chat.create", "id": "a1", "request": request})))
+        await hostile.frame()
+        await hostile.send(flood)
+        assert await hostile.close_code() == 4429
+        assert len(cancels) == (kind == "chat.cancel")
+        given_up.set()
+        await client.until("chat.chunk")
+
+
+async def test_credit_for_each_chunk_is_no_flood(service: Running) -> None:
+    async with opened(service.address) as client:
+        await client.create(sandbox="tokens-3000+pace-0ms", options={"credit": 20})
+        while (told := await client.next())["type"] != "chat.done":
+            assert told["type"] != "error", told
+            if told["type"] == "chat.chunk":
+                await client.send("chat.credit", id="a1", chunks=1)
+    assert len(chunks(client.frames)) >= 3000
 
 
 async def test_with_credit_no_more_chunks_come_than_were_granted(service: Running, sandbox: Sandbox) -> None:

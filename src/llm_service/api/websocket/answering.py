@@ -48,8 +48,8 @@ class Answering:
     """
 
     __slots__ = (
-        "_credit", "_gone", "_leaving", "_on_end", "_parts", "_request_id", "_sink", "_stream", "_task", "_wire",
-        "mistaken", "name",
+        "_cancelled", "_credit", "_credits", "_gone", "_leaving", "_on_end", "_parts", "_request_id", "_sink",
+        "_stream", "_task", "_wire", "mistaken", "name",
     )  # fmt: skip
 
     def __init__(self, name: str, parts: AnsweringParts, wire: Wire, *, on_end: Callable[["Answering"], None]) -> None:
@@ -61,6 +61,8 @@ class Answering:
         self._wire = wire
         self._request_id = parts.ids.new("req")
         self._credit: int | None = None
+        self._credits = 0
+        self._cancelled = False
         self._stream: Stream | None = None
         self._sink: FrameSink | None = None
         self._leaving: Leaving | None = None
@@ -77,8 +79,13 @@ class Answering:
         """Answer a ``chat.resume`` to its end."""
         await self._run(lambda: self._resume(frame, caller))
 
-    def add_credit(self, chunks: int) -> None:
-        """The client takes so many chunks more."""
+    def add_credit(self, chunks: int) -> bool:
+        """The client takes so many chunks more; whether it has said so more often than it was sent one."""
+        self._credits += 1
+        self._set_credit(chunks)
+        return self._credits > 1 + (0 if self._sink is None else self._sink.chunks)
+
+    def _set_credit(self, chunks: int) -> None:
         if self._sink is None:
             self._credit = (self._credit or 0) + chunks
         else:
@@ -89,8 +96,15 @@ class Answering:
         if self._sink is not None:
             self._sink.flow()
 
-    async def cancel(self) -> None:
-        """Its client does not want it any more: it ends, for all its readers unless others asked for it too."""
+    def cancel(self) -> bool:
+        """Its client does not want it any more; whether that is news."""
+        news, self._cancelled = not self._cancelled, True
+        if news:
+            self._parts.calls.tasks.spawn(self._cancel(), name="cancel over a WebSocket")
+        return news
+
+    async def _cancel(self) -> None:
+        """End it, for all its readers unless others asked for it too."""
         stream = self._stream
         if stream is not None:
             await self._parts.resuming.give_up(stream)
@@ -176,7 +190,7 @@ class Answering:
         try:
             allowed = await self._allowed(caller)
             options = options_in(frame)
-            self._set_credit(frame)
+            self._set_first_credit(frame)
             request = request_in(frame, frame_bytes)
         except LLMServiceError as error:
             calls.refused(error, request_id=self._request_id, surface=SURFACE, begun_at=received_at)
@@ -196,10 +210,10 @@ class Answering:
         require_scope(caller, "inference")
         return caller
 
-    def _set_credit(self, frame: Body) -> None:
+    def _set_first_credit(self, frame: Body) -> None:
         first = first_credit_in(frame)
         if first is not None:
-            self.add_credit(first)
+            self._set_credit(first)
 
     async def _ask(self, exchange: Exchange) -> Reply:
         """The gateway's reply, unless the client leaves first."""
@@ -211,7 +225,7 @@ class Answering:
 
     async def _resume(self, frame: Body, caller: Caller | Awaitable[Caller]) -> None:
         allowed = await self._allowed(caller)
-        self._set_credit(frame)
+        self._set_first_credit(frame)
         stream_id, after = cursor_in(frame)
         serving = self._parts.calls.serving
         resumed = await serving.before_the_end(self._parts.resuming.after(stream_id, after, owner=allowed.key_id))

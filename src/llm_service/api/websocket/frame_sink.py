@@ -23,12 +23,12 @@ class FrameSink:
 
     What cannot be sent yet, because the socket is full or the credit used up, stays in the generation's log: its
     upstream is paused, and the events that have come already are held as they are. ``credit``: chunks that may still be
-    sent; ``None``: any number.
+    sent; ``None``: any number. ``chunks``: those that were sent.
     """
 
     __slots__ = (
         "_clock", "_credit", "_done", "_failure", "_flowing", "_form", "_hold", "_name", "_on_end", "_outcome",
-        "_patience", "_paused", "_pending", "_seq", "_stream", "_wire", "ended", "head", "opened",
+        "_patience", "_paused", "_pending", "_seq", "_stream", "_wire", "chunks", "ended", "head", "opened",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +45,7 @@ class FrameSink:
         """``after``: the number of the last event that the client has had. ``on_end``: the last frame is written."""
         self.opened = False
         self.ended = False
+        self.chunks = 0
         self.head: Head | None = None
         self._name = name
         self._stream = stream
@@ -182,6 +183,7 @@ class FrameSink:
             self._seq = event.seq
             frame = form.of(event)
             frames.append(frame)
+            self.chunks += 1
             size += len(frame)
             if self._credit is not None:
                 self._credit -= 1

@@ -211,17 +211,20 @@ class Socket:
 
     def _cancel(self, frame: Body) -> None:
         answering = self._named(frame)
-        if answering is not None:
-            self._calls.tasks.spawn(answering.cancel(), name="cancel over a WebSocket")
+        if answering is not None and not answering.cancel():
+            self._count_frame()
 
     def _credit(self, frame: Body) -> None:
         answering = self._named(frame)
         if answering is None:
             return
         try:
-            answering.add_credit(credit_in(frame))
+            needless = answering.add_credit(credit_in(frame))
         except LLMServiceError as error:
             self._mistake(error, name=None)
+        else:
+            if needless:
+                self._count_frame()
 
     def _named(self, frame: Body) -> Answering | None:
         """The generation that is meant; none when it has ended, which its client may not know yet."""
