@@ -453,6 +453,15 @@ async def test_what_began_by_rest_goes_on_over_a_socket_and_back(service: Runnin
     assert events(back.body) == chunks(created)[2:]
 
 
+@pytest.mark.parametrize("asked", [{"stream_id": "str_none"}, {}, {"stream_id": 1}])
+async def test_a_refused_resume_is_told_to_the_listeners(service: Running, asked: dict[str, Any]) -> None:
+    async with opened(service.address) as client:
+        await client.send("chat.resume", id="a1", **asked)
+        error = await client.until("error", "a1")
+    (line,) = service.log.of("request")
+    assert (line["status"], line["request_id"], line["surface"]) == ("refused", error["request_id"], "websocket")
+
+
 async def test_only_its_owner_goes_on_with_a_stream(guarded: Running) -> None:
     mine, other = await a_key(guarded), await a_key(guarded)
     async with opened(guarded.address, mine) as client:

@@ -1,7 +1,8 @@
 """One generation on a WebSocket, from the frame that asks for it to its end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -187,14 +188,11 @@ class Answering:
     async def _exchange(self, frame: Body, frame_bytes: int, caller: Caller | Awaitable[Caller]) -> Exchange:
         calls = self._parts.calls
         received_at = calls.clock.monotonic()
-        try:
+        with self._noted():
             allowed = await self._allowed(caller)
             options = options_in(frame)
             self._set_first_credit(frame)
             request = request_in(frame, frame_bytes)
-        except LLMServiceError as error:
-            calls.refused(error, request_id=self._request_id, surface=SURFACE, begun_at=received_at)
-            raise
         return calls.exchange(
             request,
             options,
@@ -203,6 +201,17 @@ class Answering:
             surface=SURFACE,
             received_at=received_at,
         )
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """What is refused before it is an exchange, or a stream that goes on, is told to the listeners."""
+        calls = self._parts.calls
+        begun_at = calls.clock.monotonic()
+        try:
+            yield
+        except LLMServiceError as error:
+            calls.refused(error, request_id=self._request_id, surface=SURFACE, begun_at=begun_at)
+            raise
 
     async def _allowed(self, caller: Caller | Awaitable[Caller]) -> Caller:
         if not isinstance(caller, Caller):
@@ -224,11 +233,8 @@ class Answering:
             self._leaving = None
 
     async def _resume(self, frame: Body, caller: Caller | Awaitable[Caller]) -> None:
-        allowed = await self._allowed(caller)
-        self._set_first_credit(frame)
-        stream_id, after = cursor_in(frame)
-        serving = self._parts.calls.serving
-        resumed = await serving.before_the_end(self._parts.resuming.after(stream_id, after, owner=allowed.key_id))
+        with self._noted():
+            resumed = await self._resumed(frame, await self._allowed(caller))
         stream = self._stream = resumed.stream
         sink = self._sink_for(stream, after=resumed.after)
         stream.sinks.append(sink)
@@ -241,6 +247,12 @@ class Answering:
                 await reply.aclose()
         finally:
             stream.sinks.remove(sink)
+
+    async def _resumed(self, frame: Body, caller: Caller) -> Resumed:
+        self._set_first_credit(frame)
+        stream_id, after = cursor_in(frame)
+        found = self._parts.resuming.after(stream_id, after, owner=caller.key_id)
+        return await self._parts.calls.serving.before_the_end(found)
 
     async def _begun(self, resumed: Resumed) -> None:
         """Until there is something to read of the stream, unless the client leaves first."""
