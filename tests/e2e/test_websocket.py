@@ -1,9 +1,10 @@
 """``/v1/ws``: many generations over one socket, against simulated providers and with real clients."""
 
 import asyncio
+import gc
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
@@ -17,7 +18,9 @@ from llm_service.api.resuming import Resuming
 from llm_service.api.websocket import door as door_module
 from llm_service.api.websocket import frame_sink as sink_module
 from llm_service.api.websocket.protocol import SocketProtocol
+from llm_service.domain import Caller, Credentials, InvalidApiKey, LedgerUnavailable, LLMServiceError
 from llm_service.sandbox import Sandbox
+from llm_service.services import Authenticator
 from llm_service.streams import Stream
 from tests.support.raw_socket import frame, raw_socket
 from tests.support.rest import ASKED, ask
@@ -783,6 +786,54 @@ async def test_an_expired_key_asks_for_nothing_more(sandbox: Sandbox) -> None:
             await client.create("b")
             assert await client.closed() == 4401
     assert client.of("b")[-1]["error"]["code"] == "invalid_api_key"
+
+
+async def test_a_key_that_cannot_be_looked_up_now_closes_with_1013_however_it_is_shown(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up(monkeypatch, LedgerUnavailable("away", retry_after_s=1.0))
+    async with opened(service.address, {"x-api-key": "k"}) as client:
+        assert await client.closed() == 1013
+    async with opened(service.address) as client:
+        await client.send("auth", key="k")
+        assert await client.closed() == 1013
+
+
+async def test_a_key_that_is_found_to_be_invalid_later_closes_its_socket(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(service.address) as client:
+        await client.send("ping")
+        await client.until("pong")
+        looked_up(monkeypatch, InvalidApiKey("gone"), key=None)
+        await client.create()
+        error = await client.until("error", "a1")
+        assert await client.closed() == 4401
+    assert error["error"]["code"] == "invalid_api_key"
+
+
+async def test_a_look_up_is_begun_by_what_awaits_it(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with raw_socket(service.address) as client:
+        await client.send(frame(b'{"type":"ping"}'))
+        await client.frame()
+        looked_up(monkeypatch, LedgerUnavailable("away", retry_after_s=1.0), key=None)
+        create = orjson.dumps({"type": "chat.create", "id": "a1", "request": {"model": MODELS[2], "messages": ASKED}})
+        await client.send(frame(create) + frame(b"{}"))  # the second one closes before the first one's task runs
+        assert await client.close_code() == 4409
+    gc.collect()  # a coroutine that nobody awaits warns here, which is an error
+
+
+def looked_up(monkeypatch: pytest.MonkeyPatch, found: LLMServiceError, *, key: str | None = "k") -> None:
+    """From now on this key is one that has to be looked up, with this end."""
+    authenticate = Authenticator.authenticate
+
+    async def look_up() -> Caller:
+        raise found.again()
+
+    def instead(authenticator: Authenticator, credentials: Credentials) -> Caller | Awaitable[Caller]:
+        return look_up() if credentials.key == key else authenticate(authenticator, credentials)
+
+    monkeypatch.setattr(Authenticator, "authenticate", instead)
 
 
 async def test_what_a_key_may_is_asked_with_each_request(guarded: Running) -> None:

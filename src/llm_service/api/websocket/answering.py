@@ -18,7 +18,6 @@ from llm_service.domain import (
     Body,
     Caller,
     InternalError,
-    InvalidRequest,
     LLMServiceError,
     Reply,
     StreamCancelled,
@@ -30,6 +29,8 @@ from llm_service.runtime import IdSource
 from llm_service.streams import CANCELLED, Stream
 
 SURFACE: Final = "websocket"
+Authenticate = Callable[[], Caller | Awaitable[Caller]]
+"""Who asks, by the credentials of the socket. Raises what the authenticator does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,18 +46,18 @@ class AnsweringParts:
 class Answering:
     """Owned by its socket until its last frame; what is left to be done after that is done without it.
 
-    ``name``: the client's own name of it. ``mistaken``: the frame that asked for it was no request.
+    ``name``: the client's own name of it. ``refusal``: why it never became one.
     """
 
     __slots__ = (
         "_cancelled", "_credit", "_credits", "_gone", "_leaving", "_on_end", "_parts", "_request_id", "_sink",
-        "_stream", "_task", "_wire", "mistaken", "name",
+        "_stream", "_task", "_wire", "name", "refusal",
     )  # fmt: skip
 
     def __init__(self, name: str, parts: AnsweringParts, wire: Wire, *, on_end: Callable[["Answering"], None]) -> None:
         """``on_end`` is called with it as soon as its last frame is written."""
         self.name = name
-        self.mistaken = False
+        self.refusal: LLMServiceError | None = None
         self._on_end = on_end
         self._parts = parts
         self._wire = wire
@@ -72,13 +73,13 @@ class Answering:
 
     # -- what the socket does
 
-    async def create(self, frame: Body, frame_bytes: int, caller: Caller | Awaitable[Caller]) -> None:
+    async def create(self, frame: Body, frame_bytes: int, authenticate: Authenticate) -> None:
         """Answer a ``chat.create`` to its end; whatever goes wrong, the client is told."""
-        await self._run(lambda: self._create(frame, frame_bytes, caller))
+        await self._run(lambda: self._create(frame, frame_bytes, authenticate))
 
-    async def resume(self, frame: Body, caller: Caller | Awaitable[Caller]) -> None:
+    async def resume(self, frame: Body, authenticate: Authenticate) -> None:
         """Answer a ``chat.resume`` to its end."""
-        await self._run(lambda: self._resume(frame, caller))
+        await self._run(lambda: self._resume(frame, authenticate))
 
     def add_credit(self, chunks: int) -> bool:
         """The client takes so many chunks more; whether it has said so more often than it was sent one."""
@@ -161,7 +162,7 @@ class Answering:
             serving.end(task)
 
     def _fail(self, error: LLMServiceError) -> None:
-        self.mistaken = self._stream is None and isinstance(error, InvalidRequest)
+        self.refusal = error if self._stream is None else None
         if self._sink is not None:
             self._sink.fail(error)
         elif not self._gone:
@@ -175,8 +176,8 @@ class Answering:
         self._parts.log.error("defect", request_id=self._request_id, exc_info=defect)
         self._fail(InternalError("The service failed on this request; its log has the details under its id."))
 
-    async def _create(self, frame: Body, frame_bytes: int, caller: Caller | Awaitable[Caller]) -> None:
-        exchange = await self._exchange(frame, frame_bytes, caller)
+    async def _create(self, frame: Body, frame_bytes: int, authenticate: Authenticate) -> None:
+        exchange = await self._exchange(frame, frame_bytes, authenticate)
         stream = self._stream = cast("Stream", exchange.stream)
         sink = self._sink_for(stream)
         stream.sinks.append(sink)
@@ -185,11 +186,11 @@ class Answering:
         finally:
             stream.sinks.remove(sink)  # the stream is kept longer than its request
 
-    async def _exchange(self, frame: Body, frame_bytes: int, caller: Caller | Awaitable[Caller]) -> Exchange:
+    async def _exchange(self, frame: Body, frame_bytes: int, authenticate: Authenticate) -> Exchange:
         calls = self._parts.calls
         received_at = calls.clock.monotonic()
         with self._noted():
-            allowed = await self._allowed(caller)
+            allowed = await self._allowed(authenticate)
             options = options_in(frame)
             self._set_first_credit(frame)
             request = request_in(frame, frame_bytes)
@@ -213,7 +214,8 @@ class Answering:
             calls.refused(error, request_id=self._request_id, surface=SURFACE, begun_at=begun_at)
             raise
 
-    async def _allowed(self, caller: Caller | Awaitable[Caller]) -> Caller:
+    async def _allowed(self, authenticate: Authenticate) -> Caller:
+        caller = authenticate()
         if not isinstance(caller, Caller):
             caller = await self._parts.calls.serving.before_the_end(caller)
         require_scope(caller, "inference")
@@ -232,9 +234,9 @@ class Answering:
         finally:
             self._leaving = None
 
-    async def _resume(self, frame: Body, caller: Caller | Awaitable[Caller]) -> None:
+    async def _resume(self, frame: Body, authenticate: Authenticate) -> None:
         with self._noted():
-            resumed = await self._resumed(frame, await self._allowed(caller))
+            resumed = await self._resumed(frame, await self._allowed(authenticate))
         stream = self._stream = resumed.stream
         sink = self._sink_for(stream, after=resumed.after)
         stream.sinks.append(sink)

@@ -12,9 +12,11 @@ from llm_service.api.websocket.socket import (
     NOT_AUTHENTICATED,
     NOT_UNDERSTOOD,
     RESTARTING,
+    TRY_LATER,
     Socket,
     SocketParts,
     caller_for,
+    code_for,
     key_in,
     understood,
 )
@@ -25,7 +27,6 @@ from llm_service.domain import (
     Credentials,
     InvalidApiKey,
     InvalidRequest,
-    LedgerUnavailable,
     LLMServiceError,
     NotLocal,
 )
@@ -37,7 +38,6 @@ UNKNOWN_SOCKETS: Final = 1000
 """So many clients may be asked for their key at once; each can have the service keep little before it shows one."""
 ORIGIN_REFUSED: Final = 4403
 AUTH_TOO_LATE: Final = 4408
-TRY_LATER: Final = 1013
 HeaderList = tuple[tuple[bytes, bytes], ...]
 
 
@@ -181,8 +181,3 @@ class SocketDoor:
     def _revoke(self, key_id: str) -> None:
         for socket in tuple(self._open.get(key_id, ())):
             socket.revoke()
-
-
-def code_for(error: LLMServiceError) -> int:
-    """The code with which a socket closes whose client cannot be authenticated."""
-    return TRY_LATER if isinstance(error, LedgerUnavailable) else NOT_AUTHENTICATED

@@ -1,8 +1,9 @@
 """One open WebSocket: what its client's frames ask for, and the generations that run over it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -10,7 +11,7 @@ import orjson
 from llm_service.api.http_request import Receive
 from llm_service.api.options import WebSocketOptions
 from llm_service.api.websocket.abuse import Patience
-from llm_service.api.websocket.answering import Answering, AnsweringParts
+from llm_service.api.websocket.answering import Answering, AnsweringParts, Authenticate
 from llm_service.api.websocket.asked import MAX_ID_CHARS, credit_in, id_in
 from llm_service.api.websocket.frames import PONG, failed
 from llm_service.api.websocket.wire import Wire
@@ -23,6 +24,7 @@ from llm_service.domain import (
     InvalidApiKey,
     InvalidRequest,
     KeyRevoked,
+    LedgerUnavailable,
     LLMServiceError,
     require_scope,
 )
@@ -35,6 +37,7 @@ NOT_AUTHENTICATED: Final = 4401
 NOT_UNDERSTOOD: Final = 4409
 ABUSE: Final = 4429
 RESTARTING: Final = 1012
+TRY_LATER: Final = 1013
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,9 +131,9 @@ class Socket:
         match kind:
             case "chat.create":
                 size = len(text) if text.isascii() else len(text.encode())
-                self._begin(frame, lambda one, caller: one.create(frame, size, caller))
+                self._begin(frame, lambda one, authenticate: one.create(frame, size, authenticate))
             case "chat.resume":
-                self._begin(frame, lambda one, caller: one.resume(frame, caller))
+                self._begin(frame, lambda one, authenticate: one.resume(frame, authenticate))
             case "chat.cancel":
                 self._cancel(frame)
             case "chat.credit":
@@ -166,9 +169,9 @@ class Socket:
 
     def _leave_unknown(self, error: LLMServiceError) -> None:
         self._refuse(error, name=None)
-        self._wire.close(NOT_AUTHENTICATED, error.code)
+        self._wire.close(code_for(error), error.code)
 
-    def _begin(self, frame: Body, answer: Callable[[Answering, Caller | Awaitable[Caller]], Any]) -> None:
+    def _begin(self, frame: Body, answer: Callable[[Answering, Authenticate], Any]) -> None:
         try:
             name = id_in(frame)
             if name in self._answering:
@@ -178,14 +181,12 @@ class Socket:
             return
         try:
             self._check_room()
-            caller = self._parts.authenticator.authenticate(self._credentials)
         except LLMServiceError as error:
             self._refuse(error, name=name)
-            if isinstance(error, InvalidApiKey):
-                self._wire.close(NOT_AUTHENTICATED, "The key is not valid any more.")
             return
+        authenticate = partial(self._parts.authenticator.authenticate, self._credentials)
         answering = self._answering[name] = Answering(name, self._parts.answering, self._wire, on_end=self._free)
-        task = self._calls.tasks.spawn(answer(answering, caller), name="answer over a WebSocket")
+        task = self._calls.tasks.spawn(answer(answering, authenticate), name="answer over a WebSocket")
         task.add_done_callback(lambda _: self._ended(answering))
 
     def _check_room(self) -> None:
@@ -205,9 +206,14 @@ class Socket:
             self._close_if_idle()
 
     def _ended(self, answering: Answering) -> None:
+        match answering.refusal:
+            case InvalidApiKey():
+                self._wire.close(NOT_AUTHENTICATED, "The key is not valid any more.")
+            case InvalidRequest():
+                self._count_mistake()
+            case LLMServiceError():
+                self._count_frame()
         self._free(answering)
-        if answering.mistaken:
-            self._count_mistake()
 
     def _cancel(self, frame: Body) -> None:
         answering = self._named(frame)
@@ -287,6 +293,11 @@ def key_in(frame: Body) -> str:
     if not isinstance(key, str) or not key:
         raise InvalidApiKey("'key' must be a key, as text.")
     return key
+
+
+def code_for(error: LLMServiceError) -> int:
+    """The code with which a socket closes whose client cannot be authenticated."""
+    return TRY_LATER if isinstance(error, LedgerUnavailable) else NOT_AUTHENTICATED
 
 
 async def caller_for(authenticator: Authenticator, credentials: Credentials) -> Caller:
