@@ -18,6 +18,7 @@ from llm_service.api.resuming import Resuming
 from llm_service.api.websocket import door as door_module
 from llm_service.api.websocket import frame_sink as sink_module
 from llm_service.api.websocket.protocol import SocketProtocol
+from llm_service.api.websocket.socket import Socket
 from llm_service.domain import Caller, Credentials, InvalidApiKey, LedgerUnavailable, LLMServiceError
 from llm_service.sandbox import Sandbox
 from llm_service.services import Authenticator
@@ -765,6 +766,32 @@ async def test_a_revoked_key_ends_what_runs_and_its_sockets(guarded: Running, sa
             assert client.of(name)[-1]["error"]["code"] == "key_revoked"
         await until(lambda: len(calls(sandbox, "cancelled")) == 2, within_s=1)
         await stranger.until("chat.chunk", "a")
+
+
+async def test_a_socket_that_fails_to_be_revoked_keeps_no_other_open(
+    guarded: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revoke, failed = Socket.revoke, list[Socket]()
+
+    def fail_first(socket: Socket) -> None:
+        if not failed:
+            failed.append(socket)
+            raise RuntimeError("a defect")
+        revoke(socket)
+
+    monkeypatch.setattr(Socket, "revoke", fail_first)
+    mine = await a_key(guarded)
+    async with opened(guarded.address, mine) as one, opened(guarded.address, mine) as other:
+        for client in (one, other):
+            await client.create(sandbox="tokens-1")
+            await client.all_of()
+        await ask(guarded.address, "DELETE", f"/admin/keys/{await key_of(guarded, one)}", **ADMIN)
+        ends = {asyncio.create_task(client.closed()) for client in (one, other)}
+        done, still_open = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED, timeout=5)
+        assert {end.result() for end in done} == {4401}
+        for end in still_open:
+            end.cancel()
+    assert guarded.log.of("a socket was not revoked")
 
 
 async def key_of(service: Running, client: SocketClient) -> str:

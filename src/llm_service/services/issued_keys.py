@@ -115,11 +115,11 @@ class IssuedKeys:
             return self._checked(self._nobody, presented)
         if self._clock.monotonic() < self._away_until:
             raise LedgerUnavailable(_AWAY, retry_after_s=1.0)
-        if self._waiting >= WAITING:
-            raise LedgerUnavailable(_BUSY, retry_after_s=1.0)
         return self._look_up(prefix, presented)
 
     async def _look_up(self, prefix: str, presented: str) -> Caller:
+        if self._waiting >= WAITING:  # now, not when it was asked for: many may be before the first of them begins
+            raise LedgerUnavailable(_BUSY, retry_after_s=1.0)
         self._waiting += 1
         try:
             async with self._lookups:
@@ -208,6 +208,9 @@ class IssuedKeys:
         return bool(self._on_revoked)
 
     def tell_revoked(self, key_id: str) -> None:
-        """Tell those who want to know."""
+        """Tell all who want to know; a defect of one keeps no other from hearing of it."""
         for callback in tuple(self._on_revoked):
-            callback(key_id)
+            try:
+                callback(key_id)
+            except Exception as defect:  # noqa: BLE001 - whatever it is, the others are told
+                self._log.error("a revocation was not acted upon", key_id=key_id, exc_info=defect)

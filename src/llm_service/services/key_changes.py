@@ -91,14 +91,8 @@ class KeyChanges:
         for key_id in changed if self._issued.has_listeners else ():
             key = await self._store.get(key_id)
             if key is not None and key.revoked_at is not None:
-                self._tell_revoked(key_id)
+                self._issued.tell_revoked(key_id)
         self._mark = mark
-
-    def _tell_revoked(self, key_id: str) -> None:
-        try:
-            self._issued.tell_revoked(key_id)
-        except Exception as defect:  # noqa: BLE001 - one door's defect must not keep the others from hearing of more
-            self._log.error("a revocation was not acted upon", key_id=key_id, exc_info=defect)
 
     def _tell_away(self, away: StoreUnavailable | None) -> None:
         if away is not None and not self._away:

@@ -1,6 +1,7 @@
 """Issued keys at the door: found, known, refused, looked up within bounds, and never confused."""
 
 import asyncio
+from collections import Counter
 import hmac
 from dataclasses import replace
 
@@ -181,6 +182,19 @@ async def test_look_ups_are_bounded_and_so_is_the_queue_for_them(world: World, p
     assert {type(refusal) for refusal in await asyncio.gather(*asking)} == {InvalidApiKey}
     assert world.store.most_waiting == LOOKUPS
     assert process.issued._waiting == 0
+
+
+async def test_look_ups_that_are_asked_for_before_the_first_begins_are_bounded_too(
+    world: World, process: Process
+) -> None:
+    world.store.gate = asyncio.Event()
+    found = [process.issued.find(garbage(world)) for _ in range(WAITING + 50)]
+    asking = [asyncio.ensure_future(one) for one in found if not isinstance(one, Caller)]
+    await until(lambda: world.store.waiting == LOOKUPS)
+    assert process.issued._waiting == WAITING
+    world.store.gate.set()
+    refusals = Counter(type(one) for one in await asyncio.gather(*asking, return_exceptions=True))
+    assert refusals == {InvalidApiKey: WAITING, LedgerUnavailable: 50}
 
 
 async def test_requests_that_come_together_with_a_new_key_ask_at_most_a_handful_of_times(

@@ -136,11 +136,14 @@ async def test_a_door_that_fails_keeps_no_other_revocation_from_taking_effect(st
     def fail(key_id: str) -> None:
         raise RuntimeError("a defect")
 
+    heard: list[str] = []
     process.authenticator.on_revoked(fail)
+    process.authenticator.on_revoked(heard.append)
     for issued in (first, second):
         await process.keys.revoke(issued.key.id)
         await settled()
         assert "revoked" in str(await process.refusal(issued))
+    assert set(heard) == {first.key.id, second.key.id}
     assert len(process.log.of("a revocation was not acted upon")) >= 2
 
 

@@ -180,4 +180,7 @@ class SocketDoor:
 
     def _revoke(self, key_id: str) -> None:
         for socket in tuple(self._open.get(key_id, ())):
-            socket.revoke()
+            try:
+                socket.revoke()
+            except Exception as defect:  # noqa: BLE001 - whatever it is, the key's other sockets end
+                self._parts.answering.log.error("a socket was not revoked", key_id=key_id, exc_info=defect)
