@@ -79,7 +79,7 @@ class Calls:
             leaving.serving.uncancel()
             if leaving.happened or self.serving.draining is None:
                 raise HungUp from None
-            raise self.serving.draining from None
+            raise self.serving.draining.again() from None
         finally:
             readers.remove(leaving)
 

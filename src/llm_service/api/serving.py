@@ -77,10 +77,10 @@ class Serving:
         hurry.cancel()
         for task, sink in tuple(self._answering.items()):
             if sink is not None and sink.opened:
-                sink.cut(self.draining)
+                sink.cut(self.draining.again())
             else:
                 task.cancel()
-        self._streams.cancel_running(self.draining)
+        self._streams.cancel_running(self.draining.again())
 
     async def _all_answered(self) -> None:
         """Until no request is being answered, and no stream runs for those who may resume it."""
@@ -96,4 +96,4 @@ class Serving:
             if self.draining is None:
                 raise
             cast("asyncio.Task[None]", asyncio.current_task()).uncancel()
-            raise self.draining from None
+            raise self.draining.again() from None

@@ -1,8 +1,8 @@
 """Issued keys at the door: found, known, refused, looked up within bounds, and never confused."""
 
 import asyncio
-from collections import Counter
 import hmac
+from collections import Counter
 from dataclasses import replace
 
 import pytest

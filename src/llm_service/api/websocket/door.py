@@ -6,20 +6,18 @@ from dataclasses import replace
 from typing import Final
 
 from llm_service.api.http_request import Receive, Scope, Send, credentials_of, headers_of
-from llm_service.api.websocket.frames import failed
-from llm_service.api.websocket.socket import (
+from llm_service.api.websocket.close_codes import (
     ABUSE,
+    AUTH_TOO_LATE,
     NOT_AUTHENTICATED,
     NOT_UNDERSTOOD,
+    ORIGIN_REFUSED,
     RESTARTING,
     TRY_LATER,
-    Socket,
-    SocketParts,
-    caller_for,
-    code_for,
-    key_in,
-    understood,
 )
+from llm_service.api.websocket.frames import failed
+from llm_service.api.websocket.socket import Socket, SocketParts, caller_for, code_for, key_in, understood
+from llm_service.api.websocket.sockets import HeaderList
 from llm_service.api.websocket.wire import Wire, wire_of
 from llm_service.domain import (
     Caller,
@@ -36,9 +34,6 @@ AUTH_S: Final = 5.0
 AUTH_BYTES: Final = 8 * 1024
 UNKNOWN_SOCKETS: Final = 1000
 """So many clients may be asked for their key at once; each can have the service keep little before it shows one."""
-ORIGIN_REFUSED: Final = 4403
-AUTH_TOO_LATE: Final = 4408
-HeaderList = tuple[tuple[bytes, bytes], ...]
 
 
 class _ClosedError(Exception):
@@ -52,6 +47,7 @@ class SocketDoor:
         self._parts = parts
         self._calls = parts.answering.calls
         self._authenticator = parts.authenticator
+        self._log = parts.answering.log
         self._fixed_headers = fixed_headers
         self._open: dict[str, set[Socket]] = {}  # by the id of the key
         self._unknown = 0  # clients that are asked for their key
@@ -182,5 +178,5 @@ class SocketDoor:
         for socket in tuple(self._open.get(key_id, ())):
             try:
                 socket.revoke()
-            except Exception as defect:  # noqa: BLE001 - whatever it is, the key's other sockets end
-                self._parts.answering.log.error("a socket was not revoked", key_id=key_id, exc_info=defect)
+            except Exception as defect:
+                self._log.error("a socket was not revoked", key_id=key_id, exc_info=defect)

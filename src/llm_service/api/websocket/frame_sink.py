@@ -73,13 +73,13 @@ class FrameSink:
                 self._failure = event.error
             elif event.kind != "usage" or self._stream.include_usage:
                 self._pending.append(event)
-        self._flow()
+        self.flow()
 
     def end(self, outcome: Outcome) -> None:
         """Nothing follows but what is still held."""
         self._outcome = outcome
         self._hold = None
-        self._flow()
+        self.flow()
 
     # -- what the door does
 
@@ -102,11 +102,7 @@ class FrameSink:
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
-        self._flow()
-
-    def flow(self) -> None:
-        """The socket is full, or no longer: act on it."""
-        self._flow()
+        self.flow()
 
     def leave(self) -> None:
         """The client is gone."""
@@ -155,8 +151,8 @@ class FrameSink:
 
     # -- the flow
 
-    def _flow(self) -> None:
-        """Send what may be sent; then have the generation go on or wait, or end."""
+    def flow(self) -> None:
+        """Send what may be sent, such as when the socket's room changes; then the generation goes on, waits or ends."""
         if self._flowing or self.ended:
             return
         self._flowing = True

@@ -7,15 +7,12 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, Protocol, Side
 
 from llm_service.api.http_request import Message
+from llm_service.api.websocket.close_codes import ABNORMAL, ABUSE, NO_TEXT, TOO_BIG
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 MAX_FRAGMENTS: Final = 4096
 CONTROLS: Final = 100
 """Pings and pongs that a client may send between two of its messages, or until the next look at its silence."""
-ABNORMAL: Final = 1006
-NO_TEXT: Final = 1007
-TOO_BIG: Final = 1009
-ABUSE: Final = 4429
 
 
 class End(NamedTuple):

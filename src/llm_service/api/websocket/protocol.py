@@ -12,7 +12,8 @@ from uvicorn.server import ServerState
 
 from llm_service.api.http_request import Message
 from llm_service.api.unread import Unread
-from llm_service.api.websocket.message_reader import ABNORMAL, TOO_BIG, End, MessageReader
+from llm_service.api.websocket.close_codes import ABNORMAL, FAILED, INCOMPLETE, RESTARTING, TOO_BIG
+from llm_service.api.websocket.message_reader import End, MessageReader
 from llm_service.api.websocket.wire import EXTENSION, binary_frame, text_frame
 
 SLICE_BYTES: Final = 4096
@@ -22,9 +23,6 @@ RECEIVE_S: Final = 30.0
 RECEIVE_BYTES: Final = 256 * 1024
 CLOSE_S: Final = 5.0
 UNWANTED_BYTES: Final = 256 * 1024
-INCOMPLETE: Final = 1008
-FAILED: Final = 1011
-RESTARTING: Final = 1012
 App = Callable[[Any, Any, Any], Any]
 
 

@@ -13,6 +13,7 @@ from llm_service.api.options import WebSocketOptions
 from llm_service.api.websocket.abuse import Patience
 from llm_service.api.websocket.answering import Answering, AnsweringParts, Authenticate
 from llm_service.api.websocket.asked import MAX_ID_CHARS, credit_in, id_in
+from llm_service.api.websocket.close_codes import ABUSE, NOT_AUTHENTICATED, NOT_UNDERSTOOD, RESTARTING, TRY_LATER
 from llm_service.api.websocket.frames import PONG, failed
 from llm_service.api.websocket.wire import Wire
 from llm_service.domain import (
@@ -33,11 +34,6 @@ from llm_service.services import Authenticator
 WAITING_BYTES: Final = 256 * 1024
 """What may wait for a client that does not read, before nothing more is taken from it either."""
 MAX_TYPE_CHARS: Final = 64
-NOT_AUTHENTICATED: Final = 4401
-NOT_UNDERSTOOD: Final = 4409
-ABUSE: Final = 4429
-RESTARTING: Final = 1012
-TRY_LATER: Final = 1013
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,13 +202,13 @@ class Socket:
             self._close_if_idle()
 
     def _ended(self, answering: Answering) -> None:
-        match answering.refusal:
-            case InvalidApiKey():
-                self._wire.close(NOT_AUTHENTICATED, "The key is not valid any more.")
-            case InvalidRequest():
-                self._count_mistake()
-            case LLMServiceError():
-                self._count_frame()
+        refusal = answering.refusal
+        if isinstance(refusal, InvalidApiKey):
+            self._wire.close(NOT_AUTHENTICATED, "The key is not valid any more.")
+        elif isinstance(refusal, InvalidRequest):
+            self._count_mistake()
+        elif refusal is not None:
+            self._count_frame()
         self._free(answering)
 
     def _cancel(self, frame: Body) -> None:
