@@ -178,5 +178,5 @@ class SocketDoor:
         for socket in tuple(self._open.get(key_id, ())):
             try:
                 socket.revoke()
-            except Exception as defect:
+            except Exception as defect:  # noqa: BLE001 - whatever it is, the key's other sockets end
                 self._log.error("a socket was not revoked", key_id=key_id, exc_info=defect)
