@@ -16,7 +16,7 @@ from llm_service.api import HttpServer, listen
 from llm_service.api import unread as unread_module
 from llm_service.api.http_request import Receive, Scope, Send
 from llm_service.api.websocket import protocol as protocol_module
-from llm_service.api.websocket.wire import text_frame, wire_of
+from llm_service.api.websocket.wire import Wire, text_frame, wire_of
 from llm_service.domain import InvalidRequest
 from tests.support.raw_socket import CONT, HANDSHAKE, PING, TEXT, frame, raw_socket
 from tests.support.waiting import until
@@ -388,6 +388,29 @@ async def test_a_client_that_is_always_in_the_middle_of_a_message_stays_while_th
             await client.send(other + half)
             opcode, data = await client.frame()
             assert (opcode, data) in ((TEXT, b"x" * 100), (PING, b"llm"))
+
+
+async def test_what_is_held_is_kept_and_its_client_not_taken_for_a_silent_one(echo: Echo) -> None:
+    """The answer to a ping waits behind what is held."""
+    wires: list[Wire] = []
+
+    async def wait(scope: Scope, receive: Receive, send: Send) -> None:
+        wires.append(wire_of(scope))
+        wires[0].hold()
+        wires[0].mind_silence(0.02)
+        await echo(scope, receive, send)
+
+    async with serving(wait) as address, connect(f"ws://{address}/", ping_interval=None) as client:
+        await client.send("first")
+        await client.send("second")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await client.recv()
+        assert echo.told == []
+        wires[0].hear(first_bytes=100)
+        assert await client.recv() == "first"
+        wires[0].hear()
+        assert await client.recv() == "second"
 
 
 async def test_a_client_that_answers_pings_stays(echo: Echo) -> None:
