@@ -134,6 +134,20 @@ async def test_a_silent_client_is_closed(gateway: Running, monkeypatch: pytest.M
         assert await socket.close_code() == 4408
 
 
+async def test_little_is_kept_of_a_client_that_has_not_said_hello(gateway: Running) -> None:
+    async with socket_to(gateway.address) as socket:
+        await socket.send(type="ping", payload={"filled": "x" * 90_000})
+        assert await socket.close_code() == 1009
+
+
+async def test_whoever_has_said_hello_may_send_more(gateway: Running) -> None:
+    async with socket_to(gateway.address) as socket:
+        await socket.send(type="ping")
+        await socket.send(type="connection_init")
+        await socket.send(type="ping", payload={"filled": "x" * 90_000})
+        assert [(await socket.receive())["type"] for _ in range(3)] == ["pong", "connection_ack", "pong"]
+
+
 async def test_a_ping_is_answered(gateway: Running) -> None:
     async with socket_to(gateway.address) as socket:
         await socket.send(type="ping")

@@ -21,6 +21,7 @@ from llm_service.api.graphql.parts import GraphqlParts
 from llm_service.api.graphql.revocation import Operations
 from llm_service.api.http_request import Receive, Scope, Send, credentials_of, headers_of
 from llm_service.api.websocket.sockets import deny
+from llm_service.api.websocket.wire import wire_of
 from llm_service.domain import (
     Caller,
     Credentials,
@@ -34,6 +35,8 @@ PROTOCOL: Final = "graphql-transport-ws"
 SPOKEN: Final = ((b"Sec-WebSocket-Protocol", PROTOCOL.encode()),)
 """With capitals: gql for Python (4.4) finds the header by them alone, and else speaks the old protocol."""
 INIT_WAIT_S: Final = 5.0
+INIT_BYTES: Final = 8 * 1024
+"""What a message of a client may have that is not known yet: as little is kept of it."""
 MAX_ID_CHARS: Final = 256
 INVALID, UNAUTHORIZED, FORBIDDEN, NOT_ACCEPTABLE, INIT_TIMEOUT = 4400, 4401, 4403, 4406, 4408
 TAKEN, TOO_MANY_INITS, FAILED, RESTARTING, LATER = 4409, 4429, 4500, 1012, 1013
@@ -58,6 +61,7 @@ class GraphqlSocket:
         self._all = operations
         self._scope = scope
         self._send = send
+        self._wire = wire_of(scope)
         self._serving = parts.calls.serving
         self._credentials: Credentials | None = None
         self._running: dict[str, Operation] = {}
@@ -69,9 +73,11 @@ class GraphqlSocket:
 
     async def serve(self, receive: Receive) -> None:
         """Until it is closed, by either side."""
+        self._wire.hold()
         await receive()  # the handshake
         if not await self._accepted():
             return
+        self._wire.hear(first_bytes=INIT_BYTES)
         patience = self._parts.calls.clock.call_later(INIT_WAIT_S, self._mind_hello)
         self._serving.stands(self._retire)
         try:
@@ -79,6 +85,8 @@ class GraphqlSocket:
                 self._retire()
             while (message := await receive())["type"] != "websocket.disconnect":
                 await self._take(message.get("text"))
+                if not self._acknowledged:
+                    self._wire.hear(first_bytes=INIT_BYTES)
         except Closed as closed:
             await self._close(closed.code, closed.reason)
         finally:
@@ -92,7 +100,7 @@ class GraphqlSocket:
         try:
             self._credentials = credentials = credentials_of(self._scope, headers_of(self._scope))
             if self._serving.draining is not None:
-                raise self._serving.draining
+                raise self._serving.draining.again()
             if not self._parts.authenticator.admits_origin(credentials):
                 raise NotLocal("Pages of other origins may not ask: name yours in server.allowed_origins.")
         except LLMServiceError as error:
@@ -137,6 +145,7 @@ class GraphqlSocket:
         except LLMServiceError as error:
             raise Closed(close_code(error), _short(error.message)) from None
         self._acknowledged = True
+        self._wire.hear()
         await self._tell({"type": "connection_ack"})
 
     async def _caller(self) -> Caller:
@@ -168,7 +177,7 @@ class GraphqlSocket:
     def _refusal(self) -> LLMServiceError | None:
         """Why nothing more is begun."""
         if self._serving.draining is not None:
-            return self._serving.draining
+            return self._serving.draining.again()
         most = self._parts.options.max_subscriptions_per_socket
         if len(self._running) >= most or self._tasks >= 2 * most:
             return DocumentTooComplex(f"At most {most} operations may run on one socket, and as many end.")

@@ -159,7 +159,7 @@ class SocketProtocol(asyncio.Protocol):
 
     def hear(self, *, first_bytes: int | None = None) -> None:
         """Take it; with ``first_bytes`` one message that is not much larger, and nothing behind it until then."""
-        self._held = False
+        self._held = first_bytes is not None and bool(self._reader.messages)
         self._first_bytes = first_bytes
         self._parse()
 
