@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from llm_service.domain import Outcome, StreamCancelled, StreamInterrupted, UpstreamError
 from llm_service.streams import Generation
+from llm_service.streams.broadcast import EVENT_BYTES
 from tests.support.generations import OK, Reader, ScriptedSource
 
 MAX_BYTES = 30
@@ -211,8 +212,9 @@ class Generations(RuleBasedStateMachine):
     @invariant()
     def log_is_bounded(self) -> None:
         generation = self.generation
-        assert generation.bytes == sum(len(event.raw) for event in generation._events)
-        assert generation.bytes <= MAX_BYTES + self.largest
+        text_bytes = sum(len(event.raw) for event in generation._events)
+        assert generation.bytes == text_bytes + EVENT_BYTES * len(generation._events)
+        assert text_bytes <= MAX_BYTES + self.largest
 
     @invariant()
     def others_hear_of_the_end_when_the_account_is_closed(self) -> None:
