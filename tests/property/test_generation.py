@@ -209,10 +209,13 @@ class Generations(RuleBasedStateMachine):
 
     # -- what holds
 
+    def _text_bytes(self) -> int:
+        return sum(len(event.raw) for event in self.generation._events)
+
     @invariant()
     def log_is_bounded(self) -> None:
         generation = self.generation
-        text_bytes = sum(len(event.raw) for event in generation._events)
+        text_bytes = self._text_bytes()
         assert generation.bytes == text_bytes + EVENT_BYTES * len(generation._events)
         assert text_bytes <= MAX_BYTES + self.largest
 
@@ -238,7 +241,7 @@ class Generations(RuleBasedStateMachine):
             return
         takers = self._takers()
         nobody_takes = bool(takers) and all(reader.paused for reader in takers)
-        full = self.generation.bytes > MAX_BYTES
+        full = self._text_bytes() > MAX_BYTES
         assert self.source.paused == (full or nobody_takes)
         if full:
             leader = self.leader
