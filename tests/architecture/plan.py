@@ -14,7 +14,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = tuple(
         "observability",
         "storage transport tokens prices",
         "cache streams",
-        "admission ledger providers",
+        "admission ledger providers routing",
         "pipeline",
         "services",
         "api",

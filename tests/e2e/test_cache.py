@@ -10,7 +10,7 @@ import pytest
 
 from llm_service.admission import AllowanceOptions, LimitsOptions
 from llm_service.cache import CacheOptions
-from llm_service.pipeline import DeploymentOptions, ModelOptions
+from llm_service.routing import DeploymentOptions, ModelOptions
 from llm_service.sandbox import Sandbox
 from tests.support.behaviours import cases
 from tests.support.rest import Answer, ask

@@ -10,7 +10,7 @@ import pytest
 from llm_service.api import AuthOptions, ServerOptions
 from llm_service.config import Settings
 from llm_service.domain import Secret
-from llm_service.pipeline import DeploymentOptions, ModelOptions
+from llm_service.routing import DeploymentOptions, ModelOptions
 from llm_service.sandbox import Sandbox
 from tests.support.contract import loaded, mistakes_of_error, mistakes_of_graphql, mistakes_of_stream
 from tests.support.malformed_bodies import PROMPT

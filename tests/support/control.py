@@ -24,7 +24,7 @@ from llm_service.api.rest.app import Control
 from llm_service.api.rest.routes import Route
 from llm_service.config import Settings, rendered
 from llm_service.domain import Candidate, LLMServiceError, ModelInfo, Secret
-from llm_service.pipeline import ModelOptions
+from llm_service.routing import ModelOptions
 from llm_service.runtime import Tasks
 from llm_service.services import Authenticator, CacheAdmin, Health, LimitStates, Models, Usage
 from llm_service.storage import MemoryCache

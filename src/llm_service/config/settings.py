@@ -10,9 +10,10 @@ from llm_service.cache import CacheOptions
 from llm_service.domain import Doc, Pattern
 from llm_service.ledger import LedgerOptions
 from llm_service.observability import ObservabilityOptions
-from llm_service.pipeline import IdempotencyOptions, ModelOptions
+from llm_service.pipeline import IdempotencyOptions
 from llm_service.prices import PriceOptions
 from llm_service.providers import ProviderOptions
+from llm_service.routing import ModelOptions, RoutingOptions
 from llm_service.storage import StoreOptions
 from llm_service.streams import StreamOptions
 
@@ -47,6 +48,7 @@ class Settings:
     models: Annotated[
         Mapping[Annotated[str, _MODEL_NAME], ModelOptions], Doc("Model names of your own, and what serves them.")
     ] = field(default_factory=dict)
+    routing: RoutingOptions = field(default_factory=RoutingOptions)
     cache: CacheOptions = field(default_factory=CacheOptions)
     graphql: GraphqlOptions = field(default_factory=GraphqlOptions)
     streams: StreamOptions = field(default_factory=StreamOptions)

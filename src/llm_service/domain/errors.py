@@ -10,7 +10,7 @@
     │   ├── NotFound               ModelNotFound  MethodNotAllowed
     │   └── LimitReached           RateLimited  ConcurrencyLimited  BudgetExceeded  PriceUnknown
     ├── GatewayError           we cannot serve it now
-    │   ├── Draining  NoDeploymentAvailable  DeadlineExceeded  StreamCancelled  KeyRevoked
+    │   ├── Overloaded  Draining  ProviderDisabled  NoDeploymentAvailable  DeadlineExceeded  StreamCancelled  KeyRevoked
     │   ├── LedgerUnavailable  CacheUnavailable  OnlyIfCachedMiss
     │   └── InternalError
     └── UpstreamError          the provider failed us
@@ -242,6 +242,19 @@ class Draining(GatewayError):
 
     code = "draining"
     retryable = True
+
+
+class Overloaded(GatewayError):
+    """More is asked of this process than it can serve well; another one, or a later one, can."""
+
+    code = "overloaded"
+    retryable = True
+
+
+class ProviderDisabled(GatewayError):
+    """The only providers that serve the model were switched off by the operator, or are being drained."""
+
+    code = "provider_disabled"
 
 
 class NoDeploymentAvailable(GatewayError):

@@ -8,7 +8,7 @@ from llm_service.pipeline.call_provider import CallProvider
 from llm_service.pipeline.closing import Accounts, Closing
 from llm_service.pipeline.delivery import Delivery, WatchedReply
 from llm_service.pipeline.observe import Observe
-from llm_service.pipeline.options import DeploymentOptions, IdempotencyOptions, ModelOptions
+from llm_service.pipeline.options import IdempotencyOptions
 from llm_service.pipeline.remember import Remember
 from llm_service.pipeline.replay import Promises, Replay
 from llm_service.pipeline.resolve import Resolve, Resolver, check_allowed
@@ -22,10 +22,8 @@ __all__ = [
     "CallProvider",
     "Closing",
     "Delivery",
-    "DeploymentOptions",
     "Exchange",
     "IdempotencyOptions",
-    "ModelOptions",
     "Observe",
     "Proceed",
     "Promises",

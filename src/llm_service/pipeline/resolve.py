@@ -5,7 +5,7 @@ from typing import Final
 
 from llm_service.domain import ApiKey, Candidate, ModelNotAllowed, ModelNotFound, ModelRequest, Reply, allows
 from llm_service.pipeline.base import Exchange, Proceed
-from llm_service.pipeline.options import ModelOptions
+from llm_service.routing import ModelOptions
 
 CHOOSING_PLUGINS: Final = ("auto-router", "fusion", "pareto-router")
 """Plugins of OpenRouter that call models of their own choice, whatever the request names (seen 2026-11)."""

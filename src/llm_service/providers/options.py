@@ -121,6 +121,28 @@ class ProviderOptions:
     max_connections: Annotated[
         int, Bounds(at_least=1, at_most=100_000), Doc("Most connections to this upstream at the same time.")
     ] = 1000
+    max_retries: Annotated[
+        int,
+        Bounds(at_least=0, at_most=10),
+        Doc(
+            "Most further attempts of one request at this provider, before its first content, within the retry budget."
+        ),
+    ] = 2
+    max_concurrency: Annotated[
+        int | None,
+        Bounds(at_least=1, at_most=100_000),
+        Doc("Most requests at once to this provider from one process; others wait, or go elsewhere. Unset: no bound."),
+    ] = None
+    max_waiting: Annotated[
+        int, Bounds(at_least=0, at_most=100_000), Doc("Most requests that wait for one of these places.")
+    ] = 100
+    max_wait_s: Annotated[
+        float, Bounds(at_least=0, at_most=_LONGEST_S), Doc("Longest wait for a place, within the request's deadline.")
+    ] = 10.0
+    adaptive_concurrency: Annotated[
+        bool,
+        Doc("Lower the requests at once while the provider answers more slowly than it can, and raise them again."),
+    ] = False
     client: Annotated[
         HttpClient,
         Doc("HTTP client for this upstream: the service's own, or aiohttp, which is slower and puts up with more."),

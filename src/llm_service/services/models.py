@@ -7,8 +7,8 @@ from typing import Final
 
 from llm_service.domain import Candidate, LLMServiceError, ModelInfo, ModelNotFound
 from llm_service.observability import Log
-from llm_service.pipeline import ModelOptions
 from llm_service.providers import Provider
+from llm_service.routing import ModelOptions
 from llm_service.runtime import Clock
 
 CATALOGUE_S: Final = 3600.0

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from llm_service.domain import Candidate, ModelInfo, Price, UpstreamError
-from llm_service.pipeline import DeploymentOptions, ModelOptions
+from llm_service.routing import DeploymentOptions, ModelOptions
 from tests.support.clock import ManualClock
 from tests.support.control import ADMIN_KEY, Catalogue, client_of, models_of, parts_of
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from llm_service.domain import Secret
-from llm_service.pipeline import DeploymentOptions
+from llm_service.routing import DeploymentOptions
 from tests.unit.config.conftest import Configured
 
 OLLAMA = "providers: {ollama: {base_url: 'http://127.0.0.1:11434/v1'}}\n"
@@ -149,7 +149,6 @@ def test_variables_of_the_launchers_are_not_settings(configured: Configured) -> 
         ("LLM_SERVICE_SERVER__", "is unknown; did you mean LLM_SERVICE_SERVER?"),
         ("LLM_SERVICE_SERVER__ADMIN_PORT", "is not available in this version"),
         ("LLM_SERVICE_SERVER__TLS", "is not available in this version"),
-        ("LLM_SERVICE_PROVIDERS__X__MAX_RETRIES", "is not available in this version"),
         ("LLM_SERVICE_SERVER__ALLOWED_ORIGINS", "must be a JSON list, but it is no JSON at character 1"),
         ("LLM_SERVICE_PROVIDERS", "must be a JSON map, but it is no JSON at character 1"),
         ("LLM_SERVICE_SERVER__PORT", "server.port must be a whole number"),

@@ -8,8 +8,8 @@ import pytest
 from llm_service.api import ServerOptions
 from llm_service.config import Settings, SettingsError, load_settings
 from llm_service.domain import Secret
-from llm_service.pipeline import DeploymentOptions, ModelOptions
 from llm_service.providers import ProviderOptions, TimeoutOptions
+from llm_service.routing import DeploymentOptions, ModelOptions
 from tests.unit.config.conftest import Configured
 
 WHOLE = """
@@ -244,13 +244,11 @@ def test_deep_nesting_is_refused(configured: Configured, text: str) -> None:
 
 def test_settings_of_later_versions_are_named_as_such(configured: Configured) -> None:
     text = "observability: {log_content: true}\nserver: {tls: {}}\n"
-    text += "providers: {x: {base_url: 'http://h', max_retries: 1}}\n"
-    text += "models: {m: {deployments: [{provider: x, model: y, weight: 2}]}}\n"
+    text += "limits: {max_input_tokens: 1000}\n"
     assert configured.mistakes(text) == [
         "llm-service.yaml:1:17: observability.log_content is not available in this version",
         "llm-service.yaml:2:10: server.tls is not available in this version",
-        "llm-service.yaml:3:39: providers.x.max_retries is not available in this version",
-        "llm-service.yaml:4:52: models.m.deployments[0].weight is not available in this version",
+        "llm-service.yaml:3:10: limits.max_input_tokens is not available in this version",
     ]
 
 

@@ -108,6 +108,10 @@ def assert_contains(whole: Any, part: Any) -> None:
     if isinstance(part, dict):
         for name, value in part.items():
             assert_contains(whole[name], value)
+    elif isinstance(part, list):
+        assert len(whole) == len(part)
+        for one, item in zip(whole, part, strict=True):
+            assert_contains(one, item)
     else:
         assert whole == part
 

@@ -12,8 +12,8 @@ from llm_service.config.later import LATER
 from llm_service.config.shape import Leaf, Setting, describe, walk
 from llm_service.ledger import LedgerOptions
 from llm_service.observability import ObservabilityOptions
-from llm_service.pipeline import DeploymentOptions, ModelOptions
 from llm_service.providers import ProviderOptions, TimeoutOptions
+from llm_service.routing import DeploymentOptions, ModelOptions
 from tests.unit.config.conftest import Configured
 from tests.unit.config.test_file import WHOLE
 
@@ -26,7 +26,7 @@ def test_rendered_settings_are_plain_data_in_the_form_of_the_file(configured: Co
     plain = rendered(configured.settings(WHOLE))
     assert json.loads(json.dumps(plain)) == plain
     assert plain["server"]["data_dir"] == "/var/lib/x"
-    assert plain["models"]["fast"]["deployments"][1] == {"provider": "azure", "model": "gpt-4.1"}
+    assert plain["models"]["fast"]["deployments"][1].items() >= {"provider": "azure", "model": "gpt-4.1"}.items()
     assert plain["providers"]["azure"]["timeouts"]["total_s"] == 40.5
 
 

@@ -14,7 +14,8 @@ from llm_service.domain import (
     allows,
     chat_request,
 )
-from llm_service.pipeline import DeploymentOptions, Exchange, ModelOptions, Resolve, Resolver, check_allowed
+from llm_service.pipeline import Exchange, Resolve, Resolver, check_allowed
+from llm_service.routing import DeploymentOptions, ModelOptions
 from llm_service.runtime import Tasks
 
 FAST = ModelOptions(

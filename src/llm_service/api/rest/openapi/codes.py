@@ -126,6 +126,16 @@ FAILURES: Final = (
         "Try again, or ask another provider.",
     ),
     Failure(
+        domain.Overloaded,
+        "The process is asked for more than it can serve well.",
+        "Try again after `Retry-After`; the operator adds workers or machines.",
+    ),
+    Failure(
+        domain.ProviderDisabled,
+        "The operator has switched off the providers that serve the model.",
+        "Ask for another model, or later.",
+    ),
+    Failure(
         domain.NoDeploymentAvailable,
         "The model is known, but nothing can serve it now.",
         "Try again later, or ask for another model.",
