@@ -28,10 +28,10 @@ class PeakEwma:
 
     def observe(self, seconds: float, now: float) -> None:
         """Something took so long."""
-        kept = self._kept(now)
-        if seconds >= self._seconds or not kept:
+        if seconds >= self._seconds:
             self._seconds = seconds
         else:
+            kept = self._kept(now)
             self._seconds = self._seconds * kept + seconds * (1.0 - kept)
         self._at = now
 

@@ -77,6 +77,12 @@ def test_any_prompt_has_a_digest(prompt: object) -> None:
     assert len(prefix_digest(embedding_request({"model": "m", "input": prompt}))) == 32
 
 
+def test_what_is_no_token_id_is_not_read() -> None:
+    """It would be written out, however large it is."""
+    digests = {prefix_digest(completion_request({"model": "m", "prompt": [[found, 1]]})) for found in ("x", [2], {})}
+    assert len(digests) == 1
+
+
 def test_prompts_are_told_apart_by_their_beginning() -> None:
     prompts: list[object] = ["x", "y", [1, 2], [12], [1, 3], "x" * 2048, "x" * 2047 + "y"]
     digests = [prefix_digest(completion_request({"model": "m", "prompt": prompt})) for prompt in prompts]
