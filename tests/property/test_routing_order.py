@@ -45,7 +45,7 @@ def test_each_way_has_one_place_and_each_tier_is_ordered_by_itself(
 
 @given(given_weights=st.lists(weights, min_size=2, max_size=6))
 def test_the_shares_of_the_first_places_are_exactly_those_of_the_weights(given_weights: list[float]) -> None:
-    ways, draws = ways_of(given_weights), 500
+    ways, draws = ways_of(given_weights), 200
     standings = [Stand() for _ in ways]
     rest = [0.5] * len(ways)
     firsts = Counter(order("weighted", ways, standings, now=0.0, dice=Falls([x, *rest]))[0] for x in evenly(draws))
@@ -55,7 +55,7 @@ def test_the_shares_of_the_first_places_are_exactly_those_of_the_weights(given_w
 
 @given(given_weights=st.lists(st.integers(1, 10), min_size=3, max_size=3))
 def test_the_rest_is_drawn_by_the_same_rule(given_weights: list[int]) -> None:
-    ways, draws = ways_of(given_weights), 60
+    ways, draws = ways_of(given_weights), 30
     standings, total = [Stand() for _ in ways], sum(given_weights)
     orders = Counter(
         tuple(order("weighted", ways, standings, now=0.0, dice=Falls(falls)))
