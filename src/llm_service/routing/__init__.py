@@ -1,34 +1,37 @@
 """Which deployment serves a request: strategies, breakers, budgets of retries, bulkheads."""
 
-from llm_service.routing.fit import ROUTE_TAG, Needs, unfit, window
+from llm_service.routing.breaker import Breaker, BreakerState
+from llm_service.routing.breaker_sharing import BREAKERS_TOPIC, BreakerSharing
+from llm_service.routing.breakers import BreakerReport, Breakers, GroupsOf
+from llm_service.routing.fit import Needs, ROUTE_TAG, unfit, window
 from llm_service.routing.latency import PeakEwma, RecentTimes
-from llm_service.routing.options import (
-    Ability,
-    BreakerOptions,
-    DeploymentOptions,
-    HedgeOptions,
-    ModelOptions,
-    OverloadOptions,
-    RoutingOptions,
-    Strategy,
-)
+from llm_service.routing.options import Ability, BreakerOptions, DeploymentOptions, HedgeOptions, ModelOptions, OverloadOptions, RoutingOptions, Strategy
+from llm_service.routing.retry_budget import RetryBudget
 from llm_service.routing.sticky import preferred, prefix_digest
 from llm_service.routing.strategy import CostOf, Order, order, score, unpriced
 from llm_service.routing.way import Standing, Standings, Way, Ways, way_of
 
 __all__ = [
-    "ROUTE_TAG",
     "Ability",
+    "BREAKERS_TOPIC",
+    "Breaker",
     "BreakerOptions",
+    "BreakerReport",
+    "BreakerSharing",
+    "BreakerState",
+    "Breakers",
     "CostOf",
     "DeploymentOptions",
+    "GroupsOf",
     "HedgeOptions",
     "ModelOptions",
     "Needs",
     "Order",
     "OverloadOptions",
     "PeakEwma",
+    "ROUTE_TAG",
     "RecentTimes",
+    "RetryBudget",
     "RoutingOptions",
     "Standing",
     "Standings",

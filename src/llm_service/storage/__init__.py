@@ -8,12 +8,16 @@ from llm_service.storage.memory_limits import MemoryLimits
 from llm_service.storage.open import SQLITE_NAME, open_database
 from llm_service.storage.options import StoreOptions
 from llm_service.storage.ports import (
+    BreakerAnswer,
+    BreakerNews,
+    BreakerStore,
     Bulletin,
     CacheLook,
     CacheSizes,
     CacheStore,
     ChainLink,
     Database,
+    Ejection,
     FactStore,
     Flight,
     KeyStore,
@@ -39,6 +43,7 @@ from llm_service.storage.scripts import ScriptRunner
 from llm_service.storage.sql.base import Conflict, DatabaseError
 from llm_service.storage.sql.rows import storable
 from llm_service.storage.valkey_address import AddressError, StoreAddress, StoreUrl, parse_store_url
+from llm_service.storage.valkey_breakers import ValkeyBreakers
 from llm_service.storage.valkey_cache import ValkeyCache
 from llm_service.storage.valkey_client import StoreState, ValkeyClient
 from llm_service.storage.valkey_limits import ValkeyLimits
@@ -48,6 +53,9 @@ __all__ = [
     "ASIDE_BYTES",
     "SQLITE_NAME",
     "AddressError",
+    "BreakerAnswer",
+    "BreakerNews",
+    "BreakerStore",
     "Bulletin",
     "CacheLook",
     "CacheSizes",
@@ -56,6 +64,7 @@ __all__ = [
     "Conflict",
     "Database",
     "DatabaseError",
+    "Ejection",
     "Eviction",
     "FactStore",
     "Flight",
@@ -86,6 +95,7 @@ __all__ = [
     "UsageFilter",
     "UsageGroup",
     "UsageSum",
+    "ValkeyBreakers",
     "ValkeyBulletin",
     "ValkeyCache",
     "ValkeyClient",

@@ -6,6 +6,7 @@ or cannot do its work; what was asked for may have happened then.
 """
 
 from llm_service.storage.ports.base import Reach, StoreUnavailable
+from llm_service.storage.ports.breakers import BreakerAnswer, BreakerNews, BreakerStore, Ejection
 from llm_service.storage.ports.bulletin import Bulletin
 from llm_service.storage.ports.cache import CacheLook, CacheSizes, CacheStore
 from llm_service.storage.ports.database import Database, FactStore
@@ -17,12 +18,16 @@ from llm_service.storage.ports.streams import Flight, LogAsk, LogPart, LogRead, 
 
 __all__ = [
     "NOT_KNOWN",
+    "BreakerAnswer",
+    "BreakerNews",
+    "BreakerStore",
     "Bulletin",
     "CacheLook",
     "CacheSizes",
     "CacheStore",
     "ChainLink",
     "Database",
+    "Ejection",
     "FactStore",
     "Flight",
     "KeyStore",
