@@ -1,4 +1,4 @@
-"""No schedule of requests, verdicts and time makes a breaker do other than a plain model that keeps its whole history."""
+"""No schedule of requests, verdicts and time makes a breaker do other than a plain model that forgets nothing."""
 
 from dataclasses import dataclass, field
 
@@ -108,7 +108,7 @@ class Schedule(RuleBasedStateMachine):
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), failed=st.booleans())
-    def verdict(self, data: st.DataObject, failed: bool) -> None:  # noqa: FBT001
+    def verdict(self, data: st.DataObject, failed: bool) -> None:
         request = self.pick(data)
         if failed:
             self.breaker.failed(self.now, request.permit, "it is down")
