@@ -14,7 +14,7 @@ from llm_service.domain import Candidate
 from llm_service.routing import Breaker, BreakerOptions, Breakers, BreakerSharing
 from llm_service.runtime import SystemClock, Tasks
 from llm_service.storage import ValkeyBreakers, ValkeyBulletin, ValkeyClient, parse_store_url
-from tests.support.service import LogLines
+from tests.support.ledger_entries import SilentLog
 from tests.support.waiting import until
 
 AT_ONCE: Final = 3
@@ -38,9 +38,9 @@ class Prober:
             clock=self.clock,
             dice=dice,
             tasks=Tasks(fail_loudly),
-            log=LogLines(),
+            log=SilentLog(),
         )
-        self.breakers = Breakers(clock=self.clock, log=LogLines(), sharing=sharing)
+        self.breakers = Breakers(clock=self.clock, log=SilentLog(), sharing=sharing)
         self.breakers.configure(OPTIONS, lambda candidate: ())
         self.breakers.start()
         self.permit = 0

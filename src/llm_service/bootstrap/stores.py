@@ -13,6 +13,7 @@ from llm_service.cache import CacheOptions
 from llm_service.domain import Limit, Secret, span_at
 from llm_service.ledger import Ledger, LedgerOptions
 from llm_service.observability import Log
+from llm_service.routing import Breakers, BreakerSharing
 from llm_service.runtime import Clock, RandomIds, Tasks
 from llm_service.services import (
     HashKeys,
@@ -31,6 +32,7 @@ from llm_service.storage import (
     MemoryLimits,
     ProcessBulletin,
     StoreOptions,
+    ValkeyBreakers,
     ValkeyBulletin,
     ValkeyCache,
     ValkeyClient,
@@ -69,6 +71,7 @@ class Stores:
     semantic: SemanticHome
     arrears: Arrears
     tokenizers: Tokenizers
+    breakers: Breakers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +163,7 @@ class _Opening:
             semantic=self._semantic(),
             arrears=arrears,
             tokenizers=Tokenizers(on_fallback=self._on_fallback),
+            breakers=self._breakers(store, shared, bulletin),
         )
 
     def _on_fallback(self, fault: Exception) -> None:
@@ -218,6 +222,28 @@ class _Opening:
             here=here,
             reach="machine" if store.redis_url is None else "cluster",
         )
+
+    def _breakers(self, store: StoreOptions, client: ValkeyClient | None, bulletin: Bulletin) -> Breakers:
+        """The breakers of all deployments; where there is a shared store, what one process learns holds for all."""
+        around, sharing = self._around, None
+        if client is not None:
+            shared = ValkeyBreakers(
+                client,
+                prefix=store.redis_prefix,
+                holder=self._holder,
+                reach="machine" if store.redis_url is None else "cluster",
+            )
+            sharing = BreakerSharing(
+                shared,
+                bulletin=bulletin,
+                clock=around.clock,
+                dice=around.dice,
+                tasks=self._tasks,
+                log=around.log,
+            )
+        breakers = Breakers(clock=around.clock, log=around.log, sharing=sharing)
+        breakers.start()
+        return breakers
 
     def _semantic(self) -> SemanticHome:
         home = SemanticHome(self._around.clock, self._around.log)

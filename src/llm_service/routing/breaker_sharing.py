@@ -62,7 +62,7 @@ class BreakerSharing:
         self._log = log
         self._known: Known
         self._untold: dict[str, tuple[Breaker, Change]] = {}
-        self._telling = ""
+        self._asking: set[str] = set()  # breakers of which the store is told or asked now
         self._busy = False
         self._mark = 0
 
@@ -74,6 +74,7 @@ class BreakerSharing:
 
     async def claim(self, breaker: Breaker, permit: int) -> int:
         """The permit of a probe if no other process tries the deployment, else 0; also where the store is away."""
+        self._asking.add(breaker.name)
         try:
             answer = await self._store.claim(
                 breaker.name,
@@ -87,6 +88,8 @@ class BreakerSharing:
         except asyncio.CancelledError:
             breaker.abandoned(self._clock.monotonic(), permit)
             raise
+        finally:
+            self._asking.discard(breaker.name)
         breaker.heard = max(breaker.heard, answer.news.version)
         if not answer.done:
             self._take_in(breaker, answer.news)
@@ -115,16 +118,18 @@ class BreakerSharing:
     async def _tell_all(self) -> None:
         try:
             while self._untold:
-                self._telling = name = next(iter(self._untold))
+                name = next(iter(self._untold))
                 told = self._untold.pop(name)
+                self._asking.add(name)
                 try:
                     await self._tell(name, *told)
                 except StoreUnavailable as away:
                     self._untold.setdefault(name, told)  # unless there is a later one
                     self._log.debug("breakers cannot be shared", cause=str(away))
                     return
+                finally:
+                    self._asking.discard(name)
         finally:
-            self._telling = ""
             self._busy = False
 
     async def _tell(self, name: str, breaker: Breaker, change: Change) -> None:
@@ -132,7 +137,7 @@ class BreakerSharing:
         if answer is None:
             return
         breaker.heard = max(breaker.heard, answer.news.version)
-        if change != "abandoned" and name not in self._untold:
+        if change != "abandoned" and name not in self._untold and not breaker.probing:
             self._take_in(breaker, answer.news)
         if answer.done:
             await self._publish(answer.news)
@@ -166,12 +171,12 @@ class BreakerSharing:
             self._heard(news)
 
     def _heard(self, news: BreakerNews) -> bool:
-        """Take in what is new. Whether that can be done now: what is being told from here may be later."""
+        """Take in what is new. Whether that can be done now: what this process tells or asks may be later."""
         candidate = _candidate(news.name)
         breaker = self._known.of(candidate) if news.is_open else self._known.find(candidate)
         if breaker is None or news.version <= breaker.heard:
             return True
-        if news.name == self._telling or news.name in self._untold:
+        if news.name in self._asking or news.name in self._untold:
             return False
         breaker.heard = news.version
         self._take_in(breaker, news)

@@ -117,13 +117,21 @@ async def test_claim_without_a_verdict_passes_on_after_its_time(site: Site) -> N
     await opened(one)
     site.clock.advance(1)
     assert (await claimed(one, lease_s=3)).done
-    assert (await claimed(one, lease_s=3)).done
+    assert not (await claimed(one, lease_s=3)).done
     site.clock.advance(2.9)
     assert not (await claimed(other)).done
     site.clock.advance(0.1)
     assert (await claimed(other)).done
     late = await one.failed(A, cause="late", pause_s=2, seen=0)
     assert (late.done, late.news.left_s) == (False, 4)
+
+
+async def test_opening_that_comes_late_does_not_disturb_the_try(site: Site) -> None:
+    one, other = site.process("one"), site.process("two")
+    assert (await claimed(one)).done
+    assert not (await opened(one)).done
+    assert not (await claimed(other)).done
+    assert (await one.failed(A, cause=DOWN, pause_s=2, seen=0)).done
 
 
 async def test_try_that_goes_well_closes_it_for_all(site: Site) -> None:

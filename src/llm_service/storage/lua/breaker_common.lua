@@ -49,10 +49,10 @@ local function change(name, b)
   redis.call('PEXPIRE', KEYS[2], KEPT_MS)
 end
 
--- Whether another process tries it now.
-local function taken(b) return b.tries ~= '' and b.tries ~= ME and b.lease > now end
+-- Whether somebody tries it now.
+local function taken(b) return b.tries ~= '' and b.lease > now end
 
--- A breaker as whoever asks is told of it.
+-- A breaker as one is told of it.
 local function told(name, b)
   if not b then return {name, 0, 0, 0, 0, 0, ''} end
   local ends = taken(b) and math.max(b.ends, b.lease) or b.ends

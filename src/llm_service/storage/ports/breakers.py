@@ -11,8 +11,8 @@ from llm_service.storage.ports.base import Reach
 class BreakerNews:
     """How the breaker of a deployment is, for all processes. ``version``: later news have a higher one, of any breaker.
 
-    ``since``: when it opened or closed, Unix seconds by the store's clock. ``left_s``: for how long the process that
-    asked sends nothing from now on, be it for the pause or for another one's probe; ``pause_s``: how long the pause is.
+    ``since``: when it opened or closed, Unix seconds by the store's clock. ``left_s``: for how long nobody
+    else sends anything from now on, be it for the pause or for a probe; ``pause_s``: how long the pause is.
     """
 
     name: str
@@ -49,13 +49,13 @@ class BreakerStore(Protocol):
     reach: Reach
 
     async def open(self, name: str, *, cause: str, pause_s: float, within: Sequence[Ejection] = ()) -> BreakerAnswer:
-        """Nothing is sent from now on. Not done where it is open, for its pause or another one's probe, or where one of
+        """Nothing is sent from now on. Not done where it is open already and paused or tried, or where one of
         ``within`` forbids it."""
 
     async def claim(self, name: str, *, lease_s: float, seen: int, cause: str, pause_s: float) -> BreakerAnswer:
         """Be the one that tries, until its verdict is told or so much time has passed.
 
-        Not done where it is paused, where another process tries, or where it was closed by later news than the
+        Not done where it is paused, where somebody tries already, or where it was closed by later news than the
         ``seen`` ones. A breaker that the store knows nothing of is open for ``cause`` from then on.
         """
 
