@@ -31,8 +31,8 @@ class Breaker:
 
     __slots__ = (
         "_calls", "_failed", "_failures", "_in_row", "_may_eject", "_min_requests", "_open_max_s", "_open_s", "_opened",
-        "_permit", "_ratio", "_tell", "_time", "_window_s", "broken", "by_ratio", "candidate", "cause", "closed",
-        "heard", "name", "open_until", "pause_s", "probing", "since",
+        "_ratio", "_tell", "_time", "_window_s", "broken", "by_ratio", "candidate", "cause", "closed",
+        "heard", "name", "open_until", "pause_s", "permit", "probing", "since",
     )  # fmt: skip
 
     def __init__(
@@ -64,7 +64,8 @@ class Breaker:
         self._time = time
         self._may_eject = may_eject
         self._tell = tell
-        self._permit = 1
+        self.permit = 1
+        """The latest that was given; each probe has a new one."""
         self._opened = 0  # the last permit that was given before it opened
         self._in_row = 0
         self._window_s = 0.0
@@ -113,7 +114,7 @@ class Breaker:
         Where the breaker is not closed afterwards, the request is the probe: it ends with a verdict, or `abandoned`.
         """
         if self.closed:
-            return self._permit
+            return self.permit
         return self._permit_after(now)
 
     def _permit_after(self, now: float) -> int:
@@ -121,11 +122,11 @@ class Breaker:
             return 0
         if not self.broken:
             self.closed = True
-            return self._permit
+            return self.permit
         self.probing = True
         self.open_until = now + self._open_max_s
-        self._permit += 1
-        return self._permit
+        self.permit += 1
+        return self.permit
 
     def succeeded(self, now: float, permit: int) -> None:
         """A request with this permit was answered."""
@@ -133,7 +134,7 @@ class Breaker:
             if permit > self._opened:  # a probe; also an earlier one that was slow
                 self._close()
                 self._tell(self, "closed")
-        elif permit == self._permit:
+        elif permit == self.permit:
             self._in_row = 0
             self._calls.add(now)
 
@@ -145,7 +146,7 @@ class Breaker:
                 self._pause(now, min(2 * self.pause_s, self._open_max_s))
                 self._tell(self, "failed")
             return
-        if permit != self._permit:
+        if permit != self.permit:
             return
         self._in_row += 1
         self._calls.add(now)
@@ -171,7 +172,7 @@ class Breaker:
         if self.broken:
             self.abandoned(now, permit)
             self.open_until = max(self.open_until, now + wait_s)
-        elif wait_s > 0 and permit == self._permit:
+        elif wait_s > 0 and permit == self.permit:
             self.open_until = now + wait_s if self.closed else max(self.open_until, now + wait_s)
             self.closed = False
 
@@ -202,7 +203,7 @@ class Breaker:
     # -- the parts
 
     def _is_probe(self, permit: int) -> bool:
-        return self.probing and permit == self._permit
+        return self.probing and permit == self.permit
 
     def _has_ratio(self, now: float) -> bool:
         calls = self._calls.value(now)
@@ -213,7 +214,7 @@ class Breaker:
         self.broken = True
         self.cause = cause
         self.since = opened_at
-        self._opened = self._permit
+        self._opened = self.permit
 
     def _pause(self, now: float, pause_s: float) -> None:
         self.probing = False
@@ -228,7 +229,7 @@ class Breaker:
         self.probing = False
         self.by_ratio = False
         self.cause = ""
-        self._permit += 1
+        self.permit += 1
         self._in_row = 0
         self._calls.clear()
         self._failed.clear()

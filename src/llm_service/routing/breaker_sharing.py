@@ -61,7 +61,7 @@ class BreakerSharing:
         self._tasks = tasks
         self._log = log
         self._known: Known
-        self._untold: dict[str, tuple[Breaker, Change]] = {}
+        self._untold: dict[str, tuple[Breaker, Change, int]] = {}
         self._asking: set[str] = set()  # breakers of which the store is told or asked now
         self._busy = False
         self._mark = 0
@@ -78,6 +78,7 @@ class BreakerSharing:
         try:
             answer = await self._store.claim(
                 breaker.name,
+                number=permit,
                 lease_s=breaker.probe_s,
                 seen=breaker.heard,
                 cause=breaker.cause,
@@ -107,7 +108,7 @@ class BreakerSharing:
         if (
             change != "abandoned" or name not in self._untold
         ):  # what is untold says more: there was no claim to give back
-            self._untold[name] = breaker, change
+            self._untold[name] = breaker, change, breaker.permit
         self._tell_soon()
 
     def _tell_soon(self) -> None:
@@ -132,8 +133,8 @@ class BreakerSharing:
         finally:
             self._busy = False
 
-    async def _tell(self, name: str, breaker: Breaker, change: Change) -> None:
-        answer = await self._told(name, breaker, change)
+    async def _tell(self, name: str, breaker: Breaker, change: Change, number: int) -> None:
+        answer = await self._told(name, breaker, change, number)
         if answer is None:
             return
         breaker.heard = max(breaker.heard, answer.news.version)
@@ -142,7 +143,7 @@ class BreakerSharing:
         if answer.done:
             await self._publish(answer.news)
 
-    async def _told(self, name: str, breaker: Breaker, change: Change) -> BreakerAnswer | None:
+    async def _told(self, name: str, breaker: Breaker, change: Change, number: int) -> BreakerAnswer | None:
         store, cause, pause_s = self._store, breaker.cause, breaker.pause_s
         if change in ("opened", "failed") and breaker.ready(self._clock.monotonic()):
             return None  # the store was away for so long that nothing is left of it
@@ -151,9 +152,9 @@ class BreakerSharing:
                 within = self._known.within(breaker) if breaker.by_ratio else ()
                 return await store.open(name, cause=cause, pause_s=pause_s, within=within)
             case "failed":
-                return await store.failed(name, cause=cause, pause_s=pause_s, seen=breaker.heard)
+                return await store.failed(name, number=number, cause=cause, pause_s=pause_s, seen=breaker.heard)
             case "abandoned":
-                return await store.give_back(name)
+                return await store.give_back(name, number=number)
             case _:
                 return await store.close(name, seen=breaker.heard if change == "closed" else None)
 

@@ -27,7 +27,7 @@ class ValkeyBreakers:
         reach: Reach = "cluster",
         now: Callable[[], float] | None = None,
     ) -> None:
-        """``holder`` names this process: it tries one deployment at a time."""
+        """``holder`` names this process."""
         self.reach = reach
         self._runner = runner
         self._holder = holder
@@ -44,21 +44,24 @@ class ValkeyBreakers:
             groups += (group.most, len(group.names), *group.names)
         return await self._answer(self._open, name, cause[:CAUSE_LENGTH], _ms(pause_s), *groups)
 
-    async def claim(self, name: str, *, lease_s: float, seen: int, cause: str, pause_s: float) -> BreakerAnswer:
+    async def claim(
+        self, name: str, *, number: int, lease_s: float, seen: int, cause: str, pause_s: float
+    ) -> BreakerAnswer:
         """Be the one that tries, until its verdict is told or so much time has passed."""
-        return await self._answer(self._claim, name, _ms(lease_s), seen, cause[:CAUSE_LENGTH], _ms(pause_s))
+        known = cause[:CAUSE_LENGTH], _ms(pause_s)
+        return await self._answer(self._claim, name, number, _ms(lease_s), seen, *known)
 
-    async def failed(self, name: str, *, cause: str, pause_s: float, seen: int) -> BreakerAnswer:
+    async def failed(self, name: str, *, number: int, cause: str, pause_s: float, seen: int) -> BreakerAnswer:
         """The try failed: a new pause begins."""
-        return await self._answer(self._failed, name, cause[:CAUSE_LENGTH], _ms(pause_s), seen)
+        return await self._answer(self._failed, name, number, cause[:CAUSE_LENGTH], _ms(pause_s), seen)
 
     async def close(self, name: str, *, seen: int | None) -> BreakerAnswer:
         """The try went well: it is closed for all."""
         return await self._answer(self._close, name, "" if seen is None else seen)
 
-    async def give_back(self, name: str) -> BreakerAnswer:
+    async def give_back(self, name: str, *, number: int) -> BreakerAnswer:
         """The try gave no verdict: the next request of any process may be the one."""
-        return await self._answer(self._give_back, name)
+        return await self._answer(self._give_back, name, number)
 
     async def news(self, since: int) -> tuple[int, Sequence[BreakerNews]]:
         """What happened after a version, in its order, and the newest version there is."""

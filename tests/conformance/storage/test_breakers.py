@@ -34,7 +34,7 @@ class Site:
     async def fill(self, count: int) -> None:
         """As if so many had been opened, each a millisecond after the one before."""
         text = """for i = 1, ARGV[1] do
-            redis.call('HSET', KEYS[1], 'p/' .. i, '[1,1,0,0,0,"",0,0]')
+            redis.call('HSET', KEYS[1], 'p/' .. i, '[1,1,0,0,0,"","",0,0]')
             redis.call('ZADD', KEYS[2], ARGV[2] + i, 'p/' .. i)
         end"""
         keys = [f"{self.prefix}{{adm}}:{name}" for name in ("breakers", "breakers:news")]
@@ -61,8 +61,10 @@ async def opened(store: ValkeyBreakers, name: str = A, *, pause_s: float = 1.0) 
     return await store.open(name, cause=DOWN, pause_s=pause_s)
 
 
-async def claimed(store: ValkeyBreakers, name: str = A, *, seen: int = 0, lease_s: float = 4.0) -> BreakerAnswer:
-    return await store.claim(name, lease_s=lease_s, seen=seen, cause=DOWN, pause_s=1.0)
+async def claimed(
+    store: ValkeyBreakers, name: str = A, *, number: int = 1, seen: int = 0, lease_s: float = 4.0
+) -> BreakerAnswer:
+    return await store.claim(name, number=number, lease_s=lease_s, seen=seen, cause=DOWN, pause_s=1.0)
 
 
 async def news_of(store: ValkeyBreakers, name: str = A) -> BreakerNews:
@@ -122,8 +124,20 @@ async def test_claim_without_a_verdict_passes_on_after_its_time(site: Site) -> N
     assert not (await claimed(other)).done
     site.clock.advance(0.1)
     assert (await claimed(other)).done
-    late = await one.failed(A, cause="late", pause_s=2, seen=0)
+    late = await one.failed(A, number=1, cause="late", pause_s=2, seen=0)
     assert (late.done, late.news.left_s) == (False, 4)
+
+
+async def test_later_try_of_a_process_takes_the_place_of_its_last_one(site: Site) -> None:
+    one, other = site.process("one"), site.process("two")
+    assert (await claimed(one, number=2)).done
+    assert not (await claimed(other, number=3)).done
+    assert not (await claimed(one, number=1)).done
+    assert (await claimed(one, number=3)).done
+    assert not (await one.give_back(A, number=2)).done
+    assert not (await one.failed(A, number=2, cause=DOWN, pause_s=2, seen=0)).done
+    assert not (await claimed(other, number=4)).done
+    assert (await one.give_back(A, number=3)).done
 
 
 async def test_opening_that_comes_late_does_not_disturb_the_try(site: Site) -> None:
@@ -131,7 +145,7 @@ async def test_opening_that_comes_late_does_not_disturb_the_try(site: Site) -> N
     assert (await claimed(one)).done
     assert not (await opened(one)).done
     assert not (await claimed(other)).done
-    assert (await one.failed(A, cause=DOWN, pause_s=2, seen=0)).done
+    assert (await one.failed(A, number=1, cause=DOWN, pause_s=2, seen=0)).done
 
 
 async def test_try_that_goes_well_closes_it_for_all(site: Site) -> None:
@@ -152,7 +166,7 @@ async def test_try_that_fails_begins_the_next_pause(site: Site) -> None:
     since = (await opened(one)).news.since
     site.clock.advance(1)
     await claimed(other)
-    answer = await other.failed(A, cause="still down", pause_s=2, seen=0)
+    answer = await other.failed(A, number=1, cause="still down", pause_s=2, seen=0)
     assert answer.done
     news = await news_of(one)
     assert (news.is_open, news.cause, news.pause_s, news.left_s, news.since) == (True, "still down", 2, 2, since)
@@ -165,9 +179,9 @@ async def test_try_without_a_verdict_is_anybodys(site: Site) -> None:
     await opened(one)
     site.clock.advance(1)
     await claimed(one)
-    assert not (await other.give_back(A)).done
+    assert not (await other.give_back(A, number=1)).done
     before = (await news_of(one)).version
-    answer = await one.give_back(A)
+    answer = await one.give_back(A, number=1)
     assert (answer.done, answer.news.left_s) == (True, 0)
     assert answer.news.version > before
     assert (await claimed(other)).done
@@ -197,8 +211,8 @@ async def test_failed_try_does_not_open_what_was_closed_later(site: Site) -> Non
     one, other = site.process("one"), site.process("two")
     first = (await opened(one)).news.version
     closed_at = (await other.close(A, seen=first)).news.version
-    assert not (await one.failed(A, cause=DOWN, pause_s=2, seen=first)).done
-    assert (await one.failed(A, cause=DOWN, pause_s=2, seen=closed_at)).done
+    assert not (await one.failed(A, number=1, cause=DOWN, pause_s=2, seen=first)).done
+    assert (await one.failed(A, number=1, cause=DOWN, pause_s=2, seen=closed_at)).done
 
 
 async def test_of_those_that_open_for_their_share_so_many_are_open_at_most(site: Site) -> None:

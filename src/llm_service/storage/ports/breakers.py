@@ -43,7 +43,8 @@ class Ejection:
 class BreakerStore(Protocol):
     """The breakers that are open, or were lately; those of deployments that nobody spoke of for hours are forgotten.
 
-    Times go by the store's clock. All methods raise StoreUnavailable.
+    A process numbers its tries of a deployment, each higher than the one before. Times go by the store's clock. All
+    methods raise StoreUnavailable.
     """
 
     reach: Reach
@@ -52,23 +53,26 @@ class BreakerStore(Protocol):
         """Nothing is sent from now on. Not done where it is open already and paused or tried, or where one of
         ``within`` forbids it."""
 
-    async def claim(self, name: str, *, lease_s: float, seen: int, cause: str, pause_s: float) -> BreakerAnswer:
+    async def claim(
+        self, name: str, *, number: int, lease_s: float, seen: int, cause: str, pause_s: float
+    ) -> BreakerAnswer:
         """Be the one that tries, until its verdict is told or so much time has passed.
 
-        Not done where it is paused, where somebody tries already, or where it was closed by later news than the
-        ``seen`` ones. A breaker that the store knows nothing of is open for ``cause`` from then on.
+        Not done where it is paused, where another process tries already, or where it was closed by later news than
+        the ``seen`` ones. A later try of this process takes the place of its last one. A breaker that the store knows
+        nothing of is open for ``cause`` from then on.
         """
 
-    async def failed(self, name: str, *, cause: str, pause_s: float, seen: int) -> BreakerAnswer:
-        """The try failed: a new pause begins. Not done where the claim has passed to another process, where that one's
+    async def failed(self, name: str, *, number: int, cause: str, pause_s: float, seen: int) -> BreakerAnswer:
+        """The try failed: a new pause begins. Not done where its place has passed to another one, where that one's
         verdict is there already, or where it was closed by later news than the ``seen`` ones."""
 
     async def close(self, name: str, *, seen: int | None) -> BreakerAnswer:
         """The try went well: it is closed for all. Not done where it opened by later news than the ``seen`` ones;
         with ``None`` it closes whatever there is."""
 
-    async def give_back(self, name: str) -> BreakerAnswer:
-        """The try gave no verdict: the next request of any process may be the one."""
+    async def give_back(self, name: str, *, number: int) -> BreakerAnswer:
+        """The try gave no verdict: any process may try next. Not done where its place has passed to another one."""
 
     async def news(self, since: int) -> tuple[int, Sequence[BreakerNews]]:
         """What happened after a version, in its order, and the newest version there is; lower than ``since`` where the
