@@ -70,6 +70,8 @@ class Setting:
     @property
     def unit(self) -> str:
         """Units live in names."""
+        if self.name.endswith("_bytes_per_s"):
+            return "bytes per second"
         suffix = self.name.rpartition("_")[2]
         return {"s": "seconds", "days": "days", "bytes": "bytes"}.get(suffix, "")
 

@@ -303,11 +303,17 @@ class OnlyIfCachedMiss(GatewayError):
 
 
 class UpstreamError(LLMServiceError):
-    """The provider failed, or could not be reached. ``usage``, ``cost``: what it bills all the same, where it says."""
+    """The provider failed, or could not be reached. ``usage``, ``cost``: what it bills all the same, where it says.
+
+    ``status``: the HTTP status that it gave or named for the failure; ``None`` for those below HTTP, and for answers that
+    cannot be read. ``sent``: the request may have reached it, so that it may have worked, and bill.
+    """
 
     code = "upstream_error"
     fault = "upstream"
     retryable = True
+    status: int | None = None
+    sent: bool = True
     usage: Usage | None = None
     cost: Cost | None = None
 
@@ -339,7 +345,7 @@ class UpstreamInvalidResponse(UpstreamError):
 
 
 class UpstreamTimeout(UpstreamError):
-    """The provider was silent for longer than its time-outs allow."""
+    """The provider was silent, or slower, for longer than its time-outs allow."""
 
     code = "upstream_timeout"
 

@@ -30,11 +30,13 @@ class Verdict:
     """What an error is with us. ``text``: what the caller reads; ``None``: what the upstream says.
 
     Only faults of the caller may say what the upstream says: other texts of upstreams echo keys and name accounts.
+    ``param``: the field of the request that the failure, whosever it is, hangs on.
     """
 
     error: type[LLMServiceError]
     text: str | None = None
     retryable: bool | None = None
+    param: str | None = None
 
 
 REFUSED: Final = Verdict(InvalidValue)
@@ -215,10 +217,12 @@ def error_of(complaint: Complaint, meant: Verdict, *, retry_after_s: float | Non
         text = complaint.message
     error = meant.error(
         text or f"The provider refused the request{status}.",
-        param=complaint.param if issubclass(meant.error, CallerError) else None,
+        param=complaint.param if issubclass(meant.error, CallerError) else meant.param,
         retryable=meant.retryable,
     )
     error.retry_after_s = retry_after_s
+    if isinstance(error, UpstreamError):
+        error.status = complaint.status or None
     return error
 
 

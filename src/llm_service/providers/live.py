@@ -69,7 +69,7 @@ class LiveReply(Reply):
         self._dialect = dialect
         self._clock = clock
         self._credential = credential
-        self._deadlines = Deadlines(clock, timeouts, self._fail)
+        self._deadlines = Deadlines(clock, timeouts, self._expire)
         self._flow: Flow | None = None
         self._sink: Sink | None = None
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -115,14 +115,13 @@ class LiveReply(Reply):
 
     def pause(self) -> None:
         """Read no further from the upstream."""
-        self._deadlines.paused = True
+        self._deadlines.pause()
         if self._flow is not None:
             self._flow.pause()
 
     def resume(self) -> None:
         """Go on reading."""
-        self._deadlines.paused = False
-        self._deadlines.heard()
+        self._deadlines.resume()
         if self._flow is not None:
             self._flow.resume()
 
@@ -146,7 +145,7 @@ class LiveReply(Reply):
         """A piece of the body, as one socket read left it."""
         if self.outcome is not None:
             return
-        self._deadlines.heard()
+        self._deadlines.heard(len(data))
         try:
             if self._stream is None:
                 self._gather(data)
@@ -289,6 +288,17 @@ class LiveReply(Reply):
         if not self._started.done():
             self._started.set_result(None)
 
+    def _expire(self, error: LLMServiceError) -> None:
+        """A time-out has passed. A stream whose finish reason has come is complete all the same."""
+        self._abort()
+        if self._stream is not None:
+            try:
+                self._finish(self._stream[1], done=False)
+            except LLMServiceError:  # it is not complete: that it came too late is why
+                self._fail(error)
+        else:
+            self._fail(error)
+
     def _fail(self, error: LLMServiceError) -> None:
         if error.fault != "gateway":  # the caller's own deadline is nobody else's failure
             error.provider = error.provider or self.head.provider
@@ -337,12 +347,18 @@ def _let_go(error: BaseException) -> None:
     error.__traceback__ = error.__cause__ = error.__context__ = None
 
 
-def upstream_failure(error: TransportError) -> UpstreamError:
+def upstream_failure(failure: TransportError) -> UpstreamError:
     """A failure below HTTP, in the words of the one error tree."""
-    if error.kind == "connect_timeout":
-        return UpstreamTimeout(f"The provider cannot be reached: {error}.")
-    if error.kind in ("protocol", "too_large"):
-        return UpstreamInvalidResponse(f"The provider's answer cannot be read: {error}.")
-    if error.kind == "tls":
-        return UpstreamError(f"The provider cannot be reached safely: {error}.", retryable=False)
-    return UpstreamError(f"The provider's connection failed: {error}.")
+    error = _upstream_failure(failure)
+    error.sent = failure.sent
+    return error
+
+
+def _upstream_failure(failure: TransportError) -> UpstreamError:
+    if failure.kind == "connect_timeout":
+        return UpstreamTimeout(f"The provider cannot be reached: {failure}.")
+    if failure.kind in ("protocol", "too_large"):
+        return UpstreamInvalidResponse(f"The provider's answer cannot be read: {failure}.")
+    if failure.kind == "tls":
+        return UpstreamError(f"The provider cannot be reached safely: {failure}.", retryable=False)
+    return UpstreamError(f"The provider's connection failed: {failure}.")

@@ -71,6 +71,7 @@ def _no_money(told: Complaint) -> Verdict | None:
     return Verdict(
         UpstreamNoBalance,
         f"The gateway's balance at OpenRouter does not pay for this request; max_tokens of {found[1]} would do.",
+        param="max_tokens",
     )
 
 

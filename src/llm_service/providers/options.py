@@ -85,6 +85,16 @@ class TimeoutOptions:
         Bounds(above=0, at_most=_LONGEST_S),
         Doc("Streams only: longest silence after the first content; comments count as life."),
     ] = 180.0
+    min_bytes_per_s: Annotated[
+        float | None,
+        Bounds(above=0, at_most=1_000_000_000),
+        Doc("Streams only: least bytes per second after the first content; a slower stream is ended. Unset: no bound."),
+    ] = None
+    slow_after_s: Annotated[
+        float,
+        Bounds(above=0, at_most=_LONGEST_S),
+        Doc("Over how long `min_bytes_per_s` is measured; time in which the client is too slow does not count."),
+    ] = 30.0
     total_s: Annotated[
         float, Bounds(above=0, at_most=_LONGEST_S), Doc("Longest duration of a whole request, streams included.")
     ] = 900.0

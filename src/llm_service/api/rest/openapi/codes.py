@@ -158,7 +158,7 @@ FAILURES: Final = (
     ),
     Failure(
         domain.UpstreamTimeout,
-        "The provider was silent for longer than its time-outs allow.",
+        "The provider was silent, or slower, for longer than its time-outs allow.",
         "Try again, or raise `providers.<name>.timeouts`.",
     ),
     Failure(
