@@ -305,8 +305,8 @@ class OnlyIfCachedMiss(GatewayError):
 class UpstreamError(LLMServiceError):
     """The provider failed, or could not be reached. ``usage``, ``cost``: what it bills all the same, where it says.
 
-    ``status``: the HTTP status that it gave or named for the failure; ``None`` for those below HTTP, and for answers that
-    cannot be read. ``sent``: the request may have reached it, so that it may have worked, and bill.
+    ``status``: the HTTP status that it gave or named for the failure; ``None`` for those below HTTP, and for answers
+    that cannot be read. ``sent``: the request may have reached it, so that it may have worked, and bill.
     """
 
     code = "upstream_error"

@@ -9,6 +9,7 @@ from llm_service.routing.options import Ability, BreakerOptions, DeploymentOptio
 from llm_service.routing.retry_budget import RetryBudget
 from llm_service.routing.sticky import preferred, prefix_digest
 from llm_service.routing.strategy import CostOf, Order, order, score, unpriced
+from llm_service.routing.verdicts import Cause, is_deployments_fault, may_fall_back, may_retry
 from llm_service.routing.way import Standing, Standings, Way, Ways, way_of
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "BreakerSharing",
     "BreakerState",
     "Breakers",
+    "Cause",
     "CostOf",
     "DeploymentOptions",
     "GroupsOf",
@@ -38,6 +40,9 @@ __all__ = [
     "Strategy",
     "Way",
     "Ways",
+    "is_deployments_fault",
+    "may_fall_back",
+    "may_retry",
     "order",
     "preferred",
     "prefix_digest",
