@@ -4,6 +4,7 @@ from llm_service.routing.breaker import Breaker, BreakerState
 from llm_service.routing.breaker_sharing import BREAKERS_TOPIC, BreakerSharing
 from llm_service.routing.breakers import BreakerReport, Breakers, GroupsOf
 from llm_service.routing.fit import Needs, ROUTE_TAG, unfit, window
+from llm_service.routing.hedge import Hedging, Times
 from llm_service.routing.latency import PeakEwma, RecentTimes
 from llm_service.routing.options import Ability, BreakerOptions, DeploymentOptions, HedgeOptions, ModelOptions, OverloadOptions, RoutingOptions, Strategy
 from llm_service.routing.retry_budget import RetryBudget
@@ -26,6 +27,7 @@ __all__ = [
     "DeploymentOptions",
     "GroupsOf",
     "HedgeOptions",
+    "Hedging",
     "ModelOptions",
     "Needs",
     "Order",
@@ -38,6 +40,7 @@ __all__ = [
     "Standing",
     "Standings",
     "Strategy",
+    "Times",
     "Way",
     "Ways",
     "is_deployments_fault",

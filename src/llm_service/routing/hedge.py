@@ -1,0 +1,118 @@
+"""When a late attempt gets a second one beside it, and how many of them are allowed: by requests and by money."""
+
+from typing import Final, Protocol
+
+from llm_service.routing.options import HedgeOptions
+
+MINUTE_S: Final = 60
+
+
+class Times(Protocol):
+    """The times to the first content that a deployment took lately."""
+
+    def quantile(self, share: float, now: float) -> float | None:
+        """The time in seconds that this share of them did not pass; ``None`` while there are too few."""
+
+
+class Hedging:
+    """The policy of second attempts for one process. Times are monotonic seconds; nothing takes longer with more load.
+
+    At the moment in which a second attempt begins, those of the last minute are, with it, at most ``max_requests`` of
+    the requests of the last minute, or one. What attempts that lost have cost, and those that run may cost, is at most
+    ``max_cost`` of what the requests of the last minute did cost, or one attempt. A share of 0 allows none.
+    ``options`` may be replaced while it runs.
+    """
+
+    __slots__ = ("_asked", "_begun", "_cost", "_lost", "_set_aside", "options")
+
+    def __init__(self, options: HedgeOptions) -> None:
+        self.options = options
+        self._asked = _Window(MINUTE_S)
+        self._cost = _Window(MINUTE_S)
+        self._begun = _Window(MINUTE_S + 1)
+        self._lost = _Window(MINUTE_S + 1)
+        self._set_aside = 0
+
+    def asked(self, now: float) -> None:
+        """A request has come; each one counts, whether or not it will be late."""
+        if self.options.enabled:
+            self._asked.add(1, now)
+
+    def cost(self, nano_usd: int, now: float) -> None:
+        """A request has ended, and this is what its answer cost."""
+        if self.options.enabled:
+            self._cost.add(nano_usd, now)
+
+    def delay_s(self, times: Times, now: float) -> float | None:
+        """How long the first attempt may take before a second one begins; ``None``: there will be none."""
+        options = self.options
+        if not options.enabled:
+            return None
+        usual_s = times.quantile(options.quantile, now)
+        return None if usual_s is None else max(usual_s, options.min_delay_s)
+
+    def begin(self, now: float, *, may_cost: int | None = None) -> bool:
+        """Whether a second attempt may begin; if so it counts from now on, until ``lost`` is told of the loser.
+
+        ``may_cost``: what an attempt that loses may cost, in nano-USD. ``None``: unknown; requests alone count then.
+        """
+        if not self.options.enabled or not self._has_room(now) or not self._pays(may_cost, now):
+            return False
+        self._begun.add(1, now)
+        self._set_aside += may_cost or 0
+        return True
+
+    def lost(self, nano_usd: int | None, now: float, *, may_cost: int | None = None) -> None:
+        """The attempt that lost has ended; told once for each that ``begin`` allowed, with the same ``may_cost``.
+
+        ``nano_usd``: what it cost; ``None``: unknown, it counts with what it may have cost.
+        """
+        self._set_aside -= may_cost or 0
+        self._lost.add(nano_usd if nano_usd is not None else may_cost or 0, now)
+
+    def _has_room(self, now: float) -> bool:
+        share = self.options.max_requests
+        return share > 0 and self._begun.total(now) + 1 <= max(1.0, share * self._asked.total(now))
+
+    def _pays(self, may_cost: int | None, now: float) -> bool:
+        if may_cost is None:
+            return True
+        share = self.options.max_cost
+        taken = self._lost.total(now) + self._set_aside
+        return share > 0 and (taken == 0 or taken + may_cost <= share * self._cost.total(now))
+
+
+class _Window:
+    """A sum over the last so many seconds, the running one included, in buckets of one second.
+
+    It spans less than a second below its length at most; one of 61 spans every minute, one of 60 no more than one.
+    """
+
+    __slots__ = ("_buckets", "_second", "_sum")
+
+    def __init__(self, seconds: int) -> None:
+        self._buckets = [0] * seconds
+        self._second = 0
+        self._sum = 0
+
+    def add(self, amount: int, now: float) -> None:
+        self._move_to(int(now))
+        self._buckets[self._second % len(self._buckets)] += amount
+        self._sum += amount
+
+    def total(self, now: float) -> int:
+        self._move_to(int(now))
+        return self._sum
+
+    def _move_to(self, second: int) -> None:
+        """Empty the buckets of the seconds that have come since; at most all of them."""
+        buckets = self._buckets
+        length = len(buckets)
+        for passed in range(max(self._second, second - length) + 1, second + 1):
+            self._sum -= buckets[passed % length]
+            buckets[passed % length] = 0
+        if second > self._second:
+            self._second = second
+
+
+__all__ = ["Hedging", "Times"]
