@@ -42,6 +42,7 @@ from llm_service.bootstrap.stores import Stores
 from llm_service.config import rendered
 from llm_service.domain import InvalidRequest
 from llm_service.observability import Listeners
+from llm_service.routing import Overload
 from llm_service.runtime import Clock
 from llm_service.services import (
     Authenticator,
@@ -53,6 +54,7 @@ from llm_service.services import (
     Models,
     Standing,
     StoreHealth,
+    SystemHealth,
     Usage,
 )
 
@@ -228,7 +230,7 @@ async def no_reload() -> Mapping[str, Any]:
     raise InvalidRequest("The settings of this service cannot be read again: it was given them once.")
 
 
-def build_health(ground: Ground, standing: Standing | None) -> Health:
+def build_health(ground: Ground, standing: Standing | None, *, overload: Overload) -> Health:
     """What ``/health`` says."""
     kinds = {
         name: options.kind or "openai_compatible"
@@ -242,6 +244,7 @@ def build_health(ground: Ground, standing: Standing | None) -> Health:
         clock=ground.clock,
         standing=standing,
         stores=build_store_health(ground.stores, ground.clock),
+        system=SystemHealth(ground.stores.pressure, overload),
     )
 
 

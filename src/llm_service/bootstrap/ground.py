@@ -1,5 +1,6 @@
 """What one generation of the service stands on."""
 
+import random
 from dataclasses import dataclass
 
 from llm_service.bootstrap.stores import Stores
@@ -17,5 +18,6 @@ class Ground:
     sandbox: bool
     clock: Clock
     ids: IdSource
+    dice: random.Random
     tasks: Tasks
     log: Log

@@ -23,9 +23,11 @@ from llm_service.pipeline import (
     Replay,
     Resolve,
     Row,
+    Shed,
     compose,
 )
 from llm_service.providers import Provider
+from llm_service.routing import Overload
 from llm_service.runtime import Clock, IdSource, RandomIds, SystemClock, Tally, Tasks, system_random
 from llm_service.services import Gateway, Health, Models, Standing, Upkeep
 
@@ -74,13 +76,16 @@ def build_service(
     generation; without it there is none.
     """
     clock = clock or SystemClock()
-    ids = ids or RandomIds(clock, system_random())
+    dice = system_random()
+    ids = ids or RandomIds(clock, dice)
 
     def on_failure(work: str, failure: BaseException) -> None:
         log.error("background work failed", work=work, exc_info=failure)
 
     tasks = Tasks(on_failure)
-    ground = Ground(settings=settings, stores=stores, sandbox=sandbox, clock=clock, ids=ids, tasks=tasks, log=log)
+    ground = Ground(
+        settings=settings, stores=stores, sandbox=sandbox, clock=clock, ids=ids, dice=dice, tasks=tasks, log=log
+    )
     providers = build_providers(settings, clock=clock, on_failure=on_failure)
     listeners = Listeners(listening or [AccessLog(log)])
     aliases = build_aliases(settings.providers)
@@ -88,10 +93,11 @@ def build_service(
     rules = Rules(settings.limits, now=clock.now, time=clock.time)
     accounts = build_accounts(ground, rules=rules, known=models.told)
     unsettled = Tally()
-    row = build_row(ground, providers, accounts=accounts, listeners=listeners, unsettled=unsettled)
+    overload = build_overload(ground)
+    row = build_row(ground, providers, accounts=accounts, listeners=listeners, unsettled=unsettled, overload=overload)
     gateway = Gateway(row=row, tasks=tasks, log=log, clock=clock, ids=ids)
     corrections = build_corrections(stores.database, stores.ledger, providers, clock=clock, log=log)
-    health = build_health(ground, standing)
+    health = build_health(ground, standing, overload=overload)
     calls = build_calls(ground, gateway, listeners)
     app = build_app(ground, calls=calls, models=models, health=health, rules=rules, reload=reload)
     return Service(
@@ -108,6 +114,18 @@ def build_service(
     )
 
 
+def build_overload(ground: Ground) -> Overload:
+    """What says when requests are refused under these settings."""
+    settings = ground.settings
+    return Overload(
+        ground.stores.pressure,
+        settings.routing.overload,
+        workers=settings.server.workers,
+        clock=ground.clock,
+        log=ground.log,
+    )
+
+
 def build_row(
     ground: Ground,
     providers: Mapping[str, Provider],
@@ -115,6 +133,7 @@ def build_row(
     accounts: Accounts,
     listeners: Listeners,
     unsettled: Tally,
+    overload: Overload,
 ) -> Row:
     """The row of stages, in the order in which a request passes them."""
     alike = build_alike(ground)
@@ -122,6 +141,7 @@ def build_row(
     return compose(
         [
             ("observe", Observe(listeners, ground.clock)),
+            ("shed", Shed(ground.stores.pressure, overload, ground.dice)),
             ("resolve", Resolve(build_resolver(ground.settings))),
             ("remember", build_remember(ground, alike=alike, unsettled=unsettled)),
             ("replay", Replay(build_promises(ground), share)),

@@ -14,7 +14,7 @@ from llm_service.domain import Limit, Secret, span_at
 from llm_service.ledger import Ledger, LedgerOptions
 from llm_service.observability import Log
 from llm_service.routing import Breakers, BreakerSharing
-from llm_service.runtime import Clock, RandomIds, Tasks
+from llm_service.runtime import Clock, Pressure, RandomIds, Tasks
 from llm_service.services import (
     HashKeys,
     IssuedKeys,
@@ -72,6 +72,7 @@ class Stores:
     arrears: Arrears
     tokenizers: Tokenizers
     breakers: Breakers
+    pressure: Pressure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +165,7 @@ class _Opening:
             arrears=arrears,
             tokenizers=Tokenizers(on_fallback=self._on_fallback),
             breakers=self._breakers(store, shared, bulletin),
+            pressure=self._pressure(),
         )
 
     def _on_fallback(self, fault: Exception) -> None:
@@ -249,6 +251,12 @@ class _Opening:
         home = SemanticHome(self._around.clock, self._around.log)
         self._held.callback(home.close)
         return home
+
+    def _pressure(self) -> Pressure:
+        pressure = Pressure(self._around.data_dir, clock=self._around.clock)
+        self._held.callback(pressure.close)
+        pressure.start()
+        return pressure
 
     def _streams(
         self,

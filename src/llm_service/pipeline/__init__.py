@@ -13,6 +13,7 @@ from llm_service.pipeline.remember import Remember
 from llm_service.pipeline.replay import Promises, Replay
 from llm_service.pipeline.resolve import Resolve, Resolver, check_allowed
 from llm_service.pipeline.share import Share
+from llm_service.pipeline.shed import Shed
 
 __all__ = [
     "Account",
@@ -34,6 +35,7 @@ __all__ = [
     "Resolver",
     "Row",
     "Share",
+    "Shed",
     "Stage",
     "WatchedReply",
     "Watcher",

@@ -246,7 +246,7 @@ Proceed = Callable[[Exchange], Awaitable[Reply]]
 class Stage(Protocol):
     """One step on the way in: it may refuse by raising, leave a watcher, and ends in ``await proceed(exchange)``."""
 
-    async def __call__(self, exchange: Exchange, proceed: Proceed) -> Reply:
+    def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
         """Do the stage's part and go on."""
 
 

@@ -1,12 +1,15 @@
 """Which deployment serves a request: strategies, breakers, budgets of retries, bulkheads."""
 
+from llm_service.routing.adaptive import AdaptiveBound
 from llm_service.routing.breaker import Breaker, BreakerState
 from llm_service.routing.breaker_sharing import BREAKERS_TOPIC, BreakerSharing
 from llm_service.routing.breakers import BreakerReport, Breakers, GroupsOf
+from llm_service.routing.bulkhead import Bulkhead, Places
 from llm_service.routing.fit import Needs, ROUTE_TAG, unfit, window
 from llm_service.routing.hedge import Hedging, Times
 from llm_service.routing.latency import PeakEwma, RecentTimes
 from llm_service.routing.options import Ability, BreakerOptions, DeploymentOptions, HedgeOptions, ModelOptions, OverloadOptions, RoutingOptions, Strategy
+from llm_service.routing.overload import Overload, Why
 from llm_service.routing.retry_budget import RetryBudget
 from llm_service.routing.sticky import preferred, prefix_digest
 from llm_service.routing.strategy import CostOf, Order, order, score, unpriced
@@ -15,6 +18,7 @@ from llm_service.routing.way import Standing, Standings, Way, Ways, way_of
 
 __all__ = [
     "Ability",
+    "AdaptiveBound",
     "BREAKERS_TOPIC",
     "Breaker",
     "BreakerOptions",
@@ -22,6 +26,7 @@ __all__ = [
     "BreakerSharing",
     "BreakerState",
     "Breakers",
+    "Bulkhead",
     "Cause",
     "CostOf",
     "DeploymentOptions",
@@ -31,8 +36,10 @@ __all__ = [
     "ModelOptions",
     "Needs",
     "Order",
+    "Overload",
     "OverloadOptions",
     "PeakEwma",
+    "Places",
     "ROUTE_TAG",
     "RecentTimes",
     "RetryBudget",
@@ -43,6 +50,7 @@ __all__ = [
     "Times",
     "Way",
     "Ways",
+    "Why",
     "is_deployments_fault",
     "may_fall_back",
     "may_retry",

@@ -138,12 +138,18 @@ class OverloadOptions:
     max_lag_s: Annotated[
         float | None,
         Bounds(above=0, at_most=60),
-        Doc("The event loop may be late by so much on average over the last second. Unset: no bound."),
+        Doc(
+            "The event loop may be late by so much on average over the last second, but for its worst moment. "
+            "Unset: no bound."
+        ),
     ] = 1.0
     max_memory_bytes: Annotated[
         int | None,
         Bounds(at_least=64 * 1024 * 1024),
-        Doc("Resident memory of one process. Unset: nine tenths of its control group's limit, if it has one."),
+        Doc(
+            "Resident memory of one process. Unset: its share, by `server.workers`, of nine tenths of its control "
+            "group's limit, if it has one."
+        ),
     ] = None
 
 

@@ -10,8 +10,9 @@ from llm_service.runtime.data_dir import (
     sync_folder,
 )
 from llm_service.runtime.ids import IdSource, RandomIds, system_random
-from llm_service.runtime.memory import lasting, settle_memory
+from llm_service.runtime.memory import give_back, lasting, settle_memory
 from llm_service.runtime.patience import Patience
+from llm_service.runtime.pressure import Figures, Pressure
 from llm_service.runtime.signals import Stop
 from llm_service.runtime.tally import Tally
 from llm_service.runtime.tasks import OnFailure, Rest, Tasks, begin
@@ -21,9 +22,11 @@ __all__ = [
     "Clock",
     "DataDir",
     "DataDirError",
+    "Figures",
     "IdSource",
     "OnFailure",
     "Patience",
+    "Pressure",
     "RandomIds",
     "Rest",
     "Stop",
@@ -34,6 +37,7 @@ __all__ = [
     "TimerHandle",
     "begin",
     "default_data_dir",
+    "give_back",
     "lasting",
     "open_data_dir",
     "prepare_data_dir",

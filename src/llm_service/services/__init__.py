@@ -24,6 +24,7 @@ from llm_service.services.models import ModelEntry, Models
 from llm_service.services.moments import moment_text, read_moment
 from llm_service.services.reconcile import Drift, Reconciled, Reconciler, correction
 from llm_service.services.store_health import DatabaseHealth, StoreHealth
+from llm_service.services.system_health import SystemHealth
 from llm_service.services.token_counter import TokenCounter
 from llm_service.services.turn import Turn
 from llm_service.services.upkeep import Upkeep
@@ -79,6 +80,7 @@ __all__ = [
     "Standing",
     "Standings",
     "StoreHealth",
+    "SystemHealth",
     "TokenCounter",
     "Turn",
     "Upkeep",

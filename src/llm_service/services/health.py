@@ -7,6 +7,7 @@ from typing import Any
 
 from llm_service.runtime import Clock
 from llm_service.services.store_health import StoreHealth
+from llm_service.services.system_health import SystemHealth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +36,14 @@ class Health:
         clock: Clock,
         standing: Standing | None = None,
         stores: StoreHealth | None = None,
+        system: SystemHealth | None = None,
     ) -> None:
         self._version = version
         self._sandbox = sandbox
         self._providers = providers
         self._clock = clock
         self._stores = stores
+        self._system = system
         self._standing = standing or Standing(generation=1, loaded_at=clock.now(), started_at=clock.monotonic())
         self.draining = False
 
@@ -67,6 +70,8 @@ class Health:
         }
         if self._stores is not None:
             report["stores"] = await self._stores.report()
+        if self._system is not None:
+            report["system"] = self._system.report()
         if standing.worker is not None:
             report["worker"] = standing.worker
         if self._sandbox:

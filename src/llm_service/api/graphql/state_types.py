@@ -80,6 +80,30 @@ class ConfigState:
     loaded_at: Moment
 
 
+@strawberry.type(description="By how many milliseconds the process is late with what it is to do.")
+class EventLoopLag:
+    mean: float = strawberry.field(description="Of the last second.")
+    worst: float = strawberry.field(description="Of the last minute.")
+
+
+@strawberry.type(description="The process that has answered. Null: it is not known, or there is no limit.")
+class SystemState:
+    event_loop_lag_ms: EventLoopLag
+    memory_bytes: Count | None = strawberry.field(description="Resident.")
+    memory_limit_bytes: Count | None = strawberry.field(description="Of the control group, if it has one.")
+    descriptors: Count | None = strawberry.field(description="Files and sockets that are open.")
+    descriptors_limit: Count | None
+    disk_free_bytes: Count | None = strawberry.field(description="Where the data directory is.")
+    requests_in_flight: Count = strawberry.field(description="To models, in this process.")
+    shedding: str | None = strawberry.field(
+        description="Why the next request would be refused with `overloaded`; null: it would not be."
+    )
+
+    @classmethod
+    def of(cls, report: Mapping[str, Any]) -> Self:
+        return cls(**{**report, "event_loop_lag_ms": EventLoopLag(**report["event_loop_lag_ms"])})
+
+
 @strawberry.type(description="How the process is.")
 class Health:
     status: str = strawberry.field(description="`ok` or `draining`.")
@@ -89,6 +113,7 @@ class Health:
     config: ConfigState
     providers: list[Provider]
     stores: Json | None = strawberry.field(description="The stores, as `GET /health` has them.")
+    system: SystemState | None
     worker: int | None = strawberry.field(description="Its number among several workers, from 1.")
 
     @classmethod
@@ -104,6 +129,7 @@ class Health:
             ),
             providers=[Provider(name=name, kind=one["kind"]) for name, one in report["providers"].items()],
             stores=report.get("stores"),
+            system=SystemState.of(report["system"]) if "system" in report else None,
             worker=report.get("worker"),
         )
 

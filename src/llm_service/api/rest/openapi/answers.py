@@ -4,6 +4,7 @@ from typing import Any, Final, get_args
 
 from llm_service.api.rest.openapi.objects import closed_object, list_of, map_of, open_object, ref
 from llm_service.domain import CacheStatus, CostSource
+from llm_service.routing import Why
 from llm_service.storage import Reach
 
 Json = dict[str, Any]
@@ -162,6 +163,7 @@ def _health() -> Json:
         },
         {
             "stores": _stores(),
+            "system": _system(),
             "worker": {"type": "integer", "minimum": 1, "description": "Which of several workers has answered."},
             "sandbox_note": _TEXT,
         },
@@ -195,6 +197,33 @@ def _stores() -> Json:
             "ledger": closed_object(ledger, said="What this process still has to ship."),
         },
         said="Where limits, keys and records are kept.",
+    )
+
+
+def _system() -> Json:
+    milliseconds = {"type": "number", "minimum": 0}
+    maybe_count = {"type": ["integer", "null"], "minimum": 0}
+    return closed_object(
+        {
+            "event_loop_lag_ms": closed_object(
+                {
+                    "mean": milliseconds | {"description": "Of the last second."},
+                    "worst": milliseconds | {"description": "Of the last minute."},
+                },
+                said="By how much the process is late with what it is to do.",
+            ),
+            "memory_bytes": maybe_count | {"description": "Resident."},
+            "memory_limit_bytes": maybe_count | {"description": "Of the control group, if it has one."},
+            "descriptors": maybe_count | {"description": "Files and sockets that are open."},
+            "descriptors_limit": maybe_count,
+            "disk_free_bytes": maybe_count | {"description": "Where the data directory is."},
+            "requests_in_flight": {"type": "integer", "minimum": 0, "description": "To models, in this process."},
+            "shedding": {
+                "enum": [*get_args(Why), None],
+                "description": "Why the next request would be refused with `overloaded`; null: it would not be.",
+            },
+        },
+        said="The process that has answered. Null: it is not known, or there is no limit.",
     )
 
 
