@@ -1,4 +1,4 @@
-"""Whatever comes, leaves, is cancelled or waits too long, in whichever order: no bound is passed and no place is lost."""
+"""Whoever comes, leaves, is cancelled or waits too long, in whichever order: no bound is passed, no place lost."""
 
 import asyncio
 import random

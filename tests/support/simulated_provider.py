@@ -24,8 +24,8 @@ class Span(NamedTuple):
 class SimulatedProvider:
     """Answers so many at once, each after ``answer_s`` on average; the others wait in line, or are refused.
 
-    ``spread``: how much the times differ, as their standard deviation by their mean. ``clients``: so many always ask, or
-    want to, and the bound lets as many of them in as it likes.
+    ``spread``: how much the times differ, as their standard deviation by their mean. ``clients``: so many
+    always ask, or want to, and the bound lets as many of them in as it likes.
     """
 
     capacity: int

@@ -31,8 +31,8 @@ class Pressure:
     """Measures from ``start`` to ``close``, once for each process, whatever its settings become.
 
     ``in_flight`` is counted by whoever begins and ends requests. ``measured`` grows with each measurement, ten a
-    second, so that nobody need judge by them more often. ``memory_bytes`` is the resident memory, ``memory_limit_bytes`` the
-    control group's limit; both are ``None`` where the system does not tell, or there is no limit.
+    second, so that nobody need judge by them more often. ``memory_bytes`` is the resident memory, and
+    ``memory_limit_bytes`` the control group's limit; ``None`` where the system does not tell, or there is no limit.
     """
 
     __slots__ = (
