@@ -122,6 +122,32 @@ async def test_a_process_short_of_memory_serves_one_at_a_time(sandbox: Sandbox) 
         await asyncio.gather(held, return_exceptions=True)
 
 
+async def test_a_process_that_is_late_again_and_again_refuses_until_it_is_not(sandbox: Sandbox) -> None:
+    routing = RoutingOptions(overload=OverloadOptions(max_lag_s=0.01))
+    async with running(settings_for(sandbox, routing=routing)) as service:
+        held = asyncio.create_task(ask(service.address, "POST", CHAT, body_of(**HELD)))
+        await called(sandbox)
+        hogging = asyncio.create_task(hog_the_loop())
+        await until(lambda: service.stores.pressure.lag.steady_s > 0.01)
+        refused = await REFERENCE.ask(service.address, chat(PLAIN))
+        assert (await system_of(service))["shedding"] == "event_loop_lag"
+        hogging.cancel()
+        assert refused.code == "overloaded"
+        await until(lambda: service.stores.pressure.lag.steady_s < 0.004)
+        assert (await REFERENCE.ask(service.address, chat(PLAIN))).failure is None
+        held.cancel()
+        await asyncio.gather(held, hogging, return_exceptions=True)
+
+
+async def hog_the_loop() -> None:
+    """Work that gives the loop back every 30 ms."""
+    while True:
+        free_at = time.monotonic() + 0.03
+        while time.monotonic() < free_at:
+            pass
+        await asyncio.sleep(0)
+
+
 async def test_graphql_shows_the_same_figures(sandbox: Sandbox) -> None:
     query = """{ health { system { eventLoopLagMs { mean worst } memoryBytes memoryLimitBytes descriptors
         descriptorsLimit diskFreeBytes requestsInFlight shedding } } }"""

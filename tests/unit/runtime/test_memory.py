@@ -1,11 +1,13 @@
 """What lasts is not looked at again and again by the garbage collector; threads take short turns."""
 
 import gc
+import resource
 import sys
+from pathlib import Path
 
 import pytest
 
-from llm_service.runtime import lasting, settle_memory
+from llm_service.runtime import give_back, lasting, settle_memory
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +29,20 @@ def test_the_collector_works_again_after_a_failure() -> None:
     with pytest.raises(OSError, match="broken"), lasting():
         raise OSError("broken")
     assert gc.isenabled()
+
+
+def test_memory_that_is_free_between_what_is_used_is_given_back() -> None:
+    pieces = [bytearray(30_000) for _ in range(3000)]
+    used = pieces[::100]
+    del pieces
+    before = resident_bytes()
+    give_back()
+    assert before - resident_bytes() > 60_000_000
+    assert len(used) == 30
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
 
 
 def test_no_thread_keeps_the_event_loop_waiting_for_long() -> None:
