@@ -42,6 +42,16 @@ def test_the_bound_follows_a_capacity_that_falls_and_recovers() -> None:
     assert after.throughput > 0.8
 
 
+def test_the_bound_is_soon_back_from_its_floor() -> None:
+    provider = SimulatedProvider(100, spread=0.5, refuses=True)
+    provider.run(LEARNT_S)
+    provider.capacity = 1
+    assert provider.run(2 * MINUTE_S).bound < 15
+    provider.capacity = 100
+    provider.run(15)
+    assert provider.bound.bound > 50
+
+
 def test_a_provider_that_is_slower_for_good_is_got_to_know_anew() -> None:
     provider = SimulatedProvider(50, spread=0.5)
     provider.run(LEARNT_S)

@@ -205,6 +205,13 @@ UNLIMITED_1 = "9223372036854771712\n"
             600_000_000,
             id="version 1, container whose mount hides the outer path",
         ),
+        pytest.param(
+            "4:memory:/docker/0a1b\n",
+            ROOT_DISK + "35 31 0:32 /docker /sys/fs/cgroup/memory ro,relatime - cgroup cgroup rw,memory\n",
+            {"sys/fs/cgroup/memory/0a1b/memory.limit_in_bytes": "600000000\n"},
+            600_000_000,
+            id="version 1, a mount of a group around it",
+        ),
         pytest.param("", ROOT_DISK, {}, None, id="no control groups"),
     ],
 )
