@@ -38,7 +38,7 @@ def swapped(steps: Limits) -> Limits:
     steps.clock_is_set_back(by_s=61.0)
     steps.all_is_read()
     steps.time_passes(by_s=62.0)
-    steps.swap(lease=lease, candidates=[[]])
+    steps.swap(lease=lease, candidates=[[]], called=False)
     steps.clock_is_set_back(by_s=100.0)
     return steps
 
@@ -53,7 +53,7 @@ def test_window_where_a_swap_let_time_pass_has_room_for_an_ask(swapped: Limits) 
 
 def test_window_where_a_swap_let_time_pass_has_room_for_a_swap(swapped: Limits) -> None:
     lease = swapped.admit(holder=0, callers=[], candidates=[[]])
-    swapped.swap(lease=lease, candidates=[[Claim(TOKENS, 50)], [Claim(MONEY, 1)]])
+    swapped.swap(lease=lease, candidates=[[Claim(TOKENS, 50)], [Claim(MONEY, 1)]], called=False)
 
 
 @pytest.mark.parametrize("passed_s", [61.0, 200.0])
@@ -75,7 +75,7 @@ def test_swap_lets_time_pass_for_a_window_that_was_forgotten_since(steps: Limits
     steps.clock_is_set_back(by_s=61.0)
     steps.admit(holder=0, callers=[], candidates=[[Claim(TOKENS, 1)]])
     steps.time_passes(by_s=61.0)
-    steps.swap(lease=lease, candidates=[[]])
+    steps.swap(lease=lease, candidates=[[]], called=False)
     steps.clock_is_set_back(by_s=61.0)
 
 

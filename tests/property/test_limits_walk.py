@@ -133,7 +133,7 @@ class Episode:
                 holder = draw.randrange(len(HOLDERS))
                 return {"holder": holder, "callers": self.claims(self.ground.callers), "candidates": self.candidates()}
             case "swap":
-                return {"candidates": self.candidates()}
+                return {"candidates": self.candidates(), "called": draw.random() < 0.5}
             case "settle" | "settle_for_another" | "settle_again":
                 used = Settlement(tokens=draw.randrange(46), nano_usd=draw.randrange(46), provider=draw.random() < 0.5)
                 return {"settlement": draw.choice((used, used, None))}
@@ -204,13 +204,13 @@ def test_store_does_what_the_model_does_wherever_a_walk_comes(open_stores: Open,
 class Inattentive(MemoryLimits):
     """A swap lets time pass in the windows of its lease as they were once, also where others are in their place now."""
 
-    async def swap(self, lease: Lease, ask: Ask) -> Decision:
+    async def swap(self, lease: Lease, ask: Ask, *, called: bool) -> Decision:
         held = self._leases.get(lease.id)
         if held is not None:
             held.provider = ()
             for counter, _, _ in held.taken_of_provider:
                 counter.stands(int(self._time()))
-        return await super().swap(lease, ask)
+        return await super().swap(lease, ask, called=called)
 
 
 def open_inattentive(clock: ManualClock) -> tuple[Stores, Callable[[], Awaitable[None]]]:

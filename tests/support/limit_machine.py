@@ -136,17 +136,17 @@ class Limits(RuleBasedStateMachine):
             assert isinstance(again, Lease)
             assert (again.candidate, again.second, again.used) == (first.candidate, first.second, first.used)
 
-    @rule(target=leases, lease=consumes(leases), candidates=candidates)
-    def swap(self, lease: Held, candidates: list[list[Claim]]) -> object:
+    @rule(target=leases, lease=consumes(leases), candidates=candidates, called=st.booleans())
+    def swap(self, lease: Held, candidates: list[list[Claim]], called: bool) -> object:
         name, before, _ = lease
         ask = Ask(lease_id=before.id, callers=(), candidates=candidates)
         try:
-            decision = self.call(self.stores[name].swap(before, ask))
+            decision = self.call(self.stores[name].swap(before, ask, called=called))
         except StoreUnavailable:
             assert before.id not in self.model.holders
             return lease
         assert before.id in self.model.holders
-        expected = self.model.swap(before.id, ask, self.second)
+        expected = self.model.swap(before.id, ask, self.second, called=called)
         if not isinstance(decision, Lease):
             assert decision == expected
             return lease

@@ -72,22 +72,26 @@ class LimitModel:
         self.answers[ask.lease_id] = Granted(found, second, used)
         return self.answers[ask.lease_id]
 
-    def swap(self, lease: str, ask: Ask, second: int) -> Answer:
+    def swap(self, lease: str, ask: Ask, second: int, *, called: bool) -> Answer:
         for limit in self.provider[lease]:
             self._look(limit, second)
         own = [entry for entry in self.entries if (entry.lease, entry.part) == (lease, "provider")]
+        lasting = [entry for entry in own if called and entry.limit.kind == "requests"]
+        own = [entry for entry in own if entry not in lasting]
         self.entries = [entry for entry in self.entries if entry not in own]
         found = self._first(ask.candidates, second)
         if not isinstance(found, int):
             self.entries += own
             return found
+        for entry in lasting:
+            entry.part = "called"
         self._take(lease, "provider", ask.candidates[found], second)
         return Granted(found, second, self.answers[lease].used)
 
     def settle(self, lease: str, settlement: Settlement | None) -> bool:
         if self.holders.pop(lease, None) is None:
             return False
-        for entry in [entry for entry in self.entries if entry.lease == lease]:
+        for entry in [entry for entry in self.entries if entry.lease == lease and entry.part != "called"]:
             back = settlement is None or (entry.part == "provider" and not settlement.provider)
             self._put(entry, _real(entry, None if back else settlement))
         return True

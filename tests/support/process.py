@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any, TypeVar
@@ -150,16 +150,28 @@ def after(code: str) -> tuple[str, ...]:
 
 UNCACHED: Mapping[str, str] = MappingProxyType({"LLM_SERVICE_CACHE__ENABLED": "false"})
 """What is asked twice reaches the upstream twice."""
+PATIENT: Mapping[str, str] = MappingProxyType(
+    {
+        "LLM_SERVICE_ROUTING__RETRY_BUDGET": "0",
+        "LLM_SERVICE_ROUTING__RETRY_BUDGET_MIN": "0",
+        "LLM_SERVICE_ROUTING__BREAKER__FAILURES": "10000",
+        "LLM_SERVICE_ROUTING__BREAKER__MIN_REQUESTS": "100000",
+    }
+)
+"""Nothing is asked twice, and whoever fails is asked again all the same."""
 
 
-def place(folder: Path, *, cached: bool = False, **variables: str) -> Place:
-    """A folder to run children in; without ``cached`` their upstreams hear of each request."""
-    return Place(folder, variables if cached else {**UNCACHED, **variables})
+def place(folder: Path, *, cached: bool = False, resilient: bool = False, **variables: str) -> Place:
+    """A folder to run children in; without ``cached`` their upstreams hear of each request, without ``resilient`` of
+    each once, and clients of each failure.
+    """
+    return Place(folder, {**({} if cached else UNCACHED), **({} if resilient else PATIENT), **variables})
 
 
-def seen_place(folder: Path, *, cached: bool = False, **variables: str) -> Place:
+def seen_place(folder: Path, *, cached: bool = False, resilient: bool = False, **variables: str) -> Place:
     """One whose children count as covering what they run."""
-    return Place(folder, variables if cached else {**UNCACHED, **variables}, seen_by_coverage=True)
+    where = place(folder, cached=cached, resilient=resilient, **variables)
+    return replace(where, seen_by_coverage=True)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from llm_service.domain import (
     ANY_ANSWER,
     CacheControl,
     Caller,
-    Candidate,
     Cost,
     Intent,
     Lease,
@@ -27,6 +26,7 @@ from llm_service.domain import (
     chat_request,
 )
 from llm_service.pipeline import Account, Accounts, Admit, Exchange, Proceed, Promises, Remember, Replay, Share, compose
+from llm_service.pipeline.base import Try
 from llm_service.pipeline.replay import PROMISED_S
 from llm_service.runtime import Tally, Tasks
 from llm_service.services import Gateway
@@ -35,6 +35,7 @@ from llm_service.streams import Stream, Streams
 from tests.support.clock import ManualClock
 from tests.support.generations import Reader, ScriptedSource
 from tests.support.memory_replays import MemoryReplays
+from tests.support.routes import a_route
 from tests.support.service import LogLines
 from tests.support.waiting import loop_turns
 
@@ -133,7 +134,8 @@ class Client:
 
 
 async def _resolve(exchange: Exchange, proceed: Proceed) -> Reply:
-    exchange.candidates = (Candidate(provider="p", upstream_model="m"),)
+    exchange.route = a_route("p")
+    exchange.order = exchange.route.plain
     return await proceed(exchange)
 
 
@@ -283,6 +285,7 @@ class World:
     async def call(self, exchange: Exchange) -> Reply:
         call = Call(exchange)
         self.calls.append(call)
+        exchange.tries.append(Try(exchange.candidate, self.clock.monotonic()))
         try:
             source = await call.answer
         except asyncio.CancelledError:

@@ -12,10 +12,17 @@ from llm_service.bootstrap import Service, Stores, Surroundings, build_service, 
 from llm_service.config import Settings
 from llm_service.domain import Secret
 from llm_service.providers import ProviderOptions, TimeoutOptions
+from llm_service.routing import BreakerOptions, RoutingOptions
 from llm_service.runtime import Clock, SystemClock, system_random
 
 CREDENTIAL = "sk-test-4b7e20d9f1c86a35"
 """The gateway's own key at the simulated providers: it may be seen nowhere."""
+
+
+PATIENT = RoutingOptions(
+    retry_budget=0, retry_budget_min=0, breaker=BreakerOptions(failures=10_000, min_requests=100_000)
+)
+"""Nothing is asked twice, and whoever fails is asked again all the same."""
 
 
 class LogLines:
@@ -53,12 +60,20 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, *, sandbox: bool = False, cached: bool = False, clock: Clock | None = None
+    settings: Settings,
+    *,
+    sandbox: bool = False,
+    cached: bool = False,
+    resilient: bool = False,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Running]:
     """The service on a free port, with stores of its own, until the block ends.
 
-    Without ``cached`` each request is answered by the upstream, also one that was answered before.
+    Without ``cached`` each request is answered by the upstream, also one that was answered before. Without
+    ``resilient`` each failure of an upstream is seen by the client, however many there were: no retries, no breakers.
     """
+    if not resilient:
+        settings = replace(settings, routing=PATIENT)
     if not cached:
         settings = replace(settings, cache=replace(settings.cache, enabled=False))
     async with AsyncExitStack() as held:

@@ -1,7 +1,7 @@
 """Admission of one request: which limits it meets, what it may take of them at most, and the one decision over all."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from llm_service.admission.gate import Gate, Held
@@ -53,12 +53,14 @@ class Facts:
 class Admitted:
     """What was granted. ``held`` is ``None`` where no limit applies.
 
-    ``candidate``: index of the one to call first. ``cap``: output tokens of one choice to send upstream, ``None``: as
+    ``candidate``: index of the one to call first. ``unpriced``: those that a budget does not allow, since nobody knows
+    what they cost. ``cap``: output tokens of one choice to send upstream, ``None``: as
     the request has it. ``size`` and ``nano_usd``: the most that the request may use, where a limit asked for it.
     """
 
     held: Held | None = None
     candidate: int = 0
+    unpriced: frozenset[Candidate] = frozenset()
     cap: int | None = None
     size: Size | None = None
     nano_usd: int = 0
@@ -77,17 +79,25 @@ class Admission:
         self._facts = facts
 
     async def admit(
-        self, request: ModelRequest, *, lease_id: str, caller: Caller, user: str | None, candidates: Sequence[Candidate]
+        self,
+        request: ModelRequest,
+        *,
+        lease_id: str,
+        caller: Caller,
+        user: str | None,
+        candidates: Sequence[Candidate],
+        later: Sequence[Candidate] = (),
     ) -> Admitted:
         """Room in every limit, or an error and nothing taken.
 
+        ``later``: those that may be called in the end and are not to be called first; what is set aside pays for them.
         Raises LimitReached, with the limit that refuses, and LedgerUnavailable.
         """
         plan = self._rules.of_caller(caller, user=user, model=request.model)
-        providers = [self._rules.of_provider(candidate.provider) for candidate in candidates]
+        providers = [self._rules.of_provider(candidate.provider) for candidate in (*candidates, *later)]
         if plan is NO_LIMITS and providers.count(NO_LIMITS) == len(providers):
             return FREE
-        attempt = _Attempt(self._facts, request, plan, providers, candidates)
+        attempt = _Attempt(self._facts, request, plan, providers, candidates, later)
         attempt.drop_unpriced(refuse=self._options.unknown_price == "refuse")
         if attempt.sized:
             await self._size(attempt)
@@ -113,6 +123,51 @@ class Admission:
             raise refusal(outcome)
         return Admitted(held=outcome)
 
+    async def swap(self, admitted: Admitted, candidate: Candidate, *, called: bool) -> Admitted | None:
+        """For another attempt: the candidate's part in place of the provider's that is held; the rest stays as it is.
+
+        ``called``: the provider whose part it was has been asked, so that the permit of its request stays taken.
+        ``None``: the candidate's provider has no room, or a budget of unknown cost; nothing has changed then.
+        """
+        held = admitted.held
+        if candidate in admitted.unpriced:
+            return None
+        plan = self._rules.of_provider(candidate.provider)
+        if held is None or (plan is NO_LIMITS and not held.lease.provider):
+            return admitted
+        claims, nano_usd = self._part(admitted, plan, candidate)
+        outcome = await self._gate.swap(
+            held, Ask(lease_id=held.lease.id, callers=(), candidates=[claims]), called=called
+        )
+        if isinstance(outcome, Refused):
+            return None
+        return replace(admitted, held=outcome, nano_usd=nano_usd)
+
+    async def beside(self, admitted: Admitted, candidate: Candidate, *, lease_id: str) -> Admitted | None:
+        """For an attempt beside the first one: the candidate's part alone, under a lease of its own.
+
+        ``None``: its provider has no room. What is granted is to be settled by itself.
+        """
+        if candidate in admitted.unpriced:
+            return None
+        plan = self._rules.of_provider(candidate.provider)
+        if plan is NO_LIMITS:
+            return FREE
+        claims, nano_usd = self._part(admitted, plan, candidate)
+        outcome = await self._gate.admit(Ask(lease_id=lease_id, callers=(), candidates=[claims]))
+        return None if isinstance(outcome, Refused) else Admitted(held=outcome, nano_usd=nano_usd)
+
+    def _part(self, admitted: Admitted, plan: Plan, candidate: Candidate) -> tuple[Sequence[Claim], int]:
+        """What a request of this size claims from a candidate's provider, and what it may cost there."""
+        size = admitted.size
+        if size is None:
+            return plan.places, 0
+        price = self._facts.price(candidate)
+        cost = 0
+        if price is not None:
+            cost = price.worst_case_nano(input_tokens=size.input_tokens, output_tokens=size.output_tokens)
+        return [Claim(limit, (1, size.tokens, cost)[code]) for limit, code in plan.coded], cost
+
     async def settle(self, admitted: Admitted, settlement: Settlement | None) -> None:
         """Settle what a request held; ``None`` gives all back. Never fails."""
         if admitted.held is not None:
@@ -120,7 +175,7 @@ class Admission:
 
     async def _size(self, attempt: "_Attempt") -> None:
         """A bound of the prompt, or its count where the bound takes much of what is left; and a cap on the answer."""
-        bound = max([self._facts.bound(attempt.request, candidate) for candidate in attempt.candidates])
+        bound = max([self._facts.bound(attempt.request, candidate) for candidate in attempt.all])
         attempt.set_size(bound, cap=self._options.max_output_tokens)
         seen, costs = self._gate.seen, attempt.costs
         for limit, code in attempt.plan.sized:
@@ -154,9 +209,14 @@ class _Attempt:
         plan: Plan,
         providers: Sequence[Plan],
         candidates: Sequence[Candidate],
+        later: Sequence[Candidate],
     ) -> None:
+        """``providers``: the plans of the candidates, then of the later ones."""
         self.request = request
         self.candidates = candidates
+        self.later = later
+        self.all = (*candidates, *later) if later else candidates
+        self.unpriced: frozenset[Candidate] = frozenset()
         self.size = Size(0, 0)
         self.costs = (1, 0, 0)
         """What a place, the tokens and the money come to, by the codes of a plan; money at the dearest candidate."""
@@ -165,8 +225,8 @@ class _Attempt:
         self.plan = plan
         self._providers = providers
         self._indices: Sequence[int] = range(len(candidates))
-        self._prices: list[WorstCase | None] = [None] * len(candidates)
-        self._costs = [0] * len(candidates)
+        self._prices: list[WorstCase | None] = [None] * len(self.all)
+        self._costs = [0] * len(self.all)
         self._money = plan.counts_money or any(one.counts_money for one in providers)
         self.sized = self._money or plan.counts_tokens or any(one.counts_tokens for one in providers)
         self._choices = choices(request) if self.sized else 1
@@ -176,21 +236,24 @@ class _Attempt:
         """Under a budget a deployment of unknown price is no candidate. Raises PriceUnknown when none is left."""
         if not self._money:
             return
-        self._prices = [self._facts.price(candidate) for candidate in self.candidates]
+        self._prices = [self._facts.price(candidate) for candidate in self.all]
         if not refuse:
             return
         if None not in self._prices:
             return
-        kept = [i for i, price in enumerate(self._prices) if price is not None or not self._budget_for(i)]
+        priced = [i for i, price in enumerate(self._prices) if price is not None or not self._budget_for(i)]
+        kept = [i for i in priced if i < len(self.candidates)]
         if not kept:
             raise PriceUnknown(
                 f"A budget applies, and the price of `{self.request.model[:200]}` is not known: set its price, or "
                 "limits.unknown_price: allow."
             )
-        self.candidates = [self.candidates[i] for i in kept]
-        self._providers = [self._providers[i] for i in kept]
-        self._prices = [self._prices[i] for i in kept]
-        self._costs = [0] * len(kept)
+        self.unpriced = frozenset(one for i, one in enumerate(self.all) if i not in priced)
+        self._providers = [self._providers[i] for i in priced]
+        self._prices = [self._prices[i] for i in priced]
+        self.candidates = [self.all[i] for i in kept]
+        self.all = [self.all[i] for i in priced]
+        self._costs = [0] * len(priced)
         self._indices = kept
 
     def _budget_for(self, index: int) -> bool:
@@ -202,7 +265,7 @@ class _Attempt:
             self.resize(Size(input_tokens, 0))
             return
         if self._asked_cap is None:
-            known = [most for one in self.candidates if (most := self._facts.most_output(one)) is not None]
+            known = [most for one in self.all if (most := self._facts.most_output(one)) is not None]
             self.cap = min([cap, *known])
         self.resize(Size(input_tokens, (self._asked_cap or self.cap or 0) * self._choices))
 
@@ -215,15 +278,16 @@ class _Attempt:
 
     def ask(self, lease_id: str) -> Ask:
         """The claims of the request as it is sized now; callers' budgets pay for the dearest candidate."""
+        first = self._providers[: len(self.candidates)]
         if not self.sized:
-            return Ask(lease_id=lease_id, callers=self.plan.places, candidates=[one.places for one in self._providers])
+            return Ask(lease_id=lease_id, callers=self.plan.places, candidates=[one.places for one in first])
         costs, tokens = self.costs, self.size.tokens
         return Ask(
             lease_id=lease_id,
             callers=[Claim(limit, costs[code]) for limit, code in self.plan.coded],
             candidates=[
                 [Claim(limit, (1, tokens, cost)[code]) for limit, code in one.coded] if one.coded else ()
-                for one, cost in zip(self._providers, self._costs, strict=True)
+                for one, cost in zip(first, self._costs, strict=False)
             ],
         )
 
@@ -233,6 +297,7 @@ class _Attempt:
         return Admitted(
             held=held,
             candidate=self._indices[chosen],
+            unpriced=self.unpriced,
             cap=self.cap,
             size=self.size if self.sized else None,
             nano_usd=self._costs[chosen],

@@ -114,15 +114,17 @@ class Gate:
         self.store_returned()
         return Held(decision, self._store, life)
 
-    async def swap(self, held: Held, ask: Ask) -> Held | Refused:
-        """For a fallback: another candidate's part in place of the lease's. ``ask`` names no callers."""
+    async def swap(self, held: Held, ask: Ask, *, called: bool) -> Held | Refused:
+        """For another attempt: a candidate's part in place of the lease's. ``ask`` names no callers; ``called``: the
+        provider whose part it was has been asked.
+        """
         try:
-            decision = await held.store.swap(held.lease, ask)
+            decision = await held.store.swap(held.lease, ask, called=called)
         except StoreUnavailable:
             return held  # the shared store went away in between: the fallback goes on, on what was granted
         if isinstance(decision, Unknown):
             await self._seed(held.store, decision.limit)
-            return await self.swap(held, ask)
+            return await self.swap(held, ask, called=called)
         return decision if isinstance(decision, Refused) else Held(decision, held.store, held.life)
 
     async def settle(self, held: Held, settlement: Settlement | None) -> None:

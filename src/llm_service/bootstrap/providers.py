@@ -15,6 +15,7 @@ from llm_service.providers import (
     dialect_for,
     retired_names,
 )
+from llm_service.routing import Fleet
 from llm_service.runtime import Clock, OnFailure
 from llm_service.transport import CLIENTS
 
@@ -44,7 +45,7 @@ def build_provider(name: str, options: ProviderOptions, *, clock: Clock, on_fail
     )
 
 
-def build_resolver(settings: Settings) -> Resolver:
+def build_resolver(settings: Settings, fleet: Fleet) -> Resolver:
     """What the names of models mean under these settings."""
     kinds = {options.kind: name for name, options in reversed([*settings.providers.items()])}
     deepseek = kinds.get("deepseek")
@@ -53,6 +54,8 @@ def build_resolver(settings: Settings) -> Resolver:
         models=settings.models,
         aliases=dict.fromkeys(retired_names("deepseek"), deepseek) if deepseek is not None else {},
         catch_all=kinds.get("openrouter"),
+        member=fleet.member,
+        choosing=frozenset(name for name, options in settings.providers.items() if options.kind == "openrouter"),
     )
 
 

@@ -1,5 +1,6 @@
 """Builds the whole object graph, in order. The list of stages stands here and nowhere else."""
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,16 +11,19 @@ from llm_service.bootstrap.accounts import build_accounts, build_corrections
 from llm_service.bootstrap.doors import build_app, build_calls, build_health, with_cors
 from llm_service.bootstrap.ground import Ground
 from llm_service.bootstrap.providers import build_aliases, build_providers, build_resolver
+from llm_service.bootstrap.routing import build_call, build_ranking
 from llm_service.bootstrap.sharing import build_alike, build_promises, build_remember, build_share
 from llm_service.bootstrap.stores import Stores
 from llm_service.config import Settings
 from llm_service.observability import AccessLog, Listener, Listeners, Log
 from llm_service.pipeline import (
+    MARK,
     Account,
     Accounts,
     Admit,
-    CallProvider,
+    Call,
     Observe,
+    Rank,
     Replay,
     Resolve,
     Row,
@@ -27,7 +31,7 @@ from llm_service.pipeline import (
     compose,
 )
 from llm_service.providers import Provider
-from llm_service.routing import Overload
+from llm_service.routing import Overload, Ranking
 from llm_service.runtime import Clock, IdSource, RandomIds, SystemClock, Tally, Tasks, system_random
 from llm_service.services import Gateway, Health, Models, Standing, Upkeep
 
@@ -76,8 +80,9 @@ def build_service(
     generation; without it there is none.
     """
     clock = clock or SystemClock()
-    dice = system_random()
-    ids = ids or RandomIds(clock, dice)
+    ids = ids or RandomIds(clock, system_random())
+    # A throw of the system's own dice costs ten times as much, and no secret hangs on these.
+    dice = random.Random(system_random().getrandbits(64))  # noqa: S311
 
     def on_failure(work: str, failure: BaseException) -> None:
         log.error("background work failed", work=work, exc_info=failure)
@@ -94,7 +99,15 @@ def build_service(
     accounts = build_accounts(ground, rules=rules, known=models.told)
     unsettled = Tally()
     overload = build_overload(ground)
-    row = build_row(ground, providers, accounts=accounts, listeners=listeners, unsettled=unsettled, overload=overload)
+    row = build_row(
+        ground,
+        providers,
+        accounts=accounts,
+        ranking=build_ranking(ground, accounts, models.told),
+        listeners=listeners,
+        unsettled=unsettled,
+        overload=overload,
+    )
     gateway = Gateway(row=row, tasks=tasks, log=log, clock=clock, ids=ids)
     corrections = build_corrections(stores.database, stores.ledger, providers, clock=clock, log=log)
     health = build_health(ground, standing, overload=overload)
@@ -131,6 +144,7 @@ def build_row(
     providers: Mapping[str, Provider],
     *,
     accounts: Accounts,
+    ranking: Ranking,
     listeners: Listeners,
     unsettled: Tally,
     overload: Overload,
@@ -142,13 +156,15 @@ def build_row(
         [
             ("observe", Observe(listeners, ground.clock)),
             ("shed", Shed(ground.stores.pressure, overload, ground.dice)),
-            ("resolve", Resolve(build_resolver(ground.settings))),
+            ("resolve", Resolve(build_resolver(ground.settings, ground.stores.fleet))),
             ("remember", build_remember(ground, alike=alike, unsettled=unsettled)),
             ("replay", Replay(build_promises(ground), share)),
+            ("rank", Rank(ranking)),
             ("admit", Admit(accounts)),
             ("share", share),
             ("account", Account(accounts)),
         ],
-        ("provider", CallProvider(providers, ground.clock)),
+        ("call", Call(build_call(ground, providers, accounts, ranking))),
         now=ground.clock.monotonic,
+        marks=(MARK,),
     )

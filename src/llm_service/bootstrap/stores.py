@@ -13,7 +13,7 @@ from llm_service.cache import CacheOptions
 from llm_service.domain import Limit, Secret, span_at
 from llm_service.ledger import Ledger, LedgerOptions
 from llm_service.observability import Log
-from llm_service.routing import Breakers, BreakerSharing
+from llm_service.routing import Breakers, BreakerSharing, Fleet
 from llm_service.runtime import Clock, Pressure, RandomIds, Tasks
 from llm_service.services import (
     HashKeys,
@@ -73,6 +73,7 @@ class Stores:
     tokenizers: Tokenizers
     breakers: Breakers
     pressure: Pressure
+    fleet: Fleet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +147,8 @@ class _Opening:
         self._held.push_async_callback(self._tasks.aclose)
         records.start()
         issued, keys = self._keys(database, hashes, bulletin)
+        breakers = self._breakers(store, shared, bulletin)
+        fleet = Fleet(breaker_of=breakers.of, workers=lambda: gate.workers, clock=around.clock, dice=around.dice)
         vitals = Vitals(limits, holder=self._holder, clock=around.clock)
         return Stores(
             holder=self._holder,
@@ -164,8 +167,9 @@ class _Opening:
             semantic=self._semantic(),
             arrears=arrears,
             tokenizers=Tokenizers(on_fallback=self._on_fallback),
-            breakers=self._breakers(store, shared, bulletin),
             pressure=self._pressure(),
+            breakers=breakers,
+            fleet=fleet,
         )
 
     def _on_fallback(self, fault: Exception) -> None:

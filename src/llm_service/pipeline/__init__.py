@@ -4,23 +4,27 @@ from llm_service.pipeline.account import Account
 from llm_service.pipeline.admit import Admit
 from llm_service.pipeline.alike import Alike
 from llm_service.pipeline.base import Exchange, Proceed, Refresh, Row, Stage, Watcher, compose
-from llm_service.pipeline.call_provider import CallProvider
+from llm_service.pipeline.call import MARK, Call, CallParts
 from llm_service.pipeline.closing import Accounts, Closing
 from llm_service.pipeline.delivery import Delivery, WatchedReply
 from llm_service.pipeline.observe import Observe
 from llm_service.pipeline.options import IdempotencyOptions
+from llm_service.pipeline.rank import Rank
 from llm_service.pipeline.remember import Remember
 from llm_service.pipeline.replay import Promises, Replay
 from llm_service.pipeline.resolve import Resolve, Resolver, check_allowed
 from llm_service.pipeline.share import Share
 from llm_service.pipeline.shed import Shed
+from llm_service.pipeline.trip import TripParts
 
 __all__ = [
+    "MARK",
     "Account",
     "Accounts",
     "Admit",
     "Alike",
-    "CallProvider",
+    "Call",
+    "CallParts",
     "Closing",
     "Delivery",
     "Exchange",
@@ -28,6 +32,7 @@ __all__ = [
     "Observe",
     "Proceed",
     "Promises",
+    "Rank",
     "Refresh",
     "Remember",
     "Replay",
@@ -37,6 +42,7 @@ __all__ = [
     "Share",
     "Shed",
     "Stage",
+    "TripParts",
     "WatchedReply",
     "Watcher",
     "check_allowed",

@@ -6,7 +6,7 @@ from llm_service.pipeline.closing import Accounts, intent_of
 
 
 class Account:
-    """Writes the intent, so that a request whose process dies is not forgotten, and marks the exchange as called."""
+    """Writes the intent, so that a request whose process dies is not forgotten."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
@@ -14,5 +14,4 @@ class Account:
     async def __call__(self, exchange: Exchange, proceed: Proceed) -> Reply:
         """Raises LedgerUnavailable where the intent cannot be kept: nothing is begun then."""
         self._accounts.ledger.open(intent_of(exchange))
-        exchange.called = True
         return await proceed(exchange)

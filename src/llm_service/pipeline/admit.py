@@ -44,5 +44,6 @@ class Admit:
             lease_id=exchange.id,
             caller=exchange.caller,
             user=exchange.user,
-            candidates=exchange.candidates,
+            candidates=[exchange.route.candidates[place] for place in exchange.order],
+            later=exchange.route.later,
         )

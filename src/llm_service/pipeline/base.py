@@ -26,6 +26,7 @@ from llm_service.domain import (
     Reply,
     UsageRecord,
 )
+from llm_service.routing import NOWHERE, Route
 from llm_service.runtime import Tasks
 from llm_service.storage import CacheLook
 from llm_service.streams import Generation, Stream, stream_id_of
@@ -60,6 +61,21 @@ class Watcher:
         return None
 
 
+class Try:
+    """One call of an upstream. ``error_code``: why it failed, ``None`` for the one that answered and for who lost.
+
+    Moments in monotonic seconds; ``ended_at``: at its first content, its failure, or when it was given up.
+    """
+
+    __slots__ = ("begun_at", "candidate", "ended_at", "error_code")
+
+    def __init__(self, candidate: Candidate, begun_at: float) -> None:
+        self.candidate = candidate
+        self.begun_at = begun_at
+        self.ended_at: float | None = None
+        self.error_code: str | None = None
+
+
 class Refresh(Protocol):
     """A new answer in place of a stale one that was given out."""
 
@@ -82,23 +98,25 @@ class Exchange:
     ``admit_in_full`` (a place at first, then what an upstream call takes), ``epochs`` and ``found`` (what the latest
     look-up says):
 
-    - ``resolve``: ``candidates``
+    - ``resolve``: ``route`` (everything that may serve it)
     - ``remember``: ``plan`` (what the cache may do for it), ``look`` (what is there, where that is known, or something
       to await for it), ``is_expected`` (its answer is there, or on its way), ``search`` (for its question in other
       words, where it may be answered so), ``cache``
+    - ``rank``: ``order`` (places of the route, the first to try first)
     - ``admit``: ``admitted`` (what was granted), ``admit_in_full`` (where that is a place alone); in the end ``record``
     - ``share``: ``epochs`` and ``found`` (what was looked up), ``cache`` and ``kept`` (the answer that it is given),
       ``generation`` (its own), ``followed`` (another's), ``flies`` (other processes know that it leads),
       ``refresh`` (its answer is stale: a new one is to be asked for)
-    - ``account``: ``called`` (an upstream was asked)
-    - ``head_at`` (when the reply's head was there): the provider's call, or ``share`` where nobody is called
+    - ``call``: ``tries`` (the calls of upstreams, in the order in which they began), ``place`` (of the route: the one
+      that is asked, or that has answered), ``queue_s`` (how long it waited for places)
+    - ``head_at`` (when the reply's head was there): ``call``, or ``share`` where nobody is called
     """
 
     __slots__ = (
-        "_settling", "_tasks", "admit_in_full", "admitted", "at", "cache", "called", "caller", "candidates", "control",
-        "deadline", "epochs", "finish", "flies", "followed", "found", "generation", "head_at", "id", "idempotency_key",
-        "is_expected", "kept", "look", "marks", "plan", "received_at", "record", "refresh", "request", "search",
-        "stream", "stream_id", "surface", "tags", "user", "watchers",
+        "_settling", "_tasks", "admit_in_full", "admitted", "at", "cache", "caller", "control", "deadline", "epochs",
+        "finish", "flies", "followed", "found", "generation", "head_at", "id", "idempotency_key", "is_expected",
+        "kept", "look", "marks", "order", "place", "plan", "queue_s", "received_at", "record", "refresh", "request",
+        "route", "search", "stream", "stream_id", "surface", "tags", "tries", "user", "watchers",
     )  # fmt: skip
 
     def __init__(
@@ -134,9 +152,12 @@ class Exchange:
         self.idempotency_key = idempotency_key
         self.watchers: list[Watcher] = []
         self.marks: list[float] = []
-        self.candidates: tuple[Candidate, ...] = ()
+        self.route: Route = NOWHERE
+        self.order: Sequence[int] = ()
         self.admitted: Admitted = NOTHING_HELD
-        self.called = False
+        self.tries: list[Try] = []
+        self.place: int | None = None
+        self.queue_s: float | None = None
         self.record: UsageRecord | None = None
         self.head_at: float | None = None
         self.plan: CachePlan | None = None
@@ -161,9 +182,25 @@ class Exchange:
         return self._tasks.spawn(work, name=name)
 
     @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Every deployment that may serve it, in the order of the configuration."""
+        return self.route.candidates
+
+    @property
     def candidate(self) -> Candidate:
-        """The deployment that is called: the first one that had room."""
-        return self.candidates[self.admitted.candidate]
+        """The deployment that is asked, or that has answered; before that the first one that had room."""
+        place = self.place
+        return self.route.candidates[self.order[self.admitted.candidate] if place is None else place]
+
+    @property
+    def called(self) -> bool:
+        """Whether an upstream was asked."""
+        return bool(self.tries)
+
+    @property
+    def stands_in(self) -> bool:
+        """Whether another model than the one that was asked for is called, or has answered."""
+        return self.place is not None and self.place not in self.route.groups[0].places
 
     def anew(self, *, id: str, at: datetime, received_at: float) -> "Exchange":  # noqa: A002 - the contract's word
         """The same request once more, with nobody waiting for it, to be answered by an upstream."""
@@ -257,12 +294,21 @@ class Row(NamedTuple):
     names: tuple[str, ...]
 
 
-def compose(stages: Sequence[tuple[str, Stage]], last: tuple[str, Proceed], *, now: Callable[[], float]) -> Row:
-    """Link the stages once: each is handed the rest of the row, and the moment (``now``) of its beginning is marked."""
+def compose(
+    stages: Sequence[tuple[str, Stage]],
+    last: tuple[str, Proceed],
+    *,
+    now: Callable[[], float],
+    marks: Sequence[str] = (),
+) -> Row:
+    """Link the stages once: each is handed the rest of the row, and the moment (``now``) of its beginning is marked.
+
+    ``marks``: names of further moments, which the last one marks by itself.
+    """
     proceed = _begin(last[1], now)
     for _, stage in reversed(stages):
         proceed = _link(stage, proceed, now)
-    return Row(proceed, (*(name for name, _ in stages), last[0]))
+    return Row(proceed, (*(name for name, _ in stages), last[0], *marks))
 
 
 def _link(stage: Stage, proceed: Proceed, now: Callable[[], float]) -> Proceed:

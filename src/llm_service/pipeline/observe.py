@@ -36,7 +36,7 @@ class _Observer(Watcher):
 
 def finished(exchange: Exchange, outcome: Outcome, now: float) -> RequestFinished:
     """The fact of an exchange that ends now (monotonic seconds)."""
-    candidate = exchange.candidate if exchange.candidates else None
+    candidate = exchange.candidate if exchange.order else None
     return RequestFinished(
         request_id=exchange.id,
         stream_id=exchange.stream_id if exchange.request.stream else None,

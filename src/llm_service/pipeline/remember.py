@@ -145,6 +145,8 @@ class _Keeper(Watcher):
         generation, plan = exchange.generation, exchange.plan
         if generation is None or plan is None or exchange.kept is not None or not exchange.called:
             return None
+        if exchange.stands_in:  # a fallback's answer is not to outlive the outage
+            return None
         whole, events, most = generation.whole, generation.events, stage.max_entry_bytes
         if whole is not None:
             if not may_keep_whole(exchange.request.operation, whole, outcome, max_bytes=most):

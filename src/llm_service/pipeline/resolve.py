@@ -1,14 +1,16 @@
 """Stage: from the model's name in the request to the deployments that can serve it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from llm_service.domain import ApiKey, Candidate, ModelNotAllowed, ModelNotFound, ModelRequest, Reply, allows
 from llm_service.pipeline.base import Exchange, Proceed
-from llm_service.routing import ModelOptions
+from llm_service.routing import Group, Member, ModelOptions, Route, Trigger, Way, way_of
 
 CHOOSING_PLUGINS: Final = ("auto-router", "fusion", "pareto-router")
 """Plugins of OpenRouter that call models of their own choice, whatever the request names (seen 2026-11)."""
+MOST_ROUTES: Final = 1024
+"""Names are the callers' to invent."""
 
 
 class Resolver:
@@ -26,29 +28,70 @@ class Resolver:
         models: Mapping[str, ModelOptions],
         aliases: Mapping[str, str],
         catch_all: str | None,
+        member: Callable[[Candidate], Member],
+        choosing: frozenset[str] = frozenset(),
     ) -> None:
+        """``member``: of the fleet. ``choosing``: providers that follow a request's list of models themselves."""
         self._providers = providers
-        self._models = {
-            name: tuple(Candidate(provider=d.provider, upstream_model=d.model) for d in model.deployments)
-            for name, model in models.items()
-        }
+        self._models = models
         self._aliases = aliases
         self._catch_all = catch_all
+        self._member = member
+        self._choosing = choosing
+        self._routes: dict[tuple[str, ...], Route] = {}
+
+    def route(self, request: ModelRequest) -> Route:
+        """Everything that may serve a request. Raises ModelNotFound."""
+        asked = (request.model, *request.models) if request.models else (request.model,)
+        route = self._routes.get(asked)
+        if route is None:
+            if len(self._routes) >= MOST_ROUTES:
+                self._routes.clear()
+            route = self._routes[asked] = self._made(asked)
+        return route
 
     def candidates(self, model: str) -> tuple[Candidate, ...]:
-        """The deployments that serve a model, the first first. Raises ModelNotFound."""
+        """The deployments that serve a model of this name themselves, in their order. Raises ModelNotFound."""
+        return tuple(way.candidate for way in self._ways(model))
+
+    def _made(self, asked: tuple[str, ...]) -> Route:
+        first, *others = dict.fromkeys(asked)
+        if others and self._follows(asked):
+            others = []
+        options = self._models.get(first)
+        groups = [self._group(first)]
+        groups += [self._group(name) for name in others]
+        if options is not None:
+            groups += [self._group(name) for name in options.fallbacks if name not in others]
+            groups += [self._group(name, "context") for name in options.context_fallbacks]
+            groups += [self._group(name, "content") for name in options.content_fallbacks]
+        return Route(groups, self._member, is_ours=bool(others))
+
+    def _follows(self, asked: tuple[str, ...]) -> bool:
+        """Whether one provider has all these models, and tries them in their order by itself."""
+        candidates = [self.candidates(name) for name in asked]
+        homes = {one.provider for some in candidates for one in some}
+        return all(len(some) == 1 for some in candidates) and len(homes) == 1 and homes <= self._choosing
+
+    def _group(self, name: str, trigger: Trigger = "failure") -> Group:
+        options = self._models.get(name)
+        if options is None:
+            return Group(name, self._ways(name), trigger=trigger)
+        return Group(name, self._ways(name), strategy=options.strategy, sticky=options.sticky, trigger=trigger)
+
+    def _ways(self, model: str) -> Sequence[Way]:
         named = self._models.get(model)
         if named is not None:
-            return named
+            return [way_of(options) for options in named.deployments]
         provider, slash, upstream_model = model.partition("/")
         if slash and provider in self._providers:
             if not upstream_model.strip():
                 raise ModelNotFound(_unnamed(provider), param="model")
-            return (Candidate(provider=provider, upstream_model=upstream_model),)
+            return [Way(candidate=Candidate(provider=provider, upstream_model=upstream_model))]
         owner = self._aliases.get(model, self._catch_all)
         if owner is None:
             raise ModelNotFound(self._unknown(model), param="model")
-        return (Candidate(provider=owner, upstream_model=model),)
+        return [Way(candidate=Candidate(provider=owner, upstream_model=model))]
 
     def _unknown(self, model: str) -> str:
         shown = model[:200]
@@ -83,7 +126,7 @@ def check_allowed(key: ApiKey | None, request: ModelRequest) -> None:
 
 
 class Resolve:
-    """Fills ``exchange.candidates``."""
+    """Fills ``exchange.route``."""
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
@@ -91,5 +134,6 @@ class Resolve:
     async def __call__(self, exchange: Exchange, proceed: Proceed) -> Reply:
         """Refuse a model that is unknown or not the caller's, or go on with its candidates."""
         check_allowed(exchange.caller.key, exchange.request)
-        exchange.candidates = self._resolver.candidates(exchange.request.model)
+        route = exchange.route = self._resolver.route(exchange.request)
+        exchange.order = route.plain
         return await proceed(exchange)

@@ -10,8 +10,11 @@ from llm_service.domain import (
     Event,
     Head,
     KeptAnswer,
+    NoDeploymentAvailable,
     OnlyIfCachedMiss,
     Outcome,
+    Overloaded,
+    ProviderDisabled,
     Reply,
     StreamInterrupted,
     UpstreamError,
@@ -25,6 +28,8 @@ from llm_service.runtime import Clock
 from llm_service.storage import CacheLook, CacheStore, StoreUnavailable
 from llm_service.streams import Generation, ReadyReply, SharedStreams, Streams, collect, ready_reply
 
+UNSERVED: Final = (UpstreamError, NoDeploymentAvailable, ProviderDisabled, Overloaded)
+"""Where a stale answer is better than none: no provider answers, or none can be asked."""
 MOST_JOINS: Final = 2
 """A request that has waited for so many generations in vain shares the last one's failure."""
 MOMENT_S: Final = 0.005
@@ -116,7 +121,7 @@ class Share:
             await exchange.admit_in_full(exchange)
         try:
             reply = await proceed(exchange)
-        except UpstreamError:
+        except UNSERVED:
             if kept is None or plan is None or not may_serve_on_error(kept, plan, self._clock.time()):
                 raise
             reply = self._ready(exchange, kept, "stale")
@@ -280,7 +285,7 @@ def _tell_stream(exchange: Exchange, head: Head) -> None:
         stream.head = head
         stream.cache = exchange.cache
         stream.pays = not exchange.is_free
-        stream.attempts = int(exchange.called)
+        stream.attempts = len(exchange.tries)
 
 
 def _share_failure(generation: Generation, *, last: bool) -> None:

@@ -117,6 +117,10 @@ class Breaker:
             return self.permit
         return self._permit_after(now)
 
+    def permits_a_limited(self, now: float) -> int:
+        """The same where there is nobody else to ask: also while the provider wishes to be left alone."""
+        return self.permit if not self.broken and now < self.open_until else self.permits(now)
+
     def _permit_after(self, now: float) -> int:
         if now < self.open_until:
             return 0

@@ -83,16 +83,18 @@ class MemoryLimits:
         self._leases[ask.lease_id] = lease
         return lease
 
-    async def swap(self, lease: Lease, ask: Ask) -> Decision:
+    async def swap(self, lease: Lease, ask: Ask, *, called: bool) -> Decision:
         """Take the first candidate with room in place of the lease's provider part; its id and callers stay.
 
-        What the lease holds of a provider is no obstacle to its own new claim on the same limits. Raises
-        StoreUnavailable when the lease is not known (any more).
+        What the lease holds of a provider is no obstacle to its own new claim on the same limits, but for the permit of
+        a request that was ``called``. Raises StoreUnavailable when the lease is not known (any more).
         """
         held = self._leases.get(lease.id)
         if held is None:
             raise StoreUnavailable(NOT_KNOWN)
         second, old = int(self._time()), held.taken_of_provider
+        if called:
+            old = [taken for taken in old if type(taken[0]) is not Window]
         for limit, _ in held.provider:  # by name: its own counter may have been forgotten, and there is another one
             if (current := self._counters.get(limit.key)) is not None:
                 current.stands(second)

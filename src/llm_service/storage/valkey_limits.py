@@ -131,14 +131,14 @@ class ValkeyLimits:
             self._stood.clear()
         self._stood[limit.key] = stands, self._monotonic()
 
-    async def swap(self, lease: Lease, ask: Ask) -> Decision:
+    async def swap(self, lease: Lease, ask: Ask, *, called: bool) -> Decision:
         """Take the first candidate with room in place of the lease's provider part; its id and callers stay.
 
-        What the lease holds of a provider is no obstacle to its own new claim on the same limits. Raises
-        StoreUnavailable when the lease is not known (any more).
+        What the lease holds of a provider is no obstacle to its own new claim on the same limits, but for the permit of
+        a request that was ``called``. Raises StoreUnavailable when the lease is not known (any more).
         """
         claims = [claim for claims in ask.candidates for claim in claims]
-        answer = await self._ask("swap", lease.id, (), ask.candidates, [*claims, *lease.provider])
+        answer = await self._ask("next" if called else "swap", lease.id, (), ask.candidates, [*claims, *lease.provider])
         if answer[0] != GRANTED:
             return _no(answer, claims)
         _, candidate, second = answer
@@ -216,7 +216,7 @@ class ValkeyLimits:
 
     async def _ask(
         self,
-        mode: Literal["admit", "swap"],
+        mode: Literal["admit", "swap", "next"],
         lease_id: str,
         callers: Sequence[Claim],
         candidates: Sequence[Sequence[Claim]],

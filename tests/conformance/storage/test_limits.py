@@ -186,7 +186,7 @@ async def test_time_passes_where_a_swapped_lease_stood(store: LimitStore, clock:
     clock.set_back(61)
     assert await stands(store, tokens) == [(10, 0)]  # of no lease any more
     clock.advance(62)
-    await store.swap(lease, ask("a", candidates=[[]]))
+    await store.swap(lease, ask("a", candidates=[[]]), called=False)
     clock.set_back(60)
     assert await stands(store, tokens) == [(0, 0)]
 
@@ -366,7 +366,9 @@ async def test_lease_tells_the_second_and_what_stands(store: LimitStore, clock: 
 async def test_swap_takes_the_new_part_and_gives_back_the_old(store: LimitStore) -> None:
     key, old, new = limit("requests", 9), limit("concurrency", 1, "old"), limit("tokens", 9, "new")
     lease = await granted(store, ask("a", Claim(key, 1), candidates=[[Claim(old, 1)]]))
-    swapped = await store.swap(lease, ask("a", candidates=[[Claim(limit("requests", 0, "no"), 1)], [Claim(new, 4)]]))
+    swapped = await store.swap(
+        lease, ask("a", candidates=[[Claim(limit("requests", 0, "no"), 1)], [Claim(new, 4)]]), called=False
+    )
     assert isinstance(swapped, Lease)
     assert (swapped.id, swapped.candidate, swapped.callers, swapped.used) == ("a", 1, lease.callers, lease.used)
     assert await stands(store, key, old, new) == [(1, 0), (0, 0), (0, 4)]
@@ -374,12 +376,30 @@ async def test_swap_takes_the_new_part_and_gives_back_the_old(store: LimitStore)
     assert await stands(store, key, old, new) == [(1, 0), (0, 0), (2, 0)]
 
 
+async def test_permit_of_a_request_that_was_called_stays_taken(store: LimitStore, clock: ManualClock) -> None:
+    requests, places = limit("requests", 2), limit("concurrency", 1)
+    part = [Claim(requests, 1), Claim(places, 1)]
+    lease = await granted(store, ask("a", candidates=[part]))
+    again = await store.swap(lease, ask("a", candidates=[part]), called=True)
+    assert isinstance(again, Lease)
+    assert await stands(store, requests, places) == [(2, 0), (1, 0)]
+    no = await store.swap(again, ask("a", candidates=[part]), called=True)
+    assert isinstance(no, Refused)
+    assert (no.limit, no.used) == (requests, 2)
+    assert await store.settle(again, None)
+    assert await stands(store, requests, places) == [(1, 0), (0, 0)]
+    clock.advance(61)
+    assert await stands(store, requests, places) == [(0, 0), (0, 0)]
+
+
 async def test_swap_within_a_full_provider_needs_the_difference_alone(store: LimitStore, clock: ManualClock) -> None:
     places, requests, tokens = limit("concurrency", 1), limit("requests", 1), limit("tokens", 10)
     before, after = [Claim(places, 1), Claim(requests, 1), Claim(tokens, 8)], [Claim(places, 1), Claim(tokens, 10)]
     lease = await granted(store, ask("a", candidates=[before]))
     clock.advance(3)
-    swapped = await store.swap(lease, ask("a", candidates=[[Claim(tokens, 11)], [*after, Claim(requests, 1)]]))
+    swapped = await store.swap(
+        lease, ask("a", candidates=[[Claim(tokens, 11)], [*after, Claim(requests, 1)]]), called=False
+    )
     assert isinstance(swapped, Lease)
     assert (swapped.candidate, swapped.second) == (1, lease.second + 3)
     assert await stands(store, places, requests, tokens) == [(1, 0), (1, 0), (0, 10)]
@@ -389,7 +409,7 @@ async def test_refused_swap_leaves_the_lease(store: LimitStore) -> None:
     tokens = limit("tokens", 10)
     lease = await granted(store, ask("a", candidates=[[Claim(tokens, 8)]]))
     await granted(store, ask("b", candidates=[[Claim(tokens, 1)]]))
-    no = await store.swap(lease, ask("a", candidates=[[Claim(tokens, 10)]]))
+    no = await store.swap(lease, ask("a", candidates=[[Claim(tokens, 10)]]), called=False)
     assert isinstance(no, Refused)
     assert (no.used, no.reserved, no.wait_s) == (0, 1, 61)  # its own part is no obstacle
     assert await stands(store, tokens) == [(0, 9)]
@@ -401,7 +421,7 @@ async def test_lease_from_before_a_swap_settles_what_the_swap_took(store: LimitS
     """The swap's answer was lost: the caller holds the old lease still."""
     old, new = limit("concurrency", 1, "old"), limit("concurrency", 1, "new")
     lease = await granted(store, ask("a", candidates=[[Claim(old, 1)]]))
-    await store.swap(lease, ask("a", candidates=[[Claim(new, 1)]]))
+    await store.swap(lease, ask("a", candidates=[[Claim(new, 1)]]), called=False)
     assert await store.settle(lease, NOTHING)
     assert await stands(store, old, new) == [(0, 0), (0, 0)]
 
@@ -410,7 +430,7 @@ async def test_lease_that_is_not_known_cannot_be_swapped(store: LimitStore) -> N
     lease = await granted(store, ask("a"))
     await store.settle(lease, None)
     with pytest.raises(StoreUnavailable):
-        await store.swap(lease, ask("a", candidates=[[Claim(limit("concurrency", 1), 1)]]))
+        await store.swap(lease, ask("a", candidates=[[Claim(limit("concurrency", 1), 1)]]), called=False)
     assert await stands(store, limit("concurrency", 1)) == [(0, 0)]
 
 

@@ -17,6 +17,7 @@ from llm_service.domain import (
 from llm_service.pipeline import Exchange, Resolve, Resolver, check_allowed
 from llm_service.routing import DeploymentOptions, ModelOptions
 from llm_service.runtime import Tasks
+from tests.support.routes import a_fleet
 
 FAST = ModelOptions(
     deployments=(
@@ -29,7 +30,12 @@ FAST = ModelOptions(
 def resolver(*, catch_all: str | None = "openrouter") -> Resolver:
     providers = frozenset({"deepseek", "openrouter"} if catch_all else {"deepseek"})
     return Resolver(
-        providers=providers, models={"fast": FAST}, aliases={"deepseek-chat": "deepseek"}, catch_all=catch_all
+        providers=providers,
+        models={"fast": FAST},
+        aliases={"deepseek-chat": "deepseek"},
+        catch_all=catch_all,
+        member=a_fleet().member,
+        choosing=frozenset({"openrouter"}),
     )
 
 

@@ -42,7 +42,7 @@ class _Answer:
             "provider": head.provider,
             "model": head.upstream_model,
             "cache": CacheWord(exchange.cache),
-            "attempts": head.attempts if exchange.called else 0,
+            "attempts": len(exchange.tries),
             "raw": Json(self.told),
         }
 

@@ -241,7 +241,7 @@ class GenerateDoor:
         if head is not None:
             headers.append((b"x-llm-provider", head.provider.encode()))
             headers.append((b"x-llm-model", header_value(head.upstream_model)))
-            headers.append((b"x-llm-attempts", b"%d" % (head.attempts if exchange.called else 0)))
+            headers.append((b"x-llm-attempts", b"%d" % len(exchange.tries)))
             headers.append((b"server-timing", server_timing(self._timing_forms[len(exchange.marks) + 1], exchange)))
         if exchange.admitted.held is not None:
             record = exchange.record

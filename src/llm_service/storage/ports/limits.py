@@ -27,10 +27,11 @@ class LimitStore(Protocol):
     async def admit(self, ask: Ask) -> Decision:
         """Take all claims of the callers and of the first candidate with room, or nothing at all."""
 
-    async def swap(self, lease: Lease, ask: Ask) -> Decision:
-        """For a fallback: take the first of ``ask.candidates`` with room (``ask.callers`` is empty), then give back
+    async def swap(self, lease: Lease, ask: Ask, *, called: bool) -> Decision:
+        """For another attempt: take the first of ``ask.candidates`` with room (``ask.callers`` is empty), and give back
         what ``lease`` holds of its provider. The lease of the result replaces ``lease``; on a refusal that stays.
 
+        ``called``: the provider was asked, so that the permits of its requests stay taken for good.
         Raises StoreUnavailable when the store does not know the lease: then nobody would settle the new part.
         """
 

@@ -1,0 +1,75 @@
+"""Builds what chooses deployments, and what asks them."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from llm_service.bootstrap.ground import Ground
+from llm_service.config import Settings
+from llm_service.domain import Candidate, ModelInfo
+from llm_service.pipeline import Accounts, CallParts, TripParts
+from llm_service.prices import Ceiling
+from llm_service.providers import Provider
+from llm_service.routing import Places, Ranking, way_of
+
+
+def build_ranking(ground: Ground, accounts: Accounts, known: Callable[[str, str], ModelInfo | None]) -> Ranking:
+    """What orders the deployments of a model; the fleet holds to these settings from now on."""
+    ground.stores.fleet.configure(ground.settings.routing, places_of(ground.settings))
+
+    ground.stores.breakers.configure(ground.settings.routing.breaker, groups_of(ground.settings))
+
+    def ceiling(candidate: Candidate) -> Ceiling | None:
+        price = accounts.price(candidate)
+        return None if price is None else price.ceiling(ground.clock.now())
+
+    on = {name for name, options in ground.settings.providers.items() if options.enabled}
+    return Ranking(
+        known=known,
+        price=ceiling,
+        is_on=lambda name: name in on,
+        clock=ground.clock,
+        dice=ground.dice,
+    )
+
+
+def groups_of(settings: Settings) -> Callable[[Candidate], Sequence[Sequence[Candidate]]]:
+    """For each model that a deployment serves, all deployments of that model."""
+    groups: dict[Candidate, list[Sequence[Candidate]]] = {}
+    for model in settings.models.values():
+        group = [way_of(options).candidate for options in model.deployments]
+        for candidate in group:
+            groups.setdefault(candidate, []).append(group)
+    return lambda candidate: groups.get(candidate, ())
+
+
+def places_of(settings: Settings) -> Mapping[str, Places]:
+    """How many requests at once each provider is sent."""
+    return {
+        name: Places(
+            max_concurrency=options.max_concurrency,
+            max_waiting=options.max_waiting,
+            max_wait_s=options.max_wait_s,
+            adaptive=options.adaptive_concurrency,
+        )
+        for name, options in settings.providers.items()
+    }
+
+
+def build_call(ground: Ground, providers: Mapping[str, Provider], accounts: Accounts, ranking: Ranking) -> CallParts:
+    """What asks deployments until one answers."""
+    retries = {name: options.max_retries for name, options in ground.settings.providers.items()}
+    trip = TripParts(
+        admission=accounts.admission,
+        ranking=ranking,
+        options=ground.settings.routing,
+        max_retries=retries.__getitem__,
+        clock=ground.clock,
+        dice=ground.dice,
+    )
+    return CallParts(
+        providers=providers,
+        trip=trip,
+        is_on=ranking.is_on,
+        claim=ground.stores.breakers.claim,
+        clock=ground.clock,
+        log=ground.log,
+    )

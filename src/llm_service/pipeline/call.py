@@ -1,0 +1,262 @@
+"""The end of the row: deployments are asked in their order until one answers, and never after its first content."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import Final
+
+from llm_service.domain import (
+    DeadlineExceeded,
+    LLMServiceError,
+    ModelRequest,
+    NoDeploymentAvailable,
+    Outcome,
+    Overloaded,
+    ProviderDisabled,
+    Reply,
+    UpstreamRateLimited,
+    UpstreamTimeout,
+)
+from llm_service.observability import Log
+from llm_service.pipeline.base import Exchange, Try, Watcher
+from llm_service.pipeline.trip import Trip, TripParts
+from llm_service.providers import Provider, UpstreamCall
+from llm_service.routing import Breaker, Home, Member, Pending, is_deployments_fault
+from llm_service.runtime import Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallParts:
+    """What calling needs. ``is_on``: whether a provider takes requests; ``claim``: the permit of a request that tries a
+    deployment again, if it may among all processes, else 0.
+    """
+
+    providers: Mapping[str, Provider]
+    trip: TripParts
+    is_on: Callable[[str], bool]
+    claim: Callable[[Breaker, int], Awaitable[int]]
+    clock: Clock
+    log: Log
+
+
+MARK: Final = "provider"
+"""The moment at which the first upstream is asked, in ``Exchange.marks`` behind those of the stages."""
+
+
+class Call:
+    """Asks deployments; fills ``exchange.tries``, ``place`` and ``queue_s``, and leaves a watcher of how it ends."""
+
+    def __init__(self, parts: CallParts) -> None:
+        self._parts = parts
+        self._providers = parts.providers
+        self._now = parts.clock.monotonic
+
+    async def __call__(self, exchange: Exchange) -> Reply:
+        """The reply of the first deployment that answers, at its first content. Raises LLMServiceError."""
+        place = exchange.order[exchange.admitted.candidate]
+        trip: Trip | None = None
+        while True:
+            try:
+                reply = await self._attempt(exchange, place)
+            except LLMServiceError as error:
+                if trip is None:
+                    trip = Trip(exchange, self._parts.trip)
+                place = await trip.after(error, place)
+            else:
+                exchange.head_at = self._now()
+                return reply
+
+    async def _attempt(self, exchange: Exchange, place: int) -> Reply:
+        member = exchange.route.members[place]
+        home, breaker = member.home, member.breaker
+        provider = self._providers.get(home.name)
+        if provider is None or not self._parts.is_on(home.name):
+            raise ProviderDisabled(f"The provider `{home.name}` is switched off.", provider=home.name)
+        now = self._now()
+        if breaker.closed and home.bulkhead.try_enter():
+            permit = breaker.permit
+        else:
+            permit, now = await self._let_in(exchange, member, breaker)
+        if not exchange.tries:
+            exchange.marks.append(now)
+            home.budget.called(now)
+        leg = Leg(member, breaker, permit, now, self._now, stream=exchange.request.stream)
+        exchange.place = place
+        exchange.tries.append(leg.attempt)
+        home.pending.add(leg)
+        try:
+            reply = await provider.chat(self._call(exchange, place, now))
+        except LLMServiceError as error:
+            leg.fails(error)
+            self._tell(exchange, leg, error)
+            raise
+        except asyncio.CancelledError:
+            leg.ends_without_verdict()
+            if leg.was_called_off():
+                raise ProviderDisabled(f"The provider `{home.name}` was switched off.", provider=home.name) from None
+            raise
+        except BaseException:
+            leg.ends_without_verdict()
+            raise
+        leg.answers()
+        exchange.watchers.append(leg)
+        return reply
+
+    def _call(self, exchange: Exchange, place: int, now: float) -> UpstreamCall:
+        return UpstreamCall(
+            request=_without_models(exchange.request) if exchange.route.is_ours else exchange.request,
+            candidate=exchange.route.candidates[place],
+            deadline_s=None if exchange.deadline is None else exchange.deadline - now,
+            request_id=exchange.id,
+            output_cap=exchange.admitted.cap,
+        )
+
+    async def _let_in(self, exchange: Exchange, member: Member, breaker: Breaker) -> tuple[int, float]:
+        """The breaker's permit for a request that has a place at the provider then, and the moment.
+
+        Raises NoDeploymentAvailable where the deployment is left alone, Overloaded, and DeadlineExceeded.
+        """
+        now, bulkhead = self._now(), member.home.bulkhead
+        if breaker.broken and not breaker.ready(now):
+            raise self._left_alone(member, breaker)
+        if not bulkhead.try_enter():
+            now = await self._wait(exchange, member.home)
+        permit = breaker.permits_a_limited(now)
+        if permit and breaker.broken:  # a try: one of all processes
+            try:
+                permit = await self._parts.claim(breaker, permit)
+            except BaseException:
+                bulkhead.leave()
+                raise
+        if not permit:
+            bulkhead.leave()
+            raise self._left_alone(member, breaker)
+        return permit, now
+
+    def _left_alone(self, member: Member, breaker: Breaker) -> NoDeploymentAvailable:
+        candidate = member.candidate
+        wait_s = max(breaker.open_until - self._now(), 0.0)
+        why = f": {breaker.cause}" if breaker.cause else ""
+        return NoDeploymentAvailable(
+            f"`{candidate.provider}/{candidate.upstream_model[:200]}` is left alone for now, since it failed{why}. "
+            f"It is tried again in {ceil(wait_s)} s.",
+            provider=candidate.provider,
+            retry_after_s=max(wait_s, 0.1),
+        )
+
+    async def _wait(self, exchange: Exchange, home: Home) -> float:
+        """Wait for a place at the provider; the moment at which there is one."""
+        begun = self._now()
+        try:
+            await home.bulkhead.enter(exchange.deadline)
+        except Overloaded as full:
+            full.provider = home.name
+            raise
+        now = self._now()
+        exchange.queue_s = (exchange.queue_s or 0.0) + now - begun
+        return now
+
+    def _tell(self, exchange: Exchange, leg: "Leg", error: LLMServiceError) -> None:
+        self._parts.log.info(
+            "attempt failed",
+            request_id=exchange.id,
+            provider=leg.attempt.candidate.provider,
+            upstream_model=leg.attempt.candidate.upstream_model,
+            attempt=len(exchange.tries),
+            code=error.code,
+            after_ms=round((self._now() - leg.attempt.begun_at) * 1000),
+        )
+
+
+class Leg(Watcher, Pending):
+    """One attempt: from its place at the provider to what becomes of it. It has exactly one end."""
+
+    __slots__ = ("_breaker", "_called_off", "_member", "_now", "_permit", "_stream", "_task", "attempt")
+
+    def __init__(
+        self, member: Member, breaker: Breaker, permit: int, begun_at: float, now: Callable[[], float], *, stream: bool
+    ) -> None:
+        self.attempt = Try(member.candidate, begun_at)
+        self._member = member
+        self._breaker = breaker
+        self._permit = permit
+        self._now = now
+        self._stream = stream
+        self._task = asyncio.current_task()
+        self._called_off = False
+        member.in_flight += 1
+        member.home.calls.add(begun_at)
+
+    def call_off(self) -> None:
+        """The provider is switched off: let it go elsewhere, as long as it has no first content."""
+        if self._task is not None and not self._called_off:
+            self._called_off = True
+            self._task.cancel()
+
+    def was_called_off(self) -> bool:
+        """Whether that is why it was cancelled, and nothing else."""
+        return self._called_off and self._task is not None and self._task.uncancel() == 0
+
+    def answers(self) -> None:
+        """The first content is there."""
+        member, now = self._member, self._now()
+        self._begins(now)
+        member.answered(now - self.attempt.begun_at, now, stream=self._stream)
+        if self._breaker.broken:  # a probe may have a long answer, and others are waiting for its verdict
+            self._breaker.succeeded(now, self._permit)
+
+    def fails(self, error: LLMServiceError) -> None:
+        """It failed before its first content."""
+        now = self._now()
+        self.attempt.error_code = error.code
+        self._begins(now)
+        if isinstance(error, UpstreamTimeout):
+            self._member.timed_out(now - self.attempt.begun_at, now)
+        self._verdict(error, now)
+        self._leave()
+
+    def ends_without_verdict(self) -> None:
+        """Nobody waits for it any more."""
+        now = self._now()
+        self._begins(now)
+        self._breaker.abandoned(now, self._permit)
+        self._leave()
+
+    def settle(self, outcome: Outcome) -> None:
+        """How the answer ended."""
+        now, breaker = self._now(), self._breaker
+        if outcome.error is not None:
+            self._verdict(outcome.error, now)
+        elif outcome.status == "ok":
+            breaker.succeeded(now, self._permit)
+        else:
+            breaker.abandoned(now, self._permit)
+        self._leave()
+
+    def _verdict(self, error: LLMServiceError, now: float) -> None:
+        member = self._member
+        home, breaker = member.home, self._breaker
+        if isinstance(error, UpstreamRateLimited):
+            breaker.limited(now, self._permit, error.retry_after_s)
+        elif is_deployments_fault(error):
+            home.failed(error.code, now)
+            breaker.failed(now, self._permit, error.message)
+        elif isinstance(error, DeadlineExceeded):
+            breaker.abandoned(now, self._permit)
+        else:  # the caller's fault: whoever finds it answers well
+            breaker.succeeded(now, self._permit)
+
+    def _begins(self, now: float) -> None:
+        self._member.home.pending.discard(self)
+        self._task = None if not self._called_off else self._task
+        self.attempt.ended_at = now
+
+    def _leave(self) -> None:
+        self._member.in_flight -= 1
+        self._member.home.bulkhead.leave()
+
+
+def _without_models(request: ModelRequest) -> ModelRequest:
+    """The request for one model alone: the list of others is followed here."""
+    return replace(request, models=(), body={name: value for name, value in request.body.items() if name != "models"})

@@ -1,0 +1,19 @@
+"""Stage: in which order the deployments of the route are to be tried for this request."""
+
+from llm_service.domain import Reply
+from llm_service.pipeline.base import Exchange, Proceed
+from llm_service.routing import Ranking
+
+
+class Rank:
+    """Fills ``exchange.order``, where there is something to choose."""
+
+    def __init__(self, ranking: Ranking) -> None:
+        self._ranking = ranking
+
+    async def __call__(self, exchange: Exchange, proceed: Proceed) -> Reply:
+        """Rank and go on."""
+        route = exchange.route
+        if len(route.ways) > 1:
+            exchange.order = self._ranking.order(route, exchange.request, exchange.tags)
+        return await proceed(exchange)

@@ -1,0 +1,147 @@
+"""What follows a failed attempt: the same deployment again, another one, another model, or the error."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from llm_service.admission import Admission
+from llm_service.domain import LLMServiceError
+from llm_service.pipeline.base import Exchange
+from llm_service.routing import Home, Ranking, RoutingOptions, may_fall_back, may_retry
+from llm_service.runtime import Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TripParts:
+    """What deciding needs. ``max_retries``: of a provider, by its name."""
+
+    admission: Admission
+    ranking: Ranking
+    options: RoutingOptions
+    max_retries: Callable[[str], int]
+    clock: Clock
+    dice: random.Random
+
+
+class Trip:
+    """One request's way on from deployments that have failed it.
+
+    First the others of the same model; then, where there is none, the same one again, after a pause and within the
+    budget of retries; then the models that stand in. Where the prompt is too long, or its content is refused, those
+    that are configured for that. A provider that says when to come again is waited for up to ``retry_after_max_s``.
+    """
+
+    def __init__(self, exchange: Exchange, parts: TripParts) -> None:
+        self._exchange = exchange
+        self._parts = parts
+        self._left = [place for place in exchange.order if place != exchange.place]
+        self._calls = 0  # that are known of: the one that has failed is still to be counted
+        self._retries: dict[str, int] = {}
+        self._pauses = 0
+        self._error: LLMServiceError | None = None
+        self._opened: set[str] = set()
+
+    async def after(self, error: LLMServiceError, place: int) -> int:
+        """The place of the route to ask next. Raises what its client is told when there is none."""
+        exchange = self._exchange
+        if place in self._left:
+            self._left.remove(place)
+        called, self._calls = len(exchange.tries) > self._calls, len(exchange.tries)
+        stands_in = exchange.route.group_of[place] is not exchange.route.groups[0]
+        reason = may_fall_back(error)
+        if stands_in and error.fault == "caller":
+            reason = reason or "failure"  # what one model cannot do says nothing of the request that another was asked
+        elif called or self._error is None:
+            self._error = error
+        if reason is None or self._is_over():
+            raise self._told(error)
+        if reason != "failure" and reason not in self._opened:
+            self._opened.add(reason)
+            ranking, route = self._parts.ranking, exchange.route
+            opened = ranking.of_groups(route, route.of(reason), exchange.request)
+            if not opened:
+                raise self._told(error)
+            self._left = opened
+        chosen = await self._choose(error, place, called=called)
+        if chosen is None:
+            raise self._told(error)
+        return chosen
+
+    def _told(self, error: LLMServiceError) -> LLMServiceError:
+        return self._error or error
+
+    def _is_over(self) -> bool:
+        deadline = self._exchange.deadline
+        return deadline is not None and self._parts.clock.monotonic() >= deadline
+
+    async def _choose(self, error: LLMServiceError, place: int, *, called: bool) -> int | None:
+        group = self._exchange.route.group_of[place]
+        siblings = [other for other in self._left if other in group.places]
+        if (found := await self._first(siblings, place, called=called)) is not None:
+            return found
+        if called and may_retry(error) and await self._again(error, place):
+            return place
+        others = [other for other in self._left if other not in group.places]
+        return await self._first(others, place, called=called)
+
+    async def _first(self, places: list[int], place: int, *, called: bool) -> int | None:
+        """The first of these that can be asked; those that cannot are not looked at again."""
+        route = self._exchange.route
+        for other in places:
+            self._left.remove(other)
+            member = route.members[other]
+            home, now = member.home, self._parts.clock.monotonic()
+            if not self._parts.ranking.is_on(home.name) or not member.breaker.ready(now):
+                continue
+            if home is route.members[place].home and called and not self._pay(home, now):
+                continue
+            if await self._swapped(other, called=called):
+                if home is not route.members[place].home:
+                    home.budget.called(now)
+                return other
+        return None
+
+    async def _again(self, error: LLMServiceError, place: int) -> bool:
+        """Whether the same deployment is to be asked again, now that the pause is over."""
+        parts, member = self._parts, self._exchange.route.members[place]
+        pause_s = self._pause_s(error)
+        now = parts.clock.monotonic()
+        deadline = self._exchange.deadline
+        if pause_s is None or (deadline is not None and now + pause_s >= deadline):
+            return False
+        if self._retries.get(member.home.name, 0) >= parts.max_retries(member.home.name):
+            return False
+        if not member.breaker.ready(now + pause_s) or not self._pay(member.home, now):
+            return False
+        await parts.clock.sleep(pause_s)
+        return await self._swapped(place, called=True)
+
+    def _pause_s(self, error: LLMServiceError) -> float | None:
+        """Seconds to wait before the same deployment is asked again; ``None``: longer than is waited for."""
+        options = self._parts.options
+        longest_s = min(options.backoff_max_s, options.backoff_s * 2.0**self._pauses)
+        pause_s = self._parts.dice.uniform(0.0, longest_s)
+        if error.retry_after_s is None:
+            self._pauses += 1
+            return pause_s
+        if error.retry_after_s > options.retry_after_max_s:
+            return None
+        self._pauses += 1
+        return error.retry_after_s + pause_s * 0.1  # not all at once, when the time has come
+
+    def _pay(self, home: Home, now: float) -> bool:
+        """Whether a further attempt at a provider is within its bounds; if so it is counted."""
+        retries = self._retries.get(home.name, 0)
+        if retries >= self._parts.max_retries(home.name) or not home.budget.spend(now):
+            return False
+        self._retries[home.name] = retries + 1
+        return True
+
+    async def _swapped(self, place: int, *, called: bool) -> bool:
+        """Whether the limits of the place's provider have room for it; if so, it is taken."""
+        exchange = self._exchange
+        admitted = await self._parts.admission.swap(exchange.admitted, exchange.route.candidates[place], called=called)
+        if admitted is None:
+            return False
+        exchange.admitted = admitted
+        return True

@@ -1,0 +1,42 @@
+"""How the deployments of a provider have been doing, as whoever sends requests to them has noticed."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrippedBreaker:
+    """A breaker that is not closed. ``since``: monotonic seconds. ``cause``: in words, without secrets."""
+
+    upstream_model: str
+    state: Literal["open", "half_open"]
+    cause: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderFigures:
+    """Of one provider in this process; requests and times are those of the last minute.
+
+    ``failures``: of the ``requests``, those that count against the provider. ``first_content_p50_s``, ``_p95_s``:
+    seconds to the first content, ``None`` where nothing was measured. ``in_flight``: sent and not ended;
+    ``waiting``: for a place. ``deployments``: how many have been asked. ``last_error_at``: monotonic seconds.
+    """
+
+    requests: int = 0
+    failures: int = 0
+    first_content_p50_s: float | None = None
+    first_content_p95_s: float | None = None
+    in_flight: int = 0
+    waiting: int = 0
+    deployments: int = 0
+    tripped: tuple[TrippedBreaker, ...] = ()
+    last_error_code: str | None = None
+    last_error_at: float | None = None
+
+
+class Measures(Protocol):
+    """Whoever keeps the figures."""
+
+    def figures(self, provider: str, now: float) -> ProviderFigures:
+        """Of one provider, at a moment in monotonic seconds; one that nobody has asked has none but zeros."""

@@ -1,0 +1,398 @@
+"""Which deployment is asked after one has failed, how often, and what the fleet learns of it."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import pytest
+
+from llm_service.admission import FREE, Admitted
+from llm_service.domain import (
+    Caller,
+    Candidate,
+    ContentFiltered,
+    ContextLengthExceeded,
+    DeadlineExceeded,
+    InvalidValue,
+    LLMServiceError,
+    NoDeploymentAvailable,
+    Outcome,
+    ProviderDisabled,
+    Reply,
+    StreamInterrupted,
+    UpstreamAuthFailed,
+    UpstreamError,
+    UpstreamRateLimited,
+    chat_request,
+)
+from llm_service.pipeline import Call, CallParts, Exchange, TripParts
+from llm_service.providers import UpstreamCall
+from llm_service.routing import BreakerOptions, Group, Places, Ranking, Route, RoutingOptions, Trigger
+from llm_service.runtime import Tasks
+from tests.support.clock import ManualClock
+from tests.support.generations import ScriptedSource
+from tests.support.routes import a_fleet, way
+from tests.support.service import LogLines
+from tests.support.waiting import loop_turns
+
+OK = Outcome(status="ok", finish_reason="stop")
+Answer = LLMServiceError | None
+
+
+def down(provider: str = "a", **facts: Any) -> UpstreamError:
+    return UpstreamError("down", provider=provider, **facts)
+
+
+def limited(retry_after_s: float | None, provider: str = "a") -> UpstreamRateLimited:
+    return UpstreamRateLimited("slow down", provider=provider, retry_after_s=retry_after_s)
+
+
+@dataclass
+class Provider:
+    """Answers each call by the next of its answers; the last one again and again."""
+
+    name: str
+    answers: list[Answer]
+    calls: list[UpstreamCall] = field(default_factory=list)
+    hangs: bool = False
+    ended: int = 0
+
+    async def chat(self, call: UpstreamCall) -> Reply:
+        self.calls.append(call)
+        if self.hangs:
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                self.ended += 1
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if answer is not None:
+            answer.provider = answer.provider and self.name
+            raise answer.again()
+        return ScriptedSource(whole=b"{}", outcome=OK)
+
+
+class World:
+    """Deployments of the model ``m`` at providers that a test plays."""
+
+    def __init__(self, *groups: Group, options: RoutingOptions | None = None, **answers: Sequence[Answer]) -> None:
+        self.clock = ManualClock()
+        self.options = options or RoutingOptions(breaker=BreakerOptions(failures=10_000, min_requests=10_000))
+        self.fleet = a_fleet(self.clock, breaker=self.options.breaker)
+        self.fleet.configure(self.options, {})
+        self.providers = {name: Provider(name, [*told]) for name, told in answers.items()}
+        self.route = Route(groups or [Group("m", [way(name) for name in answers])], self.fleet.member)
+        self.log = LogLines()
+        self.off: set[str] = set()
+        self.full: set[str] = set()
+        self.swaps: list[tuple[str, bool]] = []
+        self.retries = 2
+        ranking = Ranking(
+            known=lambda provider, model: None,
+            price=lambda candidate: None,
+            is_on=self.is_on,
+            clock=self.clock,
+            dice=random.Random(1),
+        )
+        trip = TripParts(
+            admission=cast(Any, self),
+            ranking=ranking,
+            options=self.options,
+            max_retries=lambda name: self.retries,
+            clock=self.clock,
+            dice=random.Random(1),
+        )
+        self.call = Call(
+            CallParts(
+                providers=cast(Any, self.providers),
+                trip=trip,
+                is_on=self.is_on,
+                claim=self.claim,
+                clock=self.clock,
+                log=self.log,
+            )
+        )
+
+    def is_on(self, name: str) -> bool:
+        return name not in self.off
+
+    async def claim(self, breaker: object, permit: int) -> int:
+        return permit
+
+    async def swap(self, admitted: Admitted, candidate: Candidate, *, called: bool) -> Admitted | None:
+        if candidate.provider in self.full:
+            return None
+        self.swaps.append((candidate.provider, called))
+        return replace(admitted)
+
+    def exchange(self, *, deadline_s: float | None = None) -> Exchange:
+        body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+        now = self.clock.monotonic()
+        exchange = Exchange(
+            id="req_1",
+            stream_id="str_1",
+            surface="rest",
+            request=chat_request(body, 60),
+            caller=Caller(key_id="key_1", scopes=frozenset()),
+            tasks=Tasks(lambda name, failure: pytest.fail(name)),
+            received_at=now,
+            deadline=None if deadline_s is None else now + deadline_s,
+        )
+        exchange.admitted = FREE
+        exchange.route = self.route
+        exchange.order = self.route.plain
+        return exchange
+
+    async def ask(self, *, deadline_s: float | None = None) -> Exchange:
+        """One request, with all the time that it takes. Raises what its client is told."""
+        exchange = self.exchange(deadline_s=deadline_s)
+        task = asyncio.get_running_loop().create_task(self.call(exchange))
+        for _ in range(100):
+            await loop_turns(10)
+            if task.done():
+                break
+            self.clock.advance(0.1)
+        await task
+        exchange.settle(OK)
+        return exchange
+
+    def asked(self) -> str:
+        """Whom the attempts went to, in their order of the providers' names."""
+        return " ".join(f"{name}{len(one.calls)}" for name, one in self.providers.items() if one.calls)
+
+
+def names(exchange: Exchange) -> list[str]:
+    return [one.candidate.provider for one in exchange.tries]
+
+
+async def test_the_first_that_answers_is_the_one() -> None:
+    world = World(a=[None], b=[None])
+    exchange = await world.ask()
+    assert (names(exchange), exchange.candidate.provider, world.swaps) == (["a"], "a", [])
+
+
+async def test_another_deployment_of_the_model_is_asked_at_once() -> None:
+    world = World(a=[down()], b=[None])
+    exchange = await world.ask()
+    assert (names(exchange), exchange.tries[0].error_code) == (["a", "b"], "upstream_error")
+    assert world.swaps == [("b", True)]
+    assert exchange.tries[1].begun_at == exchange.tries[0].begun_at  # nothing was waited for
+
+
+async def test_a_single_deployment_is_asked_again_after_pauses_and_not_too_often() -> None:
+    world = World(a=[down()])
+    with pytest.raises(UpstreamError):
+        await world.ask()
+    assert world.asked() == "a3"
+    assert world.swaps == [("a", True), ("a", True)]
+
+
+async def test_each_pause_is_at_random_and_may_be_twice_as_long_as_the_one_before() -> None:
+    pauses: list[list[float]] = []
+    for seed in range(30):
+        world = World(a=[down(), down(), None])
+        world.call._parts.trip.dice.seed(seed)
+        tries = (await world.ask()).tries
+        pauses.append([later.begun_at - earlier.begun_at for earlier, later in itertools.pairwise(tries)])
+    assert all(first <= 0.35 and second <= 0.6 for first, second in pauses)  # the clock goes by tenths
+    assert len({first for first, _ in pauses}) > 2
+    assert max(second for _, second in pauses) > 0.3
+
+
+async def test_the_budget_of_retries_holds_for_all_requests_of_a_provider() -> None:
+    world = World(a=[down()], options=RoutingOptions(retry_budget=0.0, retry_budget_min=3, breaker=LENIENT))
+    for _ in range(5):
+        with pytest.raises(UpstreamError):
+            await world.ask()
+    assert len(world.providers["a"].calls) == 5 + 3
+
+
+@pytest.mark.parametrize(("retry_after_s", "calls"), [(1.5, 2), (2.5, 1)])
+async def test_retry_after_is_waited_for_up_to_a_bound_and_else_passed_on(retry_after_s: float, calls: int) -> None:
+    world = World(a=[limited(retry_after_s), None])
+    if calls == 1:
+        with pytest.raises(UpstreamRateLimited):
+            await world.ask()
+    else:
+        first, second = (await world.ask()).tries
+        assert second.begun_at - first.begun_at >= retry_after_s
+    assert len(world.providers["a"].calls) == calls
+
+
+async def test_after_a_long_retry_after_a_model_that_stands_in_is_asked() -> None:
+    groups = Group("m", [way("a")]), Group("n", [way("b")])
+    world = World(*groups, a=[limited(60)], b=[None])
+    exchange = await world.ask()
+    assert (names(exchange), exchange.stands_in) == (["a", "b"], True)
+
+
+async def test_nothing_is_waited_for_beyond_the_deadline() -> None:
+    world = World(a=[limited(1.5), None])
+    with pytest.raises(UpstreamRateLimited):
+        await world.ask(deadline_s=1.0)
+    assert world.asked() == "a1"
+
+
+async def test_models_stand_in_only_when_nobody_of_the_model_can_and_retries_are_over() -> None:
+    groups = Group("m", [way("a"), way("b")]), Group("n", [way("c")])
+    world = World(*groups, a=[down("a")], b=[down("b")], c=[None])
+    exchange = await world.ask()
+    assert names(exchange) == ["a", "b", "b", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("error", "trigger"),
+    [
+        (ContextLengthExceeded("too long", provider="a"), "context"),
+        (ContentFiltered("no", provider="a"), "content"),
+    ],
+)
+async def test_there_are_models_for_what_the_prompt_is(error: LLMServiceError, trigger: Trigger) -> None:
+    groups = Group("m", [way("a"), way("b")]), Group("n", [way("c")], trigger=trigger)
+    world = World(*groups, a=[error], b=[None], c=[None])
+    assert names(await world.ask()) == ["a", "c"]
+    other = "content" if trigger == "context" else "context"
+    groups = Group("m", [way("a"), way("b")]), Group("n", [way("c")], trigger=other)
+    world = World(*groups, a=[error], b=[None], c=[None])
+    with pytest.raises(type(error)):
+        await world.ask()
+    assert world.asked() == "a1"
+
+
+async def test_models_for_long_prompts_are_not_asked_for_other_failures() -> None:
+    groups = Group("m", [way("a")]), Group("n", [way("c")], trigger="context")
+    world = World(*groups, a=[down()], c=[None])
+    with pytest.raises(UpstreamError):
+        await world.ask()
+    assert "c" not in world.asked()
+
+
+@pytest.mark.parametrize("error", [InvalidValue("bad", provider="a"), DeadlineExceeded("late")])
+async def test_what_nobody_would_answer_better_is_asked_once(error: LLMServiceError) -> None:
+    world = World(a=[error], b=[None])
+    with pytest.raises(type(error)):
+        await world.ask()
+    assert world.asked() == "a1"
+
+
+async def test_what_a_model_that_stands_in_cannot_do_says_nothing_of_the_request() -> None:
+    groups = Group("m", [way("a")]), Group("n", [way("b")]), Group("o", [way("c")])
+    world = World(*groups, a=[UpstreamAuthFailed("key", provider="a")], b=[InvalidValue("no", provider="b")], c=[None])
+    assert names(await world.ask()) == ["a", "b", "c"]
+    world = World(
+        *groups, a=[UpstreamAuthFailed("key", provider="a")], b=[InvalidValue("no", provider="b")], c=[down("c")]
+    )
+    world.retries = 0
+    with pytest.raises(UpstreamError, match="down"):
+        await world.ask()
+
+
+async def test_who_has_no_room_in_its_provider_s_limits_is_passed_over() -> None:
+    world = World(a=[down()], b=[None], c=[None])
+    world.full = {"b"}
+    assert names(await world.ask()) == ["a", "c"]
+
+
+async def test_who_is_switched_off_is_passed_over_and_told_where_nobody_else_is() -> None:
+    world = World(a=[None], b=[None])
+    world.off = {"a"}
+    assert names(await world.ask()) == ["b"]
+    world.off = {"a", "b"}
+    with pytest.raises(ProviderDisabled):
+        await world.ask()
+
+
+async def test_an_attempt_without_content_moves_on_when_its_provider_is_switched_off() -> None:
+    world = World(a=[None], b=[None])
+    world.providers["a"].hangs = True
+    task = asyncio.get_running_loop().create_task(world.call(exchange := world.exchange()))
+    await loop_turns(10)
+    world.off = {"a"}
+    world.fleet.call_off("a")
+    await task
+    assert (names(exchange), world.providers["a"].ended) == (["a", "b"], 1)
+    exchange.settle(OK)
+
+
+async def test_a_client_that_leaves_ends_the_attempt_and_nothing_follows() -> None:
+    world = World(a=[None], b=[None])
+    world.providers["a"].hangs = True
+    task = asyncio.get_running_loop().create_task(world.call(exchange := world.exchange()))
+    await loop_turns(10)
+    world.fleet.call_off("a")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (names(exchange), world.providers["b"].calls) == (["a"], [])
+    assert [member.in_flight for member in world.route.members] == [0, 0]
+
+
+async def test_a_broken_deployment_is_left_alone_until_one_request_tries_it() -> None:
+    world = World(a=[down()], options=RoutingOptions(retry_budget_min=0, breaker=BreakerOptions(failures=3)))
+    for _ in range(3):
+        with pytest.raises(UpstreamError):
+            await world.ask()
+    with pytest.raises(NoDeploymentAvailable) as refused:
+        await world.ask()
+    assert refused.value.retry_after_s == pytest.approx(1.0, abs=0.2)
+    assert len(world.providers["a"].calls) == 3
+    world.clock.advance(1.1)
+    world.providers["a"].answers = [None]
+    assert names(await world.ask()) == ["a"]
+    assert names(await world.ask()) == ["a"]
+    assert world.route.members[0].breaker.closed
+
+
+async def test_a_provider_s_limit_lets_requests_through_where_there_is_nobody_else() -> None:
+    world = World(a=[limited(20)])
+    for _ in range(3):
+        with pytest.raises(UpstreamRateLimited):
+            await world.ask()
+    assert world.asked() == "a3"
+
+
+async def test_an_answer_that_breaks_off_counts_against_its_deployment() -> None:
+    world = World(a=[None], options=RoutingOptions(breaker=BreakerOptions(failures=2)))
+    for _ in range(2):
+        exchange = world.exchange()
+        await world.call(exchange)
+        exchange.settle(Outcome(status="error", error=StreamInterrupted("cut", provider="a")))
+    assert world.route.members[0].breaker.broken
+    assert world.fleet.figures("a", world.clock.monotonic()).failures == 2
+
+
+async def test_places_at_a_provider_are_given_back_however_it_ends() -> None:
+    world = World(a=[down(), None, None])
+    world.fleet.configure(world.options, {"a": Places(max_concurrency=1)})
+    exchange = await world.ask()
+    assert names(exchange) == ["a", "a"]
+    assert world.fleet.home("a").in_flight == 0
+    first = world.exchange()
+    await world.call(first)
+    waiting = asyncio.get_running_loop().create_task(world.call(second := world.exchange()))
+    await loop_turns(5)
+    assert not waiting.done()
+    world.clock.advance(0.5)
+    first.settle(OK)
+    await waiting
+    assert second.queue_s == pytest.approx(0.5)
+    second.settle(OK)
+    assert world.fleet.home("a").in_flight == 0
+
+
+async def test_a_request_s_own_list_of_models_is_not_sent_where_it_is_followed_here() -> None:
+    world = World(a=[down()], b=[None])
+    world.route.is_ours = True
+    world.retries = 0
+    exchange = world.exchange()
+    exchange.request = chat_request({**exchange.request.body, "models": ["a/m", "b/m"]}, 60)
+    await world.call(exchange)
+    assert [("models" in call.request.body, call.request.models) for call in world.providers["b"].calls] == [
+        (False, ())
+    ]
+    exchange.settle(OK)
+
+
+LENIENT = BreakerOptions(failures=10_000, min_requests=10_000)
