@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from llm_service.bootstrap.ground import Ground
 from llm_service.config import Settings
 from llm_service.domain import Candidate, ModelInfo
-from llm_service.pipeline import Accounts, CallParts, TripParts
+from llm_service.pipeline import Accounts, CallParts, Hedges, TripParts
 from llm_service.prices import Ceiling
 from llm_service.providers import Provider
 from llm_service.routing import Places, Ranking, way_of
@@ -29,6 +29,16 @@ def build_ranking(ground: Ground, accounts: Accounts, known: Callable[[str, str]
         clock=ground.clock,
         dice=ground.dice,
     )
+
+
+def build_hedges(ground: Ground, accounts: Accounts, ranking: Ranking) -> Hedges | None:
+    """What begins second attempts, where that is wanted."""
+    options = ground.settings.routing.hedge
+    if not options.enabled:
+        return None
+    hedging = ground.stores.hedging
+    hedging.options = options
+    return Hedges(hedging, admission=accounts.admission, price=ranking.price, clock=ground.clock, tasks=ground.tasks)
 
 
 def groups_of(settings: Settings) -> Callable[[Candidate], Sequence[Sequence[Candidate]]]:
@@ -70,6 +80,7 @@ def build_call(ground: Ground, providers: Mapping[str, Provider], accounts: Acco
         trip=trip,
         is_on=ranking.is_on,
         claim=ground.stores.breakers.claim,
+        hedges=build_hedges(ground, accounts, ranking),
         clock=ground.clock,
         log=ground.log,
     )

@@ -13,7 +13,7 @@ from llm_service.cache import CacheOptions
 from llm_service.domain import Limit, Secret, span_at
 from llm_service.ledger import Ledger, LedgerOptions
 from llm_service.observability import Log
-from llm_service.routing import Breakers, BreakerSharing, Fleet
+from llm_service.routing import Breakers, BreakerSharing, Fleet, HedgeOptions, Hedging
 from llm_service.runtime import Clock, Pressure, RandomIds, Tasks
 from llm_service.services import (
     HashKeys,
@@ -74,6 +74,7 @@ class Stores:
     breakers: Breakers
     pressure: Pressure
     fleet: Fleet
+    hedging: Hedging
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +171,7 @@ class _Opening:
             pressure=self._pressure(),
             breakers=breakers,
             fleet=fleet,
+            hedging=Hedging(HedgeOptions()),
         )
 
     def _on_fallback(self, fault: Exception) -> None:

@@ -7,6 +7,7 @@ from llm_service.pipeline.base import Exchange, Proceed, Refresh, Row, Stage, Wa
 from llm_service.pipeline.call import MARK, Call, CallParts
 from llm_service.pipeline.closing import Accounts, Closing
 from llm_service.pipeline.delivery import Delivery, WatchedReply
+from llm_service.pipeline.hedges import Hedges
 from llm_service.pipeline.observe import Observe
 from llm_service.pipeline.options import IdempotencyOptions
 from llm_service.pipeline.rank import Rank
@@ -28,6 +29,7 @@ __all__ = [
     "Closing",
     "Delivery",
     "Exchange",
+    "Hedges",
     "IdempotencyOptions",
     "Observe",
     "Proceed",

@@ -65,15 +65,17 @@ class Try:
     """One call of an upstream. ``error_code``: why it failed, ``None`` for the one that answered and for who lost.
 
     Moments in monotonic seconds; ``ended_at``: at its first content, its failure, or when it was given up.
+    ``nano_usd``: what it probably cost though nobody has its answer.
     """
 
-    __slots__ = ("begun_at", "candidate", "ended_at", "error_code")
+    __slots__ = ("begun_at", "candidate", "ended_at", "error_code", "nano_usd")
 
     def __init__(self, candidate: Candidate, begun_at: float) -> None:
         self.candidate = candidate
         self.begun_at = begun_at
         self.ended_at: float | None = None
         self.error_code: str | None = None
+        self.nano_usd = 0
 
 
 class Refresh(Protocol):

@@ -7,35 +7,34 @@ from math import ceil
 from typing import Final
 
 from llm_service.domain import (
-    DeadlineExceeded,
     LLMServiceError,
     ModelRequest,
     NoDeploymentAvailable,
-    Outcome,
     Overloaded,
     ProviderDisabled,
     Reply,
-    UpstreamRateLimited,
-    UpstreamTimeout,
 )
 from llm_service.observability import Log
-from llm_service.pipeline.base import Exchange, Try, Watcher
+from llm_service.pipeline.base import Exchange
+from llm_service.pipeline.hedges import Hedges
+from llm_service.pipeline.leg import Leg
 from llm_service.pipeline.trip import Trip, TripParts
 from llm_service.providers import Provider, UpstreamCall
-from llm_service.routing import Breaker, Home, Member, Pending, is_deployments_fault
+from llm_service.routing import Breaker, Home, Member
 from llm_service.runtime import Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallParts:
     """What calling needs. ``is_on``: whether a provider takes requests; ``claim``: the permit of a request that tries a
-    deployment again, if it may among all processes, else 0.
+    deployment again, if it may among all processes, else 0. ``hedges``: for late first attempts, where that is wanted.
     """
 
     providers: Mapping[str, Provider]
     trip: TripParts
     is_on: Callable[[str], bool]
     claim: Callable[[Breaker, int], Awaitable[int]]
+    hedges: Hedges | None
     clock: Clock
     log: Log
 
@@ -55,19 +54,25 @@ class Call:
     async def __call__(self, exchange: Exchange) -> Reply:
         """The reply of the first deployment that answers, at its first content. Raises LLMServiceError."""
         place = exchange.order[exchange.admitted.candidate]
+        hedges = self._parts.hedges
         trip: Trip | None = None
         while True:
             try:
-                reply = await self._attempt(exchange, place)
+                if hedges is None or trip is not None:
+                    leg = await self._attempt(exchange, place)
+                else:
+                    leg = await hedges.first(exchange, place, self._attempt)
             except LLMServiceError as error:
                 if trip is None:
                     trip = Trip(exchange, self._parts.trip)
                 place = await trip.after(error, place)
             else:
                 exchange.head_at = self._now()
-                return reply
+                exchange.place = leg.place
+                exchange.watchers.append(leg)
+                return leg.reply
 
-    async def _attempt(self, exchange: Exchange, place: int) -> Reply:
+    async def _attempt(self, exchange: Exchange, place: int) -> Leg:
         member = exchange.route.members[place]
         home, breaker = member.home, member.breaker
         provider = self._providers.get(home.name)
@@ -81,7 +86,7 @@ class Call:
         if not exchange.tries:
             exchange.marks.append(now)
             home.budget.called(now)
-        leg = Leg(member, breaker, permit, now, self._now, stream=exchange.request.stream)
+        leg = Leg(place, member, breaker, permit, now, self._now, stream=exchange.request.stream)
         exchange.place = place
         exchange.tries.append(leg.attempt)
         home.pending.add(leg)
@@ -99,9 +104,8 @@ class Call:
         except BaseException:
             leg.ends_without_verdict()
             raise
-        leg.answers()
-        exchange.watchers.append(leg)
-        return reply
+        leg.answers(reply)
+        return leg
 
     def _call(self, exchange: Exchange, place: int, now: float) -> UpstreamCall:
         return UpstreamCall(
@@ -157,7 +161,7 @@ class Call:
         exchange.queue_s = (exchange.queue_s or 0.0) + now - begun
         return now
 
-    def _tell(self, exchange: Exchange, leg: "Leg", error: LLMServiceError) -> None:
+    def _tell(self, exchange: Exchange, leg: Leg, error: LLMServiceError) -> None:
         self._parts.log.info(
             "attempt failed",
             request_id=exchange.id,
@@ -167,94 +171,6 @@ class Call:
             code=error.code,
             after_ms=round((self._now() - leg.attempt.begun_at) * 1000),
         )
-
-
-class Leg(Watcher, Pending):
-    """One attempt: from its place at the provider to what becomes of it. It has exactly one end."""
-
-    __slots__ = ("_breaker", "_called_off", "_member", "_now", "_permit", "_stream", "_task", "attempt")
-
-    def __init__(
-        self, member: Member, breaker: Breaker, permit: int, begun_at: float, now: Callable[[], float], *, stream: bool
-    ) -> None:
-        self.attempt = Try(member.candidate, begun_at)
-        self._member = member
-        self._breaker = breaker
-        self._permit = permit
-        self._now = now
-        self._stream = stream
-        self._task = asyncio.current_task()
-        self._called_off = False
-        member.in_flight += 1
-        member.home.calls.add(begun_at)
-
-    def call_off(self) -> None:
-        """The provider is switched off: let it go elsewhere, as long as it has no first content."""
-        if self._task is not None and not self._called_off:
-            self._called_off = True
-            self._task.cancel()
-
-    def was_called_off(self) -> bool:
-        """Whether that is why it was cancelled, and nothing else."""
-        return self._called_off and self._task is not None and self._task.uncancel() == 0
-
-    def answers(self) -> None:
-        """The first content is there."""
-        member, now = self._member, self._now()
-        self._begins(now)
-        member.answered(now - self.attempt.begun_at, now, stream=self._stream)
-        if self._breaker.broken:  # a probe may have a long answer, and others are waiting for its verdict
-            self._breaker.succeeded(now, self._permit)
-
-    def fails(self, error: LLMServiceError) -> None:
-        """It failed before its first content."""
-        now = self._now()
-        self.attempt.error_code = error.code
-        self._begins(now)
-        if isinstance(error, UpstreamTimeout):
-            self._member.timed_out(now - self.attempt.begun_at, now)
-        self._verdict(error, now)
-        self._leave()
-
-    def ends_without_verdict(self) -> None:
-        """Nobody waits for it any more."""
-        now = self._now()
-        self._begins(now)
-        self._breaker.abandoned(now, self._permit)
-        self._leave()
-
-    def settle(self, outcome: Outcome) -> None:
-        """How the answer ended."""
-        now, breaker = self._now(), self._breaker
-        if outcome.error is not None:
-            self._verdict(outcome.error, now)
-        elif outcome.status == "ok":
-            breaker.succeeded(now, self._permit)
-        else:
-            breaker.abandoned(now, self._permit)
-        self._leave()
-
-    def _verdict(self, error: LLMServiceError, now: float) -> None:
-        member = self._member
-        home, breaker = member.home, self._breaker
-        if isinstance(error, UpstreamRateLimited):
-            breaker.limited(now, self._permit, error.retry_after_s)
-        elif is_deployments_fault(error):
-            home.failed(error.code, now)
-            breaker.failed(now, self._permit, error.message)
-        elif isinstance(error, DeadlineExceeded):
-            breaker.abandoned(now, self._permit)
-        else:  # the caller's fault: whoever finds it answers well
-            breaker.succeeded(now, self._permit)
-
-    def _begins(self, now: float) -> None:
-        self._member.home.pending.discard(self)
-        self._task = None if not self._called_off else self._task
-        self.attempt.ended_at = now
-
-    def _leave(self) -> None:
-        self._member.in_flight -= 1
-        self._member.home.bulkhead.leave()
 
 
 def _without_models(request: ModelRequest) -> ModelRequest:

@@ -2,17 +2,30 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias
+from typing import Any, Generic, Protocol, TypeVar
 
-from llm_service.domain import LLMServiceError, Reply
+from llm_service.domain import LLMServiceError
 from llm_service.runtime import Clock, Tasks
 
-Attempt: TypeAlias = Coroutine[Any, Any, Reply]
+
+class Closing(Protocol):
+    """What an attempt ends with."""
+
+    async def aclose(self) -> None:
+        """Give it up."""
+
+
+Answer = TypeVar("Answer", bound=Closing)
 
 
 async def race(
-    first: Attempt, second: Callable[[], Attempt], *, delay_s: float, clock: Clock, tasks: Tasks
-) -> tuple[int, Reply]:
+    first: Coroutine[Any, Any, Answer],
+    second: Callable[[], Coroutine[Any, Any, Answer]],
+    *,
+    delay_s: float,
+    clock: Clock,
+    tasks: Tasks,
+) -> tuple[int, Answer]:
     """The reply that came first, and whose it is: 0 or 1. ``second`` is called if ``first`` gives nothing in time.
 
     An attempt ends with its reply at the first content, or raises; cancelled, it closes what it has opened. Exactly one
@@ -22,10 +35,10 @@ async def race(
     Raises what the first attempt raised when no reply comes: at once while it is alone, else when both have failed.
     Other failures than an LLMServiceError that are not raised are reported. Cancelling the caller cancels both.
     """
-    return await _Race(tasks).run(first, second, delay_s=delay_s, clock=clock)
+    return await _Race[Answer](tasks).run(first, second, delay_s=delay_s, clock=clock)
 
 
-class _Race:
+class _Race(Generic[Answer]):
     """Who wins is decided where a reply comes in, without waiting: there is one winner, whatever comes together."""
 
     __slots__ = ("_failures", "_keeping", "_news", "_over", "_running", "_tasks", "_won")
@@ -34,15 +47,20 @@ class _Race:
         self._tasks = tasks
         self._running: list[asyncio.Task[Any]] = []
         self._failures: dict[int, BaseException] = {}
-        self._won: tuple[int, Reply] | None = None
+        self._won: tuple[int, Answer] | None = None
         self._keeping: set[int] = set()
         """Attempts that have a reply; whoever has one that lost is closing it, and is not disturbed."""
         self._over = False
         self._news: asyncio.Future[None] | None = None
 
     async def run(
-        self, first: Attempt, second: Callable[[], Attempt], *, delay_s: float, clock: Clock
-    ) -> tuple[int, Reply]:
+        self,
+        first: Coroutine[Any, Any, Answer],
+        second: Callable[[], Coroutine[Any, Any, Answer]],
+        *,
+        delay_s: float,
+        clock: Clock,
+    ) -> tuple[int, Answer]:
         try:
             self._begin(first)
             await self._first_alone(delay_s, clock)
@@ -59,11 +77,11 @@ class _Race:
 
     # -- the attempts
 
-    def _begin(self, attempt: Attempt) -> None:
+    def _begin(self, attempt: Coroutine[Any, Any, Answer]) -> None:
         number = len(self._running)
         self._running.append(self._tasks.spawn(self._run(number, attempt), name="attempt"))
 
-    def _begin_second(self, second: Callable[[], Attempt]) -> None:
+    def _begin_second(self, second: Callable[[], Coroutine[Any, Any, Answer]]) -> None:
         try:
             attempt = second()
         except LLMServiceError as refused:
@@ -71,7 +89,7 @@ class _Race:
         else:
             self._begin(attempt)
 
-    async def _run(self, number: int, attempt: Attempt) -> None:
+    async def _run(self, number: int, attempt: Coroutine[Any, Any, Answer]) -> None:
         try:
             reply = await attempt
         except asyncio.CancelledError as cancelled:

@@ -21,7 +21,7 @@ from llm_service.routing.options import (
     Strategy,
 )
 from llm_service.routing.overload import Overload, Why
-from llm_service.routing.ranking import Judgement, Ranking
+from llm_service.routing.ranking import Judgement, PriceOf, Ranking
 from llm_service.routing.retry_budget import RetryBudget
 from llm_service.routing.route import NOWHERE, Group, Route, Trigger
 from llm_service.routing.sticky import preferred, prefix_digest
@@ -62,6 +62,7 @@ __all__ = [
     "PeakEwma",
     "Pending",
     "Places",
+    "PriceOf",
     "ProviderFigures",
     "Ranking",
     "RecentTimes",

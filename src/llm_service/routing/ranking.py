@@ -61,7 +61,7 @@ class Ranking:
         dice: random.Random,
     ) -> None:
         self._known = known
-        self._price = price
+        self.price = price
         self.is_on = is_on
         self._now = clock.monotonic
         self._dice = dice
@@ -134,7 +134,7 @@ class Ranking:
         return [places[at] for at in found]
 
     def _cost(self, candidate: Candidate) -> int | None:
-        price = self._price(candidate)
+        price = self.price(candidate)
         if price is None:
             return None
         return price.worst_case_nano(input_tokens=_SAMPLE[0], output_tokens=_SAMPLE[1])

@@ -22,15 +22,26 @@ from llm_service.domain import (
     Outcome,
     ProviderDisabled,
     Reply,
+    Settlement,
     StreamInterrupted,
     UpstreamAuthFailed,
     UpstreamError,
     UpstreamRateLimited,
     chat_request,
 )
-from llm_service.pipeline import Call, CallParts, Exchange, TripParts
+from llm_service.pipeline import Call, CallParts, Exchange, Hedges, TripParts
 from llm_service.providers import UpstreamCall
-from llm_service.routing import BreakerOptions, Group, Places, Ranking, Route, RoutingOptions, Trigger
+from llm_service.routing import (
+    BreakerOptions,
+    Group,
+    HedgeOptions,
+    Hedging,
+    Places,
+    Ranking,
+    Route,
+    RoutingOptions,
+    Trigger,
+)
 from llm_service.runtime import Tasks
 from tests.support.clock import ManualClock
 from tests.support.generations import ScriptedSource
@@ -59,14 +70,22 @@ class Provider:
     calls: list[UpstreamCall] = field(default_factory=list)
     hangs: bool = False
     ended: int = 0
+    gate: asyncio.Future[None] | None = None
+
+    def let_go(self) -> None:
+        """What hangs goes on."""
+        assert self.gate is not None
+        self.gate.set_result(None)
 
     async def chat(self, call: UpstreamCall) -> Reply:
         self.calls.append(call)
         if self.hangs:
+            self.gate = asyncio.get_running_loop().create_future()
             try:
-                await asyncio.get_running_loop().create_future()
-            finally:
+                await self.gate
+            except asyncio.CancelledError:
                 self.ended += 1
+                raise
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if answer is not None:
             answer.provider = answer.provider and self.name
@@ -89,6 +108,9 @@ class World:
         self.full: set[str] = set()
         self.swaps: list[tuple[str, bool]] = []
         self.retries = 2
+        self.defects: list[BaseException] = []
+        self.besides: list[str] = []
+        self.settled: list[Settlement | None] = []
         ranking = Ranking(
             known=lambda provider, model: None,
             price=lambda candidate: None,
@@ -110,10 +132,32 @@ class World:
                 trip=trip,
                 is_on=self.is_on,
                 claim=self.claim,
+                hedges=self.hedges(),
                 clock=self.clock,
                 log=self.log,
             )
         )
+
+    def hedges(self) -> Hedges | None:
+        if not self.options.hedge.enabled:
+            return None
+        self.hedging = Hedging(self.options.hedge)
+        return Hedges(
+            self.hedging,
+            admission=cast(Any, self),
+            price=lambda candidate: None,
+            clock=self.clock,
+            tasks=Tasks(lambda name, failure: self.defects.append(failure)),
+        )
+
+    async def beside(self, admitted: Admitted, candidate: Candidate, *, lease_id: str) -> Admitted | None:
+        if candidate.provider in self.full:
+            return None
+        self.besides.append(f"{lease_id} at {candidate.provider}")
+        return replace(FREE, cap=1)
+
+    async def settle(self, admitted: Admitted, settlement: Settlement | None) -> None:
+        self.settled.append(settlement)
 
     def is_on(self, name: str) -> bool:
         return name not in self.off
@@ -396,3 +440,110 @@ async def test_a_request_s_own_list_of_models_is_not_sent_where_it_is_followed_h
 
 
 LENIENT = BreakerOptions(failures=10_000, min_requests=10_000)
+
+HEDGED = RoutingOptions(hedge=HedgeOptions(enabled=True, max_requests=1.0), breaker=LENIENT)
+
+
+def used_to(world: World, seconds: float) -> None:
+    """Its deployments took so long lately."""
+    for member in world.route.members:
+        for _ in range(30):
+            member.answered(seconds, world.clock.monotonic(), stream=False)
+
+
+async def begun(world: World) -> tuple[Exchange, "asyncio.Task[Reply]"]:
+    exchange = world.exchange()
+    task = asyncio.get_running_loop().create_task(world.call(exchange))
+    await loop_turns(10)
+    return exchange, task
+
+
+async def test_a_late_attempt_gets_a_second_one_beside_it_and_the_first_answer_wins() -> None:
+    world = World(a=[None], b=[None], options=HEDGED)
+    used_to(world, 0.2)
+    world.providers["a"].hangs = True
+    exchange, task = await begun(world)
+    world.clock.advance(0.15)
+    await loop_turns(20)
+    assert not world.providers["b"].calls
+    world.clock.advance(0.1)
+    await loop_turns(30)
+    await task
+    assert (names(exchange), exchange.candidate.provider) == (["a", "b"], "b")
+    assert [one.error_code for one in exchange.tries] == ["lost", None]
+    assert (world.providers["a"].ended, world.besides) == (1, ["req_1.second at b"])
+    assert (world.settled, world.swaps) == ([None], [("b", True)])  # its own lease goes back, the request's goes over
+    exchange.settle(OK)
+    assert [member.in_flight for member in world.route.members] == [0, 0]
+    assert world.defects == []
+
+
+async def test_an_attempt_that_is_in_time_has_none_beside_it() -> None:
+    world = World(a=[None], b=[None], options=HEDGED)
+    used_to(world, 0.2)
+    assert names(await world.ask()) == ["a"]
+    assert (world.besides, world.settled) == ([], [])
+
+
+async def test_a_second_attempt_that_loses_keeps_the_permit_of_its_provider() -> None:
+    world = World(a=[None], b=[None], options=HEDGED)
+    used_to(world, 0.2)
+    for provider in world.providers.values():
+        provider.hangs = True
+    exchange, task = await begun(world)
+    world.clock.advance(0.3)
+    await loop_turns(30)
+    world.providers["a"].let_go()
+    await loop_turns(30)
+    await task
+    assert (names(exchange), exchange.candidate.provider) == (["a", "b"], "a")
+    assert world.settled == [Settlement(tokens=0, nano_usd=0, provider=True)]
+    assert (world.providers["b"].ended, world.swaps) == (1, [])
+    exchange.settle(OK)
+    assert [member.in_flight for member in world.route.members] == [0, 0]
+
+
+async def test_without_room_for_a_second_attempt_the_first_one_is_waited_for() -> None:
+    world = World(a=[None], b=[None], options=HEDGED)
+    used_to(world, 0.2)
+    world.full = {"b"}
+    world.providers["a"].hangs = True
+    exchange, task = await begun(world)
+    world.clock.advance(0.3)
+    await loop_turns(30)
+    world.providers["a"].let_go()
+    await loop_turns(30)
+    await task
+    assert names(exchange) == ["a"]
+    exchange.settle(OK)
+
+
+async def test_a_client_that_leaves_ends_both_attempts() -> None:
+    world = World(a=[None], b=[None], options=HEDGED)
+    used_to(world, 0.2)
+    for provider in world.providers.values():
+        provider.hangs = True
+    exchange, task = await begun(world)
+    world.clock.advance(0.3)
+    await loop_turns(30)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [provider.ended for provider in world.providers.values()] == [1, 1]
+    exchange.settle(Outcome(status="aborted"))
+    assert [member.in_flight for member in world.route.members] == [0, 0]
+    assert len(world.settled) == 1
+
+
+async def test_when_both_fail_the_rest_of_the_route_is_asked() -> None:
+    world = World(a=[down("a")], b=[down("b")], c=[None], options=HEDGED)
+    used_to(world, 0.2)
+    world.providers["a"].hangs = True
+    exchange, task = await begun(world)
+    world.clock.advance(0.3)
+    await loop_turns(30)
+    world.providers["a"].let_go()
+    await loop_turns(60)
+    await task
+    assert names(exchange) == ["a", "b", "c"]
+    exchange.settle(OK)

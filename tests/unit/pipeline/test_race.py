@@ -2,14 +2,15 @@
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_service.domain import Head, Reply, Sink, Subscription, UpstreamError
-from llm_service.pipeline.race import Attempt, race
+from llm_service.pipeline.race import race
 from llm_service.runtime import Tasks
 from tests.support.clock import ManualClock
 from tests.support.waiting import loop_turns
@@ -85,7 +86,7 @@ class Races:
         first = self.attempts[0].run()
         return await race(first, self.second, delay_s=DELAY_S, clock=self.clock, tasks=self.tasks)
 
-    def second(self) -> Attempt:
+    def second(self) -> Coroutine[Any, Any, Reply]:
         return self.attempts[1].run()
 
     async def turn_late(self) -> None:
@@ -162,7 +163,7 @@ async def test_when_both_fail_the_first_s_failure_is_raised(order: Sequence[int]
 
 
 async def test_a_second_attempt_may_be_refused() -> None:
-    def refused() -> Attempt:
+    def refused() -> Coroutine[Any, Any, Reply]:
         raise UpstreamError("no room")
 
     races = Races()
