@@ -5,8 +5,12 @@ PYTHONPATH=src python scripts/bench_request.py --limits     with limits of every
 PYTHONPATH=src python scripts/bench_request.py --hits       answers from the cache; without it every request misses
 PYTHONPATH=src python scripts/bench_request.py --no-cache   the cache switched off
 PYTHONPATH=src python scripts/bench_request.py --profile    and where the time of whole answers goes
+PYTHONPATH=src python scripts/bench_request.py --keys N     with one of N issued keys, in place of the admin key
+PYTHONPATH=src python scripts/bench_request.py --keys N --each     every request with the next one, which is looked up
+PYTHONPATH=src python scripts/bench_request.py --keys N --only-make FOLDER    a data directory with N keys; prints one
 """
 
+import argparse
 import asyncio
 import cProfile
 import os
@@ -14,8 +18,10 @@ import pstats
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from decimal import Decimal
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +29,7 @@ import orjson
 
 from llm_service.admission import AllowanceOptions, LimitsOptions
 from llm_service.api import AuthOptions
-from llm_service.bootstrap import Surroundings, build_service, open_stores, providers
+from llm_service.bootstrap import Stores, Surroundings, build_service, open_stores, providers
 from llm_service.cache import CacheOptions
 from llm_service.config import Settings
 from llm_service.domain import Secret
@@ -102,7 +108,7 @@ ALL_LIMITS: Final = AllowanceOptions(
 )
 
 
-async def main(*, limits: bool, profile: bool, cache: bool, hits: bool) -> None:
+async def main(wanted: argparse.Namespace) -> None:
     providers.CLIENTS = {"own": Transport}  # type: ignore[misc,assignment]
     nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: ASYNC230, SIM115 - once, and for good
     options, clock = ObservabilityOptions(log_format="json"), SystemClock()
@@ -112,11 +118,11 @@ async def main(*, limits: bool, profile: bool, cache: bool, hits: bool) -> None:
         auth=AuthOptions(admin_key=Secret(KEY)),
         providers={"mock": provider},
         prices={"mock/*": PriceOptions(input_usd=Decimal("0.1"), output_usd=Decimal("0.2"))},
-        cache=CacheOptions(enabled=cache),
-        limits=LimitsOptions(everybody=ALL_LIMITS, per_key=ALL_LIMITS) if limits else LimitsOptions(),
+        cache=CacheOptions(enabled=wanted.cache),
+        limits=LimitsOptions(everybody=ALL_LIMITS, per_key=ALL_LIMITS) if wanted.limits else LimitsOptions(),
     )
     async with AsyncExitStack() as held:
-        folder = Path(held.enter_context(tempfile.TemporaryDirectory()))
+        folder = wanted.only_make or Path(held.enter_context(tempfile.TemporaryDirectory()))
         around = Surroundings(data_dir=folder, clock=clock, dice=system_random(), log=log)
         stores = await open_stores(
             held,
@@ -126,54 +132,67 @@ async def main(*, limits: bool, profile: bool, cache: bool, hits: bool) -> None:
             cache=settings.cache,
             streams=settings.streams,
         )
+        issued = await issued_keys(stores, wanted.keys)
+        if wanted.only_make:
+            print(issued[len(issued) // 2])
+            return
+        presented = cycle(issued if wanted.each else [issued[len(issued) // 2] if issued else KEY])
         listening = [build_access_log(options, log=log, clock=clock, stream=nowhere)]
         built = build_service(settings, stores, log=log, listening=listening, clock=clock)
         settle_memory()
         begun, counted = time.process_time(), 0
         profiler = cProfile.Profile(time.thread_time)
-        if profile:
+        if wanted.profile:
             profiler.enable()
-        whole_us = await least_us(built.app, stream=False, hits=hits)
+        whole_us = await least_us(built.app, presented, stream=False, hits=wanted.hits)
         profiler.disable()
         await stores.ledger.flush()
         counted = REQUESTS * ROUNDS
         all_us = (time.process_time() - begun) / counted * 1e6
-        stream_us = await least_us(built.app, stream=True, hits=hits)
+        stream_us = await least_us(built.app, presented, stream=True, hits=wanted.hits)
         print(
             f"one whole answer: {whole_us:.1f} µs; with what is done for it later, on average: {all_us:.1f} µs of CPU"
         )
         print(f"one stream chunk: {(stream_us - whole_us) / CHUNKS:.2f} µs")
-        if profile:
+        if wanted.profile:
             pstats.Stats(profiler).sort_stats("tottime").print_stats(45)
         await built.aclose()
 
 
-async def least_us(app: Any, *, stream: bool, hits: bool) -> float:
+async def issued_keys(stores: Stores, count: int) -> list[str]:
+    """New keys as their owners hold them, made as the service makes every key."""
+    return [(await stores.keys.create({"name": f"key {number}"})).secret.reveal() for number in range(count)]
+
+
+async def least_us(app: Any, presented: Iterator[str], *, stream: bool, hits: bool) -> float:
     """The least mean of many rounds, in CPU of this thread: neighbours on the machine only ever add."""
     body = {"model": "mock/mock-model", "messages": [{"role": "user", "content": "y" * 1000}], "stream": stream}
     prompt = orjson.dumps({**body, "seed": int(stream)})  # streams are requests of their own here
-    headers = [
-        (b"host", b"127.0.0.1"),
-        (b"authorization", b"Bearer " + KEY.encode()),
-        (b"content-type", b"application/json"),
-    ]
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/v1/chat/completions",
-        "client": ("127.0.0.1", 1),
-        "headers": headers,
-    }
     requests = REQUESTS // 10 if stream else REQUESTS
     best_us = float("inf")
     for turn in range(ROUNDS):
         numbers = (0 if hits else turn * requests + number for number in range(requests))
         messages = [{"body": prompt.replace(b"y" * 12, b"%012d" % number, 1), **WHOLE_BODY} for number in numbers]
+        scopes = [scope_of(next(presented)) for _ in messages]
         begun = time.thread_time()
-        for message in messages:
+        for scope, message in zip(scopes, messages, strict=True):
             await one(app, scope, message)
         best_us = min(best_us, (time.thread_time() - begun) / requests * 1e6)
     return best_us
+
+
+def scope_of(key: str) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/chat/completions",
+        "client": ("127.0.0.1", 1),
+        "headers": [
+            (b"host", b"127.0.0.1"),
+            (b"authorization", b"Bearer " + key.encode()),
+            (b"content-type", b"application/json"),
+        ],
+    }
 
 
 async def one(app: Any, scope: dict[str, Any], message: dict[str, Any]) -> None:
@@ -195,16 +214,26 @@ async def one(app: Any, scope: dict[str, Any], message: dict[str, Any]) -> None:
     await app(scope, receive, send)
 
 
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    for switch in ("--limits", "--hits", "--profile", "--each"):
+        parser.add_argument(switch, action="store_true")
+    parser.add_argument("--no-cache", dest="cache", action="store_false")
+    parser.add_argument("--keys", type=int, default=0)
+    parser.add_argument("--only-make", type=Path)
+    given = parser.parse_args()
+    if not given.keys and (given.each or given.only_make):
+        parser.error("--each and --only-make need --keys")
+    if given.only_make:
+        given.only_make.mkdir(mode=0o700, exist_ok=True)
+    return given
+
+
 if __name__ == "__main__":
-    wanted = main(
-        limits="--limits" in sys.argv,
-        profile="--profile" in sys.argv,
-        cache="--no-cache" not in sys.argv,
-        hits="--hits" in sys.argv,
-    )
+    running = main(arguments())
     if sys.platform == "win32":
-        asyncio.run(wanted)
+        asyncio.run(running)
     else:
         import uvloop
 
-        asyncio.Runner(loop_factory=uvloop.new_event_loop).run(wanted)
+        asyncio.Runner(loop_factory=uvloop.new_event_loop).run(running)
