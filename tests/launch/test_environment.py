@@ -233,3 +233,7 @@ def test_the_suite_runs_whole_with_its_floor_and_in_part_without(fresh: Copy) ->
     assert "--cov-fail-under" in fresh.run("./test").said["argv"]
     assert fresh.run("./test", "tests/unit", "-k", "a b").said["argv"] == ["-rs", "tests/unit", "-k", "a b"]
     assert fresh.run("./test", "--full", "-x").said["argv"] == ["-rs", "--full", "-x"]
+
+
+def test_what_the_suite_has_compiled_is_kept(fresh: Copy) -> None:
+    assert "PYTHONDONTWRITEBYTECODE" not in fresh.run("./test", PYTHONDONTWRITEBYTECODE="1").said["env"]
