@@ -20,6 +20,7 @@ pytest.register_assert_rewrite("tests.support.limit_machine")  # it says what di
 _FOREIGN_PREFIXES = ("LLM_SERVICE_", "OPENAI_", "LANGCHAIN_", "LANGSMITH_")
 _FOREIGN_NAMES = frozenset(("REDIS_URL", "DATABASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"))
 _OURS = "LLM_SERVICE_TEST_"
+LEAST_WORKERS = 4
 
 settings.register_profile("bounded", max_examples=60, deadline=None, print_blob=True)
 settings.register_profile("ci", parent=settings.get_profile("bounded"), derandomize=True)
@@ -39,6 +40,14 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("full")
     else:
         settings.load_profile("ci" if os.environ.get("CI") else "bounded")
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_auto_num_workers() -> int | None:
+    """At least four: more than half of a worker's time is waiting, above all for processes that start or end."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    return max(LEAST_WORKERS, os.cpu_count() or 1)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
