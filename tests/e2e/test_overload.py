@@ -34,7 +34,7 @@ PATIENCE_S = 30.0
 async def bounded(sandbox: Sandbox, max_in_flight: int | None = None, **other: Any) -> AsyncIterator[Running]:
     """A service that takes so many requests at once."""
     routing = RoutingOptions(overload=OverloadOptions(max_in_flight=max_in_flight, max_lag_s=None))
-    async with running(settings_for(sandbox, routing=routing, **other)) as service:
+    async with running(settings_for(sandbox, routing=routing, **other), resilient=True) as service:
         yield service
 
 
@@ -109,7 +109,7 @@ async def test_health_and_administration_answer_while_requests_are_refused(sandb
 
 async def test_a_process_short_of_memory_serves_one_at_a_time(sandbox: Sandbox) -> None:
     routing = RoutingOptions(overload=OverloadOptions(max_memory_bytes=64 * 1024 * 1024))
-    async with running(settings_for(sandbox, routing=routing)) as service:
+    async with running(settings_for(sandbox, routing=routing), resilient=True) as service:
         await until(lambda: service.stores.pressure.measured)
         assert (await REFERENCE.ask(service.address, chat(PLAIN))).failure is None
         held = asyncio.create_task(ask(service.address, "POST", CHAT, body_of(**HELD)))
@@ -124,7 +124,7 @@ async def test_a_process_short_of_memory_serves_one_at_a_time(sandbox: Sandbox) 
 
 async def test_a_process_that_is_late_again_and_again_refuses_until_it_is_not(sandbox: Sandbox) -> None:
     routing = RoutingOptions(overload=OverloadOptions(max_lag_s=0.03))
-    async with running(settings_for(sandbox, routing=routing)) as service:
+    async with running(settings_for(sandbox, routing=routing), resilient=True) as service:
         held = asyncio.create_task(ask(service.address, "POST", CHAT, body_of(**HELD)))
         await called(sandbox)
         hogging = asyncio.create_task(hog_the_loop())
