@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from statistics import quantiles
 from typing import Any
 
@@ -188,20 +189,28 @@ async def test_400_at_once_on_a_slow_upstream_get_answers_or_503_and_latency_is_
         await until(lambda: service.stores.pressure.in_flight == 0)
 
 
-async def test_60_requests_stuck_on_one_provider_leave_another_s_latency_alone(
-    sandbox: Sandbox, upstream_clock: StoppableClock
-) -> None:
-    async with bounded(sandbox) as service:
+@pytest.mark.parametrize("places", [STUCK, 20])
+async def test_60_requests_stuck_on_one_provider_leave_another_s_latency_alone(sandbox: Sandbox, places: int) -> None:
+    providers = dict(settings_for(sandbox).providers)
+    providers["deepseek"] = replace(
+        providers["deepseek"], max_concurrency=places, max_waiting=30, max_wait_s=PATIENCE_S
+    )
+    async with bounded(sandbox, providers=providers) as service:
         stuck = [
             asyncio.create_task(ask(service.address, "POST", CHAT, body_of(DEEPSEEK, sandbox="stall-head")))
             for _ in range(STUCK)
         ]
-        await called(sandbox, STUCK)
+        await called(sandbox, places)
+        turned_away = max(0, STUCK - places - 30)
+        await until(lambda: sum(task.done() for task in stuck) == turned_away, within_s=PATIENCE_S)
         times = [await took_s(service, "POST", CHAT, body_of()) for _ in range(40)]
         assert quantiles(times, n=10)[-1] < 0.5
         for task in stuck:
             task.cancel()
         await asyncio.gather(*stuck, return_exceptions=True)
+        refused = [task.result() for task in stuck if not task.cancelled()]
+        assert [answer.json()["error"]["code"] for answer in refused] == ["overloaded"] * turned_away
+        assert {answer.headers["retry-after"] for answer in refused} <= {"1", "2"}
 
 
 async def took_s(service: Running, method: str, path: str, body: bytes = b"") -> float:
