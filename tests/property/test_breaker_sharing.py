@@ -32,12 +32,14 @@ class Delays(DirectRunner):
         super().__init__(path, connections=64)
         self.clock = ManualClock()
         self.closings = 0
+        self._one_at_a_time = asyncio.Lock()
         self._dice = dice
         self._close = script("breaker_common", "breaker_close")
 
     async def run(self, text: str, keys: Sequence[str], args: Sequence[str | int | bytes]) -> Any:
         await loop_turns(self._dice.randrange(8))
-        answer = await super().run(text, keys, (round(self.clock.time() * 1000), *args[1:]))  # the time that is then
+        async with self._one_at_a_time:  # the server's time goes on while a call is under way, and never back
+            answer = await super().run(text, keys, (round(self.clock.time() * 1000), *args[1:]))
         self.closings += text == self._close and answer[0]
         await loop_turns(self._dice.randrange(8))
         return answer

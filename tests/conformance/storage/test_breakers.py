@@ -34,7 +34,7 @@ class Site:
     async def fill(self, count: int) -> None:
         """As if so many had been opened, each a millisecond after the one before."""
         text = """for i = 1, ARGV[1] do
-            redis.call('HSET', KEYS[1], 'p/' .. i, '[1,1,0,0,0,"","",0,0]')
+            redis.call('HSET', KEYS[1], 'p/' .. i, '[1,1,0,0,0,"","",0,0,0]')
             redis.call('ZADD', KEYS[2], ARGV[2] + i, 'p/' .. i)
         end"""
         keys = [f"{self.prefix}{{adm}}:{name}" for name in ("breakers", "breakers:news")]
@@ -257,6 +257,17 @@ async def test_versions_rise_though_the_stores_clock_is_set_back(site: Site) -> 
     before = (await opened(store)).news.version
     site.clock.set_back(60)
     assert (await opened(store, B)).news.version > before
+
+
+async def test_nobody_waits_longer_when_the_stores_clock_is_set_back(site: Site) -> None:
+    one, other = site.process("one"), site.process("two")
+    await opened(one, pause_s=2)
+    site.clock.set_back(3600)
+    assert (await news_of(other)).left_s == 2
+    site.clock.advance(3602)
+    assert (await claimed(one, lease_s=4)).done
+    site.clock.set_back(3600)
+    assert (await claimed(other)).news.left_s == 4
 
 
 async def test_what_nobody_spoke_of_for_long_is_forgotten(site: Site) -> None:

@@ -10,9 +10,9 @@ if b and b.open == 1 then
 elseif b and b.version > tonumber(ARGV[6]) then
   return {0, told(name, b)}
 else
-  b = {open = 1, since = now, ends = now, pause = tonumber(ARGV[8]), cause = ARGV[7], tries = '', number = 0, lease = 0}
+  b = {open = 1, since = now, ends = now, pause = tonumber(ARGV[8]), cause = ARGV[7], tries = '', number = 0, lease = 0, held = 0}
   change(name, b)
 end
-b.tries, b.number, b.lease = ME, number, now + ARGV[5]
+b.tries, b.number, b.lease, b.held = ME, number, now + ARGV[5], tonumber(ARGV[5])
 keep(name, b)
 return {1, told(name, b)}

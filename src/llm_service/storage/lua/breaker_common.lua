@@ -1,7 +1,8 @@
 -- What the scripts of breakers share.
 --
 -- KEYS: the breakers (hash: name -> JSON), their versions (sorted set). A breaker is {version, open 1 or 0, since, until
---   when it pauses, its pause, the cause, who tries, which of its tries it is, until when}; times in ms by the server. A version is about
+--   when it pauses, its pause, the cause, who tries, which of its tries it is, until when,
+--   for how long}; times in ms by the server. A version is about
 --   the ms of the change, and each is higher than all before: whoever has read up to one misses nothing.
 -- ARGV[1]: the time, only under test; ARGV[2]: who asks.
 
@@ -22,12 +23,13 @@ end
 local function find(name)
   local text = redis.call('HGET', KEYS[1], name)
   local known, b = pcall(cjson.decode, text or '')
-  if not known or type(b) ~= 'table' or #b ~= 9 then return nil end
-  return {version = b[1], open = b[2], since = b[3], ends = b[4], pause = b[5], cause = b[6], tries = b[7], number = b[8], lease = b[9]}
+  if not known or type(b) ~= 'table' or #b ~= 10 then return nil end
+  b[4], b[9] = math.min(b[4], now + b[5]), math.min(b[9], now + b[10])   -- in case the clock was set back
+  return {version = b[1], open = b[2], since = b[3], ends = b[4], pause = b[5], cause = b[6], tries = b[7], number = b[8], lease = b[9], held = b[10]}
 end
 
 local function keep(name, b)
-  local text = cjson.encode({b.version, b.open, b.since, b.ends, b.pause, b.cause, b.tries, b.number, b.lease})
+  local text = cjson.encode({b.version, b.open, b.since, b.ends, b.pause, b.cause, b.tries, b.number, b.lease, b.held})
   redis.call('HSET', KEYS[1], name, text)
 end
 
@@ -65,7 +67,7 @@ end
 -- Begins a pause of so many ms.
 local function pause(name, b, ms, cause)
   local since = b and b.open == 1 and b.since or now
-  b = {open = 1, since = since, ends = now + ms, pause = ms, cause = cause, tries = '', number = 0, lease = 0}
+  b = {open = 1, since = since, ends = now + ms, pause = ms, cause = cause, tries = '', number = 0, lease = 0, held = 0}
   change(name, b)
   return {1, told(name, b)}
 end
