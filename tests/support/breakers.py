@@ -1,5 +1,6 @@
 """Processes that share breakers over one store, with a common time; messages and the store can fail them."""
 
+import asyncio
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -39,10 +40,14 @@ class Messages:
 
 
 class FickleRunner:
-    """A way to the store that can be away."""
+    """A way to the store that can be away, and on which some answers are held back."""
 
     def __init__(self, runner: ScriptRunner) -> None:
         self.is_away = False
+        self.holds = ""
+        """Answers to scripts with these words are held, until they may go on."""
+        self.held = 0
+        self.go_on = asyncio.Event()
         self.run_id = "run"
         self.asked = 0
         self._runner = runner
@@ -51,7 +56,11 @@ class FickleRunner:
         self.asked += 1
         if self.is_away:
             raise StoreUnavailable("away")
-        return await self._runner.run(script, keys, args)
+        answer = await self._runner.run(script, keys, args)
+        if self.holds and self.holds in script:
+            self.held += 1
+            await self.go_on.wait()
+        return answer
 
 
 class Processes:

@@ -168,6 +168,22 @@ def test_verdicts_on_another_time_change_nothing(opened: Site) -> None:
     assert opened.breaker.counts(opened.now) == (0, 0)
 
 
+def test_verdicts_on_another_time_change_nothing_where_others_closed_it_or_an_operator_did(site: Site) -> None:
+    late = site.request()
+    site.breaker.heard_open(site.now, left_s=1, pause_s=1, opened_at=7, cause="it is down")
+    assert (site.state, site.breaker.cause, site.breaker.since) == ("open", "it is down", 7)
+    site.breaker.heard_closed()
+    for _ in range(10):
+        site.breaker.failed(site.now, late, "late")
+    assert site.breaker.closed
+    late = site.request()
+    site.breaker.reset()
+    for _ in range(10):
+        site.breaker.failed(site.now, late, "late")
+    assert site.breaker.closed
+    assert not site.told
+
+
 def test_too_much_to_do_is_no_failure_but_is_heeded(site: Site) -> None:
     for _ in range(20):
         site.breaker.limited(site.now, site.request(), None)

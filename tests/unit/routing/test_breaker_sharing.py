@@ -223,6 +223,53 @@ async def test_opening_for_its_share_is_taken_back_where_others_were_left_out_me
     assert site.one.of(DEPLOYMENT).broken
 
 
+async def test_news_that_overtake_the_answer_to_a_claim_do_not_take_the_probe_away(site: Site) -> None:
+    await site.open_everywhere()
+    site.clock.advance(1)
+    given_back = await site.try_it(site.two, DEPLOYMENT)
+    site.messages.lost = True
+    site.two.of(DEPLOYMENT).abandoned(site.clock.monotonic(), given_back)
+    await site.told()
+    site.messages.lost = False
+    site.runner.holds = "Claims to be"
+    trying = asyncio.create_task(site.try_it(site.one, DEPLOYMENT))
+    await until(lambda: site.runner.held)
+    site.messages.tell(site.messages.said[-1])
+    site.runner.go_on.set()
+    assert await trying
+    assert not await site.try_it(site.one, DEPLOYMENT)
+
+
+async def test_news_that_come_while_the_store_is_asked_are_taken_in_later(site: Site) -> None:
+    await site.open_everywhere()
+    site.clock.advance(1)
+    permit = await site.try_it(site.two, DEPLOYMENT)
+    site.runner.holds = "Claims to be"
+    trying = asyncio.create_task(site.try_it(site.one, DEPLOYMENT))
+    await until(lambda: site.runner.held)
+    site.messages.lost = True
+    site.two.of(DEPLOYMENT).failed(site.clock.monotonic(), permit, "still down")
+    await site.learns()
+    site.runner.go_on.set()
+    assert not await trying
+    assert site.one.of(DEPLOYMENT).cause == "it is down"
+    await site.learns()
+    assert site.one.of(DEPLOYMENT).cause == "still down"
+
+
+async def test_opening_that_is_answered_late_leaves_the_probe_its_place(site: Site) -> None:
+    site.runner.holds = "Opens a breaker"
+    site.fail(site.one, DEPLOYMENT)
+    await until(lambda: site.runner.held)
+    site.clock.advance(1)
+    permit = await site.try_it(site.one, DEPLOYMENT)
+    site.runner.go_on.set()
+    await site.told()
+    assert not await site.try_it(site.one, DEPLOYMENT)
+    site.one.of(DEPLOYMENT).failed(site.clock.monotonic(), permit, "still down")
+    assert site.one.of(DEPLOYMENT).pause_s == 2
+
+
 async def test_store_that_lost_its_memory_is_believed_again(site: Site, valkey_socket: str) -> None:
     await site.open_everywhere()
     await site.learns()
