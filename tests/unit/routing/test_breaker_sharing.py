@@ -248,7 +248,9 @@ async def test_news_that_come_while_the_store_is_asked_are_taken_in_later(site: 
     trying = asyncio.create_task(site.try_it(site.one, DEPLOYMENT))
     await until(lambda: site.runner.held)
     site.messages.lost = True
+    said = len(site.messages.said)
     site.two.of(DEPLOYMENT).failed(site.clock.monotonic(), permit, "still down")
+    await until(lambda: len(site.messages.said) > said)
     await site.learns()
     site.runner.go_on.set()
     assert not await trying
