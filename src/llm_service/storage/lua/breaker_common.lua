@@ -1,9 +1,9 @@
 -- What the scripts of breakers share.
 --
 -- KEYS: the breakers (hash: name -> JSON), their versions (sorted set). A breaker is {version, open 1 or 0, since, until
---   when it pauses, its pause, the cause, who tries, which of its tries it is, until when,
---   for how long}; times in ms by the server. A version is about
---   the ms of the change, and each is higher than all before: whoever has read up to one misses nothing.
+--   when it pauses, its pause, the cause, who tries, which of its tries it is, until when, for how long}; times in ms by
+--   the server. A version is about the ms of the change, and each is higher than all before: whoever has read up to one
+--   misses nothing.
 -- ARGV[1]: the time, only under test; ARGV[2]: who asks.
 
 local KEPT_MS, MOST, SWEEP = 7200000, 4096, 100   -- longer than any pause; more than processes have; a call's housekeeping
