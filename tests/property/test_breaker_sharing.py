@@ -22,7 +22,7 @@ __all__ = ["valkey_socket"]
 DEPLOYMENT = Candidate(provider="deepseek", upstream_model="deepseek-chat")
 LONGEST_S = 4.0
 STEPS = 120
-SEEDS = 40
+SEEDS = 80
 
 
 class Delays(DirectRunner):
