@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from llm_service.bootstrap.ground import Ground
+from llm_service.bootstrap.stores import Stores
 from llm_service.config import Settings
 from llm_service.domain import Candidate, ModelInfo
 from llm_service.pipeline import Accounts, CallParts, Hedges, TripParts
@@ -11,11 +12,16 @@ from llm_service.providers import Provider
 from llm_service.routing import Places, Ranking, way_of
 
 
-def build_ranking(ground: Ground, accounts: Accounts, known: Callable[[str, str], ModelInfo | None]) -> Ranking:
-    """What orders the deployments of a model; the fleet holds to these settings from now on."""
-    ground.stores.fleet.configure(ground.settings.routing, places_of(ground.settings))
+def hold_to(settings: Settings, stores: Stores) -> None:
+    """Let what all generations of the settings share go by these from now on."""
+    routing = settings.routing
+    stores.fleet.configure(routing, places_of(settings))
+    stores.breakers.configure(routing.breaker, groups_of(settings))
+    stores.hedging.options = routing.hedge
 
-    ground.stores.breakers.configure(ground.settings.routing.breaker, groups_of(ground.settings))
+
+def build_ranking(ground: Ground, accounts: Accounts, known: Callable[[str, str], ModelInfo | None]) -> Ranking:
+    """What orders the deployments of a model."""
 
     def ceiling(candidate: Candidate) -> Ceiling | None:
         price = accounts.price(candidate)
@@ -33,12 +39,15 @@ def build_ranking(ground: Ground, accounts: Accounts, known: Callable[[str, str]
 
 def build_hedges(ground: Ground, accounts: Accounts, ranking: Ranking) -> Hedges | None:
     """What begins second attempts, where that is wanted."""
-    options = ground.settings.routing.hedge
-    if not options.enabled:
+    if not ground.settings.routing.hedge.enabled:
         return None
-    hedging = ground.stores.hedging
-    hedging.options = options
-    return Hedges(hedging, admission=accounts.admission, price=ranking.price, clock=ground.clock, tasks=ground.tasks)
+    return Hedges(
+        ground.stores.hedging,
+        admission=accounts.admission,
+        price=ranking.price,
+        clock=ground.clock,
+        tasks=ground.tasks,
+    )
 
 
 def groups_of(settings: Settings) -> Callable[[Candidate], Sequence[Sequence[Candidate]]]:
@@ -66,12 +75,15 @@ def places_of(settings: Settings) -> Mapping[str, Places]:
 
 def build_call(ground: Ground, providers: Mapping[str, Provider], accounts: Accounts, ranking: Ranking) -> CallParts:
     """What asks deployments until one answers."""
-    retries = {name: options.max_retries for name, options in ground.settings.providers.items()}
+    configured = ground.settings.providers.items()
+    retries = {name: options.max_retries for name, options in configured}
+    totals_s = {name: options.timeouts.total_s for name, options in configured}
     trip = TripParts(
         admission=accounts.admission,
         ranking=ranking,
         options=ground.settings.routing,
         max_retries=retries.__getitem__,
+        total_s=totals_s.__getitem__,
         clock=ground.clock,
         dice=ground.dice,
     )

@@ -1,8 +1,9 @@
 """Builds the whole object graph, in order. The list of stages stands here and nowhere else."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from llm_service.admission import Rules
@@ -11,7 +12,7 @@ from llm_service.bootstrap.accounts import build_accounts, build_corrections
 from llm_service.bootstrap.doors import build_app, build_calls, build_health, with_cors
 from llm_service.bootstrap.ground import Ground
 from llm_service.bootstrap.providers import build_aliases, build_providers, build_resolver
-from llm_service.bootstrap.routing import build_call, build_ranking
+from llm_service.bootstrap.routing import build_call, build_ranking, hold_to
 from llm_service.bootstrap.sharing import build_alike, build_promises, build_remember, build_share
 from llm_service.bootstrap.stores import Stores
 from llm_service.config import Settings
@@ -40,7 +41,8 @@ from llm_service.services import Gateway, Health, Models, Standing, Upkeep
 class Service:
     """The built service: the ASGI application, what shutting down needs, and the parts that commands use.
 
-    ``unsettled``: exchanges that may go on though their clients have left.
+    ``unsettled``: exchanges that may go on though their clients have left. ``hold``: lets the fleet, which all
+    generations share, go by these settings again, after others were built that nobody uses.
     """
 
     app: Any
@@ -53,6 +55,7 @@ class Service:
     tasks: Tasks
     unsettled: Tally
     upkeep: Upkeep
+    hold: Callable[[], None]
 
     async def aclose(self) -> None:
         """Close in reverse order of building: running work first, then the listeners and the connections."""
@@ -98,6 +101,8 @@ def build_service(
     rules = Rules(settings.limits, now=clock.now, time=clock.time)
     accounts = build_accounts(ground, rules=rules, known=models.told)
     unsettled = Tally()
+    hold = partial(hold_to, settings, stores)
+    hold()
     overload = build_overload(ground)
     row = build_row(
         ground,
@@ -124,6 +129,7 @@ def build_service(
         tasks=tasks,
         unsettled=unsettled,
         upkeep=Upkeep(models, corrections, stores.database.replays, tasks=tasks, clock=clock, log=log),
+        hold=hold,
     )
 
 

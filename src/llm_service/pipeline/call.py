@@ -112,6 +112,7 @@ class Call:
             request=_without_models(exchange.request) if exchange.route.is_ours else exchange.request,
             candidate=exchange.route.candidates[place],
             deadline_s=None if exchange.deadline is None else exchange.deadline - now,
+            spent_s=now - exchange.tries[0].begun_at,
             request_id=exchange.id,
             output_cap=exchange.admitted.cap,
         )

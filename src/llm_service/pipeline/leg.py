@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from llm_service.domain import (
     DeadlineExceeded,
     LLMServiceError,
     Outcome,
     Reply,
+    UpstreamError,
     UpstreamRateLimited,
     UpstreamTimeout,
 )
 from llm_service.pipeline.base import Try, Watcher
 from llm_service.routing import Breaker, Member, Pending, is_deployments_fault
+
+BUSY: Final = 503
 
 
 class Leg(Watcher, Pending):
@@ -113,6 +117,8 @@ class Leg(Watcher, Pending):
     def _verdict(self, error: LLMServiceError, now: float) -> None:
         member = self._member
         home, breaker = member.home, self._breaker
+        if isinstance(error, UpstreamRateLimited) or (isinstance(error, UpstreamError) and error.status == BUSY):
+            home.bulkhead.observed(now - self.attempt.begun_at, failed=True, now=now)
         if isinstance(error, UpstreamRateLimited):
             breaker.limited(now, self._permit, error.retry_after_s)
         elif is_deployments_fault(error):

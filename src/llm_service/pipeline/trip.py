@@ -13,12 +13,13 @@ from llm_service.runtime import Clock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TripParts:
-    """What deciding needs. ``max_retries``: of a provider, by its name."""
+    """What deciding needs. ``max_retries`` and ``total_s``: of a provider, by its name."""
 
     admission: Admission
     ranking: Ranking
     options: RoutingOptions
     max_retries: Callable[[str], int]
+    total_s: Callable[[str], float]
     clock: Clock
     dice: random.Random
 
@@ -91,7 +92,7 @@ class Trip:
             self._left.remove(other)
             member = route.members[other]
             home, now = member.home, self._parts.clock.monotonic()
-            if not self._parts.ranking.is_on(home.name) or not member.breaker.ready(now):
+            if not self._parts.ranking.is_on(home.name) or not member.breaker.ready(now) or self._has_spent(home, now):
                 continue
             if home is route.members[place].home and called and not self._pay(home, now):
                 continue
@@ -111,6 +112,8 @@ class Trip:
             return False
         if self._retries.get(member.home.name, 0) >= parts.max_retries(member.home.name):
             return False
+        if self._has_spent(member.home, now + pause_s):
+            return False
         if not member.breaker.ready(now + pause_s) or not self._pay(member.home, now):
             return False
         await parts.clock.sleep(pause_s)
@@ -128,6 +131,11 @@ class Trip:
             return None
         self._pauses += 1
         return error.retry_after_s + pause_s * 0.1  # not all at once, when the time has come
+
+    def _has_spent(self, home: Home, now: float) -> bool:
+        """Whether the attempts have taken all the time that a request may take at this provider."""
+        tries = self._exchange.tries
+        return bool(tries) and now - tries[0].begun_at >= self._parts.total_s(home.name)
 
     def _pay(self, home: Home, now: float) -> bool:
         """Whether a further attempt at a provider is within its bounds; if so it is counted."""

@@ -12,6 +12,7 @@ from llm_service.domain import Candidate, Event, LLMServiceError, ModelInfo, Mod
 @fact
 class UpstreamCall:
     """One request for one deployment. ``deadline_s``: seconds that the caller still gives it, ``None`` for no end.
+    ``spent_s``: seconds since its first attempt began; they count towards the time-out of the whole request.
 
     ``output_cap``: the most tokens that a choice may have, where a limit was asked for them; the request named none.
     """
@@ -19,6 +20,7 @@ class UpstreamCall:
     request: ModelRequest
     candidate: Candidate
     deadline_s: float | None = None
+    spent_s: float = 0.0
     request_id: str = ""
     output_cap: int | None = None
 

@@ -31,13 +31,14 @@ class Deadlines:
         self.bytes = 0
         self.paused = False
 
-    def start(self, *, deadline_s: float | None, stream: bool) -> None:
-        """The request is on its way."""
+    def start(self, *, deadline_s: float | None, stream: bool, spent_s: float = 0.0) -> None:
+        """The request is on its way; earlier attempts took ``spent_s`` of its time."""
         options = self._options
-        if deadline_s is not None and deadline_s < options.total_s:
+        left_s = max(options.total_s - spent_s, 0.0)
+        if deadline_s is not None and deadline_s < left_s:
             self._timers.append(self._clock.call_later(max(deadline_s, 0.0), self._deadline_passed))
         else:
-            self._timers.append(self._clock.call_later(options.total_s, self._total_passed))
+            self._timers.append(self._clock.call_later(left_s, self._total_passed))
         if stream:
             self._timers.append(self._clock.call_later(options.first_chunk_s, self._first_chunk_passed))
 

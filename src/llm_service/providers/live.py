@@ -90,7 +90,8 @@ class LiveReply(Reply):
             self._flow = flow
         else:  # refused before the transport had returned
             flow.abort()
-        self._deadlines.start(deadline_s=self._call.deadline_s, stream=self._call.request.stream)
+        call = self._call
+        self._deadlines.start(deadline_s=call.deadline_s, stream=call.request.stream, spent_s=call.spent_s)
         try:
             await self._started
         except asyncio.CancelledError:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping
+from math import ceil
 from typing import Final
 
 from llm_service.domain import Candidate
@@ -24,7 +25,6 @@ class Home:
 
     __slots__ = (
         "budget", "bulkhead", "calls", "failures", "last_error_at", "last_error_code", "members", "name", "pending",
-        "times",
     )  # fmt: skip
 
     def __init__(self, name: str, *, budget: RetryBudget, bulkhead: Bulkhead) -> None:
@@ -33,7 +33,6 @@ class Home:
         self.bulkhead = bulkhead
         self.calls = Rolling(SECONDS, 1.0)
         self.failures = Rolling(SECONDS, 1.0)
-        self.times = RecentTimes(least=1)
         self.members: dict[str, Member] = {}
         self.pending: set[Pending] = set()
         """The attempts that have no first content yet."""
@@ -53,6 +52,12 @@ class Home:
 
     def figures(self, now: float) -> ProviderFigures:
         """How it has been doing."""
+        times = sorted(
+            seconds
+            for member in self.members.values()
+            for kind in (member.times, member.whole_times)
+            for seconds in kind.seen(now)
+        )
         breakers = {model: member.breaker for model, member in self.members.items()}
         tripped = tuple(
             TrippedBreaker(
@@ -67,8 +72,8 @@ class Home:
         return ProviderFigures(
             requests=self.calls.value(now),
             failures=self.failures.value(now),
-            first_content_p50_s=self.times.quantile(0.5, now),
-            first_content_p95_s=self.times.quantile(0.95, now),
+            first_content_p50_s=_quantile(0.5, times),
+            first_content_p95_s=_quantile(0.95, times),
             in_flight=self.in_flight,
             waiting=self.bulkhead.waiting,
             deployments=len(self.members),
@@ -76,6 +81,10 @@ class Home:
             last_error_code=self.last_error_code,
             last_error_at=self.last_error_at,
         )
+
+
+def _quantile(q: float, times: list[float]) -> float | None:
+    return times[max(ceil(q * len(times)), 1) - 1] if times else None
 
 
 class Pending:
@@ -122,9 +131,7 @@ class Member:
         """The first content has come."""
         self._latency.observe(seconds, now)
         (self.times if stream else self.whole_times).add(seconds, now)
-        home = self.home
-        home.times.add(seconds, now)
-        home.bulkhead.observed(seconds, failed=False, now=now)
+        self.home.bulkhead.observed(seconds, failed=False, now=now)
 
 
 class Fleet:

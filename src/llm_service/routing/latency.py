@@ -79,13 +79,21 @@ class RecentTimes:
 
         By nearest rank: always a time that was seen.
         """
-        times, since = self._times, now - self._lasts_s
-        while times and times[0][0] < since:
-            self._drop_oldest()
-        count = len(times)
+        self._drop_old(now)
+        count = len(self._times)
         if not count or count < self._least:
             return None
         return self._by_size[max(math.ceil(q * count), 1) - 1]
+
+    def seen(self, now: float) -> list[float]:
+        """All of them in seconds, the least first."""
+        self._drop_old(now)
+        return self._by_size.copy()
+
+    def _drop_old(self, now: float) -> None:
+        times, since = self._times, now - self._lasts_s
+        while times and times[0][0] < since:
+            self._drop_oldest()
 
     def _drop_oldest(self) -> None:
         _, seconds = self._times.popleft()

@@ -64,6 +64,7 @@ class Graphs:
         try:
             prepared = await self._build(edition)
         except Exception as failure:
+            self.current.service.hold()
             self._tell("cannot build", edition, failure)
             raise ReloadRefused(f"the service cannot be built: {type(failure).__name__}: {failure}") from failure
         self._prepared = prepared
@@ -86,6 +87,7 @@ class Graphs:
         """Give up what is prepared, if anything is."""
         prepared, self._prepared = self._prepared, None
         if prepared is not None:
+            self.current.service.hold()
             await prepared.service.aclose()
 
     async def drain(self, grace_s: float, *, hurried: asyncio.Event) -> None:

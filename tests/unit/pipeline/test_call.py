@@ -123,6 +123,7 @@ class World:
             ranking=ranking,
             options=self.options,
             max_retries=lambda name: self.retries,
+            total_s=lambda name: 900.0,
             clock=self.clock,
             dice=random.Random(1),
         )

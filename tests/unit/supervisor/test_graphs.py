@@ -30,6 +30,7 @@ class FakeService:
         self.drained_s: float | None = None
         self.health = self.serving = self
         self.retired = 0
+        self.held = 0
         self.draining = False
         self.unsettled = Tally()
         self.tasks = Tasks(lambda work, failure: None)
@@ -38,6 +39,9 @@ class FakeService:
         self.answering.set()
         await self.may_end.wait()
         await send(self.number)
+
+    def hold(self) -> None:
+        self.held += 1
 
     def retire(self) -> None:
         self.retired += 1
