@@ -10,8 +10,8 @@ MINUTE_S: Final = 60
 class Times(Protocol):
     """The times to the first content that a deployment took lately."""
 
-    def quantile(self, share: float, now: float) -> float | None:
-        """The time in seconds that this share of them did not pass; ``None`` while there are too few."""
+    def quantile(self, q: float, now: float) -> float | None:
+        """The time in seconds that a share ``q`` of them did not pass; ``None`` while there are too few."""
 
 
 class Hedging:

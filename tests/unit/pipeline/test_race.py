@@ -63,6 +63,7 @@ class Scripted:
             await self._result
         except asyncio.CancelledError:
             if not self._deaf:
+                await asyncio.sleep(0)  # to close what is open takes a turn too; a second cancellation would cut it off
                 self.ended = "cancelled"
                 raise
         except Exception:
@@ -201,6 +202,29 @@ async def test_the_end_of_the_owner_of_the_tasks_ends_the_race() -> None:
     with pytest.raises(asyncio.CancelledError):
         await races.running
     assert [attempt.ended for attempt in races.attempts] == ["cancelled", "cancelled"]
+
+
+async def test_answers_that_come_as_the_caller_leaves_are_closed() -> None:
+    races = Races(deaf=True)
+    await races.turn_late()
+    races.running.cancel()
+    await asyncio.wait([races.running])
+    assert [attempt.ended for attempt in races.attempts] == ["answered", "answered"]
+    races.check()
+
+
+async def test_a_caller_who_is_cancelled_twice_disturbs_no_closing() -> None:
+    races = Races()
+    await races.turn_late()
+    races.attempts[0].give()
+    await loop_turns()
+    for _ in range(2):
+        races.running.cancel()
+        await loop_turns()
+    await asyncio.wait([races.running])
+    await loop_turns(5)
+    assert [attempt.ended for attempt in races.attempts] == ["answered", "cancelled"]
+    races.check()
 
 
 async def play(steps: Sequence[str], *, deaf: bool = False) -> None:

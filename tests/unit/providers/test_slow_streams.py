@@ -105,6 +105,18 @@ async def test_time_in_which_the_reader_makes_us_pause_does_not_count() -> None:
     assert isinstance(kept.error, UpstreamTimeout)
 
 
+async def test_a_first_content_that_comes_into_a_pause_starts_no_clock() -> None:
+    upstream = guarded()
+    await upstream.head()
+    upstream.reply.pause()
+    upstream.say(chunk("Hel"))
+    upstream.clock.advance(3 * WINDOW_S)
+    await upstream.started
+    kept = Kept()
+    upstream.reply.attach(kept)
+    assert (kept.text, kept.outcome) == ("Hel", None)
+
+
 async def test_a_stream_that_was_fast_for_long_is_found_out_a_quarter_of_a_window_later_at_most() -> None:
     upstream = guarded()
     kept = await upstream.begin()

@@ -17,9 +17,9 @@ class Took:
     def __init__(self, *seconds: float) -> None:
         self._seconds = sorted(seconds)
 
-    def quantile(self, share: float, now: float) -> float | None:
+    def quantile(self, q: float, now: float) -> float | None:
         assert now == NOW
-        return self._seconds[int(share * len(self._seconds))] if self._seconds else None
+        return self._seconds[int(q * len(self._seconds))] if self._seconds else None
 
 
 def hedging(**options: float) -> Hedging:
@@ -95,11 +95,32 @@ def test_where_no_price_is_known_requests_alone_count() -> None:
     assert begun(asked(hedging(max_requests=0.5), 100), 100) == 50
 
 
+def test_second_attempts_and_losses_count_for_a_minute_at_least() -> None:
+    policy = asked(hedging(), 1, at=NOW + 0.9)
+    assert policy.begin(NOW + 0.9, may_cost=5)
+    assert begun(policy, 2, at=NOW + 60.8) == 0
+    policy.lost(5, NOW + 61.9, may_cost=5)
+    assert begun(policy, 2, at=NOW + 62.0) == 1
+    policy = asked(hedging(max_requests=1), 100, at=NOW + 121.8)
+    policy.lost(5, NOW + 61.9)
+    assert begun(policy, 2, at=NOW + 121.8, may_cost=5) == 0
+    assert begun(policy, 2, at=NOW + 122.0, may_cost=5) == 1
+
+
+def test_requests_and_their_cost_count_for_a_minute_at_most() -> None:
+    policy = asked(hedging(max_requests=0.5), 10, at=NOW + 0.1)
+    assert begun(policy, 9, at=NOW + 60.2) == 1
+    policy = asked(hedging(max_requests=1, max_cost=0.5), 10, at=NOW + 60.2)
+    policy.cost(1000, NOW + 0.1)
+    policy.lost(5, NOW + 60.2)
+    assert begun(policy, 9, at=NOW + 60.2, may_cost=5) == 0
+
+
 steps = st.lists(
     st.tuples(
         st.sampled_from(("asked", "asked", "begin", "begin", "lost", "cost")),
         st.integers(0, 1000),
-        st.sampled_from((0.0, 0.0, 0.1, 0.5, 1.0, 7.3, 29.99, 60.0, 61.5, 1000.0)),
+        st.sampled_from((0.0, 0.0, 0.1, 0.9, 7.3, 29.8, 59.6, 60.0, 61.5, 1000.0)),
     ),
     max_size=120,
 )
