@@ -11,7 +11,7 @@ from llm_service.providers import (
     Provider,
     ProviderOptions,
     base_url_for,
-    credential_headers,
+    credentials_for,
     dialect_for,
     retired_names,
 )
@@ -37,11 +37,11 @@ def build_provider(name: str, options: ProviderOptions, *, clock: Clock, on_fail
         dialect=dialect_for(name, options, clock),
         transport=CLIENTS[options.client](max_connections=options.max_connections, on_failure=on_failure, tls=tls),
         base_url=base_url_for(name, options),
-        headers={**credential_headers(name, options), **options.headers},
+        headers=options.headers,
         query=options.query,
         timeouts=options.timeouts,
         clock=clock,
-        api_key=options.api_key,
+        keys=credentials_for(name, options),
     )
 
 

@@ -34,7 +34,7 @@ def row_of(name: str, options: ProviderOptions) -> Row:
         "name": name,
         "kind": options.kind or "openai_compatible",
         "base_url": base_url_for(name, options),
-        "key": options.api_key is not None,
+        "key": options.api_key is not None or bool(options.api_keys),
         "enabled": options.enabled,
     }
 

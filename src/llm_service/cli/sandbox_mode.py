@@ -58,6 +58,7 @@ def simulated_providers(address: str, configured: Mapping[str, ProviderOptions])
         name: replace(
             options,
             api_key=Secret("sk-sandbox"),
+            api_keys=(),
             base_url=upstream_of(options, address),
             headers=nothing,
             query=nothing,

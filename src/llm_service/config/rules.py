@@ -81,7 +81,7 @@ def _lacks_key(name: str, options: ProviderOptions, settings: Settings) -> bool:
     server = server_for(name, options)
     public = server.needs_key and options.base_url == server.base_url
     simulated = settings.sandbox == "on" and name in KEY_VARIABLES
-    return public and options.api_key is None and options.enabled and not simulated
+    return public and options.api_key is None and not options.api_keys and options.enabled and not simulated
 
 
 def _missing_keys(names: list[str], given: Builder) -> Iterator[Mistake]:

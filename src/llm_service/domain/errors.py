@@ -305,7 +305,8 @@ class OnlyIfCachedMiss(GatewayError):
 class UpstreamError(LLMServiceError):
     """The provider failed, or could not be reached. ``usage``, ``cost``: what it bills all the same, where it says.
 
-    ``status``: the HTTP status that it gave or named for the failure; ``None`` for those below HTTP, and for answers
+    ``other_key``: another one of the operator's credentials can be used at once. ``status``: the HTTP status that it
+    gave or named for the failure; ``None`` for those below HTTP, and for answers
     that cannot be read. ``sent``: the request may have reached it, so that it may have worked, and bill.
     """
 
@@ -314,6 +315,7 @@ class UpstreamError(LLMServiceError):
     retryable = True
     status: int | None = None
     sent: bool = True
+    other_key: bool = False
     usage: Usage | None = None
     cost: Cost | None = None
 

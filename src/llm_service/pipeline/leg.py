@@ -119,7 +119,9 @@ class Leg(Watcher, Pending):
         home, breaker = member.home, self._breaker
         if isinstance(error, UpstreamRateLimited) or (isinstance(error, UpstreamError) and error.status == BUSY):
             home.bulkhead.observed(now - self.attempt.begun_at, failed=True, now=now)
-        if isinstance(error, UpstreamRateLimited):
+        if isinstance(error, UpstreamError) and error.other_key:  # the deployment itself has not been heard
+            breaker.abandoned(now, self._permit)
+        elif isinstance(error, UpstreamRateLimited):
             breaker.limited(now, self._permit, error.retry_after_s)
         elif is_deployments_fault(error):
             home.failed(error.code, now)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from llm_service.admission import Admission
-from llm_service.domain import LLMServiceError
+from llm_service.domain import LLMServiceError, UpstreamError
 from llm_service.pipeline.base import Exchange
 from llm_service.routing import Home, Ranking, RoutingOptions, may_fall_back, may_retry
 from llm_service.runtime import Clock
@@ -77,10 +77,13 @@ class Trip:
 
     async def _choose(self, error: LLMServiceError, place: int, *, called: bool) -> int | None:
         group = self._exchange.route.group_of[place]
+        other_key = isinstance(error, UpstreamError) and error.other_key
+        if called and other_key and await self._again(error, place):
+            return place
         siblings = [other for other in self._left if other in group.places]
         if (found := await self._first(siblings, place, called=called)) is not None:
             return found
-        if called and may_retry(error) and await self._again(error, place):
+        if called and not other_key and may_retry(error) and await self._again(error, place):
             return place
         others = [other for other in self._left if other not in group.places]
         return await self._first(others, place, called=called)
@@ -116,12 +119,15 @@ class Trip:
             return False
         if not member.breaker.ready(now + pause_s) or not self._pay(member.home, now):
             return False
-        await parts.clock.sleep(pause_s)
+        if pause_s > 0:
+            await parts.clock.sleep(pause_s)
         return await self._swapped(place, called=True)
 
     def _pause_s(self, error: LLMServiceError) -> float | None:
         """Seconds to wait before the same deployment is asked again; ``None``: longer than is waited for."""
         options = self._parts.options
+        if isinstance(error, UpstreamError) and error.other_key:
+            return 0.0
         longest_s = min(options.backoff_max_s, options.backoff_s * 2.0**self._pauses)
         pause_s = self._parts.dice.uniform(0.0, longest_s)
         if error.retry_after_s is None:

@@ -5,7 +5,7 @@ from llm_service.providers.catalog import SERVERS
 from llm_service.providers.options import ProviderKind, ProviderOptions, TimeoutOptions
 from llm_service.providers.registry import (
     base_url_for,
-    credential_headers,
+    credentials_for,
     dialect_for,
     price_list_for,
     retired_names,
@@ -25,7 +25,7 @@ __all__ = [
     "TimeoutOptions",
     "UpstreamCall",
     "base_url_for",
-    "credential_headers",
+    "credentials_for",
     "dialect_for",
     "price_list_for",
     "retired_names",

@@ -119,6 +119,13 @@ class ProviderOptions:
         HeaderSafe(),
         Doc("Credential for the upstream; `OPENROUTER_API_KEY` and `DEEPSEEK_API_KEY` set it for these providers."),
     ] = None
+    api_keys: Annotated[
+        tuple[Annotated[Secret, HeaderSafe()], ...],
+        Doc(
+            "Further credentials: requests are made with each in turn, and one that the provider limits or refuses "
+            "rests while others stand in for it."
+        ),
+    ] = ()
     base_url: Annotated[
         str | None,
         HttpUrl(),

@@ -1,10 +1,11 @@
 """Which dialect a provider speaks, where it is, and how its credential is shown to it: one table of kinds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from llm_service.domain import Secret
 from llm_service.prices import PriceList
 from llm_service.providers import deepseek, openrouter
 from llm_service.providers.base import Dialect
@@ -58,13 +59,14 @@ def base_url_for(name: str, options: ProviderOptions) -> str:
     return base_url.rstrip("/")
 
 
-def credential_headers(name: str, options: ProviderOptions) -> Mapping[str, str]:
-    """The header that shows the operator's credential; none without a credential."""
-    if options.api_key is None:
-        return {}
+def credentials_for(name: str, options: ProviderOptions) -> Sequence[tuple[Secret | None, Mapping[str, str]]]:
+    """The operator's credentials, each with the header that shows it; one that shows nothing where there is none."""
+    keys = [*([] if options.api_key is None else [options.api_key]), *options.api_keys]
+    if not keys:
+        return [(None, {})]
     if server_for(name, options).key_header == "api-key":
-        return {"api-key": options.api_key.reveal()}
-    return {"authorization": f"Bearer {options.api_key.reveal()}"}
+        return [(key, {"api-key": key.reveal()}) for key in keys]
+    return [(key, {"authorization": f"Bearer {key.reveal()}"}) for key in keys]
 
 
 def retired_names(kind: ProviderKind) -> Mapping[str, str]:

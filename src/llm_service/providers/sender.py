@@ -16,10 +16,12 @@ from llm_service.domain import (
     Reply,
     Secret,
     UpstreamAuthFailed,
+    UpstreamError,
     UpstreamInvalidResponse,
     UpstreamTimeout,
 )
 from llm_service.providers.base import Account, Dialect, GenerationRecord, UpstreamCall
+from llm_service.providers.credentials import Credential, Credentials
 from llm_service.providers.live import LiveReply, upstream_failure
 from llm_service.providers.options import TimeoutOptions
 from llm_service.providers.secrecy import hide
@@ -45,18 +47,22 @@ class HttpProvider:
         query: Mapping[str, str],
         timeouts: TimeoutOptions,
         clock: Clock,
-        api_key: Secret | None,
+        keys: Sequence[tuple[Secret | None, Mapping[str, str]]],
     ) -> None:
+        """``keys``: the operator's credentials, at least one, each with the headers that show it; ``None``: none."""
         self.name = name
         self._dialect = dialect
         self._transport = transport
         self._base_url = base_url.rstrip("/")
-        self._headers = {"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity", **headers}
-        self._post_headers = {"content-type": "application/json", **self._headers}
+        common = {"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity"}
+        self._headers = {**common, **keys[0][1], **headers}
+        posted = {"content-type": "application/json", **common}
+        self._credentials = Credentials(
+            [Credential(secret, {**posted, **shown, **headers}) for secret, shown in keys], clock
+        )
         self._query = f"?{urlencode(query)}" if query else ""
         self._timeouts = timeouts
         self._clock = clock
-        self._api_key = api_key
 
     @property
     def keeps_generations(self) -> bool:
@@ -66,6 +72,7 @@ class HttpProvider:
     async def chat(self, call: UpstreamCall) -> Reply:
         """Send the call and return the reply at its first content; see :class:`Provider`."""
         upstream = self._dialect.request(call)
+        credential = self._credentials.take()
         head = Head(provider=self.name, model=call.request.model, upstream_model=call.candidate.upstream_model)
         reply = LiveReply(
             call=call,
@@ -73,16 +80,22 @@ class HttpProvider:
             head=head,
             clock=self._clock,
             timeouts=self._timeouts,
-            credential=self._api_key,
+            credential=credential.secret,
         )
         request = HttpRequest(
             method="POST",
             url=f"{upstream.base_url or self._base_url}{upstream.path}{self._query}",
-            headers={**self._post_headers, **upstream.headers} if upstream.headers else self._post_headers,
+            headers={**credential.headers, **upstream.headers} if upstream.headers else credential.headers,
             body=_encoded(upstream.body),
             connect_s=self._timeouts.connect_s,
         )
-        return await reply.started(self._transport.send(request, reply))
+        if self._credentials.single is not None:
+            return await reply.started(self._transport.send(request, reply))
+        try:
+            return await reply.started(self._transport.send(request, reply))
+        except UpstreamError as error:
+            error.other_key = self._credentials.refused(credential, error)
+            raise
 
     async def list_models(self) -> Sequence[ModelInfo]:
         """The provider's catalogue. Raises LLMServiceError."""
@@ -138,7 +151,7 @@ class HttpProvider:
         if fetch.status != 200:
             error = self._dialect.error(fetch.status, fetch.headers, body)
             error.provider = self.name
-            hide(self._api_key, error)
+            hide(self._credentials.first.secret, error)
             raise error
         return body
 

@@ -142,7 +142,7 @@ def test_variables_of_the_launchers_are_not_settings(configured: Configured) -> 
         ("LLM_SERVICE_SERVER_PORT", "is unknown; did you mean LLM_SERVICE_SERVER__PORT?"),
         ("LLM_SERVICE_SERVER__PROT", "is unknown; did you mean LLM_SERVICE_SERVER__PORT?"),
         ("LLM_SERVICE_SANDBOXES", "is unknown; did you mean LLM_SERVICE_SANDBOX?"),
-        ("LLM_SERVICE_PROVIDERS__X__API_KEYS", "is unknown; did you mean LLM_SERVICE_PROVIDERS__X__API_KEY?"),
+        ("LLM_SERVICE_PROVIDERS__X__API_KEYZ", "is unknown; did you mean LLM_SERVICE_PROVIDERS__X__API_KEY?"),
         ("LLM_SERVICE_SERVER__PORT__X", "is unknown; did you mean LLM_SERVICE_SERVER__PORT?"),
         ("LLM_SERVICE_QQQQQQ", "is unknown"),
         ("LLM_SERVICE_", "is unknown"),

@@ -326,3 +326,9 @@ def test_mistakes_of_the_environment_are_told_beside_a_broken_file(configured: C
         "LLM_SERVICE_SERVER__PORT",
         "llm-service.yaml",
     ]
+
+
+def test_a_provider_may_have_several_keys_and_none_is_shown(configured: Configured) -> None:
+    settings = configured.settings("providers: {openrouter: {api_keys: [sk-test-one, sk-test-two]}}")
+    assert [key.reveal() for key in settings.providers["openrouter"].api_keys] == ["sk-test-one", "sk-test-two"]
+    assert "sk-test" not in repr(settings)

@@ -548,3 +548,13 @@ async def test_when_both_fail_the_rest_of_the_route_is_asked() -> None:
     await task
     assert names(exchange) == ["a", "b", "c"]
     exchange.settle(OK)
+
+
+async def test_another_key_of_the_operator_s_is_used_at_once_and_the_deployment_is_not_blamed() -> None:
+    refused = limited(30)
+    refused.other_key = True
+    world = World(a=[refused, None], b=[None])
+    exchange = await world.ask()
+    assert names(exchange) == ["a", "a"]
+    assert exchange.tries[1].begun_at == exchange.tries[0].begun_at
+    assert world.route.members[0].breaker.ready(world.clock.monotonic())

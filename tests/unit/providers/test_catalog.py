@@ -10,7 +10,7 @@ from llm_service.domain import Secret
 from llm_service.providers import (
     ProviderOptions,
     base_url_for,
-    credential_headers,
+    credentials_for,
     deepseek,
     dialect_for,
     openrouter,
@@ -98,8 +98,8 @@ def test_address_of_the_operator_wins_over_the_rows(name: str) -> None:
 @EVERY
 def test_credential_goes_into_the_header_that_the_server_reads(name: str) -> None:
     header = {"api-key": "sk-test-1234567890"} if name == "azure" else {"authorization": "Bearer sk-test-1234567890"}
-    assert credential_headers(name, OPTIONS) == header
-    assert credential_headers(name, ProviderOptions()) == {}
+    assert [shown for _, shown in credentials_for(name, OPTIONS)] == [header]
+    assert credentials_for(name, ProviderOptions()) == [(None, {})]
 
 
 @pytest.mark.parametrize("row", [*SERVERS.values(), openrouter.SERVER, deepseek.SERVER], ids=lambda row: row.name)
