@@ -171,3 +171,53 @@ def exchange_of(request: ModelRequest, caller: Caller) -> Exchange:
         tasks=Tasks(lambda work, failure: None),
         received_at=0.0,
     )
+
+
+def routed(model: str, *models: str, more: dict[str, ModelOptions] | None = None) -> Any:
+    known = {"fast": FAST, **(more or {})}
+    knows = Resolver(
+        providers=frozenset({"deepseek", "openrouter"}),
+        models=known,
+        aliases={},
+        catch_all="openrouter",
+        member=a_fleet().member,
+        choosing=frozenset({"openrouter"}),
+    )
+    body = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "models": list(models)}
+    return knows.route(chat_request(body))
+
+
+def groups_in(route: Any) -> list[tuple[str, str]]:
+    return [(group.name, group.trigger) for group in route.groups]
+
+
+def test_a_list_of_models_that_one_provider_follows_itself_is_left_to_it() -> None:
+    route = routed("openrouter/a/b", "a/b", "c/d")
+    assert (groups_in(route), route.is_ours) == ([("openrouter/a/b", "failure")], False)
+
+
+def test_any_other_list_of_models_is_followed_here_each_once() -> None:
+    route = routed("deepseek/deepseek-flash", "c/d", "fast", "deepseek/deepseek-flash")
+    assert groups_in(route) == [("deepseek/deepseek-flash", "failure"), ("c/d", "failure"), ("fast", "failure")]
+    assert (route.is_ours, len(route.ways)) == (True, 4)
+
+
+def test_fallbacks_of_the_operator_s_follow_those_of_the_request() -> None:
+    careful = ModelOptions(
+        deployments=FAST.deployments, fallbacks=("fast", "x/y"), context_fallbacks=("l/m",), content_fallbacks=("n/o",)
+    )
+    route = routed("careful", "deepseek/z", more={"careful": careful})
+    assert groups_in(route) == [
+        ("careful", "failure"),
+        ("deepseek/z", "failure"),
+        ("fast", "failure"),
+        ("x/y", "failure"),
+        ("l/m", "context"),
+        ("n/o", "content"),
+    ]
+    assert [candidate.upstream_model for candidate in route.later] == ["l/m", "n/o"]
+
+
+def test_a_model_of_the_list_that_nobody_serves_is_named() -> None:
+    with pytest.raises(ModelNotFound, match="deepseek/"):
+        routed("fast", "deepseek/ ")
