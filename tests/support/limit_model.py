@@ -74,7 +74,8 @@ class LimitModel:
 
     def swap(self, lease: str, ask: Ask, second: int, *, called: bool) -> Answer:
         for limit in self.provider[lease]:
-            self._look(limit, second)
+            if not (called and limit.kind == "requests"):
+                self._look(limit, second)
         own = [entry for entry in self.entries if (entry.lease, entry.part) == (lease, "provider")]
         lasting = [entry for entry in own if called and entry.limit.kind == "requests"]
         own = [entry for entry in own if entry not in lasting]

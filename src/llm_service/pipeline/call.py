@@ -65,7 +65,9 @@ class Call:
             except LLMServiceError as error:
                 if trip is None:
                     trip = Trip(exchange, self._parts.trip)
-                place = await trip.after(error, place)
+                following = await trip.after(error, place)
+                self._tell(exchange, error, place)
+                place = following
             else:
                 exchange.head_at = self._now()
                 exchange.place = leg.place
@@ -94,7 +96,6 @@ class Call:
             reply = await provider.chat(self._call(exchange, place, now))
         except LLMServiceError as error:
             leg.fails(error)
-            self._tell(exchange, leg, error)
             raise
         except asyncio.CancelledError:
             leg.ends_without_verdict()
@@ -162,15 +163,16 @@ class Call:
         exchange.queue_s = (exchange.queue_s or 0.0) + now - begun
         return now
 
-    def _tell(self, exchange: Exchange, leg: Leg, error: LLMServiceError) -> None:
+    def _tell(self, exchange: Exchange, error: LLMServiceError, place: int) -> None:
+        """Say why somebody else, or the same one again, is asked: the client does not get to know."""
+        candidate = exchange.route.candidates[place]
         self._parts.log.info(
             "attempt failed",
             request_id=exchange.id,
-            provider=leg.attempt.candidate.provider,
-            upstream_model=leg.attempt.candidate.upstream_model,
+            provider=candidate.provider,
+            upstream_model=candidate.upstream_model,
             attempt=len(exchange.tries),
             code=error.code,
-            after_ms=round((self._now() - leg.attempt.begun_at) * 1000),
         )
 
 

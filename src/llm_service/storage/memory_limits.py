@@ -95,7 +95,10 @@ class MemoryLimits:
         second, old = int(self._time()), held.taken_of_provider
         if called:
             old = [taken for taken in old if type(taken[0]) is not Window]
-        for limit, _ in held.provider:  # by name: its own counter may have been forgotten, and there is another one
+        looked_at = held.provider
+        if called:
+            looked_at = [claim for claim in held.provider if claim.limit.kind != "requests"]
+        for limit, _ in looked_at:  # by name: its own counter may have been forgotten, and there is another one
             if (current := self._counters.get(limit.key)) is not None:
                 current.stands(second)
         for counter, cost, bucket in old:
