@@ -22,7 +22,7 @@ PATH = "/v1/chat/completions"
 TOTAL_S = 3
 GRACE_S = 1.5
 KEEP_ALIVE_S = 0.2
-CALLERS_FAULTS = frozenset((400, 404, 413))
+CALLERS_FAULT = "invalid_request_error"
 UNSPEAKABLE = ("<", "****", "127.0.0.1", "redirected.invalid", "user_SANDBOX", "Traceback", "{")
 TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}
 EXTRAS: dict[str, dict[str, Any]] = {
@@ -94,13 +94,13 @@ def problems_of(answer: Answer, case: Case, *, stream: bool, took_s: float) -> I
     if any(end in repr(answer) for end in ends_of(CREDENTIAL)):
         yield "shows the credential"
     if error is not None:
-        yield from problems_of_message(error["error"]["message"], case, answer.status)
+        yield from problems_of_message(error["error"]["message"], case, error["error"]["type"])
 
 
-def problems_of_message(message: str, case: Case, status: int) -> Iterator[str]:
+def problems_of_message(message: str, case: Case, kind: str) -> Iterator[str]:
     if any(word in message for word in UNSPEAKABLE):
         yield f"says {message!r}"
-    if case.said and status not in CALLERS_FAULTS and case.said in message:
+    if case.said and kind != CALLERS_FAULT and case.said in message:
         yield f"repeats the upstream: {message!r}"
 
 
