@@ -1,7 +1,7 @@
 """A key store, a bulletin and facts in memory, which can be made to fail or to wait."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -109,16 +109,30 @@ class MemoryBulletin:
 
 
 class MemoryFacts:
+    """Small facts, while the database is not ``away``."""
+
     def __init__(self) -> None:
         self.facts: dict[str, str] = {}
+        self.away = False
+
+    def _here(self) -> None:
+        if self.away:
+            raise StoreUnavailable("away")
 
     async def get(self, name: str) -> str | None:
+        self._here()
         return self.facts.get(name)
 
+    async def having(self, prefix: str) -> Mapping[str, str]:
+        self._here()
+        return {name: value for name, value in self.facts.items() if name.startswith(prefix)}
+
     async def put_if_absent(self, name: str, value: str) -> str:
+        self._here()
         return self.facts.setdefault(name, value)
 
     async def put(self, name: str, value: str | None) -> None:
+        self._here()
         if value is None:
             self.facts.pop(name, None)
         else:

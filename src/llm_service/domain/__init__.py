@@ -24,7 +24,7 @@ from llm_service.domain.cache import (
     text_bytes,
 )
 from llm_service.domain.chat import Body, ModelRequest, Operation, chat_request, completion_request, embedding_request
-from llm_service.domain.deployments import Candidate, ModelInfo
+from llm_service.domain.deployments import Candidate, ModelInfo, ProviderState
 from llm_service.domain.errors import (
     BudgetExceeded,
     CacheUnavailable,
@@ -192,6 +192,7 @@ __all__ = [
     "PriceTerm",
     "PriceUnknown",
     "ProviderDisabled",
+    "ProviderState",
     "RateLimited",
     "Refused",
     "Reply",

@@ -1,9 +1,14 @@
 """The ways in which a model can be served."""
 
 from dataclasses import dataclass
+from datetime import date
+from typing import Literal
 
 from llm_service.domain.fact import fact
 from llm_service.domain.usage import Price, PriceTerm
+
+ProviderState = Literal["enabled", "draining", "disabled"]
+"""Whether a provider gets requests: all, none that is new (what runs finishes), or none that has no content yet."""
 
 
 @fact
@@ -19,7 +24,8 @@ class ModelInfo:
     """A model as a provider's catalogue describes it; ``None`` where the catalogue is silent.
 
     ``created``: Unix seconds. ``context_tokens``, ``max_output_tokens``: tokens. ``price_terms``: prices that hold in
-    place of ``price`` at some hours; the last one that does.
+    place of ``price`` at some hours; the last one that does. ``deprecated``: it is to be given up, on ``expires_on``
+    where that is said.
     """
 
     id: str
@@ -32,3 +38,6 @@ class ModelInfo:
     price_terms: tuple[PriceTerm, ...] = ()
     parameters: tuple[str, ...] = ()
     input_modalities: tuple[str, ...] = ()
+    output_modalities: tuple[str, ...] = ()
+    deprecated: bool = False
+    expires_on: date | None = None

@@ -22,6 +22,15 @@ from llm_service.services.keys import OVERLAP_S, Issued, KeyPage, Keys
 from llm_service.services.limit_states import LimitStates, Standings, standings_object
 from llm_service.services.models import ModelEntry, Models
 from llm_service.services.moments import moment_text, read_moment
+from llm_service.services.provider_overrides import (
+    PROVIDERS_TOPIC,
+    STATES,
+    Override,
+    ProviderOverrides,
+    override_text,
+    read_overrides,
+)
+from llm_service.services.provider_states import ProviderStates, decided, override_object
 from llm_service.services.reconcile import Drift, Reconciled, Reconciler, correction
 from llm_service.services.store_health import DatabaseHealth, StoreHealth
 from llm_service.services.system_health import SystemHealth
@@ -50,7 +59,9 @@ __all__ = [
     "LOCAL_KEY",
     "OLDER_THAN",
     "OVERLAP_S",
+    "PROVIDERS_TOPIC",
     "SELECTORS",
+    "STATES",
     "STATS_GROUPS",
     "STATUSES",
     "Authenticator",
@@ -75,6 +86,9 @@ __all__ = [
     "LimitStates",
     "ModelEntry",
     "Models",
+    "Override",
+    "ProviderOverrides",
+    "ProviderStates",
     "Reconciled",
     "Reconciler",
     "Standing",
@@ -89,14 +103,18 @@ __all__ = [
     "check_hash_keys",
     "corrected_object",
     "correction",
+    "decided",
     "generation_object",
     "hash_keys_of",
     "key_object",
     "moment_text",
+    "override_object",
+    "override_text",
     "read_filter",
     "read_format",
     "read_groups",
     "read_moment",
+    "read_overrides",
     "record_object",
     "standings_object",
     "stats_object",

@@ -1,17 +1,16 @@
 """What happens to keys in any process takes effect in this one: at once by message, within half a second without."""
 
-import asyncio
 import re
 from typing import Final
 
 from llm_service.observability import Log
 from llm_service.runtime import Clock, Tasks
+from llm_service.services.follow import Follower
 from llm_service.services.issued_keys import IssuedKeys
 from llm_service.storage import Bulletin, KeyStore, StoreUnavailable
 
 KEYS_TOPIC: Final = "keys"
 """The topic of the messages; each is the id of a key that has changed."""
-POLL_S: Final = 0.5
 KEY_ID: Final = re.compile(r"key_[0-9a-f]{26}")
 
 
@@ -35,18 +34,22 @@ class KeyChanges:
         self._store = store
         self._issued = issued
         self._bulletin = bulletin
-        self._clock = clock
-        self._tasks = tasks
         self._log = log
         self._mark = 0
-        self._away = False
-        self._due = asyncio.Event()
+        self._follower = Follower(
+            self._catch_up,
+            what="changes of keys",
+            meanwhile="known keys go on",
+            clock=clock,
+            tasks=tasks,
+            log=log,
+        )
 
     def start(self) -> None:
         """Follow from now on, until the tasks' owner ends them."""
         if self._bulletin is not None:
             self._bulletin.listen(KEYS_TOPIC, self._hear)
-        self._tasks.spawn(self._follow(), name="changes of keys")
+        self._follower.start()
 
     async def announce(self, key_id: str) -> None:
         """Forget the key here and tell every other process. A message that cannot be sent is only logged."""
@@ -62,23 +65,7 @@ class KeyChanges:
     def _hear(self, text: str) -> None:
         if KEY_ID.fullmatch(text):
             self._issued.forget(text)
-            self._due.set()
-
-    async def _follow(self) -> None:
-        while True:
-            self._due.clear()
-            try:
-                await self._catch_up()
-                self._tell_away(None)
-            except StoreUnavailable as away:
-                self._tell_away(away)
-            except Exception as defect:  # noqa: BLE001 - without this task no revocation would ever take effect
-                self._log.error("changes of keys cannot be read", exc_info=defect)
-            timer = self._clock.call_later(POLL_S, self._due.set)
-            try:
-                await self._due.wait()
-            finally:
-                timer.cancel()
+            self._follower.look_now()
 
     async def _catch_up(self) -> None:
         """Take in what changed since the last time; the mark moves on only when all of it was taken in."""
@@ -93,10 +80,3 @@ class KeyChanges:
             if key is not None and key.revoked_at is not None:
                 self._issued.tell_revoked(key_id)
         self._mark = mark
-
-    def _tell_away(self, away: StoreUnavailable | None) -> None:
-        if away is not None and not self._away:
-            self._log.warning("changes of keys cannot be read; known keys go on", error=str(away))
-        elif away is None and self._away:
-            self._log.info("changes of keys are read again")
-        self._away = away is not None

@@ -35,3 +35,11 @@ async def test_a_fact_outlives_the_process(place: Place) -> None:
     await first.facts.put("a", "1")
     await first.aclose()
     assert await (await place.open()).facts.get("a") == "1"
+
+
+async def test_facts_are_found_by_how_their_names_begin(database: Database) -> None:
+    for name in ("provider:b", "provider:a", "provider", "Provider:c", "other", "provider:%"):
+        await database.facts.put(name, name.upper())
+    found = await database.facts.having("provider:")
+    assert found == {name: name.upper() for name in ("provider:a", "provider:b", "provider:%")}
+    assert await database.facts.having("provider:_") == {}

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from llm_service.services import KEYS_TOPIC, Issued
-from llm_service.services.key_changes import POLL_S
+from llm_service.services.follow import POLL_S
 from tests.support.key_service import Process, World
 from tests.support.waiting import loop_turns, until
 

@@ -1,6 +1,7 @@
 """One process at a time: others wait for their turn, and a dead one's turn is taken over once."""
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
 
@@ -19,6 +20,10 @@ class Facts:
     async def get(self, name: str) -> str | None:
         await loop_turns()
         return self.kept.get(name)
+
+    async def having(self, prefix: str) -> Mapping[str, str]:
+        await loop_turns()
+        return {name: value for name, value in self.kept.items() if name.startswith(prefix)}
 
     async def put_if_absent(self, name: str, value: str) -> str:
         await loop_turns()

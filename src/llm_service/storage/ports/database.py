@@ -1,6 +1,6 @@
 """Port to the database, which holds keys, records, small facts, and answers under idempotency keys."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from llm_service.storage.ports.base import Reach
@@ -14,6 +14,9 @@ class FactStore(Protocol):
 
     async def get(self, name: str) -> str | None:
         """What is kept under a name."""
+
+    async def having(self, prefix: str) -> Mapping[str, str]:
+        """All values whose names begin so, by name, as they were at one moment."""
 
     async def put_if_absent(self, name: str, value: str) -> str:
         """Keep a value unless there is one; the one that is kept now."""

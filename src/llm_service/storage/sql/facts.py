@@ -1,10 +1,12 @@
 """Small facts by name in SQL."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from llm_service.storage.sql.base import Driver, Session
 
 _GET: Final = "SELECT value FROM facts WHERE name = :name"
+_HAVING: Final = "SELECT name, value FROM facts WHERE substr(name, 1, :letters) = :prefix"
 _KEEP: Final = """
     INSERT INTO facts (name, value) VALUES (:name, :value)
     ON CONFLICT (name) DO UPDATE SET value = facts.value RETURNING value
@@ -24,6 +26,10 @@ class SqlFacts:
     async def get(self, name: str) -> str | None:
         rows = await self._driver.rows(_GET, {"name": name})
         return str(rows[0]["value"]) if rows else None
+
+    async def having(self, prefix: str) -> Mapping[str, str]:
+        rows = await self._driver.rows(_HAVING, {"letters": len(prefix), "prefix": prefix})
+        return {str(row["name"]): str(row["value"]) for row in rows}
 
     async def put_if_absent(self, name: str, value: str) -> str:
         async def work(session: Session) -> str:
