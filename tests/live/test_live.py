@@ -97,5 +97,5 @@ async def test_a_stream_comes(live: Live, client: AsyncOpenAI) -> None:
 
 async def test_catalogue_and_account_can_be_read(live: Live, gateway: Running) -> None:
     provider = gateway.service.providers[live.provider]
-    assert live.model.partition("/")[2] in {model.id for model in await provider.list_models()}
+    assert live.model.partition("/")[2] in {model.id for model in provider.models(await provider.catalogue())}
     assert (await provider.account()).usable

@@ -44,10 +44,14 @@ class Catalogue:
     says: Sequence[ModelInfo] | LLMServiceError
     asked: int = 0
 
-    async def list_models(self) -> Sequence[ModelInfo]:
+    async def catalogue(self) -> bytes:
         self.asked += 1
         if isinstance(self.says, LLMServiceError):
             raise self.says
+        return b"{}"
+
+    def models(self, catalogue: bytes) -> Sequence[ModelInfo]:
+        assert not isinstance(self.says, LLMServiceError)
         return self.says
 
 
@@ -74,7 +78,7 @@ class Parts:
     @property
     def routes(self) -> tuple[Route, ...]:
         keys = KeyRoutes(self.process.keys, self.process.world.clock)
-        config = ConfigRoutes(lambda: rendered(self.settings), self.reload)
+        config = ConfigRoutes(lambda: rendered(self.settings), self.reload, lambda: {"providers": {}})
         usage = Usage(self.books.ledger)
         scope = self.settings.cache.scope
         cache = CacheRoutes(CacheAdmin(self.cache, usage, scope=scope, clock=self.books.clock))

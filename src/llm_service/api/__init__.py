@@ -16,6 +16,7 @@ from llm_service.api.rest.health import HealthRoutes
 from llm_service.api.rest.keys import KeyRoutes
 from llm_service.api.rest.limits import LimitRoutes
 from llm_service.api.rest.models import ModelRoutes
+from llm_service.api.rest.providers import ProviderRoutes
 from llm_service.api.rest.routes import Route, control_routes
 from llm_service.api.rest.streams import StreamRoutes
 from llm_service.api.rest.usage import UsageRoutes
@@ -46,6 +47,7 @@ __all__ = [
     "KeyRoutes",
     "LimitRoutes",
     "ModelRoutes",
+    "ProviderRoutes",
     "Refused",
     "Reload",
     "RestApp",

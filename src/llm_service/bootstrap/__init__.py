@@ -1,7 +1,7 @@
 """Builds the whole object graph: the stores once for each process, the service once for each generation of settings."""
 
 from llm_service.bootstrap.accounts import build_corrections
-from llm_service.bootstrap.providers import build_provider
+from llm_service.bootstrap.providers import build_provider, build_site
 from llm_service.bootstrap.service import Service, build_service
 from llm_service.bootstrap.sharing import longest_s
 from llm_service.bootstrap.stores import Stores, Surroundings, open_stores
@@ -13,6 +13,7 @@ __all__ = [
     "build_corrections",
     "build_provider",
     "build_service",
+    "build_site",
     "longest_s",
     "open_stores",
 ]

@@ -24,6 +24,7 @@ from llm_service.api import (
     KeyRoutes,
     LimitRoutes,
     ModelRoutes,
+    ProviderRoutes,
     Reload,
     RestApp,
     Resuming,
@@ -38,6 +39,7 @@ from llm_service.api import (
     withdrawn_for_pages,
 )
 from llm_service.bootstrap.ground import Ground
+from llm_service.bootstrap.provider_parts import ProviderParts
 from llm_service.bootstrap.stores import Stores
 from llm_service.config import rendered
 from llm_service.domain import InvalidRequest
@@ -52,10 +54,14 @@ from llm_service.services import (
     Health,
     LimitStates,
     Models,
+    ProviderAdmin,
+    ProviderHealth,
+    ProviderOverrides,
     Standing,
     StoreHealth,
     SystemHealth,
     Usage,
+    override_object,
 )
 
 HeaderList = tuple[tuple[bytes, bytes], ...]
@@ -109,6 +115,7 @@ class Desk:
     authenticator: Authenticator
     resuming: Resuming
     models: Models
+    providers: ProviderAdmin
     health: Health
     usage: Usage
     limits: LimitStates
@@ -117,11 +124,11 @@ class Desk:
 
 
 def build_app(
-    ground: Ground, *, calls: Calls, models: Models, health: Health, rules: Rules, reload: Reload | None
+    ground: Ground, *, calls: Calls, parts: ProviderParts, health: Health, rules: Rules, reload: Reload | None
 ) -> RestApp:
     """All doors, over the same services."""
     settings = ground.settings
-    desk = build_desk(ground, calls=calls, models=models, health=health, rules=rules)
+    desk = build_desk(ground, calls=calls, parts=parts, health=health, rules=rules)
     graphql = build_graphql(ground, desk) if settings.graphql.enabled else None
     streams = StreamRoutes(
         desk.resuming, options=settings.server, authenticator=desk.authenticator, clock=ground.clock, tasks=ground.tasks
@@ -164,7 +171,7 @@ def build_sockets(ground: Ground, desk: Desk, graphql: GraphqlDoor | None) -> So
     )
 
 
-def build_desk(ground: Ground, *, calls: Calls, models: Models, health: Health, rules: Rules) -> Desk:
+def build_desk(ground: Ground, *, calls: Calls, parts: ProviderParts, health: Health, rules: Rules) -> Desk:
     """The services that several doors share."""
     settings, stores = ground.settings, ground.stores
     usage = Usage(stores.database.ledger, unshipped=stores.ledger, clock=ground.clock)
@@ -177,7 +184,8 @@ def build_desk(ground: Ground, *, calls: Calls, models: Models, health: Health, 
             keys=stores.issued_keys,
         ),
         resuming=Resuming(stores.streams),
-        models=models,
+        models=parts.models,
+        providers=parts.admin,
         health=health,
         usage=usage,
         limits=LimitStates(rules, stores.gate, key=stores.keys.get),
@@ -194,12 +202,15 @@ def build_routes(ground: Ground, desk: Desk, streams: StreamRoutes, *, reload: R
         ModelRoutes(desk.models),
         HealthRoutes(desk.health),
         DocsRoutes(__version__),
-        ConfigRoutes(partial(rendered, ground.settings), reload or no_reload),
+        ConfigRoutes(
+            partial(rendered, ground.settings), reload or no_reload, partial(decided_later, ground.stores.overrides)
+        ),
         KeyRoutes(ground.stores.keys, ground.clock),
         UsageRoutes(desk.usage),
         LimitRoutes(desk.limits),
         streams,
         CacheRoutes(desk.cache),
+        ProviderRoutes(desk.providers),
     )
 
 
@@ -213,6 +224,7 @@ def build_graphql(ground: Ground, desk: Desk) -> GraphqlDoor:
             calls=desk.calls,
             resuming=desk.resuming,
             models=desk.models,
+            providers=desk.providers,
             health=desk.health,
             usage=desk.usage,
             keys=ground.stores.keys,
@@ -230,17 +242,17 @@ async def no_reload() -> Mapping[str, Any]:
     raise InvalidRequest("The settings of this service cannot be read again: it was given them once.")
 
 
-def build_health(ground: Ground, standing: Standing | None, *, overload: Overload) -> Health:
+def decided_later(overrides: ProviderOverrides) -> Mapping[str, Any]:
+    """What holds in place of the settings since it was decided at run time."""
+    return {"providers": {name: override_object(one) for name, one in sorted(overrides.known.items())}}
+
+
+def build_health(ground: Ground, providers: ProviderHealth, standing: Standing | None, *, overload: Overload) -> Health:
     """What ``/health`` says."""
-    kinds = {
-        name: options.kind or "openai_compatible"
-        for name, options in ground.settings.providers.items()
-        if options.enabled
-    }
     return Health(
         version=__version__,
         sandbox=ground.sandbox,
-        providers=kinds,
+        of_providers=providers,
         clock=ground.clock,
         standing=standing,
         stores=build_store_health(ground.stores, ground.clock),

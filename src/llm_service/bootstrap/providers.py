@@ -14,19 +14,29 @@ from llm_service.providers import (
     credentials_for,
     dialect_for,
     retired_names,
+    server_for,
 )
 from llm_service.routing import Fleet
 from llm_service.runtime import Clock, OnFailure
+from llm_service.services import Site
 from llm_service.transport import CLIENTS
 
 
 def build_providers(settings: Settings, *, clock: Clock, on_failure: OnFailure) -> Mapping[str, Provider]:
-    """The enabled providers by their names."""
+    """All configured providers by their names; which of them get requests is decided from moment to moment."""
     return {
         name: build_provider(name, options, clock=clock, on_failure=on_failure)
         for name, options in settings.providers.items()
-        if options.enabled
     }
+
+
+def build_site(name: str, options: ProviderOptions) -> Site:
+    """Where a provider is."""
+    return Site(
+        base_url=base_url_for(name, options),
+        usual_url=server_for(name, options).base_url,
+        has_key=options.api_key is not None,
+    )
 
 
 def build_provider(name: str, options: ProviderOptions, *, clock: Clock, on_failure: OnFailure) -> Provider:

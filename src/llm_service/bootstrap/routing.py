@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from llm_service.bootstrap.ground import Ground
 from llm_service.bootstrap.stores import Stores
 from llm_service.config import Settings
-from llm_service.domain import Candidate, ModelInfo
+from llm_service.domain import Candidate, ModelInfo, ProviderState
 from llm_service.pipeline import Accounts, CallParts, Hedges, TripParts
 from llm_service.prices import Ceiling
 from llm_service.providers import Provider
@@ -20,18 +20,23 @@ def hold_to(settings: Settings, stores: Stores) -> None:
     stores.hedging.options = routing.hedge
 
 
-def build_ranking(ground: Ground, accounts: Accounts, known: Callable[[str, str], ModelInfo | None]) -> Ranking:
+def build_ranking(
+    ground: Ground,
+    accounts: Accounts,
+    known: Callable[[str, str], ModelInfo | None],
+    *,
+    state_of: Callable[[str], ProviderState],
+) -> Ranking:
     """What orders the deployments of a model."""
 
     def ceiling(candidate: Candidate) -> Ceiling | None:
         price = accounts.price(candidate)
         return None if price is None else price.ceiling(ground.clock.now())
 
-    on = {name for name, options in ground.settings.providers.items() if options.enabled}
     return Ranking(
         known=known,
         price=ceiling,
-        is_on=lambda name: name in on,
+        is_on=lambda name: state_of(name) == "enabled",
         clock=ground.clock,
         dice=ground.dice,
     )

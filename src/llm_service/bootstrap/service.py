@@ -1,7 +1,7 @@
 """Builds the whole object graph, in order. The list of stages stands here and nowhere else."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,7 +11,8 @@ from llm_service.api import Refused, Reload, Serving
 from llm_service.bootstrap.accounts import build_accounts, build_corrections
 from llm_service.bootstrap.doors import build_app, build_calls, build_health, with_cors
 from llm_service.bootstrap.ground import Ground
-from llm_service.bootstrap.providers import build_aliases, build_providers, build_resolver
+from llm_service.bootstrap.provider_parts import ProviderParts, build_provider_parts
+from llm_service.bootstrap.providers import build_resolver
 from llm_service.bootstrap.routing import build_call, build_ranking, hold_to
 from llm_service.bootstrap.sharing import build_alike, build_promises, build_remember, build_share
 from llm_service.bootstrap.stores import Stores
@@ -31,7 +32,6 @@ from llm_service.pipeline import (
     Shed,
     compose,
 )
-from llm_service.providers import Provider
 from llm_service.routing import Overload, Ranking
 from llm_service.runtime import Clock, IdSource, RandomIds, SystemClock, Tally, Tasks, system_random
 from llm_service.services import Gateway, Health, Models, Standing, Upkeep
@@ -50,7 +50,7 @@ class Service:
     serving: Serving
     health: Health
     models: Models
-    providers: Mapping[str, Provider]
+    parts: ProviderParts
     listeners: Listeners
     tasks: Tasks
     unsettled: Tally
@@ -61,8 +61,7 @@ class Service:
         """Close in reverse order of building: running work first, then the listeners and the connections."""
         await self.tasks.aclose()
         self.listeners.close()
-        for provider in self.providers.values():
-            await provider.aclose()
+        await self.parts.aclose()
 
 
 def build_service(
@@ -94,10 +93,9 @@ def build_service(
     ground = Ground(
         settings=settings, stores=stores, sandbox=sandbox, clock=clock, ids=ids, dice=dice, tasks=tasks, log=log
     )
-    providers = build_providers(settings, clock=clock, on_failure=on_failure)
+    parts = build_provider_parts(ground, on_failure=on_failure)
+    models = parts.models
     listeners = Listeners(listening or [AccessLog(log)])
-    aliases = build_aliases(settings.providers)
-    models = Models(providers=providers, named=settings.models, aliases=aliases, clock=clock, log=log)
     rules = Rules(settings.limits, now=clock.now, time=clock.time)
     accounts = build_accounts(ground, rules=rules, known=models.told)
     unsettled = Tally()
@@ -106,29 +104,30 @@ def build_service(
     overload = build_overload(ground)
     row = build_row(
         ground,
-        providers,
+        parts,
         accounts=accounts,
-        ranking=build_ranking(ground, accounts, models.told),
+        ranking=build_ranking(ground, accounts, models.told, state_of=parts.states.state_of),
         listeners=listeners,
         unsettled=unsettled,
         overload=overload,
     )
     gateway = Gateway(row=row, tasks=tasks, log=log, clock=clock, ids=ids)
-    corrections = build_corrections(stores.database, stores.ledger, providers, clock=clock, log=log)
-    health = build_health(ground, standing, overload=overload)
+    corrected = {name: one for name, one in parts.providers.items() if settings.providers[name].enabled}
+    corrections = build_corrections(stores.database, stores.ledger, corrected, clock=clock, log=log)
+    health = build_health(ground, parts.health, standing, overload=overload)
     calls = build_calls(ground, gateway, listeners)
-    app = build_app(ground, calls=calls, models=models, health=health, rules=rules, reload=reload)
+    app = build_app(ground, calls=calls, parts=parts, health=health, rules=rules, reload=reload)
     return Service(
         app=with_cors(app, settings.server.allowed_origins),
         refused=app.refused,
         serving=calls.serving,
         health=health,
         models=models,
-        providers=providers,
+        parts=parts,
         listeners=listeners,
         tasks=tasks,
         unsettled=unsettled,
-        upkeep=Upkeep(models, corrections, stores.database.replays, tasks=tasks, clock=clock, log=log),
+        upkeep=Upkeep(parts.probes, corrections, stores.database.replays, tasks=tasks, clock=clock, log=log),
         hold=hold,
     )
 
@@ -147,7 +146,7 @@ def build_overload(ground: Ground) -> Overload:
 
 def build_row(
     ground: Ground,
-    providers: Mapping[str, Provider],
+    parts: ProviderParts,
     *,
     accounts: Accounts,
     ranking: Ranking,
@@ -170,7 +169,7 @@ def build_row(
             ("share", share),
             ("account", Account(accounts)),
         ],
-        ("call", Call(build_call(ground, providers, accounts, ranking))),
+        ("call", Call(build_call(ground, parts.providers, accounts, ranking))),
         now=ground.clock.monotonic,
         marks=(MARK,),
     )

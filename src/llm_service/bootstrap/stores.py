@@ -1,7 +1,7 @@
 """What a process keeps for as long as it lives, whatever its settings become: state, and the ways to it."""
 
 import random
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,8 @@ from llm_service.services import (
     IssuedKeys,
     KeyChanges,
     Keys,
+    ProviderNews,
+    ProviderOverrides,
     check_hash_keys,
     hash_keys_of,
 )
@@ -32,6 +34,7 @@ from llm_service.storage import (
     MemoryLimits,
     ProcessBulletin,
     StoreOptions,
+    StoreUnavailable,
     ValkeyBreakers,
     ValkeyBulletin,
     ValkeyCache,
@@ -56,6 +59,7 @@ class Stores:
     """The open stores of one process. ``holder`` names the process to the others: its journal, its leases."""
 
     holder: str
+    data_dir: Path
     database: Database
     limits: LimitStore
     shared: ValkeyClient | None
@@ -65,6 +69,8 @@ class Stores:
     hash_keys: HashKeys
     issued_keys: IssuedKeys
     keys: Keys
+    overrides: ProviderOverrides
+    news: ProviderNews
     cache: CacheStore
     streams: Streams
     vitals: Vitals
@@ -153,6 +159,7 @@ class _Opening:
         vitals = Vitals(limits, holder=self._holder, clock=around.clock)
         return Stores(
             holder=self._holder,
+            data_dir=around.data_dir,
             database=database,
             limits=limits,
             shared=shared,
@@ -162,6 +169,8 @@ class _Opening:
             hash_keys=hashes,
             issued_keys=issued,
             keys=keys,
+            overrides=await self._overrides(database, bulletin),
+            news=ProviderNews(bulletin=bulletin, log=around.log),
             cache=self._cache(store, cache, shared),
             streams=self._streams(store, streams, vitals, shared, bulletin, longest_s),
             vitals=vitals,
@@ -343,6 +352,17 @@ class _Opening:
         if shared is not None:
             shared.on_change(lambda up: gate.store_returned() if up else None)
         return gate
+
+    async def _overrides(self, database: Database, bulletin: Bulletin) -> ProviderOverrides:
+        """What was decided about providers, known before the first request."""
+        around = self._around
+        overrides = ProviderOverrides(
+            database.facts, bulletin=bulletin, clock=around.clock, tasks=self._tasks, log=around.log
+        )
+        with suppress(StoreUnavailable):  # it went away just now; whoever follows tells it
+            await overrides.catch_up()
+        overrides.start()
+        return overrides
 
     def _keys(self, database: Database, hashes: HashKeys, bulletin: Bulletin) -> tuple[IssuedKeys, Keys]:
         around = self._around

@@ -8,6 +8,7 @@ from llm_service import __version__
 from llm_service.cli.arguments import DEFAULT_ADDRESS, Address, AsJson, ConfigPath, Key
 from llm_service.cli.cache_commands import cache_app
 from llm_service.cli.key_commands import keys_app
+from llm_service.cli.provider_commands import providers_app
 from llm_service.cli.usage_commands import usage_app
 
 app = typer.Typer(
@@ -18,7 +19,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-providers_app = typer.Typer(help="The configured providers.", no_args_is_help=True)
 app.add_typer(providers_app, name="providers")
 app.add_typer(keys_app, name="keys")
 app.add_typer(usage_app, name="usage")
@@ -84,26 +84,6 @@ def config_schema(as_json: AsJson = True) -> None:
     from llm_service.cli.configuration import print_schema
 
     print_schema()
-
-
-@providers_app.command("list")
-def providers_list(config: ConfigPath = None, as_json: AsJson = False) -> None:
-    """List the configured providers."""
-    from llm_service.cli.providers import show_providers
-
-    raise typer.Exit(show_providers(config, as_json=as_json))
-
-
-@providers_app.command("test")
-def providers_test(
-    name: Annotated[str | None, typer.Argument(help="One provider; else all.")] = None,
-    config: ConfigPath = None,
-    as_json: AsJson = False,
-) -> None:
-    """Ask each provider for its catalogue and its account, which costs nothing; exit 1 when one fails."""
-    from llm_service.cli.providers import test_providers
-
-    raise typer.Exit(test_providers(config, name=name, as_json=as_json))
 
 
 @app.command()

@@ -5,6 +5,7 @@ from llm_service.prices.charge import NO_USAGE, Charge, charge
 from llm_service.prices.meter import CountInput, CountText, Meter
 from llm_service.prices.model_price import Ceiling, ModelPrice
 from llm_service.prices.options import PriceOptions
+from llm_service.prices.table import PriceTable, load_table
 
 __all__ = [
     "NO_USAGE",
@@ -18,5 +19,7 @@ __all__ = [
     "PriceBook",
     "PriceList",
     "PriceOptions",
+    "PriceTable",
     "charge",
+    "load_table",
 ]

@@ -1,7 +1,7 @@
 """The table of prices that ships with the service: made by scripts/update-prices, read when first needed."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, time
 from decimal import Decimal
 from importlib.resources import files
@@ -43,12 +43,16 @@ class PriceTable:
         """A model's price by the name that its provider knows it by; ``None`` where the table has none."""
         if list_name not in self._lists:
             return None
-        name = model.lower()
-        for spelling in dict.fromkeys((name, re.sub(_COMPACT_DAY, r"-\1-\2-\3", name))):
+        for spelling in _spellings(model):
             for where in (list_name, *self._fallbacks.get(list_name, ())):
                 if (entry := self._lists[where].find(spelling)) is not None:
                     return self._price(entry, own=where == list_name)
         return None
+
+    def unmet(self, list_name: str, models: Collection[str]) -> Sequence[str]:
+        """The names of those of a list's own models that none of these is, in the table's order."""
+        known = {spelling for model in models for spelling in _spellings(model)}
+        return self._lists[list_name].unmet(known) if list_name in self._lists else ()
 
     def _price(self, entry: Mapping[str, Any], *, own: bool) -> ModelPrice | None:
         """``own``: not that of another provider, whose service tiers need not be the same."""
@@ -91,6 +95,20 @@ class _List:
                 found = number
                 break
         return self._models[found] if found < len(self._models) else None
+
+    def unmet(self, names: Collection[str]) -> Sequence[str]:
+        """The first names of the models that none of these fits."""
+        met = {id(entry) for name in names if (entry := self.find(name)) is not None}
+        return [_shown(model["names"][0]) for model in self._models if id(model) not in met]
+
+
+def _shown(way: Way) -> str:
+    return way if isinstance(way, str) else " ".join(way)
+
+
+def _spellings(model: str) -> Iterable[str]:
+    name = model.lower()
+    return dict.fromkeys((name, re.sub(_COMPACT_DAY, r"-\1-\2-\3", name)))
 
 
 def _fits(pattern: str, name: str) -> bool:

@@ -60,14 +60,27 @@ class Provider(Protocol):
     def keeps_generations(self) -> bool:
         """Whether it says afterwards what was billed for a generation."""
 
+    @property
+    def tells_account(self) -> bool:
+        """Whether it has free addresses that tell of the operator's account."""
+
     async def chat(self, call: UpstreamCall) -> Reply:
         """The answer, as soon as its first content is there. Any operation: chat, completion, embedding.
 
         Raises LLMServiceError when the provider fails before that. Cancelling the caller aborts the upstream.
         """
 
-    async def list_models(self) -> Sequence[ModelInfo]:
-        """The provider's catalogue. Raises LLMServiceError."""
+    async def catalogue(self) -> bytes:
+        """The provider's catalogue, as it comes. Raises LLMServiceError. Costs nothing."""
+
+    def models(self, catalogue: bytes) -> Sequence[ModelInfo]:
+        """What a catalogue says of its models. Raises UpstreamInvalidResponse."""
+
+    async def account_bodies(self) -> Sequence[bytes]:
+        """What the free addresses of the account answer; see ``Dialect.account``. Raises LLMServiceError."""
+
+    def account_of(self, bodies: Sequence[bytes]) -> Account:
+        """What such answers say. Raises UpstreamInvalidResponse."""
 
     async def account(self) -> Account:
         """The state of the operator's account. Raises LLMServiceError. Costs nothing."""

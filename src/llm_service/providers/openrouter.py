@@ -111,6 +111,7 @@ def _model(entry: Mapping[str, Any]) -> ModelInfo:
         price_terms=terms,
         parameters=_names(entry.get("supported_parameters")),
         input_modalities=_names(architecture.get("input_modalities")) if isinstance(architecture, Mapping) else (),
+        output_modalities=_names(architecture.get("output_modalities")) if isinstance(architecture, Mapping) else (),
     )
 
 

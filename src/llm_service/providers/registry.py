@@ -11,6 +11,7 @@ from llm_service.providers import deepseek, openrouter
 from llm_service.providers.base import Dialect
 from llm_service.providers.catalog import SERVERS, Server
 from llm_service.providers.deepseek import DeepSeek
+from llm_service.providers.expected import EXPECTED, Expected
 from llm_service.providers.openai_compatible import Now, OpenAICompatible
 from llm_service.providers.openrouter import OpenRouter
 from llm_service.providers.options import ProviderKind, ProviderOptions
@@ -72,6 +73,11 @@ def credentials_for(name: str, options: ProviderOptions) -> Sequence[tuple[Secre
 def retired_names(kind: ProviderKind) -> Mapping[str, str]:
     """Names of models that the provider has given up and clients still send, with what its dialect sends instead."""
     return KINDS[kind].retired
+
+
+def expected_of(name: str, options: ProviderOptions) -> Expected:
+    """The fields that a configured provider's free endpoints are expected to have."""
+    return EXPECTED[_kind_of(name, options)]
 
 
 def price_list_for(name: str, options: ProviderOptions) -> PriceList:

@@ -69,6 +69,11 @@ class HttpProvider:
         """Whether the dialect knows an address of such records."""
         return self._dialect.generation_path("any") is not None
 
+    @property
+    def tells_account(self) -> bool:
+        """Whether the dialect knows such addresses."""
+        return bool(self._dialect.account_paths)
+
     async def chat(self, call: UpstreamCall) -> Reply:
         """Send the call and return the reply at its first content; see :class:`Provider`."""
         upstream = self._dialect.request(call)
@@ -97,12 +102,24 @@ class HttpProvider:
             error.other_key = self._credentials.refused(credential, error)
             raise
 
-    async def list_models(self) -> Sequence[ModelInfo]:
-        """The provider's catalogue. Raises LLMServiceError."""
-        return self._dialect.models(await self._get("/models"))
+    async def catalogue(self) -> bytes:
+        """The provider's catalogue, as it comes. Raises LLMServiceError."""
+        return await self._get("/models")
+
+    def models(self, catalogue: bytes) -> Sequence[ModelInfo]:
+        """What a catalogue says of its models. Raises UpstreamInvalidResponse."""
+        return self._dialect.models(catalogue)
 
     async def account(self) -> Account:
         """The state of the operator's account, from free endpoints. Raises LLMServiceError."""
+        return self.account_of(await self.account_bodies())
+
+    def account_of(self, bodies: Sequence[bytes]) -> Account:
+        """What the bodies of the account's addresses say. Raises UpstreamInvalidResponse."""
+        return self._dialect.account(bodies)
+
+    async def account_bodies(self) -> Sequence[bytes]:
+        """What the addresses of the account answer; empty where access was refused. Raises LLMServiceError."""
         bodies: list[bytes] = []
         for path in self._dialect.account_paths:
             try:
@@ -111,7 +128,7 @@ class HttpProvider:
                 if not bodies:
                     raise
                 bodies.append(b"")
-        return self._dialect.account(bodies)
+        return bodies
 
     async def generation(self, upstream_id: str) -> GenerationRecord | None:
         """What was billed for a generation; see :class:`Provider`. Raises LLMServiceError."""
@@ -152,7 +169,7 @@ class HttpProvider:
             error = self._dialect.error(fetch.status, fetch.headers, body)
             error.provider = self.name
             hide(self._credentials.first.secret, error)
-            raise error
+            raise error from RefusedStatus(fetch.status)
         return body
 
     async def aclose(self) -> None:
@@ -166,6 +183,14 @@ def _encoded(body: Mapping[str, Any]) -> bytes:
         return orjson.dumps(body)
     except orjson.JSONEncodeError:
         raise InvalidValue("The body is nested too deeply: 250 levels are passed on.") from None
+
+
+class RefusedStatus(Exception):
+    """The cause of an error: the upstream answered with this status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"status {status}")
+        self.status = status
 
 
 class _Fetch:
@@ -193,7 +218,9 @@ class _Fetch:
             self.done.set_result(b"".join(self._parts))
 
     def on_error(self, error: TransportError) -> None:
-        self._fail(upstream_failure(error))
+        failure = upstream_failure(error)
+        failure.__cause__ = error
+        self._fail(failure)
 
     def expire(self) -> None:
         self._fail(UpstreamTimeout(f"The provider did not answer within {FETCH_S:g} s."))

@@ -10,7 +10,9 @@ from llm_service.services.cache import (
     CacheStats,
     stats_object,
 )
+from llm_service.services.catalogue_shelf import CatalogueShelf, KeptCatalogue
 from llm_service.services.corrections import Corrected, Corrections, corrected_object
+from llm_service.services.diagnosis import Diagnosis, Site, diagnose
 from llm_service.services.exports import ExportFormat, read_format, write_export
 from llm_service.services.gateway import Gateway
 from llm_service.services.hash_key import HASH_KEY_FILE, HashKeyError, HashKeys, check_hash_keys, hash_keys_of
@@ -22,15 +24,21 @@ from llm_service.services.keys import OVERLAP_S, Issued, KeyPage, Keys
 from llm_service.services.limit_states import LimitStates, Standings, standings_object
 from llm_service.services.models import ModelEntry, Models
 from llm_service.services.moments import moment_text, read_moment
+from llm_service.services.provider_admin import ProviderAdmin, ProviderSeen, provider_object
+from llm_service.services.provider_check import Asked, Checked, Finding, checked, checked_object
+from llm_service.services.provider_health import Condition, ProviderHealth, ProviderReport, health_object
+from llm_service.services.provider_news import News, ProviderNews
 from llm_service.services.provider_overrides import (
     PROVIDERS_TOPIC,
     STATES,
     Override,
     ProviderOverrides,
-    override_text,
+    put_override,
     read_overrides,
 )
+from llm_service.services.provider_probes import ProviderProbes
 from llm_service.services.provider_states import ProviderStates, decided, override_object
+from llm_service.services.provider_trial import Trial, tried
 from llm_service.services.reconcile import Drift, Reconciled, Reconciler, correction
 from llm_service.services.store_health import DatabaseHealth, StoreHealth
 from llm_service.services.system_health import SystemHealth
@@ -64,15 +72,21 @@ __all__ = [
     "STATES",
     "STATS_GROUPS",
     "STATUSES",
+    "Asked",
     "Authenticator",
     "CacheAdmin",
     "CacheFigures",
     "CacheStats",
+    "CatalogueShelf",
+    "Checked",
+    "Condition",
     "Corrected",
     "Corrections",
     "DatabaseHealth",
+    "Diagnosis",
     "Drift",
     "ExportFormat",
+    "Finding",
     "Gateway",
     "Generation",
     "HashKeyError",
@@ -80,36 +94,51 @@ __all__ = [
     "Health",
     "Issued",
     "IssuedKeys",
+    "KeptCatalogue",
     "KeyChanges",
     "KeyPage",
     "Keys",
     "LimitStates",
     "ModelEntry",
     "Models",
+    "News",
     "Override",
+    "ProviderAdmin",
+    "ProviderHealth",
+    "ProviderNews",
     "ProviderOverrides",
+    "ProviderProbes",
+    "ProviderReport",
+    "ProviderSeen",
     "ProviderStates",
     "Reconciled",
     "Reconciler",
+    "Site",
     "Standing",
     "Standings",
     "StoreHealth",
     "SystemHealth",
     "TokenCounter",
+    "Trial",
     "Turn",
     "Upkeep",
     "Usage",
     "UsagePage",
     "check_hash_keys",
+    "checked",
+    "checked_object",
     "corrected_object",
     "correction",
     "decided",
+    "diagnose",
     "generation_object",
     "hash_keys_of",
+    "health_object",
     "key_object",
     "moment_text",
     "override_object",
-    "override_text",
+    "provider_object",
+    "put_override",
     "read_filter",
     "read_format",
     "read_groups",
@@ -120,6 +149,7 @@ __all__ = [
     "stats_object",
     "status_of",
     "sum_object",
+    "tried",
     "unknown_name",
     "write_export",
 ]

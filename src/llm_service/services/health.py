@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from llm_service.runtime import Clock
+from llm_service.services.provider_health import ProviderHealth, health_object
 from llm_service.services.store_health import StoreHealth
 from llm_service.services.system_health import SystemHealth
 
@@ -25,18 +27,22 @@ class Standing:
 
 
 class Health:
-    """Liveness is being asked at all; readiness ends when the process begins to drain."""
+    """Liveness is being asked at all; readiness ends when the process begins to drain. Neither looks at providers.
+
+    ``providers``: their kinds by name, for where nobody minds them (``of_providers``).
+    """
 
     def __init__(
         self,
         *,
         version: str,
         sandbox: bool,
-        providers: Mapping[str, str],
         clock: Clock,
+        providers: Mapping[str, str] = MappingProxyType({}),
         standing: Standing | None = None,
         stores: StoreHealth | None = None,
         system: SystemHealth | None = None,
+        of_providers: ProviderHealth | None = None,
     ) -> None:
         self._version = version
         self._sandbox = sandbox
@@ -44,6 +50,7 @@ class Health:
         self._clock = clock
         self._stores = stores
         self._system = system
+        self._of_providers = of_providers
         self._standing = standing or Standing(generation=1, loaded_at=clock.now(), started_at=clock.monotonic())
         self.draining = False
 
@@ -52,20 +59,15 @@ class Health:
         """Whether new requests are taken."""
         return not self.draining
 
-    @property
-    def providers(self) -> Mapping[str, str]:
-        """The kinds of the providers that are in use, by name."""
-        return self._providers
-
     async def report(self) -> dict[str, Any]:
         """Everything that is known, for ``GET /health``; waits for the database for a second at most."""
         standing = self._standing
         report: dict[str, Any] = {
-            "status": "draining" if self.draining else "ok",
+            "status": "ok",
             "version": self._version,
             "uptime_s": round(self._clock.monotonic() - standing.started_at, 1),
             "config": {"generation": standing.generation, "loaded_at": _rfc3339(standing.loaded_at)},
-            "providers": {name: {"kind": kind} for name, kind in self._providers.items()},
+            "providers": self._providers_report(),
             "sandbox": self._sandbox,
         }
         if self._stores is not None:
@@ -79,7 +81,24 @@ class Health:
                 "The providers are simulated. Set OPENROUTER_API_KEY or DEEPSEEK_API_KEY, or write a configuration "
                 "file, to use real ones."
             )
+        report["status"] = "draining" if self.draining else "degraded" if _is_degraded(report) else "ok"
         return report
+
+    def _providers_report(self) -> dict[str, Any]:
+        of = self._of_providers
+        if of is None:
+            return {name: {"kind": kind} for name, kind in self._providers.items()}
+        return {name: health_object(of.report(name)) for name in of.kinds}
+
+
+def _is_degraded(report: Mapping[str, Any]) -> bool:
+    """Whether a provider that is in use, or a store, is not as it should be. Being ready does not depend on it."""
+    if any(one.get("state") in ("degraded", "down") for one in report["providers"].values()):
+        return True
+    stores = report.get("stores")
+    if stores is None:
+        return False
+    return not (stores["limits"]["up"] and stores["database"]["up"]) or stores["ledger"]["error"] is not None
 
 
 def _rfc3339(moment: datetime) -> str:

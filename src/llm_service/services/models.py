@@ -1,18 +1,28 @@
 """The models that can be asked for: the operator's own names, and every provider's catalogue."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from llm_service.domain import Candidate, LLMServiceError, ModelInfo, ModelNotFound
+from llm_service.domain import (
+    Candidate,
+    LLMServiceError,
+    ModelInfo,
+    ModelNotFound,
+    ProviderState,
+    UpstreamInvalidResponse,
+)
 from llm_service.observability import Log
 from llm_service.providers import Provider
 from llm_service.routing import ModelOptions
 from llm_service.runtime import Clock
+from llm_service.services.catalogue_shelf import CatalogueShelf, KeptCatalogue
 
 CATALOGUE_S: Final = 3600.0
 FAILED_S: Final = 30.0
+LARGE_BYTES: Final = 64 * 1024
+"""A catalogue beyond this is read in a thread: OpenRouter's takes tens of milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +33,22 @@ class ModelEntry:
     provider: str | None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Catalogue:
-    """What a provider last said, by the models' ids there, and when to ask again (monotonic seconds)."""
+    """What a provider last said, by the models' ids there, and when to ask again (monotonic seconds).
+
+    ``told_at``: when it was said (Unix seconds), ``None`` where nothing was. ``error``: why it could not be asked.
+    """
 
     models: Mapping[str, ModelInfo]
     ask_at: float
+    told_at: float | None
+    error: LLMServiceError | None = None
 
 
 class Models:
-    """Lists models. A catalogue is asked for once an hour; while a provider fails, its last one is shown.
+    """Lists models. A catalogue is asked for once an hour; while a provider fails, its last one is shown, also that
+    of an earlier run, from the ``shelf``. Providers that get no new requests have no models here: ``state_of``.
 
     ``aliases``: names that no catalogue has any more and that are served all the same, with what serves them.
     """
@@ -45,19 +61,24 @@ class Models:
         aliases: Mapping[str, Candidate],
         clock: Clock,
         log: Log,
+        state_of: Callable[[str], ProviderState] = lambda name: "enabled",
+        shelf: CatalogueShelf | None = None,
     ) -> None:
         self._providers = providers
         self._named = named
         self._aliases = {name: one for name, one in aliases.items() if one.provider in providers}
         self._clock = clock
         self._log = log
+        self._state_of = state_of
+        self._shelf = shelf
         self._catalogues: dict[str, _Catalogue] = {}
         self._locks = {name: asyncio.Lock() for name in providers}
 
     async def list(self) -> Sequence[ModelEntry]:
-        """All models, the operator's own names first."""
-        catalogues = await asyncio.gather(*(self._catalogue(name) for name in self._providers))
-        named = [self._named_entry(name) for name in self._named]
+        """All models that are served now, the operator's own names first."""
+        serving = [name for name in self._providers if self._state_of(name) == "enabled"]
+        catalogues = await asyncio.gather(*(self._catalogue(name) for name in serving))
+        named = [self._named_entry(name) for name in self._named if self._is_served(name)]
         return [*named, *(entry for catalogue in catalogues for entry in catalogue)]
 
     async def get(self, model: str) -> ModelEntry:
@@ -65,9 +86,32 @@ class Models:
         for entry in await self.list():
             if entry.info.id == model:
                 return entry
-        if (behind := self._aliases.get(model)) is not None:
+        behind = self._aliases.get(model)
+        if behind is not None and self._state_of(behind.provider) == "enabled":
             return ModelEntry(self._renamed(model, behind, owner=behind.provider), behind.provider)
         raise ModelNotFound(f"The model `{model[:200]}` does not exist; GET /v1/models lists the names.", param="model")
+
+    async def refresh(self, provider: str, *, younger_than_s: float = 0.0) -> LLMServiceError | None:
+        """Ask a provider for its catalogue, unless its copy is younger; why it could not be had, if so."""
+        async with self._locks[provider]:
+            known = self._catalogues.get(provider) or await self._from_shelf(provider)
+            if self._shelf is not None and known is not None and younger_than_s:
+                known = await self._from_shelf(provider) or known  # a neighbour may have asked
+            if known is not None and known.told_at is not None and self._age_s(known.told_at) < younger_than_s:
+                self._catalogues[provider] = known
+                return None
+            asked = self._catalogues[provider] = await self._ask(provider, known)
+            return asked.error
+
+    def told_at(self, provider: str) -> float | None:
+        """When a provider told the catalogue that is known (Unix seconds); ``None`` while none is."""
+        catalogue = self._catalogues.get(provider)
+        return catalogue.told_at if catalogue else None
+
+    def count(self, provider: str) -> int | None:
+        """How many models a provider has; ``None`` while nobody knows."""
+        catalogue = self._catalogues.get(provider)
+        return None if catalogue is None or catalogue.told_at is None else len(catalogue.models)
 
     def told(self, provider: str, upstream_model: str) -> ModelInfo | None:
         """What a provider's catalogue said last of a model, at once; ``None`` while nobody has asked it to ``list``."""
@@ -84,17 +128,46 @@ class Models:
         info = self.told(behind.provider, behind.upstream_model)
         return replace(info, id=name) if info else ModelInfo(id=name, owned_by=owner)
 
+    def _is_served(self, name: str) -> bool:
+        return any(self._state_of(one.provider) == "enabled" for one in self._named[name].deployments)
+
     async def _catalogue(self, provider: str) -> Sequence[ModelEntry]:
         async with self._locks[provider]:
-            known = self._catalogues.get(provider)
+            known = self._catalogues.get(provider) or await self._from_shelf(provider)
             if known is None or known.ask_at <= self._clock.monotonic():
-                known = self._catalogues[provider] = await self._ask(provider, known)
+                known = await self._ask(provider, known)
+            self._catalogues[provider] = known
         return [ModelEntry(replace(info, id=f"{provider}/{info.id}"), provider) for info in known.models.values()]
 
     async def _ask(self, provider: str, known: _Catalogue | None) -> _Catalogue:
+        asked = self._providers[provider]
         try:
-            models = await self._providers[provider].list_models()
+            body = await asked.catalogue()
+            large = len(body) > LARGE_BYTES
+            models = await asyncio.to_thread(asked.models, body) if large else asked.models(body)
         except LLMServiceError as error:
             self._log.warning("no catalogue", provider=provider, error_code=error.code, error=error.message)
-            return _Catalogue(known.models if known else {}, self._clock.monotonic() + FAILED_S)
-        return _Catalogue({info.id: info for info in models}, self._clock.monotonic() + CATALOGUE_S)
+            ask_at = self._clock.monotonic() + FAILED_S
+            return _Catalogue(known.models if known else {}, ask_at, known.told_at if known else None, error)
+        if self._shelf is not None:
+            await asyncio.to_thread(self._shelf.write, provider, KeptCatalogue(body, self._clock.time()))
+        return self._told(models, self._clock.time())
+
+    async def _from_shelf(self, provider: str) -> _Catalogue | None:
+        """The copy on disk, of an earlier run or a neighbour."""
+        return None if self._shelf is None else await asyncio.to_thread(self._read, self._shelf, provider)
+
+    def _read(self, shelf: CatalogueShelf, provider: str) -> _Catalogue | None:
+        kept = shelf.read(provider)
+        try:
+            return None if kept is None else self._told(self._providers[provider].models(kept.body), kept.asked_at)
+        except UpstreamInvalidResponse as error:
+            self._log.warning("kept catalogue left alone", provider=provider, cause=error.message)
+            return None
+
+    def _told(self, models: Sequence[ModelInfo], told_at: float) -> _Catalogue:
+        ask_at = self._clock.monotonic() + CATALOGUE_S - self._age_s(told_at)
+        return _Catalogue({info.id: info for info in models}, ask_at, told_at)
+
+    def _age_s(self, told_at: float) -> float:
+        return max(self._clock.time() - told_at, 0.0)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, get_args
 
@@ -86,7 +87,7 @@ class ProviderOverrides:
         """Decide, for all processes; ``None``: as configured. Holds here when it returns. Raises StoreUnavailable."""
         kept = self._known.get(provider)
         if state is None or kept is None or kept.state != state:
-            await self._facts.put(PREFIX + provider, None if state is None else self._text(state))
+            await put_override(self._facts, provider, state, now=self._clock.now())
         await self.catch_up()
         await self._announce(provider)
 
@@ -110,9 +111,6 @@ class ProviderOverrides:
                 hear(name)
             except Exception as defect:  # noqa: BLE001 - a listener's mistake, reported; the others hear all the same
                 self._log.error("a changed provider was not acted upon", provider=name, exc_info=defect)
-
-    def _text(self, state: ProviderState) -> str:
-        return override_text(Override(state, moment_text(self._clock.now().replace(microsecond=0)) or ""))
 
     async def _announce(self, provider: str) -> None:
         if self._bulletin is None:
@@ -142,9 +140,11 @@ async def read_overrides(facts: FactStore) -> Read:
     )
 
 
-def override_text(override: Override) -> str:
-    """An override as the database keeps it."""
-    return orjson.dumps({"state": override.state, "since": override.since}).decode()
+async def put_override(facts: FactStore, provider: str, state: ProviderState | None, *, now: datetime) -> None:
+    """Keep an override, or none; running processes find it within half a second. Raises StoreUnavailable."""
+    since = moment_text(now.replace(microsecond=0))
+    kept = None if state is None else orjson.dumps({"state": state, "since": since}).decode()
+    await facts.put(PREFIX + provider, kept)
 
 
 def override_of(text: str) -> Override | None:

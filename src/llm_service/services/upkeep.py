@@ -1,4 +1,4 @@
-"""What a running service looks after by itself: fresh catalogues, corrected estimates, no expired answers."""
+"""What a running service looks after by itself: its providers, corrected estimates, no expired answers."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -7,11 +7,9 @@ from llm_service.domain import LedgerUnavailable
 from llm_service.observability import Log
 from llm_service.runtime import Clock, Tasks
 from llm_service.services.corrections import Corrections, corrected_object
-from llm_service.services.models import Models
+from llm_service.services.provider_probes import ProviderProbes
 from llm_service.storage import ReplayStore, StoreUnavailable
 
-LOOK_S: Final = 300.0
-"""How often catalogues are looked at; each is asked for when it is due, a failed one with the next look."""
 CORRECT_S: Final = 600.0
 REMOVE_S: Final = 600.0
 REMOVED_AT_ONCE: Final = 20
@@ -22,9 +20,16 @@ class Upkeep:
     """Works in the background from ``start`` on, until the tasks' owner ends it."""
 
     def __init__(
-        self, models: Models, corrections: Corrections, replays: ReplayStore, *, tasks: Tasks, clock: Clock, log: Log
+        self,
+        probes: ProviderProbes,
+        corrections: Corrections,
+        replays: ReplayStore,
+        *,
+        tasks: Tasks,
+        clock: Clock,
+        log: Log,
     ) -> None:
-        self._models = models
+        self._probes = probes
         self._corrections = corrections
         self._replays = replays
         self._tasks = tasks
@@ -32,8 +37,8 @@ class Upkeep:
         self._log = log
 
     def start(self) -> None:
-        """Ask for the catalogues now and whenever they are due; correct estimates, remove answers every ten minutes."""
-        self._tasks.spawn(self._every(LOOK_S, self._models.list, name="catalogues"), name="catalogues")
+        """Ask providers whenever something is due; correct estimates, remove answers every ten minutes."""
+        self._probes.start()
         self._tasks.spawn(self._later(CORRECT_S, self._correct, name="corrections"), name="corrections")
         self._tasks.spawn(self._later(REMOVE_S, self._remove_replays, name="replays"), name="replays")
 

@@ -1,7 +1,7 @@
 """How bytes get to the upstreams and back."""
 
 from llm_service.transport.aiohttp_client import AiohttpTransport
-from llm_service.transport.base import Flow, HttpHead, HttpRequest, Receiver, Transport, TransportError
+from llm_service.transport.base import Flow, HttpHead, HttpRequest, Reason, Receiver, Transport, TransportError
 from llm_service.transport.http_client import HttpTransport
 from llm_service.transport.registry import CLIENTS
 
@@ -12,6 +12,7 @@ __all__ = [
     "HttpHead",
     "HttpRequest",
     "HttpTransport",
+    "Reason",
     "Receiver",
     "Transport",
     "TransportError",

@@ -177,8 +177,10 @@ def failure_of(error: Exception, *, answered: bool) -> TransportError:
     """aiohttp's errors in the port's words; the messages name no address and no header."""
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return connect_late()
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
-        return tls_refused()
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return tls_refused(error.certificate_error)
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return tls_refused(error.os_error)
     if isinstance(error, aiohttp.ClientConnectorError):
         return cannot_connect(error.os_error)
     if isinstance(error, UnicodeError):  # a name that cannot be one

@@ -9,6 +9,11 @@ from llm_service.domain import fact
 Method = Literal["GET", "POST"]
 FailureKind = Literal["connect", "connect_timeout", "tls", "disconnected", "protocol", "too_large", "pool"]
 
+Reason = Literal[
+    "unknown_name", "refused", "unreachable", "no_tls", "handshake", "expired", "not_yet_valid", "self_signed",
+    "unknown_authority", "other_name", "certificate",
+]  # fmt: skip
+
 
 @fact
 class HttpRequest:
@@ -32,13 +37,15 @@ class HttpHead:
 class TransportError(Exception):
     """The exchange with the upstream failed below HTTP, or its HTTP could not be understood.
 
-    ``sent``: bytes of the request may have reached the upstream, so that it may already work and bill.
+    ``sent``: bytes of the request may have reached the upstream, so that it may already work and bill. ``reason``:
+    why there is no connection, where that is known.
     """
 
-    def __init__(self, kind: FailureKind, message: str, *, sent: bool) -> None:
+    def __init__(self, kind: FailureKind, message: str, *, sent: bool, reason: Reason | None = None) -> None:
         super().__init__(message)
         self.kind: FailureKind = kind
         self.sent = sent
+        self.reason: Reason | None = reason
 
 
 class Receiver(Protocol):

@@ -193,8 +193,8 @@ class Pool:
         try:
             async with limit:
                 await self._reach(connection)
-        except ssl.SSLError:
-            raise tls_refused() from None
+        except ssl.SSLError as error:
+            raise tls_refused(error) from None
         except (OSError, UnicodeError, RuntimeError) as error:
             if limit.expired():
                 raise connect_late() from None

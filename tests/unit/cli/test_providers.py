@@ -68,8 +68,10 @@ def test_a_line_tells_a_provider_at_a_glance() -> None:
 
 def test_a_line_tells_what_came_of_asking() -> None:
     row = {"name": "mine", "ok": True, "models": 2, "duration_ms": 7}
-    rich, poor = {**row, "balance": "1.50 USD", "limit_remaining_usd": "3"}, {**row, "ok": False, "error": "no balance"}
-    failed = {"name": "mine", "ok": False, "code": "upstream_error", "error": "It failed."}
+    said = {"ok": False, "problem": "What is wrong.", "remedy": "What to do."}
+    rich = {**row, "balance": "1.50 USD", "limit_remaining_usd": "3"}
+    poor = {**row, **said, "code": "upstream_no_balance", "error": "No balance."}
+    failed = {"name": "mine", **said, "code": "upstream_error", "error": "It failed."}
     assert result_line(rich) == "mine: ok, 2 models, 7 ms, balance 1.50 USD, limit remaining usd 3"
-    assert result_line(poor) == "mine: no balance, 2 models, 7 ms"
-    assert result_line(failed) == "mine: upstream_error: It failed."
+    assert result_line(poor) == "mine: upstream_no_balance: No balance.\n  What is wrong.\n  What to do."
+    assert result_line(failed) == "mine: upstream_error: It failed.\n  What is wrong.\n  What to do."

@@ -33,6 +33,8 @@ ACCESS: Final[Mapping[str, tuple[Scope, ...]]] = MappingProxyType(
         "Mutation.rotateKey": ("admin",),
         "Mutation.revokeKey": ("admin",),
         "Mutation.purgeCache": ("admin",),
+        "Mutation.setProviderEnabled": ("admin",),
+        "Mutation.drainProvider": ("admin",),
         "Subscription.chatStream": ("inference",),
         "ApiKey.usage": READS,
         "Generation.key": ("admin",),

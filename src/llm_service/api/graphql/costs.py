@@ -33,6 +33,8 @@ COSTS: Final[Mapping[str, int]] = MappingProxyType(
         "Mutation.rotateKey": 20,
         "Mutation.revokeKey": 20,
         "Mutation.purgeCache": 100,
+        "Mutation.setProviderEnabled": 20,
+        "Mutation.drainProvider": 20,
         "Subscription.chatStream": 100,
     }
 )

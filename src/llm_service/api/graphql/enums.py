@@ -133,3 +133,20 @@ class ReachWord(Enum):
     PROCESS = "process"
     MACHINE = "machine"
     CLUSTER = "cluster"
+
+
+@strawberry.enum(name="ProviderState", description="Whether a provider gets requests.")
+class ProviderStateWord(Enum):
+    ENABLED = "enabled"
+    DRAINING = strawberry.enum_value("draining", description="None that is new; what runs finishes.")
+    DISABLED = strawberry.enum_value("disabled", description="None; what has begun to answer finishes.")
+
+
+@strawberry.enum(name="ProviderCondition", description="How a provider is.")
+class ConditionWord(Enum):
+    OK = "ok"
+    DEGRADED = "degraded"
+    DOWN = "down"
+    DISABLED = "disabled"
+    DRAINING = "draining"
+    UNKNOWN = strawberry.enum_value("unknown", description="Nobody has asked it yet.")

@@ -7,6 +7,7 @@ from llm_service.api.graphql.chat_inputs import ChatInput, EmbedInput
 from llm_service.api.graphql.chat_types import ChatCompletion, Embeddings
 from llm_service.api.graphql.context import Info
 from llm_service.api.graphql.key_types import ApiKeyType, CreatedKey, KeyInput, KeyPatch, key_body
+from llm_service.api.graphql.provider_types import Provider
 from llm_service.api.graphql.state_types import PurgeInput, purge_texts
 from llm_service.services import Issued
 
@@ -56,6 +57,23 @@ class Mutation:
     @strawberry.mutation(description="Have the response cache forget answers; how many. Scope: admin.")
     async def purge_cache(self, info: Info, input: PurgeInput) -> int:  # noqa: A002
         return await info.context.parts.cache.purge(purge_texts(input))
+
+    @strawberry.mutation(
+        description="Switch a provider on (which ends its draining, too) or off, everywhere. Scope: admin."
+    )
+    async def set_provider_enabled(self, info: Info, name: str, enabled: bool) -> Provider:  # noqa: FBT001 - GraphQL's
+        return Provider.of(await info.context.parts.providers.change(name, {"enabled": enabled}))
+
+    @strawberry.mutation(
+        description="Send a provider nothing new and let what runs finish, or take that back. Scope: admin."
+    )
+    async def drain_provider(
+        self,
+        info: Info,
+        name: str,
+        drain: bool = True,  # noqa: FBT001, FBT002 - GraphQL's
+    ) -> Provider:
+        return Provider.of(await info.context.parts.providers.change(name, {"drain": drain}))
 
 
 def _issued(issued: Issued, info: Info) -> CreatedKey:

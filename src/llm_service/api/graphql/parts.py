@@ -8,7 +8,7 @@ from llm_service.api.options import ServerOptions
 from llm_service.api.resuming import Resuming
 from llm_service.observability import Log
 from llm_service.runtime import IdSource
-from llm_service.services import Authenticator, CacheAdmin, Health, Keys, LimitStates, Models, Usage
+from llm_service.services import Authenticator, CacheAdmin, Health, Keys, LimitStates, Models, ProviderAdmin, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,7 @@ class GraphqlParts:
     calls: Calls
     resuming: Resuming
     models: Models
+    providers: ProviderAdmin
     health: Health
     usage: Usage
     keys: Keys

@@ -10,14 +10,13 @@ from llm_service.api.graphql.context import Info
 from llm_service.api.graphql.enums import UsageGroupWord
 from llm_service.api.graphql.key_types import ApiKeyConnection, ApiKeyEdge, ApiKeyType
 from llm_service.api.graphql.pages import PAGE, PageInfo, count_of
+from llm_service.api.graphql.provider_types import Health, Provider
 from llm_service.api.graphql.scalars import Moment
 from llm_service.api.graphql.state_types import (
     CacheStatsType,
     CallerType,
-    Health,
     LimitStateType,
     Model,
-    Provider,
 )
 from llm_service.api.graphql.usage_sums import UsageSums
 from llm_service.api.graphql.usage_types import (
@@ -54,16 +53,19 @@ class Query:
 
     @strawberry.field(description="Whom models are bought from.")
     def providers(self, info: Info) -> list[Provider]:
-        return [Provider(name=name, kind=kind) for name, kind in info.context.parts.health.providers.items()]
+        return [Provider.of(seen) for seen in info.context.parts.providers.list()]
 
     @strawberry.field(description="One of them; null where there is none of this name.")
     def provider(self, info: Info, name: str) -> Provider | None:
-        kind = info.context.parts.health.providers.get(name)
-        return None if kind is None else Provider(name=name, kind=kind)
+        try:
+            return Provider.of(info.context.parts.providers.get(name))
+        except NotFound:
+            return None
 
     @strawberry.field(description="How the process is.")
     async def health(self, info: Info) -> Health:
-        return Health.of(await info.context.parts.health.report())
+        parts = info.context.parts
+        return Health.of(await parts.health.report(), parts.providers.list())
 
     @strawberry.field(description="Who asks.")
     def me(self, info: Info) -> CallerType:

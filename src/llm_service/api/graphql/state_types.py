@@ -1,9 +1,8 @@
-"""Models, providers, health, cache and limits in the schema."""
+"""Models, cache and limits in the schema."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Self
+from typing import Self
 
 import strawberry
 
@@ -11,7 +10,7 @@ from llm_service.api.graphql.context import Info
 from llm_service.api.graphql.enums import BudgetPeriodWord, LimitKindWord, LimitScopeWord, ReachWord, ScopeWord
 from llm_service.api.graphql.key_types import ApiKeyType
 from llm_service.api.graphql.scalars import Count, Json, Moment, Usd
-from llm_service.domain import WINDOW_S, Caller, LimitState, Price, allows, usd_text
+from llm_service.domain import WINDOW_S, Caller, LimitState, Price, usd_text
 from llm_service.services import CacheFigures, CacheStats, ModelEntry, stats_object
 
 
@@ -42,6 +41,9 @@ class Model:
     price: ModelPrice | None
     parameters: list[str] = strawberry.field(description="What requests may set, where the catalogue says so.")
     input_modalities: list[str]
+    output_modalities: list[str]
+    deprecated: bool = strawberry.field(description="Whether its provider is about to give it up.")
+    expires_on: str | None = strawberry.field(description="The day on which it will be gone, as 2027-01-31.")
 
     @classmethod
     def of(cls, entry: ModelEntry) -> Self:
@@ -59,78 +61,9 @@ class Model:
             price=ModelPrice.of(info.price),
             parameters=list(info.parameters),
             input_modalities=list(info.input_modalities),
-        )
-
-
-@strawberry.type(description="Whom models are bought from.")
-class Provider:
-    name: str
-    kind: str = strawberry.field(description="Which dialect it speaks.")
-
-    @strawberry.field(description="Those of its models that the caller may use.")
-    async def models(self, info: Info) -> list[Model]:
-        key = info.context.caller.key
-        entries = await info.context.models()
-        return [Model.of(one) for one in entries if one.provider == self.name and allows(key, one.info.id)]
-
-
-@strawberry.type(description="Which settings the process goes by.")
-class ConfigState:
-    generation: int = strawberry.field(description="1 at the start, one more with each reload.")
-    loaded_at: Moment
-
-
-@strawberry.type(description="By how many milliseconds the process is late with what it is to do.")
-class EventLoopLag:
-    mean: float = strawberry.field(description="Of the last second.")
-    worst: float = strawberry.field(description="Of the last minute.")
-
-
-@strawberry.type(description="The process that has answered. Null: it is not known, or there is no limit.")
-class SystemState:
-    event_loop_lag_ms: EventLoopLag
-    memory_bytes: Count | None = strawberry.field(description="Resident.")
-    memory_limit_bytes: Count | None = strawberry.field(description="Of the control group, if it has one.")
-    descriptors: Count | None = strawberry.field(description="Files and sockets that are open.")
-    descriptors_limit: Count | None
-    disk_free_bytes: Count | None = strawberry.field(description="Where the data directory is.")
-    requests_in_flight: Count = strawberry.field(description="To models, in this process.")
-    shedding: str | None = strawberry.field(
-        description="Why the next request would be refused with `overloaded`; null: it would not be."
-    )
-
-    @classmethod
-    def of(cls, report: Mapping[str, Any]) -> Self:
-        return cls(**{**report, "event_loop_lag_ms": EventLoopLag(**report["event_loop_lag_ms"])})
-
-
-@strawberry.type(description="How the process is.")
-class Health:
-    status: str = strawberry.field(description="`ok` or `draining`.")
-    version: str
-    uptime_s: float
-    sandbox: bool = strawberry.field(description="Whether the providers are simulated.")
-    config: ConfigState
-    providers: list[Provider]
-    stores: Json | None = strawberry.field(description="The stores, as `GET /health` has them.")
-    system: SystemState | None
-    worker: int | None = strawberry.field(description="Its number among several workers, from 1.")
-
-    @classmethod
-    def of(cls, report: Mapping[str, Any]) -> Self:
-        config = report["config"]
-        return cls(
-            status=report["status"],
-            version=report["version"],
-            uptime_s=report["uptime_s"],
-            sandbox=report["sandbox"],
-            config=ConfigState(
-                generation=config["generation"], loaded_at=Moment(datetime.fromisoformat(config["loaded_at"]))
-            ),
-            providers=[Provider(name=name, kind=one["kind"]) for name, one in report["providers"].items()],
-            stores=report.get("stores"),
-            system=SystemState.of(report["system"]) if "system" in report else None,
-            worker=report.get("worker"),
+            output_modalities=list(info.output_modalities),
+            deprecated=info.deprecated,
+            expires_on=None if info.expires_on is None else info.expires_on.isoformat(),
         )
 
 

@@ -13,15 +13,19 @@ Reload = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 class ConfigRoutes:
-    """The settings. ``shown`` gives them as plain data with every secret masked."""
+    """The settings. ``shown`` gives them as plain data with every secret masked, ``overrides`` what was decided at
+    run time and holds in their place."""
 
-    def __init__(self, shown: Callable[[], Mapping[str, Any]], reload: Reload) -> None:
+    def __init__(
+        self, shown: Callable[[], Mapping[str, Any]], reload: Reload, overrides: Callable[[], Mapping[str, Any]]
+    ) -> None:
         self._shown = shown
         self._reload = reload
+        self._overrides = overrides
 
     async def get(self, _: Request) -> Response:
-        """All settings in force, defaults included."""
-        return json_response({"settings": self._shown()})
+        """All settings in force, defaults included, and what holds in place of some of them."""
+        return json_response({"settings": self._shown(), "overrides": self._overrides()})
 
     async def reload(self, _: Request) -> Response:
         """Read the settings again, on every worker or on none."""

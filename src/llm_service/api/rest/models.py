@@ -43,6 +43,9 @@ def model_object(entry: ModelEntry) -> dict[str, Any]:
         "pricing_usd_per_million": price_object(info.price),
         "supported_parameters": list(info.parameters) or None,
         "input_modalities": list(info.input_modalities) or None,
+        "output_modalities": list(info.output_modalities) or None,
+        "deprecated": info.deprecated or None,
+        "expires_on": None if info.expires_on is None else info.expires_on.isoformat(),
     }
     required = {"id": info.id, "object": "model", "created": info.created or 0, "owned_by": info.owned_by}
     return required | {name: value for name, value in known.items() if value is not None}

@@ -15,6 +15,7 @@ from llm_service.api.rest.health import HealthRoutes
 from llm_service.api.rest.keys import KeyRoutes
 from llm_service.api.rest.limits import LimitRoutes
 from llm_service.api.rest.models import ModelRoutes
+from llm_service.api.rest.providers import ProviderRoutes
 from llm_service.api.rest.streams import StreamRoutes
 from llm_service.api.rest.usage import UsageRoutes
 from llm_service.domain import Body, ModelRequest, Scope, chat_request, completion_request, embedding_request
@@ -68,8 +69,9 @@ def control_routes(
     limits: LimitRoutes | None = None,
     streams: StreamRoutes | None = None,
     cache: CacheRoutes | None = None,
+    providers: ProviderRoutes | None = None,
 ) -> tuple[Route, ...]:
-    """The routes beside the hot ones, the first match first; ``None`` where nothing keeps api keys or records."""
+    """The routes beside the hot ones, the first match first; ``None`` where nothing keeps what they tell of."""
     return (
         Route("/v1/models", models.list, "inference"),
         Route("/v1/models/{id:path}", models.get, "inference"),
@@ -94,6 +96,17 @@ def control_routes(
         *(usage_routes(usage) if usage is not None else ()),
         *((Route("/admin/limits", limits.list, "admin"),) if limits is not None else ()),
         *(cache_routes(cache) if cache is not None else ()),
+        *(provider_routes(providers) if providers is not None else ()),
+    )
+
+
+def provider_routes(providers: ProviderRoutes) -> tuple[Route, ...]:
+    """The administration of providers."""
+    return (
+        Route("/admin/providers", providers.list, "admin"),
+        Route("/admin/providers/{name}", providers.get, "admin"),
+        Route("/admin/providers/{name}", providers.update, "admin", "PATCH"),
+        Route("/admin/providers/{name}/test", providers.test, "admin", "POST"),
     )
 
 

@@ -113,7 +113,9 @@ def admin_schemas() -> Json:
             {"generation": {"type": "integer", "minimum": 1}, "loaded_at": _MOMENT},
             said="The settings in force: 1 from the start of the service, one more with each reload.",
         ),
-        "Configuration": closed_object({"settings": map_of({})}, said="As in the file, with all defaults."),
+        "Configuration": closed_object(
+            {"settings": map_of({}), "overrides": ref("Overrides")}, said="As in the file, with all defaults."
+        ),
     }
 
 

@@ -135,6 +135,9 @@ def _models() -> Json:
             "pricing_usd_per_million": price,
             "supported_parameters": list_of(_TEXT),
             "input_modalities": list_of(_TEXT),
+            "output_modalities": list_of(_TEXT),
+            "deprecated": {"const": True, "description": "Its provider is about to give it up."},
+            "expires_on": {"type": "string", "format": "date", "description": "The day on which it will be gone."},
         },
         said="A model, with what its provider's catalogue tells of it.",
     )
@@ -146,9 +149,13 @@ def _models() -> Json:
 
 def _health() -> Json:
     status = {"enum": ["ok", "draining"]}
+    whole = {
+        "enum": ["ok", "degraded", "draining"],
+        "description": "Degraded: a provider that is in use, or a store, is not as it should be.",
+    }
     report = closed_object(
         {
-            "status": status,
+            "status": whole,
             "version": _TEXT,
             "uptime_s": {"type": "number", "minimum": 0},
             "config": closed_object(
@@ -158,7 +165,7 @@ def _health() -> Json:
                 },
                 said="Which settings the process goes by: 1 from its start, one more with each reload.",
             ),
-            "providers": map_of(open_object({"kind": _TEXT})),
+            "providers": map_of(ref("ProviderHealth")),
             "sandbox": {"type": "boolean", "description": "Whether the providers are simulated."},
         },
         {

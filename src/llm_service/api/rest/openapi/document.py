@@ -9,6 +9,7 @@ from llm_service.api.rest.openapi.cache import cache_schemas
 from llm_service.api.rest.openapi.failures import error_responses, error_schemas, error_table
 from llm_service.api.rest.openapi.headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from llm_service.api.rest.openapi.paths import TAGS, paths
+from llm_service.api.rest.openapi.providers import provider_schemas
 from llm_service.api.rest.openapi.requests import request_schemas
 from llm_service.api.rest.openapi.streams import stream_schemas
 from llm_service.api.rest.openapi.usage import usage_schemas
@@ -55,6 +56,7 @@ def openapi_document(version: str, *, page_files: Sequence[str]) -> dict[str, An
                 **stream_schemas(),
                 **admin_schemas(),
                 **cache_schemas(),
+                **provider_schemas(),
                 **usage_schemas(),
                 **error_schemas(),
             },

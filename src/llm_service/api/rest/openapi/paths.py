@@ -16,6 +16,7 @@ from llm_service.api.rest.openapi.operations import (
     open_get,
     response,
 )
+from llm_service.api.rest.openapi.providers import provider_paths
 from llm_service.api.rest.openapi.streams import TAG as STREAMS
 from llm_service.api.rest.openapi.streams import stream_paths
 from llm_service.api.rest.openapi.usage import TAG as USAGE
@@ -58,6 +59,7 @@ def paths(page_files: Sequence[str]) -> Json:
         **usage_paths(),
         **admin_paths(),
         **cache_paths(),
+        **provider_paths(),
         **_health(),
         **_description(page_files),
     }

@@ -1,0 +1,112 @@
+"""Asks providers' free endpoints from time to time: the catalogue hourly, the account every five minutes."""
+
+import random
+from collections.abc import Mapping
+from typing import Final
+
+from llm_service.domain import LLMServiceError
+from llm_service.observability import Log
+from llm_service.providers import Provider
+from llm_service.runtime import Clock, Tasks
+from llm_service.services.models import CATALOGUE_S, Models
+from llm_service.services.provider_health import ProviderHealth
+from llm_service.services.provider_news import Endpoint, ProviderNews, answered, failed
+from llm_service.services.provider_states import ProviderStates
+
+ACCOUNT_S: Final = 300.0
+DOWN_S: Final = 60.0
+"""How soon one that was found down is asked again."""
+LOOK_S: Final = 5.0
+"""How often it is seen what is due."""
+FIRST_S: Final = 1.0
+"""Within so many seconds of the start all are asked; by which process, chance decides."""
+JITTER: Final = 0.1
+
+
+class ProviderProbes:
+    """Asks in the background from ``start`` on. What one process was told counts for all that hear of it.
+
+    Providers that are switched off are left alone. Never costs money.
+    """
+
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        *,
+        models: Models,
+        states: ProviderStates,
+        news: ProviderNews,
+        health: ProviderHealth,
+        clock: Clock,
+        dice: random.Random,
+        tasks: Tasks,
+        log: Log,
+    ) -> None:
+        self._providers = providers
+        self._models = models
+        self._states = states
+        self._news = news
+        self._health = health
+        self._clock = clock
+        self._dice = dice
+        self._tasks = tasks
+        self._log = log
+        self._patience: dict[tuple[str, Endpoint], float] = {}
+        self._started_at = clock.time()
+
+    def start(self) -> None:
+        """Ask now, and whenever something is due, until the tasks' owner ends it."""
+        self._started_at = self._clock.time()
+        for name in self._providers:
+            self._tasks.spawn(self._mind(name), name=f"probes of {name}")
+        self._tasks.spawn(self._notice(), name="health of providers")
+
+    async def ask(self, name: str, endpoint: Endpoint) -> LLMServiceError | None:
+        """Ask one endpoint now; why it failed, if it did."""
+        before = self._news.last(name, endpoint)
+        account, error = None, None
+        if endpoint == "catalogue":
+            error = await self._models.refresh(name)
+        else:
+            try:
+                account = await self._providers[name].account()
+            except LLMServiceError as failure:
+                error = failure
+        at = self._clock.time()
+        told = answered(account, at=at, before=before) if error is None else failed(error, at=at, before=before)
+        await self._news.tell(name, endpoint, told)
+        return error
+
+    async def _mind(self, name: str) -> None:
+        await self._clock.sleep(self._dice.uniform(0, FIRST_S))
+        while True:
+            try:
+                await self._look(name)
+            except Exception as defect:  # noqa: BLE001 - it is told, and must not end the work for good
+                self._log.error("a provider cannot be looked at", provider=name, exc_info=defect)
+            await self._clock.sleep(self._around(LOOK_S))
+
+    async def _look(self, name: str) -> None:
+        if self._states.state_of(name) == "disabled":
+            return
+        endpoints: tuple[Endpoint, ...] = ("catalogue", "account")
+        for endpoint in endpoints if self._providers[name].tells_account else endpoints[:1]:
+            if self._is_due(name, endpoint):
+                self._patience[name, endpoint] = self._around(1.0)
+                await self.ask(name, endpoint)
+
+    def _is_due(self, name: str, endpoint: Endpoint) -> bool:
+        last = self._news.last(name, endpoint)
+        if last is None or last.at < self._started_at:
+            return True
+        usual_s = CATALOGUE_S if endpoint == "catalogue" else ACCOUNT_S
+        pause_s = DOWN_S if self._health.is_down(name) else usual_s
+        return self._clock.time() - last.at >= pause_s * self._patience.get((name, endpoint), 1.0)
+
+    def _around(self, figure: float) -> float:
+        return figure * self._dice.uniform(1 - JITTER, 1 + JITTER)
+
+    async def _notice(self) -> None:
+        while True:
+            await self._clock.sleep(LOOK_S)
+            self._health.notice()
