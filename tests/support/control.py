@@ -15,6 +15,7 @@ from llm_service.api import (
     KeyRoutes,
     LimitRoutes,
     ModelRoutes,
+    ProviderRoutes,
     Reload,
     StreamRoutes,
     UsageRoutes,
@@ -31,6 +32,7 @@ from llm_service.storage import MemoryCache
 from llm_service.streams import Streams
 from tests.support.clock import ManualClock
 from tests.support.key_service import Process, World
+from tests.support.provider_service import Desk, ScriptedProvider
 from tests.support.service import LogLines
 from tests.support.usage_service import Books
 
@@ -74,6 +76,7 @@ class Parts:
     cache: MemoryCache
     streams: StreamRoutes
     reload: Reload
+    desk: Desk
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -84,7 +87,16 @@ class Parts:
         cache = CacheRoutes(CacheAdmin(self.cache, usage, scope=scope, clock=self.books.clock))
         limits = LimitRoutes(LimitStates(self.books.rules, self.books.gate, key=self.process.keys.get))
         return control_routes(
-            self.models, self.health, self.docs, config, keys, UsageRoutes(usage), limits, self.streams, cache
+            self.models,
+            self.health,
+            self.docs,
+            config,
+            keys,
+            UsageRoutes(usage),
+            limits,
+            self.streams,
+            cache,
+            ProviderRoutes(self.desk.admin),
         )
 
 
@@ -112,7 +124,13 @@ def models_of(
     )
 
 
-def parts_of(*, models: Models | None = None, health: Health | None = None, settings: Settings | None = None) -> Parts:
+def parts_of(
+    *,
+    models: Models | None = None,
+    health: Health | None = None,
+    settings: Settings | None = None,
+    desk: Desk | None = None,
+) -> Parts:
     clock = ManualClock()
     settings = settings or Settings()
     books = Books(limits=settings.limits)
@@ -133,6 +151,7 @@ def parts_of(*, models: Models | None = None, health: Health | None = None, sett
             tasks=Tasks(lambda work, failure: None),
         ),
         reload=reloaded,
+        desk=desk or Desk(ScriptedProvider("deepseek")),
     )
 
 

@@ -41,7 +41,7 @@ def tls_refused(error: BaseException | None) -> TransportError:
 def _tls_reason(error: BaseException | None) -> tuple[Reason, str]:
     if isinstance(error, ssl.SSLCertVerificationError):
         return _CERTIFICATES.get(getattr(error, "verify_code", 0), ("certificate", "the certificate is not accepted"))
-    if isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
+    if isinstance(error, ssl.SSLError) and getattr(error, "reason", None) in _NO_TLS:
         return "no_tls", "what answers speaks no TLS"
     return "handshake", "the handshake was refused"
 

@@ -82,14 +82,15 @@ async def test_a_certificate_of_a_given_authority_is_accepted(ask: Ask, authorit
 async def test_an_unknown_authority_is_refused(ask: Ask, port: int) -> None:
     noted = await ask(f"https://localhost:{port}", None)
     assert noted.failure is not None
-    assert (noted.failure.kind, noted.failure.sent) == ("tls", False)
+    assert (noted.failure.kind, noted.failure.reason, noted.failure.sent) == ("tls", "unknown_authority", False)
 
 
 async def test_a_certificate_for_another_name_is_refused(ask: Ask, authority: Path, port: int) -> None:
     tls = ssl.create_default_context(cafile=str(authority / "ca.pem"))
     noted = await ask(f"https://127.0.0.1:{port}", tls)
     assert noted.failure is not None
-    assert noted.failure.kind == "tls"
+    assert (noted.failure.kind, noted.failure.reason) == ("tls", "other_name")
+    assert "127.0.0.1" not in str(noted.failure)
 
 
 async def test_a_server_without_tls_is_refused(ask: Ask) -> None:
@@ -100,4 +101,4 @@ async def test_a_server_without_tls_is_refused(ask: Ask) -> None:
     async with serving(handle) as address:
         noted = await ask(address.replace("http:", "https:"), None)
     assert noted.failure is not None
-    assert (noted.failure.kind, noted.failure.sent) == ("tls", False)
+    assert (noted.failure.kind, noted.failure.reason, noted.failure.sent) == ("tls", "no_tls", False)

@@ -12,8 +12,8 @@ from llm_service.domain import LedgerUnavailable, UpstreamTimeout
 from llm_service.ledger import Ledger, verify
 from llm_service.providers import GenerationRecord, Provider
 from llm_service.runtime import Tasks
-from llm_service.services import Corrections, Models, Reconciler, Turn, Upkeep, corrected_object
-from llm_service.services.upkeep import CORRECT_S, LOOK_S, REMOVE_S, REMOVED_AT_ONCE
+from llm_service.services import Corrections, ProviderProbes, Reconciler, Turn, Upkeep, corrected_object
+from llm_service.services.upkeep import CORRECT_S, REMOVE_S, REMOVED_AT_ONCE
 from tests.support.clock import ManualClock
 from tests.support.ledger_entries import a_ledger
 from tests.support.memory_ledger import MemoryLedger
@@ -61,8 +61,8 @@ class Place:
             providers=["openrouter"],
         )
 
-    def upkeep(self, models: "Listed", *, tasks: Tasks) -> Upkeep:
-        parts = (cast("Models", models), self.corrections(), self.replays)
+    def upkeep(self, probes: "Probed", *, tasks: Tasks) -> Upkeep:
+        parts = (cast("ProviderProbes", probes), self.corrections(), self.replays)
         return Upkeep(*parts, tasks=tasks, clock=self.clock, log=self.log)
 
     async def keep(self, request_id: str, **fields: Any) -> None:
@@ -128,31 +128,26 @@ async def test_a_provider_that_fails_leaves_its_estimates_for_later(place: Place
     assert done["openrouter"].written == 0
 
 
-class Listed:
-    """Models that are listed, as often as somebody asks."""
+class Probed:
+    """Whoever asks the providers, without asking."""
 
     def __init__(self) -> None:
-        self.times = 0
+        self.started = 0
 
-    async def list(self) -> None:
-        self.times += 1
-        if self.times == 2:
-            raise ValueError("a defect")
+    def start(self) -> None:
+        self.started += 1
 
 
-async def test_the_upkeep_looks_at_catalogues_at_once_and_corrects_after_ten_minutes(place: Place) -> None:
+async def test_the_upkeep_has_providers_looked_at_at_once_and_corrects_after_ten_minutes(place: Place) -> None:
     await place.keep("req_1")
     failures: list[BaseException] = []
     tasks = Tasks(lambda work, failure: failures.append(failure))
-    models = Listed()
-    place.upkeep(models, tasks=tasks).start()
-    await until(lambda: models.times == 1 and place.clock.timers == 3)
-    assert place.billing.asked == 0
-    for times in (2, 3):  # the second look fails, and is no end
-        place.clock.advance(LOOK_S)
-        await until(lambda times=times: models.times == times and place.clock.timers == 3)
-    assert LOOK_S * 2 == CORRECT_S
-    assert [line["work"] for line in place.log.of("upkeep failed")] == ["catalogues"]
+    probes = Probed()
+    place.upkeep(probes, tasks=tasks).start()
+    await until(lambda: place.clock.timers == 2)
+    assert (probes.started, place.billing.asked) == (1, 0)
+    place.clock.advance(CORRECT_S)
+    await until(lambda: place.log.of("estimates corrected"))
     (told,) = place.log.of("estimates corrected")
     assert (told["provider"], told["corrections"]) == ("openrouter", 1)
     await tasks.aclose()
@@ -162,8 +157,8 @@ async def test_the_upkeep_looks_at_catalogues_at_once_and_corrects_after_ten_min
 async def test_the_upkeep_says_nothing_loud_while_the_database_is_away(place: Place) -> None:
     place.store.away = True
     tasks = Tasks(lambda work, failure: None)
-    place.upkeep(Listed(), tasks=tasks).start()
-    await until(lambda: place.clock.timers == 3)
+    place.upkeep(Probed(), tasks=tasks).start()
+    await until(lambda: place.clock.timers == 2)
     place.clock.advance(CORRECT_S)
     await until(lambda: place.log.of("estimates are not corrected"))
     assert {line["level"] for line in place.log.of("estimates are not corrected")} == {"debug"}
@@ -178,17 +173,17 @@ async def test_the_upkeep_removes_all_expired_answers_every_ten_minutes(place: P
         expires_at = now + timedelta(seconds=REMOVE_S + (number == 0))
         await place.replays.begin("key:1", f"k{number}", **fields, now=now, expires_at=expires_at)
     tasks = Tasks(lambda work, failure: None)
-    place.upkeep(Listed(), tasks=tasks).start()
-    await until(lambda: place.clock.timers == 3)
+    place.upkeep(Probed(), tasks=tasks).start()
+    await until(lambda: place.clock.timers == 2)
     place.clock.advance(REMOVE_S)
     await until(lambda: place.log.of("expired answers removed"))
     assert list(place.replays.held) == [("key:1", "k0")]
-    await until(lambda: place.clock.timers == 3)
+    await until(lambda: place.clock.timers == 2)
     place.replays.away = True
     place.clock.advance(REMOVE_S)
     await until(lambda: place.log.of("expired answers are not removed"))
     assert "replays" not in [line["work"] for line in place.log.of("upkeep failed")]
-    await until(lambda: place.clock.timers == 3)
+    await until(lambda: place.clock.timers == 2)
     place.replays.away = False
     place.clock.advance(REMOVE_S)
     await until(lambda: not place.replays.held)

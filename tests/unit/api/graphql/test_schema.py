@@ -55,7 +55,8 @@ def test_the_fields_of_the_contract_are_there(schema: GraphQLSchema) -> None:
     assert fields == [
         {"models", "model", "providers", "provider", "health", "usage", "generation", "generations", "cache", "limits",
          "keys", "me"},
-        {"chat", "embed", "cancel", "createKey", "updateKey", "rotateKey", "revokeKey", "purgeCache"},
+        {"chat", "embed", "cancel", "createKey", "updateKey", "rotateKey", "revokeKey", "purgeCache",
+             "setProviderEnabled", "drainProvider"},
         {"chatStream"},
     ]  # fmt: skip
 

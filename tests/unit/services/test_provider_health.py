@@ -1,0 +1,168 @@
+"""How a provider is judged: from its live traffic, and from what its free endpoints say."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from llm_service.domain import UpstreamAuthFailed, UpstreamError, UpstreamRateLimited
+from llm_service.providers import Account
+from llm_service.routing import ProviderFigures, TrippedBreaker
+from llm_service.services import Health, health_object
+from tests.support.control import client_of, parts_of
+from tests.support.provider_service import Desk, ScriptedProvider
+from tests.unit.api.test_openapi import schema
+
+OPEN = TrippedBreaker(upstream_model="m", state="open", cause="5 failures in a row", since=940.0)
+HALF = TrippedBreaker(upstream_model="n", state="half_open", cause="half of 10 requests failed", since=970.0)
+DOWN = UpstreamError("The provider's connection failed.")
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk(ScriptedProvider("one"), ScriptedProvider("two"), enabled={"two": False})
+
+
+def told(desk: Desk, name: str = "one") -> dict[str, Any]:
+    return health_object(desk.health.report(name))
+
+
+async def test_nobody_knows_a_provider_that_nobody_has_asked(desk: Desk) -> None:
+    known = told(desk)
+    assert (known["state"], known["cause"], known["checked_at"]) == ("unknown", "not asked yet", None)
+    await desk.probes.ask("one", "catalogue")
+    known = told(desk)
+    assert (known["state"], known["cause"], known["checked_at"]) == ("ok", None, "2026-11-23T00:16:40Z")
+
+
+@pytest.mark.parametrize(
+    ("figures", "state", "cause"),
+    [
+        (ProviderFigures(requests=100, failures=9), "ok", None),
+        (ProviderFigures(requests=2, failures=2), "ok", None),
+        (
+            ProviderFigures(requests=100, failures=10, last_error_code="upstream_timeout"),
+            "degraded",
+            "10 of 100 requests of the last minute failed; the last: upstream_timeout",
+        ),
+        (ProviderFigures(requests=3, failures=3), "down", "3 of 3 requests of the last minute failed"),
+        (
+            ProviderFigures(requests=9, deployments=2, tripped=(OPEN,)),
+            "degraded",
+            "1 of 2 deployments left alone: 5 failures in a row",
+        ),
+        (
+            ProviderFigures(requests=9, deployments=2, tripped=(HALF, OPEN)),
+            "down",
+            "2 of 2 deployments left alone: 5 failures in a row",
+        ),
+    ],
+)
+def test_live_traffic_tells(desk: Desk, figures: ProviderFigures, state: str, cause: str | None) -> None:
+    desk.measures.by_provider["one"] = figures
+    known = told(desk)
+    assert (known["state"], known["cause"]) == (state, cause)
+    assert desk.health.is_down("one") == (state == "down")
+
+
+def test_a_breaker_tells_since_when(desk: Desk) -> None:
+    desk.measures.by_provider["one"] = ProviderFigures(requests=9, deployments=2, tripped=(HALF, OPEN))
+    known = told(desk)
+    assert (known["since"], known["breaker"]) == ("2026-11-23T00:15:40Z", "open")
+    assert [one["since"] for one in known["breakers"]] == ["2026-11-23T00:16:10Z", "2026-11-23T00:15:40Z"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "state", "with_traffic"),
+    [
+        (DOWN, "down", "degraded"),
+        (UpstreamAuthFailed("The key is refused."), "down", "degraded"),
+        (UpstreamRateLimited("Too often."), "degraded", "degraded"),
+    ],
+)
+async def test_a_free_endpoint_that_fails_weighs_less_than_requests_that_succeed(
+    desk: Desk, fault: UpstreamError, state: str, with_traffic: str
+) -> None:
+    desk.providers["one"].has = fault
+    await desk.probes.ask("one", "account")
+    assert (told(desk)["state"], told(desk)["cause"]) == (state, f"the account cannot be read: {fault.message}")
+    desk.measures.by_provider["one"] = ProviderFigures(requests=5, failures=1)
+    assert told(desk)["state"] == with_traffic
+
+
+async def test_an_account_without_money_is_told_since_when_and_with_what_is_left(desk: Desk) -> None:
+    desk.providers["one"].has = Account(usable=False, balance=Decimal("0.00"), currency="USD")
+    for _ in range(3):
+        await desk.probes.ask("one", "account")
+        desk.clock.advance(60)
+    known = told(desk)
+    assert (known["state"], known["cause"]) == ("down", "the account has no money left")
+    assert known["since"] == "2026-11-23T00:16:40Z"
+    assert known["balance"] == {"amount": "0.00", "currency": "USD", "limit_remaining_usd": None}
+
+
+async def test_it_lasts_since_the_first_failure_and_ends_with_the_first_answer(desk: Desk) -> None:
+    desk.providers["one"].says = DOWN
+    for _ in range(2):
+        await desk.probes.ask("one", "catalogue")
+        desk.clock.advance(60)
+    assert (told(desk)["state"], told(desk)["since"]) == ("down", "2026-11-23T00:16:40Z")
+    desk.providers["one"].says = ()
+    await desk.probes.ask("one", "catalogue")
+    assert (told(desk)["state"], told(desk)["since"]) == ("ok", "2026-11-23T00:18:40Z")
+
+
+async def test_one_that_is_switched_off_or_drained_says_so(desk: Desk) -> None:
+    assert (told(desk, "two")["state"], told(desk, "two")["cause"]) == ("disabled", "switched off in the configuration")
+    await desk.states.put("one", "disabled")
+    assert (told(desk)["state"], told(desk)["cause"]) == ("disabled", "switched off at run time")
+    await desk.states.put("one", "draining")
+    desk.measures.by_provider["one"] = ProviderFigures(in_flight=2)
+    assert (told(desk)["cause"], desk.admin.get("one").drained) == ("gets nothing new; 2 requests still running", False)
+    desk.measures.by_provider["one"] = ProviderFigures()
+    assert (told(desk)["cause"], desk.admin.get("one").drained) == ("gets nothing new; nothing runs any more", True)
+
+
+def test_what_becomes_better_or_worse_is_told_in_the_log_once(desk: Desk) -> None:
+    for failures in (0, 0, 5, 5, 0):
+        desk.measures.by_provider["one"] = ProviderFigures(requests=10, failures=failures)
+        desk.health.notice()
+    lines = [(line["level"], line["condition"], line["before"]) for line in desk.log.of("provider")]
+    assert lines == [("warning", "degraded", "ok"), ("info", "ok", "degraded")]
+
+
+async def test_the_whole_report_is_as_described(desk: Desk) -> None:
+    desk.measures.by_provider["one"] = ProviderFigures(
+        requests=3,
+        failures=1,
+        first_content_p50_s=0.25,
+        first_content_p95_s=1.00004,
+        in_flight=1,
+        waiting=2,
+        deployments=3,
+        tripped=(OPEN, HALF),
+        last_error_code="upstream_error",
+        last_error_at=990.0,
+    )
+    health = Health(version="1.2.3", sandbox=False, clock=desk.clock, of_providers=desk.health)
+    report = (await client_of(parts_of(health=health)).get("/health")).json()
+    schema("HealthReport").validate(report)
+    assert report["status"] == "degraded"
+    one = report["providers"]["one"]
+    assert (one["error_ratio"], one["first_content_p50_s"], one["first_content_p95_s"]) == (0.3333, 0.25, 1.0)
+    assert (one["in_flight"], one["waiting"]) == (1, 2)
+    assert one["last_error"] == {"code": "upstream_error", "at": "2026-11-23T00:16:30Z"}
+    assert report["providers"]["two"]["state"] == "disabled"
+
+
+@pytest.mark.parametrize(("failures", "status"), [(0, "ok"), (5, "degraded"), (10, "degraded")])
+async def test_a_provider_that_fails_degrades_the_whole_and_neither_liveness_nor_readiness(
+    desk: Desk, failures: int, status: str
+) -> None:
+    desk.measures.by_provider["one"] = ProviderFigures(requests=10, failures=failures)
+    health = Health(version="1.2.3", sandbox=False, clock=desk.clock, of_providers=desk.health)
+    client = client_of(parts_of(health=health))
+    assert (await client.get("/health")).json()["status"] == status
+    assert [(await client.get(f"/health/{one}")).status_code for one in ("live", "ready")] == [200, 200]
+    health.draining = True
+    assert (await client.get("/health")).json()["status"] == "draining"
