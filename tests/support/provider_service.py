@@ -18,6 +18,7 @@ from llm_service.services import (
     ProviderNews,
     ProviderOverrides,
     ProviderProbes,
+    ProviderRunning,
     ProviderStates,
     Site,
 )
@@ -73,6 +74,7 @@ class Desk:
         enabled: dict[str, bool] | None = None,
         folder: Path | None = None,
         beside: "Desk | None" = None,
+        alone: bool = True,
     ) -> None:
         self.clock = ManualClock() if beside is None else beside.clock
         self.facts = MemoryFacts() if beside is None else beside.facts
@@ -86,7 +88,7 @@ class Desk:
             self.facts, bulletin=self.bulletin, clock=self.clock, tasks=self.tasks, log=self.log
         )
         self.states = ProviderStates(dict.fromkeys(self.providers, True) | (enabled or {}), self.overrides)
-        self.news = ProviderNews(bulletin=self.bulletin, log=self.log)
+        self.news = ProviderNews(bulletin=self.bulletin, clock=self.clock, log=self.log)
         as_providers = cast("dict[str, Provider]", self.providers)
         addresses = {name: f"http://127.0.0.1:1/{name}" for name in self.providers}
         self.models = Models(
@@ -100,7 +102,15 @@ class Desk:
         )
         kinds = dict.fromkeys(self.providers, "openai_compatible")
         self.health = ProviderHealth(
-            kinds, self.states, self.news, measures=self.measures, clock=self.clock, log=self.log
+            kinds,
+            self.states,
+            self.news,
+            running=ProviderRunning(
+                self.bulletin, holder=f"process {id(self)}", alone=alone, clock=self.clock, log=self.log
+            ),
+            measures=self.measures,
+            clock=self.clock,
+            log=self.log,
         )
         self.probes = ProviderProbes(
             as_providers,
@@ -109,7 +119,7 @@ class Desk:
             news=self.news,
             health=self.health,
             clock=self.clock,
-            dice=Random(7),
+            dice=Random(7 if beside is None else 8),
             tasks=self.tasks,
             log=self.log,
         )

@@ -58,7 +58,7 @@ def build_provider_parts(ground: Ground, *, on_failure: OnFailure) -> ProviderPa
         shelf=CatalogueShelf(stores.data_dir / CATALOGUES, addresses, log),
     )
     kinds = {name: options.kind or "openai_compatible" for name, options in settings.providers.items()}
-    health = ProviderHealth(kinds, states, stores.news, measures=fleet, clock=clock, log=log)
+    health = ProviderHealth(kinds, states, stores.news, running=stores.running, measures=fleet, clock=clock, log=log)
     probes = ProviderProbes(
         providers,
         models=models,

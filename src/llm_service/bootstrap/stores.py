@@ -22,6 +22,7 @@ from llm_service.services import (
     Keys,
     ProviderNews,
     ProviderOverrides,
+    ProviderRunning,
     check_hash_keys,
     hash_keys_of,
 )
@@ -71,6 +72,7 @@ class Stores:
     keys: Keys
     overrides: ProviderOverrides
     news: ProviderNews
+    running: ProviderRunning
     cache: CacheStore
     streams: Streams
     vitals: Vitals
@@ -170,7 +172,10 @@ class _Opening:
             issued_keys=issued,
             keys=keys,
             overrides=await self._overrides(database, bulletin),
-            news=ProviderNews(bulletin=bulletin, log=around.log),
+            news=ProviderNews(bulletin=bulletin, clock=around.clock, log=around.log),
+            running=ProviderRunning(
+                bulletin, holder=self._holder, alone=shared is None, clock=around.clock, log=around.log
+            ),
             cache=self._cache(store, cache, shared),
             streams=self._streams(store, streams, vitals, shared, bulletin, longest_s),
             vitals=vitals,

@@ -87,11 +87,18 @@ def config_schema(as_json: AsJson = True) -> None:
 
 
 @app.command()
-def models(url: Address = DEFAULT_ADDRESS, key: Key = None, as_json: AsJson = False) -> None:
+def models(
+    details: Annotated[
+        bool, typer.Option("--details", help="Context, prices for a million tokens, modalities, an announced end.")
+    ] = False,
+    url: Address = DEFAULT_ADDRESS,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
     """List the models of a running service."""
     from llm_service.cli.client import show_models
 
-    raise typer.Exit(show_models(url, key=key, as_json=as_json))
+    raise typer.Exit(show_models(url, key=key, details=details, as_json=as_json))
 
 
 @app.command()

@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 import aiohttp
 import orjson
 
-from llm_service.cli.output import print_json
+from llm_service.cli.output import print_json, print_table
 
 CONNECT_S: Final = 5
 LONGEST_LINE_BYTES: Final = 16 * 1024 * 1024
@@ -27,17 +27,37 @@ class Unanswered(Exception):
         self.body = {"error": {"message": message, "code": code}, "request_id": request_id}
 
 
-def show_models(url: str, *, key: str | None, as_json: bool) -> int:
-    """List the models; the exit code."""
+MODEL_COLUMNS: Final = ("model", "context", "output", "USD in/out", "takes", "gives", "remarks")
+
+
+def show_models(url: str, *, key: str | None, details: bool, as_json: bool) -> int:
+    """List the models, with what is known of them or by name alone; the exit code."""
     try:
         models = asyncio.run(Server.at(url, key).models())
     except Unanswered as unanswered:
         return complain(unanswered, as_json=as_json)
     if as_json:
         print_json(models)
+    elif details:
+        print_table(MODEL_COLUMNS, [model_cells(model) for model in models], right=("context", "output"))
     else:
         print("\n".join(model["id"] for model in models))
     return 0
+
+
+def model_cells(model: Mapping[str, Any]) -> tuple[str, ...]:
+    """A model as a row of the table; a dash where its provider says nothing."""
+    price = model.get("pricing_usd_per_million") or {}
+    leaves = model.get("expires_on")
+    return (
+        str(model["id"]).translate(CONTROLS),
+        str(model.get("context_length", "-")),
+        str(model.get("max_output_tokens", "-")),
+        f"{price['input']}/{price['output']}" if {"input", "output"} <= price.keys() else "-",
+        " ".join(model.get("input_modalities", ())).translate(CONTROLS) or "-",
+        " ".join(model.get("output_modalities", ())).translate(CONTROLS) or "-",
+        f"leaves on {leaves}" if leaves else "deprecated" if model.get("deprecated") else "",
+    )
 
 
 def converse(url: str, *, key: str | None, model: str | None, system: str | None, prompt: str, as_json: bool) -> int:

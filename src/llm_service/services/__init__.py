@@ -37,6 +37,7 @@ from llm_service.services.provider_overrides import (
     read_overrides,
 )
 from llm_service.services.provider_probes import ProviderProbes
+from llm_service.services.provider_running import ProviderRunning
 from llm_service.services.provider_states import ProviderStates, decided, override_object
 from llm_service.services.provider_trial import Trial, tried
 from llm_service.services.reconcile import Drift, Reconciled, Reconciler, correction
@@ -109,6 +110,7 @@ __all__ = [
     "ProviderOverrides",
     "ProviderProbes",
     "ProviderReport",
+    "ProviderRunning",
     "ProviderSeen",
     "ProviderStates",
     "Reconciled",

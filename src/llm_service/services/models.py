@@ -91,17 +91,21 @@ class Models:
             return ModelEntry(self._renamed(model, behind, owner=behind.provider), behind.provider)
         raise ModelNotFound(f"The model `{model[:200]}` does not exist; GET /v1/models lists the names.", param="model")
 
-    async def refresh(self, provider: str, *, younger_than_s: float = 0.0) -> LLMServiceError | None:
-        """Ask a provider for its catalogue, unless its copy is younger; why it could not be had, if so."""
+    async def refresh(self, provider: str) -> LLMServiceError | None:
+        """Ask a provider for its catalogue; why it could not be had, if so. Then the copy on disk serves, if any."""
         async with self._locks[provider]:
             known = self._catalogues.get(provider) or await self._from_shelf(provider)
-            if self._shelf is not None and known is not None and younger_than_s:
-                known = await self._from_shelf(provider) or known  # a neighbour may have asked
-            if known is not None and known.told_at is not None and self._age_s(known.told_at) < younger_than_s:
-                self._catalogues[provider] = known
-                return None
             asked = self._catalogues[provider] = await self._ask(provider, known)
             return asked.error
+
+    async def borrow(self, provider: str, *, since: float) -> bool:
+        """Take the copy on disk, if it was told since then (Unix seconds): by a neighbour, to be asked only once."""
+        async with self._locks[provider]:
+            kept = await self._from_shelf(provider)
+            if kept is None or kept.told_at is None or kept.told_at < since:
+                return False
+            self._catalogues[provider] = kept
+            return True
 
     def told_at(self, provider: str) -> float | None:
         """When a provider told the catalogue that is known (Unix seconds); ``None`` while none is."""

@@ -20,7 +20,7 @@ AWAY: Final = "The provider cannot be changed now: the database does not answer.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSeen:
-    """One provider. ``drained``: it is drained, and nothing of it runs in this process any more."""
+    """One provider."""
 
     name: str
     base_url: str
@@ -29,11 +29,6 @@ class ProviderSeen:
     override: Override | None
     models: int | None
     health: ProviderReport
-
-    @property
-    def drained(self) -> bool:
-        """Nothing new begins, and nothing runs."""
-        return self.state != "enabled" and not self.health.figures.in_flight
 
 
 class ProviderAdmin:
@@ -106,7 +101,8 @@ def provider_object(seen: ProviderSeen) -> dict[str, Any]:
         "state": seen.state,
         "configured": seen.configured,
         "override": override_object(seen.override),
-        "drained": seen.drained,
+        "running": seen.health.running,
+        "drained": seen.health.drained,
         "models": seen.models,
         "health": health,
     }

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
+from llm_service.domain import ProviderState
 from llm_service.observability import Log
 from llm_service.routing import Measures, ProviderFigures, TrippedBreaker
 from llm_service.runtime import Clock
 from llm_service.services.moments import moment_text
 from llm_service.services.provider_news import News, ProviderNews, balance_object
+from llm_service.services.provider_running import STALE_S, ProviderRunning
 from llm_service.services.provider_states import ProviderStates
 
 Condition = Literal["ok", "degraded", "down", "disabled", "draining", "unknown"]
@@ -42,6 +44,10 @@ class ProviderReport:
     breakers: Sequence[tuple[TrippedBreaker, datetime]]
     account: News | None
     checked_at: datetime | None
+    running: int
+    """Requests that run, in all processes as far as they tell; they do while the provider is drained."""
+    drained: bool
+    """Nothing new begins, and nothing runs any more."""
 
 
 class ProviderHealth:
@@ -60,6 +66,7 @@ class ProviderHealth:
         states: ProviderStates,
         news: ProviderNews,
         *,
+        running: ProviderRunning,
         measures: Measures | None,
         clock: Clock,
         log: Log,
@@ -67,10 +74,13 @@ class ProviderHealth:
         self._kinds = kinds
         self._states = states
         self._news = news
+        self._running = running
         self._measures = measures
         self._clock = clock
         self._log = log
         self._noticed: dict[str, tuple[Condition, datetime]] = {}
+        self._changed_at = dict.fromkeys(kinds, clock.monotonic())
+        states.on_change(self._on_change)
 
     @property
     def kinds(self) -> Mapping[str, str]:
@@ -98,24 +108,44 @@ class ProviderHealth:
             breakers=[(breaker, self._wall(breaker.since)) for breaker in figures.tripped],
             account=account,
             checked_at=_moment(max(checks)) if checks else None,
+            running=figures.in_flight + self._running.elsewhere(name),
+            drained=self._is_drained(name, figures),
         )
 
-    def notice(self) -> None:
-        """Look at all of them, and tell the log of those that are better or worse than before."""
+    async def tell_running(self) -> None:
+        """Let the other processes know what runs here of providers that get nothing new."""
         for name in self._kinds:
-            before = self._noticed.get(name)
-            verdict = self._dated(name, self._verdict(name, self.figures(name)))
-            if before is None or before[0] == verdict.condition:
-                continue
-            tell = self._log.warning if verdict.condition in ("down", "degraded") else self._log.info
-            tell("provider", provider=name, condition=verdict.condition, before=before[0], cause=verdict.cause)
+            if self._states.state_of(name) != "enabled" and (running := self.figures(name).in_flight):
+                await self._running.tell(name, running)
+
+    def notice(self) -> None:
+        """Look at all of them, so that the log is told of those that are better or worse than before."""
+        for name in self._kinds:
+            self._dated(name, self._verdict(name, self.figures(name)))
+
+    def _on_change(self, name: str, state: ProviderState) -> None:
+        self._changed_at[name] = self._clock.monotonic()
+
+    def _is_drained(self, name: str, figures: ProviderFigures) -> bool:
+        """Known for sure only once every process that has something to tell has had the time to."""
+        if self._states.state_of(name) == "enabled" or figures.in_flight or self._running.elsewhere(name):
+            return False
+        return self._running.alone or self._clock.monotonic() - self._changed_at[name] >= STALE_S
 
     def _dated(self, name: str, verdict: Verdict) -> Verdict:
         """The verdict with the moment at which its condition was first noticed, unless it has an earlier one."""
         noticed = self._noticed.get(name)
         if noticed is None or noticed[0] != verdict.condition:
+            if noticed is not None:
+                self._tell(name, verdict, before=noticed[0])
             noticed = self._noticed[name] = verdict.condition, verdict.since or self._clock.now()
         return Verdict(condition=verdict.condition, cause=verdict.cause, since=verdict.since or noticed[1])
+
+    def _tell(self, name: str, verdict: Verdict, *, before: Condition) -> None:
+        if (before, verdict.condition) == ("unknown", "ok"):
+            return
+        tell = self._log.warning if verdict.condition in ("down", "degraded") else self._log.info
+        tell("provider", provider=name, condition=verdict.condition, before=before, cause=verdict.cause)
 
     def _verdict(self, name: str, figures: ProviderFigures) -> Verdict:
         state, override = self._states.state_of(name), self._states.override_of(name)
@@ -125,7 +155,7 @@ class ProviderHealth:
         if state == "disabled":
             cause = "switched off in the configuration" if override is None else "switched off at run time"
             return Verdict(condition="disabled", cause=cause, since=since)
-        running = figures.in_flight
+        running = figures.in_flight + self._running.elsewhere(name)
         left = "nothing runs any more" if not running else f"{running} request{'s' * (running > 1)} still running"
         return Verdict(condition="draining", cause=f"gets nothing new; {left}", since=since)
 

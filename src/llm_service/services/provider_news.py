@@ -1,7 +1,7 @@
 """What providers' free endpoints said last, to whichever process asked: the others are told."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal, get_args
 
@@ -10,6 +10,7 @@ import orjson
 from llm_service.domain import LLMServiceError
 from llm_service.observability import Log
 from llm_service.providers import Account
+from llm_service.runtime import Clock
 from llm_service.storage import Bulletin, StoreUnavailable
 
 NEWS_TOPIC: Final = "provider-news"
@@ -37,8 +38,9 @@ class News:
 class ProviderNews:
     """The news by provider and endpoint. ``bulletin`` is ``None`` where no messages are to be had."""
 
-    def __init__(self, *, bulletin: Bulletin | None, log: Log) -> None:
+    def __init__(self, *, bulletin: Bulletin | None, clock: Clock, log: Log) -> None:
         self._bulletin = bulletin
+        self._clock = clock
         self._log = log
         self._last: dict[tuple[str, Endpoint], News] = {}
         if bulletin is not None:
@@ -50,7 +52,7 @@ class ProviderNews:
 
     async def tell(self, provider: str, endpoint: Endpoint, news: News) -> None:
         """Take the news in, and tell the other processes as far as they can be reached."""
-        self._take(provider, endpoint, news)
+        self._last[provider, endpoint] = news
         if self._bulletin is None:
             return
         text = orjson.dumps({"provider": provider, "endpoint": endpoint, **asdict(news)}).decode()
@@ -59,21 +61,17 @@ class ProviderNews:
         except StoreUnavailable as away:
             self._log.debug("news of a provider not told", provider=provider, cause=str(away))
 
-    def _take(self, provider: str, endpoint: Endpoint, news: News) -> None:
-        known = self._last.get((provider, endpoint))
-        if known is None or known.at <= news.at:
-            self._last[provider, endpoint] = news
-
     def _hear(self, text: str) -> None:
         try:
             told: dict[str, Any] = orjson.loads(text)
-            provider, endpoint, news = str(told.pop("provider")), told.pop("endpoint"), News(**told)
-            at = float(news.at)
+            provider, endpoint = str(told.pop("provider")), told.pop("endpoint")
+            del told["at"]  # hosts' clocks differ
+            news = News(at=self._clock.time(), **told)
         except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError) as garbage:
             self._log.debug("news of a provider not understood", cause=str(garbage))
             return
         if endpoint in get_args(Endpoint):
-            self._take(provider, endpoint, replace(news, at=at))
+            self._last[provider, endpoint] = news
 
 
 def failed(error: LLMServiceError, *, at: float, before: News | None) -> News:

@@ -9,11 +9,11 @@ from typing import Any, Final, get_args
 
 import orjson
 
-from llm_service.domain import ProviderState
+from llm_service.domain import InvalidValue, ProviderState
 from llm_service.observability import Log
 from llm_service.runtime import Clock, Tasks
 from llm_service.services.follow import Follower
-from llm_service.services.moments import moment_text
+from llm_service.services.moments import moment_text, read_moment
 from llm_service.storage import Bulletin, FactStore, StoreUnavailable
 
 PROVIDERS_TOPIC: Final = "providers"
@@ -151,8 +151,7 @@ def override_of(text: str) -> Override | None:
     """The override that is kept as this text; ``None`` where it is none."""
     try:
         told: Any = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        state, since = told["state"], read_moment("since", told["since"])
+    except (orjson.JSONDecodeError, InvalidValue, KeyError, TypeError):
         return None
-    if not isinstance(told, dict) or told.get("state") not in STATES or not isinstance(told.get("since"), str):
-        return None
-    return Override(told["state"], told["since"])
+    return Override(state, moment_text(since) or "") if state in STATES else None

@@ -11,6 +11,7 @@ from llm_service.runtime import Clock, Tasks
 from llm_service.services.models import CATALOGUE_S, Models
 from llm_service.services.provider_health import ProviderHealth
 from llm_service.services.provider_news import Endpoint, ProviderNews, answered, failed
+from llm_service.services.provider_running import TOLD_S
 from llm_service.services.provider_states import ProviderStates
 
 ACCOUNT_S: Final = 300.0
@@ -21,6 +22,8 @@ LOOK_S: Final = 5.0
 FIRST_S: Final = 1.0
 """Within so many seconds of the start all are asked; by which process, chance decides."""
 JITTER: Final = 0.1
+SAME_MOMENT_S: Final = 2.0
+"""Between an answer of a provider and what is told and kept of it."""
 
 
 class ProviderProbes:
@@ -93,20 +96,38 @@ class ProviderProbes:
         for endpoint in endpoints if self._providers[name].tells_account else endpoints[:1]:
             if self._is_due(name, endpoint):
                 self._patience[name, endpoint] = self._around(1.0)
-                await self.ask(name, endpoint)
+                if endpoint == "account" or not await self._is_borrowed(name):
+                    await self.ask(name, endpoint)
 
     def _is_due(self, name: str, endpoint: Endpoint) -> bool:
         last = self._news.last(name, endpoint)
-        if last is None or last.at < self._started_at:
+        at = None if last is None else last.at
+        if endpoint == "catalogue" and (last is None or last.code is None):
+            at = self._models.told_at(name)  # what another process was told does not make this one know it
+        if at is None or at < self._started_at - SAME_MOMENT_S:
             return True
         usual_s = CATALOGUE_S if endpoint == "catalogue" else ACCOUNT_S
         pause_s = DOWN_S if self._health.is_down(name) else usual_s
-        return self._clock.time() - last.at >= pause_s * self._patience.get((name, endpoint), 1.0)
+        return self._clock.time() - at >= pause_s * self._patience.get((name, endpoint), 1.0)
+
+    async def _is_borrowed(self, name: str) -> bool:
+        """Whether the catalogue that another process was told meanwhile is at hand."""
+        last = self._news.last(name, "catalogue")
+        if last is None or last.code is not None or last.at < self._started_at - SAME_MOMENT_S:
+            return False
+        known_at = self._models.told_at(name)
+        if known_at is not None and last.at <= known_at + SAME_MOMENT_S:
+            return False
+        return await self._models.borrow(name, since=last.at - SAME_MOMENT_S)
 
     def _around(self, figure: float) -> float:
         return figure * self._dice.uniform(1 - JITTER, 1 + JITTER)
 
     async def _notice(self) -> None:
         while True:
-            await self._clock.sleep(LOOK_S)
-            self._health.notice()
+            await self._clock.sleep(TOLD_S)
+            try:
+                self._health.notice()
+                await self._health.tell_running()
+            except Exception as defect:  # noqa: BLE001 - as above
+                self._log.error("the health of providers cannot be seen", exc_info=defect)

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from typer.testing import Result
 
-from llm_service.cli.client import Server, Unanswered
+from llm_service.cli.client import Server, Unanswered, model_cells
 from tests.support.raw_server import read_request, serving
 from tests.unit.cli.conftest import Command
 
@@ -171,3 +171,28 @@ def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(command: Comman
     refused = command("models", "--key", "sk-test\r\nx: y")
     assert refused.exit_code == 1
     assert refused.stderr == "invalid_api_key: The key holds characters that no header can carry.\n"
+
+
+def test_a_model_is_a_row_of_what_its_provider_tells() -> None:
+    known = {
+        "id": "openrouter/a/b",
+        "context_length": 128_000,
+        "max_output_tokens": 16_384,
+        "pricing_usd_per_million": {"input": "2.5", "output": "10"},
+        "input_modalities": ["text", "image"],
+        "output_modalities": ["text"],
+        "deprecated": True,
+        "expires_on": "2027-01-31",
+    }
+    assert model_cells(known) == (
+        "openrouter/a/b", "128000", "16384", "2.5/10", "text image", "text", "leaves on 2027-01-31",
+    )  # fmt: skip
+    assert model_cells({"id": "ollama/m", "deprecated": True}) == ("ollama/m", "-", "-", "-", "-", "-", "deprecated")
+
+
+async def test_the_details_of_models_are_a_table(command: Command) -> None:
+    async with scripted(says()) as server:
+        shown = await run(command, server, "models", "--details")
+    head, first, second = shown.stdout.splitlines()
+    assert (shown.exit_code, head.split()[:3]) == (0, ["model", "context", "output"])
+    assert [first.split()[0], second.split()[0]] == ["first", "second"]

@@ -63,3 +63,13 @@ def test_the_settings_of_the_guide_to_limits_can_be_loaded(tmp_path: Path) -> No
     limits = load_settings(path=tmp_path / "limits.yaml", environ={}, cwd=tmp_path).settings.limits
     assert limits.everybody.budget_period == "day"
     assert limits.per_provider["openrouter"].concurrent_requests == 200
+
+
+def test_the_commands_of_the_guide_to_providers_are_understood(command: Command) -> None:
+    key = {"DEEPSEEK_API_KEY": "sk-test"}
+    assert command("keys", "create", "n", **key).exit_code == 0  # which makes the database
+    asked = commands("providers.md")
+    assert len(asked) == 5
+    for arguments in asked:
+        done = command(*arguments, **key)
+        assert (done.exit_code, done.stderr) == (0, ""), arguments

@@ -9,6 +9,7 @@ from llm_service.domain import UpstreamAuthFailed, UpstreamError, UpstreamRateLi
 from llm_service.providers import Account
 from llm_service.routing import ProviderFigures, TrippedBreaker
 from llm_service.services import Health, health_object
+from llm_service.services.provider_running import RUNNING_TOPIC, STALE_S, TOLD_S
 from tests.support.control import client_of, parts_of
 from tests.support.provider_service import Desk, ScriptedProvider
 from tests.unit.api.test_openapi import schema
@@ -118,9 +119,41 @@ async def test_one_that_is_switched_off_or_drained_says_so(desk: Desk) -> None:
     assert (told(desk)["state"], told(desk)["cause"]) == ("disabled", "switched off at run time")
     await desk.states.put("one", "draining")
     desk.measures.by_provider["one"] = ProviderFigures(in_flight=2)
-    assert (told(desk)["cause"], desk.admin.get("one").drained) == ("gets nothing new; 2 requests still running", False)
+    assert (told(desk)["cause"], desk.health.report("one").drained) == (
+        "gets nothing new; 2 requests still running",
+        False,
+    )
     desk.measures.by_provider["one"] = ProviderFigures()
-    assert (told(desk)["cause"], desk.admin.get("one").drained) == ("gets nothing new; nothing runs any more", True)
+    assert (told(desk)["cause"], desk.health.report("one").drained) == ("gets nothing new; nothing runs any more", True)
+
+
+async def test_what_runs_in_other_processes_is_told_until_all_is_drained() -> None:
+    here = Desk(ScriptedProvider("one"), alone=False)
+    there = Desk(ScriptedProvider("one"), beside=here, alone=False)
+    for desk in (here, there):
+        await desk.overrides.catch_up()
+    there.measures.by_provider["one"] = ProviderFigures(in_flight=3)
+    await here.states.put("one", "draining")
+    await there.overrides.catch_up()
+    assert not here.health.report("one").drained, "nobody has had the time to tell"
+    for _ in range(5):
+        here.clock.advance(TOLD_S)
+        await there.health.tell_running()
+        await here.health.tell_running()
+        assert (told(here)["cause"], here.health.report("one").running) == (
+            "gets nothing new; 3 requests still running", 3,
+        )  # fmt: skip
+    there.measures.by_provider["one"] = ProviderFigures()
+    await there.health.tell_running()
+    here.clock.advance(STALE_S)
+    assert (here.health.report("one").running, here.health.report("one").drained) == (0, True)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"provider": "one", "holder": "x", "running": "many"}'])
+async def test_what_makes_no_sense_of_other_processes_is_left_alone(text: str) -> None:
+    desk = Desk(ScriptedProvider("one"), alone=False)
+    await desk.bulletin.publish(RUNNING_TOPIC, text)
+    assert desk.health.report("one").running == 0
 
 
 def test_what_becomes_better_or_worse_is_told_in_the_log_once(desk: Desk) -> None:

@@ -176,7 +176,18 @@ async def test_a_listener_that_fails_keeps_no_other_from_hearing(start: Callable
     assert len(process.log.of("a changed provider was not acted upon")) == 1
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "[]", "1", '{"state": "gone", "since": ""}', '{"state": "disabled"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nonsense",
+        "[]",
+        "1",
+        '{"state": "gone", "since": ""}',
+        '{"state": "disabled"}',
+        '{"state": "disabled", "since": "now"}',
+    ],
+)
 async def test_what_makes_no_sense_in_the_database_is_left_alone_and_told_once(
     world: World, start: Callable[..., Process], text: str
 ) -> None:

@@ -63,7 +63,8 @@ class Provider:
     overridden_since: Moment | None = strawberry.field(
         description="When it was decided at run time that `state` holds in place of `configured`; null: it was not."
     )
-    drained: bool = strawberry.field(description="Nothing new begins, and nothing runs any more in this process.")
+    running: int = strawberry.field(description="Requests that run, in all processes while it is drained.")
+    drained: bool = strawberry.field(description="Nothing new begins, and nothing runs any more.")
     health: ProviderHealth
 
     @classmethod
@@ -75,7 +76,8 @@ class Provider:
             state=ProviderStateWord(seen.state),
             configured=ProviderStateWord(seen.configured),
             overridden_since=None if seen.override is None else _moment(seen.override.since),
-            drained=seen.drained,
+            running=seen.health.running,
+            drained=seen.health.drained,
             health=ProviderHealth.of(health_object(seen.health)),
         )
 

@@ -78,7 +78,8 @@ def provider_schemas() -> Json:
         "state": _STATE | {"description": "What holds."},
         "configured": _STATE | {"description": "What the configuration says."},
         "override": {**override, "type": ["object", "null"]},
-        "drained": {"type": "boolean", "description": "Nothing new begins, and nothing runs in this process any more."},
+        "running": _COUNT | {"description": "Requests that run, in all processes while it is drained."},
+        "drained": {"type": "boolean", "description": "Nothing new begins, and nothing runs any more."},
         "models": {"type": ["integer", "null"], "minimum": 0, "description": "In its catalogue; null: not known."},
         "health": closed_object(_figures()),
     }
