@@ -20,7 +20,11 @@ class ProviderStates:
             {name: "enabled" if is_on else "disabled" for name, is_on in enabled.items()}
         )
         self._overrides = overrides
-        self._telling: list[Callable[[str], None]] = []
+        self._hold: dict[str, ProviderState] = {}
+        self._telling: list[Callable[[str], None]] = [self._take]
+        for name in self._configured:
+            self._take(name)
+        overrides.listen(self._take)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._configured)
@@ -30,9 +34,7 @@ class ProviderStates:
 
     def state_of(self, name: str) -> ProviderState:
         """The state that holds now; without I/O, for each request. Of a name that is not configured: disabled."""
-        override = self._overrides.of(name)
-        configured = self._configured.get(name, "disabled")
-        return configured if override is None or name not in self._configured else override.state
+        return self._hold.get(name, "disabled")
 
     def configured(self, name: str) -> ProviderState:
         """What the settings say."""
@@ -59,8 +61,13 @@ class ProviderStates:
         """Decide, for all processes; ``None``: as configured. Raises StoreUnavailable."""
         await self._overrides.put(name, state)
 
+    def _take(self, name: str) -> None:
+        if name in self._configured:
+            override = self._overrides.of(name)
+            self._hold[name] = self._configured[name] if override is None else override.state
+
     def close(self) -> None:
-        """Call nobody back any more."""
+        """Call nobody back any more; the states stay as they are."""
         for hear in self._telling:
             self._overrides.leave(hear)
         self._telling.clear()

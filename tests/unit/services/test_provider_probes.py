@@ -35,12 +35,12 @@ async def start() -> AsyncIterator[Callable[..., Desk]]:
         assert desk.failures == []
 
 
-async def passing(desk: Desk, seconds: float) -> None:
+async def passing(desk: Desk, seconds: float, *, step_s: float = LOOK_S / 4) -> None:
     """Let time pass, and all that falls due happen."""
     ends_at = desk.clock.monotonic() + seconds
     await settled()
     while (left_s := ends_at - desk.clock.monotonic()) > 0:
-        desk.clock.advance(min(left_s, LOOK_S / 4))
+        desk.clock.advance(min(left_s, step_s))
         await settled()
 
 
@@ -98,6 +98,7 @@ async def test_one_without_an_account_is_asked_for_its_catalogue_alone(start: Ca
 async def test_what_one_process_was_told_the_others_do_not_ask(start: Callable[..., Desk], tmp_path: Path) -> None:
     one = start(folder=tmp_path)
     other = start(beside=one, folder=tmp_path)
+    await passing(one, FIRST_S, step_s=0.05)
     await passing(one, ACCOUNT_S * 10)
     (catalogues, accounts), (more_catalogues, more_accounts) = asked(one), asked(other)
     assert (catalogues + more_catalogues) == 1
