@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrippedBreaker:
-    """A breaker that is not closed. ``since``: monotonic seconds. ``cause``: in words, without secrets."""
+    """A breaker that is not closed. ``since``: Unix seconds. ``cause``: in words, without secrets."""
 
     upstream_model: str
     state: Literal["open", "half_open"]

@@ -105,7 +105,7 @@ class ProviderHealth:
             verdict=self._dated(name, self._verdict(name, figures)),
             figures=figures,
             last_error_at=None if figures.last_error_at is None else self._wall(figures.last_error_at),
-            breakers=[(breaker, self._wall(breaker.since)) for breaker in figures.tripped],
+            breakers=[(breaker, datetime.fromtimestamp(breaker.since, UTC)) for breaker in figures.tripped],
             account=account,
             checked_at=_moment(max(checks)) if checks else None,
             running=figures.in_flight + self._running.elsewhere(name),
@@ -175,7 +175,7 @@ class ProviderHealth:
             all_of_them = len(figures.tripped) >= figures.deployments
             said = f"{len(figures.tripped)} of {figures.deployments} deployments left alone: {first.cause}"
             condition: Condition = "down" if all_of_them else "degraded"
-            faults.append(Verdict(condition=condition, cause=said, since=self._wall(first.since)))
+            faults.append(Verdict(condition=condition, cause=said, since=datetime.fromtimestamp(first.since, UTC)))
         if figures.failures >= FEW and figures.failures >= DEGRADED_RATIO * figures.requests:
             condition = "down" if figures.failures == figures.requests else "degraded"
             last = f"; the last: {figures.last_error_code}" if figures.last_error_code else ""

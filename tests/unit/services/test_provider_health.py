@@ -10,12 +10,14 @@ from llm_service.providers import Account
 from llm_service.routing import ProviderFigures, TrippedBreaker
 from llm_service.services import Health, health_object
 from llm_service.services.provider_running import RUNNING_TOPIC, STALE_S, TOLD_S
+from tests.support.clock import ManualClock
 from tests.support.control import client_of, parts_of
 from tests.support.provider_service import Desk, ScriptedProvider
 from tests.unit.api.test_openapi import schema
 
-OPEN = TrippedBreaker(upstream_model="m", state="open", cause="5 failures in a row", since=940.0)
-HALF = TrippedBreaker(upstream_model="n", state="half_open", cause="half of 10 requests failed", since=970.0)
+BEGAN = ManualClock().time()
+OPEN = TrippedBreaker(upstream_model="m", state="open", cause="5 failures in a row", since=BEGAN - 60)
+HALF = TrippedBreaker(upstream_model="n", state="half_open", cause="half of 10 requests failed", since=BEGAN - 30)
 DOWN = UpstreamError("The provider's connection failed.")
 
 
