@@ -225,7 +225,9 @@ def test_providers_that_fail_are_told_from_those_that_answer(here: Place, upstre
     assert (found["deepseek"]["ok"], found["deepseek"]["models"] > 0) == (True, True)
     assert (found["openrouter"]["ok"], found["openrouter"]["code"]) == (False, "upstream_auth_failed")
     assert (found["mine"]["ok"], found["mine"]["code"]) == (False, "upstream_error")
-    assert [line.split(":")[0] for line in for_people.out.splitlines()] == ["deepseek", "openrouter", "mine"]
+    lines = for_people.out.splitlines()
+    assert [line.split(":")[0] for line in lines if line[0] != " "] == ["deepseek", "openrouter", "mine"]
+    assert "  127.0.0.1 does not accept the key (status 401)." in lines
     assert_no_key(for_people, as_json)
 
 

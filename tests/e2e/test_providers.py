@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import orjson
 import pytest
 
 from llm_service.config import Settings
+from llm_service.routing import DeploymentOptions, ModelOptions
 from llm_service.sandbox import Sandbox
 from tests.support.deployment import ADMIN, body, flood, machines, sandbox_process, served_by, serving_one
 from tests.support.graphql import data_of, error_of
@@ -18,7 +20,7 @@ from tests.support.process import place, run
 from tests.support.rest import ask, chat_body, connected
 from tests.support.service import Running, running, simulated
 from tests.support.valkey import Server
-from tests.support.waiting import until_answered
+from tests.support.waiting import until, until_answered
 
 WITHIN_S = 1.0
 QUICK = {"quick": served_by("tokens-5+pace-0ms")}
@@ -145,6 +147,28 @@ async def test_a_stream_that_has_begun_finishes_while_its_provider_is_drained(se
         stream = b"".join([piece async for piece in connection.pieces()])
     assert (status, refused.status, refused.json()["error"]["code"]) == (200, 503, "provider_disabled")
     assert stream.rstrip().endswith(b"data: [DONE]")
+
+
+@pytest.mark.parametrize(("spare", "status"), [(True, 200), (False, 503)])
+async def test_what_waits_for_a_provider_that_is_switched_off_goes_elsewhere_or_fails_at_once(
+    spare: bool, status: int
+) -> None:
+    deployments = [DeploymentOptions(provider="plain", model="sandbox/stall-head")]
+    if spare:
+        deployments.append(DeploymentOptions(provider="deepseek", model="sandbox/tokens-5+pace-0ms"))
+    models = {"slow": ModelOptions(deployments=tuple(deployments))}
+    async with Sandbox(pace_s=0.0) as upstream, AsyncExitStack() as held:
+        settings = Settings(providers=simulated(upstream.address), models=models)
+        service = await held.enter_async_context(running(settings))
+        asked = asyncio.create_task(ask(service.address, "POST", "/v1/chat/completions", chat_body("slow")))
+        await until(lambda: service.stores.fleet.figures("plain", 0.0).in_flight)
+        await ask(service.address, "PATCH", "/admin/providers/plain", orjson.dumps({"enabled": False}))
+        answer = await asyncio.wait_for(asked, 5)
+    assert answer.status == status
+    if spare:
+        assert answer.headers["x-llm-provider"] == "deepseek"
+    else:
+        assert answer.json()["error"]["code"] == "provider_disabled"
 
 
 async def test_models_of_a_provider_that_is_switched_off_are_absent(service: Running) -> None:
