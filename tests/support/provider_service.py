@@ -118,6 +118,7 @@ class Desk:
             states=self.states,
             news=self.news,
             health=self.health,
+            leads=beside is None,
             clock=self.clock,
             dice=Random(7 if beside is None else 8),
             tasks=self.tasks,

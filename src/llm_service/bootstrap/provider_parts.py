@@ -39,8 +39,8 @@ class ProviderParts:
             await provider.aclose()
 
 
-def build_provider_parts(ground: Ground, *, on_failure: OnFailure) -> ProviderParts:
-    """All of it. Attempts without content leave a provider that is switched off."""
+def build_provider_parts(ground: Ground, *, on_failure: OnFailure, leads: bool) -> ProviderParts:
+    """All of it; ``leads``: see `ProviderProbes`. Attempts without content leave a provider that is switched off."""
     settings, stores, clock, log = ground.settings, ground.stores, ground.clock, ground.log
     fleet = stores.fleet
     providers = build_providers(settings, clock=clock, on_failure=on_failure)
@@ -65,6 +65,7 @@ def build_provider_parts(ground: Ground, *, on_failure: OnFailure) -> ProviderPa
         states=states,
         news=stores.news,
         health=health,
+        leads=leads,
         clock=clock,
         dice=ground.dice,
         tasks=ground.tasks,

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from llm_service.admission import Rules
 from llm_service.api import Refused, Reload, Serving
@@ -35,6 +35,8 @@ from llm_service.pipeline import (
 from llm_service.routing import Overload, Ranking
 from llm_service.runtime import Clock, IdSource, RandomIds, SystemClock, Tally, Tasks, system_random
 from llm_service.services import Gateway, Health, Models, Standing, Upkeep
+
+FIRST_WORKER: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,8 @@ def build_service(
     ground = Ground(
         settings=settings, stores=stores, sandbox=sandbox, clock=clock, ids=ids, dice=dice, tasks=tasks, log=log
     )
-    parts = build_provider_parts(ground, on_failure=on_failure)
+    leads = standing is None or standing.worker in (None, FIRST_WORKER)
+    parts = build_provider_parts(ground, on_failure=on_failure, leads=leads)
     models = parts.models
     listeners = Listeners(listening or [AccessLog(log)])
     rules = Rules(settings.limits, now=clock.now, time=clock.time)

@@ -19,8 +19,8 @@ DOWN_S: Final = 60.0
 """How soon one that was found down is asked again."""
 LOOK_S: Final = 5.0
 """How often it is seen what is due."""
-FIRST_S: Final = 1.0
-"""Within so many seconds of the start all are asked; by which process, chance decides."""
+FOLLOW_S: Final = 1.0
+"""How much later than the leading process of a machine the others begin: to hear what it was told."""
 JITTER: Final = 0.1
 SAME_MOMENT_S: Final = 2.0
 """Between an answer of a provider and what is told and kept of it."""
@@ -29,7 +29,8 @@ SAME_MOMENT_S: Final = 2.0
 class ProviderProbes:
     """Asks in the background from ``start`` on. What one process was told counts for all that hear of it.
 
-    Providers that are switched off are left alone. Never costs money.
+    ``leads``: among the processes of this machine it asks at once, and the others a moment later, if need be. Providers
+    that are switched off are left alone. Never costs money.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class ProviderProbes:
         states: ProviderStates,
         news: ProviderNews,
         health: ProviderHealth,
+        leads: bool,
         clock: Clock,
         dice: random.Random,
         tasks: Tasks,
@@ -50,6 +52,7 @@ class ProviderProbes:
         self._states = states
         self._news = news
         self._health = health
+        self._leads = leads
         self._clock = clock
         self._dice = dice
         self._tasks = tasks
@@ -81,7 +84,9 @@ class ProviderProbes:
         return error
 
     async def _mind(self, name: str) -> None:
-        await self._clock.sleep(self._dice.uniform(0, FIRST_S))
+        if not self._leads:
+            await self._models.borrow(name, since=0.0)  # better than to know nothing until then
+            await self._clock.sleep(self._dice.uniform(FOLLOW_S, 2 * FOLLOW_S))
         while True:
             try:
                 await self._look(name)
