@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,25 @@ async def test_what_waits_for_a_provider_that_is_switched_off_goes_elsewhere_or_
         assert answer.headers["x-llm-provider"] == "deepseek"
     else:
         assert answer.json()["error"]["code"] == "provider_disabled"
+
+
+async def test_health_tells_of_a_breaker_that_has_opened_and_why() -> None:
+    async with Sandbox(pace_s=0.0) as upstream, AsyncExitStack() as held:
+        settings = Settings(providers=simulated(upstream.address))
+        service = await held.enter_async_context(running(settings, resilient=True))
+        for number in range(6):
+            failing = chat_body("plain/sandbox/error-500", seed=number)
+            await ask(service.address, "POST", "/v1/chat/completions", failing)
+        report = (await ask(service.address, "GET", "/health")).json()
+        alive = [await ask(service.address, "GET", f"/health/{one}") for one in ("live", "ready")]
+    plain = report["providers"]["plain"]
+    assert (report["status"], plain["state"], plain["breaker"]) == ("degraded", "down", "open")
+    assert (plain["breakers"][0]["model"], plain["error_ratio"]) == ("sandbox/error-500", 1.0)
+    assert plain["breakers"][0]["cause"] in plain["cause"]
+    since = datetime.fromisoformat(plain["since"])
+    assert timedelta(0) <= datetime.now(UTC) - since < timedelta(minutes=1)
+    assert plain["last_error"]["code"] == "upstream_error"
+    assert [one.status for one in alive] == [200, 200]
 
 
 async def test_models_of_a_provider_that_is_switched_off_are_absent(service: Running) -> None:
