@@ -35,7 +35,7 @@ def build_site(name: str, options: ProviderOptions) -> Site:
     return Site(
         base_url=base_url_for(name, options),
         usual_url=server_for(name, options).base_url,
-        has_key=options.api_key is not None,
+        has_key=options.api_key is not None or bool(options.api_keys),
     )
 
 
