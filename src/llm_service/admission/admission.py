@@ -94,7 +94,8 @@ class Admission:
         Raises LimitReached, with the limit that refuses, and LedgerUnavailable.
         """
         plan = self._rules.of_caller(caller, user=user, model=request.model)
-        providers = [self._rules.of_provider(candidate.provider) for candidate in (*candidates, *later)]
+        both = (*candidates, *later) if later else candidates
+        providers = [self._rules.of_provider(candidate.provider) for candidate in both]
         if plan is NO_LIMITS and providers.count(NO_LIMITS) == len(providers):
             return FREE
         attempt = _Attempt(self._facts, request, plan, providers, candidates, later)

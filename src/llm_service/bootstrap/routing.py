@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from llm_service.bootstrap.ground import Ground
 from llm_service.bootstrap.stores import Stores
 from llm_service.config import Settings
-from llm_service.domain import Candidate, ModelInfo, ProviderState
+from llm_service.domain import Candidate, ModelInfo
 from llm_service.pipeline import Accounts, CallParts, Hedges, TripParts
 from llm_service.prices import Ceiling
 from llm_service.providers import Provider
@@ -25,7 +25,7 @@ def build_ranking(
     accounts: Accounts,
     known: Callable[[str, str], ModelInfo | None],
     *,
-    state_of: Callable[[str], ProviderState],
+    is_on: Callable[[str], bool],
 ) -> Ranking:
     """What orders the deployments of a model."""
 
@@ -36,7 +36,7 @@ def build_ranking(
     return Ranking(
         known=known,
         price=ceiling,
-        is_on=lambda name: state_of(name) == "enabled",
+        is_on=is_on,
         clock=ground.clock,
         dice=ground.dice,
     )

@@ -109,7 +109,7 @@ def build_service(
         ground,
         parts,
         accounts=accounts,
-        ranking=build_ranking(ground, accounts, models.told, state_of=parts.states.state_of),
+        ranking=build_ranking(ground, accounts, models.told, is_on=parts.states.is_on),
         listeners=listeners,
         unsettled=unsettled,
         overload=overload,

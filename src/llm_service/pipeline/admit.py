@@ -39,11 +39,12 @@ class Admit:
         exchange.admitted = await self._admitted(exchange)
 
     async def _admitted(self, exchange: Exchange) -> Admitted:
+        route, order = exchange.route, exchange.order
         return await self._accounts.admission.admit(
             exchange.request,
             lease_id=exchange.id,
             caller=exchange.caller,
             user=exchange.user,
-            candidates=[exchange.route.candidates[place] for place in exchange.order],
-            later=exchange.route.later,
+            candidates=route.first if order is route.plain else [route.candidates[place] for place in order],
+            later=route.later,
         )

@@ -1,10 +1,13 @@
 """When a late attempt gets a second one beside it, and how many of them are allowed: by requests and by money."""
 
 from typing import Final, Protocol
+from weakref import WeakKeyDictionary
 
 from llm_service.routing.options import HedgeOptions
 
 MINUTE_S: Final = 60
+USUAL_S: Final = 0.1
+"""So long what is usual counts, before it is found out anew."""
 
 
 class Times(Protocol):
@@ -23,7 +26,7 @@ class Hedging:
     ``options`` may be replaced while it runs.
     """
 
-    __slots__ = ("_asked", "_begun", "_cost", "_lost", "_set_aside", "options")
+    __slots__ = ("_asked", "_begun", "_cost", "_lost", "_set_aside", "_usual", "options")
 
     def __init__(self, options: HedgeOptions) -> None:
         self.options = options
@@ -32,6 +35,7 @@ class Hedging:
         self._begun = _Window(MINUTE_S + 1)
         self._lost = _Window(MINUTE_S + 1)
         self._set_aside = 0
+        self._usual: WeakKeyDictionary[Times, tuple[float, float | None]] = WeakKeyDictionary()
 
     def asked(self, now: float) -> None:
         """A request has come; each one counts, whether or not it will be late."""
@@ -48,7 +52,10 @@ class Hedging:
         options = self.options
         if not options.enabled:
             return None
-        usual_s = times.quantile(options.quantile, now)
+        known = self._usual.get(times)
+        if known is None or now - known[0] >= USUAL_S:
+            known = self._usual[times] = now, times.quantile(options.quantile, now)
+        usual_s = known[1]
         return None if usual_s is None else max(usual_s, options.min_delay_s)
 
     def begin(self, now: float, *, may_cost: int | None = None) -> bool:

@@ -43,7 +43,7 @@ class Route:
     followed here, and not by the provider.
     """
 
-    __slots__ = ("candidates", "group_of", "groups", "is_ours", "members", "plain", "ways")
+    __slots__ = ("candidates", "first", "group_of", "groups", "is_ours", "later", "members", "plain", "ways")
 
     def __init__(
         self, groups: Sequence[Group], member: Callable[[Candidate], Member], *, is_ours: bool = False
@@ -63,11 +63,10 @@ class Route:
         self.candidates: tuple[Candidate, ...] = tuple(way.candidate for way in ways)
         self.members = [member(candidate) for candidate in self.candidates]
         self.plain: Sequence[int] = tuple(range(plain))
-
-    @property
-    def later(self) -> tuple[Candidate, ...]:
+        self.first = self.candidates[:plain]
+        """The candidates of these."""
+        self.later = self.candidates[plain:]
         """Those that are asked only for what an upstream has answered."""
-        return self.candidates[len(self.plain) :]
 
     def of(self, trigger: Trigger) -> Sequence[Group]:
         """The groups that are asked for this reason, in their order."""

@@ -36,6 +36,10 @@ class ProviderStates:
         """The state that holds now; without I/O, for each request. Of a name that is not configured: disabled."""
         return self._hold.get(name, "disabled")
 
+    def is_on(self, name: str) -> bool:
+        """Whether it takes new requests."""
+        return self._hold.get(name) == "enabled"
+
     def configured(self, name: str) -> ProviderState:
         """What the settings say."""
         return self._configured[name]
