@@ -26,13 +26,18 @@ class SharedAcceptor:
         self._taken = 0
         self._breath: asyncio.TimerHandle | None = None
         listening.settimeout(0)
-        self._loop.add_reader(listening, self._take)
+        self.open()
+
+    def open(self) -> None:
+        """Take connections, from the beginning, or again."""
+        self._loop.add_reader(self._listening, self._take)
 
     def close(self) -> None:
-        """Take no more; idempotent. The socket stays open."""
+        """Take no more; idempotent. The socket stays open, and what waits in its queue is for others."""
         self._loop.remove_reader(self._listening)
         if self._breath is not None:
             self._breath.cancel()
+            self._breath = None
 
     async def wait_closed(self) -> None:
         """Until no connection is being begun."""

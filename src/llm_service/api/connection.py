@@ -1,6 +1,7 @@
 """One client's connection: uvicorn's HTTP/1.1 protocol, with bounds on what a client may make it wait for and keep."""
 
 import asyncio
+import select
 from collections.abc import Callable
 from typing import Any, Final, cast
 
@@ -19,6 +20,8 @@ HEAD_BYTES: Final = 64 * 1024
 RECEIVE_S: Final = 30.0
 RECEIVE_BYTES: Final = 256 * 1024
 WAITING_REQUESTS: Final = 4
+LINGER_S: Final = 5
+"""How long a process that leaves its clients to others goes on hearing one that says nothing."""
 Refused = Callable[[InvalidRequest], str]
 """Notes what never became a request, and gives it the id under which the log has it."""
 
@@ -32,6 +35,9 @@ class Connection(HttpToolsProtocol):
     time, and a client that reads nothing of what waits for it is cut off (``Unread``). The handshake of a WebSocket
     hands the connection over. No other offer to upgrade (Java's client and curl make one with each request) is taken
     up: the request counts.
+
+    One that is to ``leave`` closes only behind an answer that says so, or after ``LINGER_S`` of silence: a client that
+    was not told may be about to send its next request (RFC 9112, section 9.6).
     """
 
     def __init__(self, *arguments: Any, refused: Refused, **named: Any) -> None:
@@ -45,6 +51,23 @@ class Connection(HttpToolsProtocol):
         self._unread: Unread | None = None
         self._refused = False
         self._served: RequestResponseCycle | None = None
+        self._leaving = False
+
+    def leave(self) -> None:
+        """Answer what runs and one more request, if one comes soon, and close."""
+        self._leaving = True
+        self.timeout_keep_alive = LINGER_S
+        if self not in self.connections:  # it comes only now
+            return
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is None or cycle.response_complete:
+            self._linger()
+        elif not cycle.response_started:
+            cycle.keep_alive = False
+
+    def _linger(self) -> None:
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(LINGER_S, self.timeout_keep_alive_handler)
 
     # -- what the transport says
 
@@ -52,6 +75,8 @@ class Connection(HttpToolsProtocol):
         """The client is there; from now on it has to say something."""
         super().connection_made(transport)
         self._wait_for_the_rest()
+        if self._leaving:
+            self._linger()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: the request that is being answered is told, not only the one that came last."""
@@ -85,6 +110,11 @@ class Connection(HttpToolsProtocol):
             if self._patience is None:
                 self._wait_for_the_rest()
 
+    def timeout_keep_alive_handler(self) -> None:
+        """The client has said nothing for long; what it says at this very moment is answered first."""
+        if self.transport.is_closing() or not _has_news(self.transport):
+            super().timeout_keep_alive_handler()
+
     def pause_writing(self) -> None:
         """The client does not take what is sent to it."""
         self._unread = Unread(self.transport)
@@ -113,6 +143,8 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         if not self.parser.should_upgrade():
             self.headers = []
+        if self._leaving:
+            self.cycle.keep_alive = False
         if 0 < len(self.pipeline) <= WAITING_REQUESTS:
             self.flow.resume_reading()  # who does not read does not notice that the client leaves
 
@@ -226,3 +258,10 @@ class Connection(HttpToolsProtocol):
             self._wait_for_the_rest()
         else:
             self.transport.close()
+
+
+def _has_news(transport: asyncio.Transport) -> bool:
+    """Whether the socket holds something that the event loop has not seen yet."""
+    waiting = select.poll()
+    waiting.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(waiting.poll(0))

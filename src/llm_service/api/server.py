@@ -15,6 +15,7 @@ from llm_service.api.connection import Connection, Refused
 BACKLOG: Final = 2048
 IDLE_CONNECTION_S: Final = 75
 LAST_WRITES_S: Final = 5
+LOOK_S: Final = 0.05
 
 
 class HttpServer(uvicorn.Server):
@@ -44,6 +45,8 @@ class HttpServer(uvicorn.Server):
         )
         self.listening = asyncio.Event()
         self._shared = shared
+        self._leaving = False
+        self._acceptors: list[SharedAcceptor] = []
 
     @property
     def requests(self) -> frozenset["asyncio.Task[None]"]:
@@ -54,16 +57,40 @@ class HttpServer(uvicorn.Server):
         """Begin to take connections, and say so by ``listening``."""
         if self._shared:
             await self.lifespan.startup()
-            self.servers = [SharedAcceptor(one, self._connection) for one in sockets or ()]  # type: ignore[misc]
+            self._acceptors = [SharedAcceptor(one, self._connection) for one in sockets or ()]
+            self.servers = [*self._acceptors]  # type: ignore[list-item]
             self.started = True
         else:
             await super().startup(sockets)
         self.listening.set()
 
+    async def leave(self) -> None:
+        """Leave new connections to the other processes, and wait until the clients that are there have gone to them.
+
+        What is asked over open connections is answered, and the answer says that the connection closes.
+        """
+        self._leaving = True
+        for acceptor in self._acceptors:
+            acceptor.close()
+        for connection in tuple(self.server_state.connections):
+            if isinstance(connection, Connection):
+                connection.leave()
+        for acceptor in self._acceptors:
+            await acceptor.wait_closed()
+        while self.server_state.connections:  # noqa: ASYNC110 - a set of the server's library
+            await asyncio.sleep(LOOK_S)
+
+    def stay(self) -> None:
+        """Take connections again: there are no others any more who would."""
+        for acceptor in self._acceptors:
+            acceptor.open()
+
     def _connection(self) -> asyncio.Protocol:
-        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+        made: Connection = self.config.http_protocol_class(  # type: ignore[call-arg, assignment]
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
+        if self._leaving:
+            made.leave()
         return made
 
     @contextlib.contextmanager

@@ -53,13 +53,13 @@ class Graphs:
         self._switch = Switch(first.service.app)
         self._prepared: Graph | None = None
         self._finishing: dict[Graph, asyncio.Task[None]] = {}
-        self._draining = False
+        self._ending = False
         self.server = HttpServer(self._switch, refused=self._refused, shared=shared)
         _send_libraries_to(first.log)
 
     async def prepare(self, edition: Edition) -> None:
         """Build the graph of these settings beside the current one. Raises ReloadRefused."""
-        if self._draining:
+        if self._ending:
             raise ReloadRefused("the service is shutting down")
         try:
             prepared = await self._build(edition)
@@ -74,7 +74,7 @@ class Graphs:
 
         Whether it does: a process that is draining keeps what it has.
         """
-        if self._prepared is None or self._draining:
+        if self._prepared is None or self._ending:
             return False
         old, self.current, self._prepared = self.current, self._prepared, None
         self._switch.app = self.current.service.app
@@ -90,13 +90,32 @@ class Graphs:
             self.current.service.hold()
             await prepared.service.aclose()
 
+    async def leave(self, within_s: float, *, until: asyncio.Event) -> None:
+        """Let other processes take what is new, and wait so long, or until then, for those who are served here.
+
+        What is asked over connections that are open is answered: their clients have not been told anything yet.
+        """
+        self._ending = True
+        for service in self._services:
+            service.serving.retire()
+        left = asyncio.ensure_future(self.server.leave())
+        told = asyncio.ensure_future(until.wait())
+        await asyncio.wait({left, told}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        for waiting in (left, told):
+            waiting.cancel()
+        if until.is_set():
+            self.server.stay()
+
+    @property
+    def _services(self) -> list[Service]:
+        return [self.current.service, *(graph.service for graph in self._finishing)]
+
     async def drain(self, grace_s: float, *, hurried: asyncio.Event) -> None:
         """Take nothing new in any graph; what runs may go on for so long, unless hurried."""
-        self._draining = True
-        services = [self.current.service, *(graph.service for graph in self._finishing)]
-        for service in services:
+        self._ending = True
+        for service in self._services:
             service.health.draining = True
-        await asyncio.gather(*(service.serving.drain(grace_s, hurried=hurried) for service in services))
+        await asyncio.gather(*(service.serving.drain(grace_s, hurried=hurried) for service in self._services))
 
     async def aclose(self) -> None:
         """Close all graphs; no request may be running any more."""

@@ -11,7 +11,10 @@ from typing import Final
 from llm_service.supervisor.channel import SupervisorsEnd
 
 PR_SET_PDEATHSIG: Final = 1
-MINDED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+RENEW: Final = signal.SIGUSR2
+"""Asks the supervisor to replace its workers, one after the other. Not SIGUSR1, by which log rotation asks programs to
+open their files anew: it would come every night."""
+MINDED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, RENEW, signal.SIGCHLD)
 """The signals that the supervisor acts on."""
 Work = Callable[[socket.socket], None]
 """What a worker does with its end of the channel. It may raise."""
@@ -84,7 +87,7 @@ def _run(
 
 def _forget_signals() -> None:
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGHUP, RENEW):
         signal.signal(number, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)

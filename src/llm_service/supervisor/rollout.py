@@ -18,6 +18,7 @@ class Rollout:
         self.phase: Phase = "preparing"
         self.reasons: tuple[str, ...] = ()
         self._owing = set(self.workers)
+        self._left: set[int] = set()
         self._advance()
 
     def prepared(self, worker: int) -> None:
@@ -38,6 +39,12 @@ class Rollout:
             self._owing.discard(worker)
             self._advance()
 
+    def left(self, worker: int) -> None:
+        """The worker ends of its own accord: it keeps what it has, and does not stand in the way."""
+        self._left.add(worker)
+        self._owing.discard(worker)
+        self._advance()
+
     def ended(self, worker: int) -> None:
         """The worker is no more; whoever takes its place starts with the settings in force."""
         if self.phase == "committing":
@@ -56,6 +63,6 @@ class Rollout:
     def _advance(self) -> None:
         if not self._owing and self.phase == "preparing":
             self.phase = "committing"
-            self._owing = set(self.workers)
+            self._owing = set(self.workers - self._left)
         if not self._owing and self.phase == "committing":
             self.phase = "done"

@@ -11,6 +11,7 @@ from llm_service.observability import Log
 from llm_service.runtime import Clock, Stop, Tasks, Terminal, settle_memory
 from llm_service.supervisor.edition import Edition, Read, ReloadRefused
 from llm_service.supervisor.graphs import Build, Graph, Graphs
+from llm_service.supervisor.process import RENEW
 from llm_service.supervisor.reload import LocalReload, Reload, tell_refused
 
 
@@ -48,6 +49,7 @@ async def serve_alone(
         held.push_async_callback(tasks.aclose)
         hang_up = _HangUp(graphs, reload=reload, stop=stop, tasks=tasks, terminal=terminal)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up.signalled)
+        asyncio.get_running_loop().add_signal_handler(RENEW, tell_not_renewed, graphs)
         announce(graphs.current)
         settle_memory()
         await serve_until(stop, graphs, listening=listening)
@@ -55,9 +57,17 @@ async def serve_alone(
 
 
 async def serve_until(
-    stop: Stop, graphs: Graphs, *, listening: socket.socket, on_listening: Callable[[], None] | None = None
+    stop: Stop,
+    graphs: Graphs,
+    *,
+    listening: socket.socket,
+    on_listening: Callable[[], None] | None = None,
+    leave: asyncio.Event | None = None,
 ) -> None:
-    """Serve; when asked to stop take nothing new, let running requests finish, and end."""
+    """Serve; when asked to stop take nothing new, let running requests finish, and end.
+
+    ``leave`` asks for the end of this process alone, while others serve on: clients go over to them before it ends.
+    """
     server = graphs.server
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve(sockets=[listening]))
@@ -66,14 +76,23 @@ async def serve_until(
         await asyncio.wait({serving, begun}, return_when=asyncio.FIRST_COMPLETED)
         begun.cancel()
         on_listening()
-    waiting = loop.create_task(stop.asked.wait())
-    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
+    waiting = [loop.create_task(event.wait()) for event in (stop.asked, leave) if event is not None]
+    await asyncio.wait({serving, *waiting}, return_when=asyncio.FIRST_COMPLETED)
+    for one in waiting:
+        one.cancel()
     grace_s = graphs.current.edition.loaded.settings.server.shutdown_grace_s
+    if leave is not None and leave.is_set() and not stop.asked.is_set():
+        graphs.current.log.info("leaving", grace_s=grace_s)
+        await graphs.leave(grace_s, until=stop.asked)
     graphs.current.log.info("draining", grace_s=grace_s)
     await graphs.drain(grace_s, hurried=stop.hurried)
     server.should_exit = True
     await serving
+
+
+def tell_not_renewed(graphs: Graphs) -> None:
+    """Log why nothing is done: there is nobody to take over."""
+    graphs.current.log.warning("not renewed", reason="this process serves alone: restart the service")
 
 
 class _HangUp:

@@ -13,8 +13,9 @@ from llm_service.supervisor.alarm import Alarm
 from llm_service.supervisor.channel import Message, SupervisorsEnd
 from llm_service.supervisor.edition import Edition, Read, ReloadRefused, next_edition
 from llm_service.supervisor.parcel import packed
-from llm_service.supervisor.process import MINDED, Process
+from llm_service.supervisor.process import MINDED, RENEW, Process
 from llm_service.supervisor.reload import tell_refused, tell_reloaded
+from llm_service.supervisor.renewal import Renewal
 from llm_service.supervisor.restarts import Restarts
 from llm_service.supervisor.rollout import Rollout
 
@@ -26,6 +27,8 @@ COMMIT_S: Final = 10.0
 LAST_S: Final = 15.0
 """What a worker may take beyond the grace of a shutdown: its last writes, and closing what it has."""
 POLL_COMPANION_S: Final = 0.25
+WORD_S: Final = 0.1
+"""A worker that leaves is replaced after this: had all processes got the signal, the supervisor would know by then."""
 
 
 class Companion(Protocol):
@@ -45,9 +48,9 @@ Start = Callable[[int, Edition, Iterable[SupervisorsEnd]], Process]
 """Starts the worker of this number with these settings; the channels are those of the others. Raises OSError."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Seat:
-    """A worker's place, whoever holds it now."""
+    """A worker's place, whoever holds it now. Who leaves takes the seat along, and its number gets another."""
 
     number: int
     restarts: Restarts = field(default_factory=Restarts)
@@ -58,6 +61,8 @@ class _Seat:
     """When to log that it is not ready yet (monotonic)."""
     start_at: float | None = None
     """When to fill it again (monotonic)."""
+    kill_at: float = float("inf")
+    """When a worker that leaves must have ended (monotonic)."""
 
 
 class Supervisor:
@@ -84,6 +89,9 @@ class Supervisor:
         self._terminal = terminal
         self._companion = companion
         self._seats = {n: _Seat(n) for n in range(1, first.loaded.settings.server.workers + 1)}
+        self._leaving: list[_Seat] = []
+        self._renewal: Renewal | None = None
+        self._successor: _Seat | None = None  # of the worker that is to be renewed now, until it serves
         self._announced = False
         self._ending = False
         self._kill_at = float("inf")
@@ -101,6 +109,7 @@ class Supervisor:
                 "cannot": self._cannot,
                 "committed": self._committed,
                 "reload": self._wishes_reload,
+                "leaving": self._leaves,
             }
         )
 
@@ -112,10 +121,10 @@ class Supervisor:
                     self._companion.start()
                 for seat in self._seats.values():
                     self._start(seat)
-                while self._busy or not self._ending:
+                while self._everybody or not self._ending:
                     self._turn(alarm)
             finally:
-                for seat in self._busy:  # nobody, unless this loop has failed
+                for seat in self._everybody:  # nobody, unless this loop has failed
                     self._kill(seat)
                 for channel in self._channels():
                     channel.close()
@@ -128,8 +137,19 @@ class Supervisor:
     def _busy(self) -> list[_Seat]:
         return [seat for seat in self._seats.values() if seat.process is not None]
 
+    @property
+    def _everybody(self) -> list[_Seat]:
+        """Also who leaves, and who is to take a seat over."""
+        return self._busy + self._leaving + ([] if self._successor is None else [self._successor])
+
     def _channels(self) -> list[SupervisorsEnd]:
-        return [seat.process.channel for seat in self._busy if seat.process is not None]
+        return [seat.process.channel for seat in self._everybody if seat.process is not None]
+
+    def _tell_seated(self, say: str, **facts: Any) -> None:
+        """What a reload says: who leaves keeps what it has."""
+        for seat in self._busy:
+            if seat.process is not None:
+                seat.process.channel.say(say, **facts)
 
     # -- one turn of the loop
 
@@ -137,11 +157,12 @@ class Supervisor:
         self._wait(alarm)
         for number in alarm.rung():
             self._signalled(number)
-        for seat in self._busy:
+        for seat in self._everybody:
             self._listen(seat)
         self._follow_rollout()
         self._reload_if_wished()
         self._fill_seats()
+        self._follow_renewal()
         self._name_the_late()
         self._mind_the_grace()
         if self._companion is not None:
@@ -154,10 +175,12 @@ class Supervisor:
         for channel in self._channels():
             if not channel.ended:
                 waiting.register(channel, select.POLLIN | (select.POLLOUT if channel.has_unsent else 0))
-        moments = [self._kill_at, *(seat.start_at for seat in self._seats.values() if seat.start_at is not None)]
-        moments += [seat.late_at for seat in self._busy if not seat.ready]
+        moments = [self._kill_at, *(seat.kill_at for seat in self._leaving)]
         if self._rollout is not None:
-            moments = [self._kill_at, self._give_up_at]  # nobody is started meanwhile
+            moments.append(self._give_up_at)  # nobody is started meanwhile
+        else:
+            moments += [seat.start_at for seat in self._seats.values() if seat.start_at is not None]
+            moments += [seat.late_at for seat in self._everybody if not seat.ready]
         now = self._clock.monotonic()
         wait_s = min(moments) - now
         if self._companion is not None:
@@ -169,6 +192,8 @@ class Supervisor:
             return  # every turn looks who has ended
         if number is signal.SIGHUP and not self._terminal.is_gone:
             self._wishes.append(None)
+        elif number is RENEW:
+            self._renew()
         else:
             self._end()
 
@@ -214,13 +239,15 @@ class Supervisor:
         seat.ready = True
         pid = None if seat.process is None else seat.process.pid
         self._log.info("worker ready", worker=seat.number, pid=pid)
+        if seat is self._successor and not self._ending:
+            self._take_over(seat)
         if not self._announced and not self._ending and all(one.ready for one in self._seats.values()):
             self._announced = True
             self._announce()
 
     def _name_the_late(self) -> None:
         now = self._clock.monotonic()
-        for seat in self._busy:
+        for seat in self._everybody:
             if not seat.ready and seat.late_at <= now and seat.process is not None:
                 since_s = round(now - seat.started_at)
                 self._log.warning("worker not ready", worker=seat.number, pid=seat.process.pid, since_s=since_s)
@@ -231,11 +258,18 @@ class Supervisor:
         seat.process = None
         self._wishes = [wish for wish in self._wishes if wish is None or wish[0] is not process.channel]
         self._asked = [wish for wish in self._asked if wish is None or wish[0] is not process.channel]
-        if self._rollout is not None:
+        if seat in self._leaving:
+            self._has_left(seat, process, exit_code)
+        elif seat is self._successor:
+            self._successor = None
+            self._give_up_renewal(pid=process.pid, exit_code=exit_code)
+        elif self._rollout is not None:
             self._rollout.ended(seat.number)
         if self._ending:
             if exit_code not in (0, -signal.SIGTERM):
                 self._code = 1
+        elif self._seats[seat.number] is not seat:
+            return
         elif self._announced:
             self._fill_later(seat, pid=process.pid, exit_code=exit_code)
         else:
@@ -250,6 +284,7 @@ class Supervisor:
             grace_s = self._edition.loaded.settings.server.shutdown_grace_s
             self._kill_at = self._clock.monotonic() + grace_s + LAST_S
             self._ending = True
+            self._renewal = None
         for seat in self._seats.values():
             seat.start_at = None
         for channel in self._channels():
@@ -257,17 +292,75 @@ class Supervisor:
 
     def _mind_the_grace(self) -> None:
         """Who has not ended long after the grace never will."""
-        if self._clock.monotonic() < self._kill_at:
-            return
-        self._kill_at = float("inf")
-        for seat in self._busy:
+        now = self._clock.monotonic()
+        all_late, self._kill_at = (True, float("inf")) if now >= self._kill_at else (False, self._kill_at)
+        for seat in self._everybody if all_late else [one for one in self._leaving if now >= one.kill_at]:
             self._log.error("worker does not end", worker=seat.number)
-            self._code = 1
+            seat.kill_at = float("inf")
+            self._code = 1 if self._ending else self._code
             self._kill(seat)
 
     def _kill(self, seat: _Seat) -> None:
         if seat.process is not None:
             seat.process.kill()
+
+    # -- workers that leave, and a renewal of all of them
+
+    def _leaves(self, seat: _Seat, _: Message) -> None:
+        """A signal has asked this one worker to end: another takes its seat at once, while it finishes."""
+        if self._ending or self._seats[seat.number] is not seat:
+            return
+        if self._rollout is not None:
+            self._rollout.left(seat.number)
+        self._let_go(seat, _Seat(seat.number, restarts=seat.restarts, start_at=self._clock.monotonic() + WORD_S))
+
+    def _let_go(self, seat: _Seat, other: _Seat) -> None:
+        self._seats[seat.number] = other
+        if seat.process is not None:
+            grace_s = self._edition.loaded.settings.server.shutdown_grace_s
+            seat.kill_at = self._clock.monotonic() + 2 * grace_s + LAST_S
+            self._leaving.append(seat)
+            self._log.info("worker leaving", worker=seat.number, pid=seat.process.pid)
+
+    def _has_left(self, seat: _Seat, process: Process, exit_code: int) -> None:
+        self._leaving.remove(seat)
+        self._log.info("worker left", worker=seat.number, pid=process.pid, exit_code=exit_code)
+        if self._renewal is not None:
+            self._renewal.replaced(seat.number)
+
+    def _renew(self) -> None:
+        if self._announced and not self._ending and self._renewal is None:
+            self._renewal = Renewal(self._seats)
+            self._log.info("renewing", workers=len(self._seats))
+
+    def _follow_renewal(self) -> None:
+        if self._renewal is None or self._rollout is not None:
+            return
+        if self._renewal.step == "start":
+            self._successor = _Seat(self._renewal.started())
+            try:
+                self._start(self._successor)
+            except OSError as failure:
+                self._successor = None
+                self._give_up_renewal(failure=str(failure))
+        elif self._renewal.step == "done":
+            self._renewal = None
+            self._log.info("renewed", workers=len(self._seats))
+
+    def _take_over(self, successor: _Seat) -> None:
+        self._successor = None
+        old = self._seats[successor.number]
+        self._let_go(old, successor)
+        if old.process is not None:
+            old.process.channel.say("leave")
+        elif self._renewal is not None:  # it has ended meanwhile, or left by itself
+            self._renewal.replaced(successor.number)
+
+    def _give_up_renewal(self, **facts: Any) -> None:
+        """What does not start now would not take over from the others either: they stay."""
+        if self._renewal is not None:
+            self._renewal = None
+            self._log.error("not renewed", reason="a new worker did not start", **facts)
 
     # -- a reload
 
@@ -277,7 +370,7 @@ class Supervisor:
 
     def _reload_if_wished(self) -> None:
         """Begin one for all who wish it by now: each gets what it can have changed before it asked."""
-        if not self._wishes or not self._announced or self._rollout is not None:
+        if not self._wishes or not self._announced or self._rollout is not None or self._successor is not None:
             return
         self._asked, self._wishes = self._wishes, []
         if self._ending:
@@ -297,21 +390,25 @@ class Supervisor:
         self._attempt += 1
         self._rollout = Rollout(seat.number for seat in self._busy)
         self._give_up_at = self._clock.monotonic() + PREPARE_S
-        for channel in self._channels():
-            channel.say("prepare", attempt=self._attempt, edition=edition)
+        self._tell_seated("prepare", attempt=self._attempt, edition=edition)
         self._follow_rollout()
 
     def _prepared(self, seat: _Seat, message: Message) -> None:
-        if self._rollout is not None and message["attempt"] == self._attempt:
-            self._rollout.prepared(seat.number)
+        if (rollout := self._spoken_of(seat, message)) is not None:
+            rollout.prepared(seat.number)
 
     def _cannot(self, seat: _Seat, message: Message) -> None:
-        if self._rollout is not None and message["attempt"] == self._attempt:
-            self._rollout.cannot(seat.number, *message["reasons"])
+        if (rollout := self._spoken_of(seat, message)) is not None:
+            rollout.cannot(seat.number, *message["reasons"])
 
     def _committed(self, seat: _Seat, message: Message) -> None:
-        if self._rollout is not None and message["attempt"] == self._attempt:
-            self._rollout.committed(seat.number)
+        if (rollout := self._spoken_of(seat, message)) is not None:
+            rollout.committed(seat.number)
+
+    def _spoken_of(self, seat: _Seat, message: Message) -> Rollout | None:
+        """The rollout that the message is about, if it goes on and the worker has a part in it."""
+        is_seated = self._seats[seat.number] is seat
+        return self._rollout if is_seated and message["attempt"] == self._attempt else None
 
     def _follow_rollout(self) -> None:
         rollout = self._rollout
@@ -321,14 +418,12 @@ class Supervisor:
             rollout.expired()
         if rollout.phase == "failed":
             self._rollout = None
-            for channel in self._channels():
-                channel.say("abort")
+            self._tell_seated("abort")
             self._refuse(ReloadRefused(*rollout.reasons))
         elif rollout.phase != "preparing" and self._edition is not self._candidate:
             self._edition = self._candidate
             self._give_up_at = self._clock.monotonic() + COMMIT_S
-            for channel in self._channels():
-                channel.say("commit", attempt=self._attempt)
+            self._tell_seated("commit", attempt=self._attempt)
         if rollout.phase == "done":
             self._rollout = None
             self._tell_reloaded()

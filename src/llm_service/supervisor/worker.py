@@ -6,6 +6,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import datetime
+from functools import partial
 from itertools import count
 from types import MappingProxyType
 from typing import Any, cast
@@ -15,6 +16,7 @@ from llm_service.supervisor.channel import Message, WorkersEnd
 from llm_service.supervisor.edition import Edition, Generation, ReloadRefused
 from llm_service.supervisor.graphs import Graphs
 from llm_service.supervisor.parcel import unpacked
+from llm_service.supervisor.process import RENEW
 from llm_service.supervisor.serving import Furnish, Post, serve_until
 
 
@@ -22,20 +24,21 @@ async def serve_as_worker(
     furnish: Furnish, *, number: int, first: Edition, listening: socket.socket, connection: socket.socket
 ) -> None:
     """Build, say that it is ready, serve, drain, close; what the supervisor says is done meanwhile."""
-    stop = Stop()
-    _mind_signals(stop)
+    stop, leave = Stop(), asyncio.Event()
     async with AsyncExitStack() as held:
         channel = await WorkersEnd.over(connection)
         held.push_async_callback(channel.aclose)
+        _mind_signals(leave, channel)
         reload = AskedReload(channel)
         build = await furnish(held, Post(worker=number, reload=reload))
         graphs = Graphs(await build(first), build, shared=True)
         held.push_async_callback(graphs.aclose)
-        orders = Orders(graphs, channel=channel, stop=stop, reload=reload)
+        orders = Orders(graphs, channel=channel, stop=stop, leave=leave, reload=reload)
         following = asyncio.get_running_loop().create_task(orders.follow())
         held.push_async_callback(_ended, following)
         settle_memory()
-        await serve_until(stop, graphs, listening=listening, on_listening=lambda: channel.say("ready"))
+        ready = partial(channel.say, "ready")
+        await serve_until(stop, graphs, listening=listening, on_listening=ready, leave=leave)
     graphs.current.log.info("stopped")
 
 
@@ -79,10 +82,13 @@ class AskedReload:
 class Orders:
     """Does what the supervisor says, one thing after the other; only to stop waits for nothing."""
 
-    def __init__(self, graphs: Graphs, *, channel: WorkersEnd, stop: Stop, reload: AskedReload) -> None:
+    def __init__(
+        self, graphs: Graphs, *, channel: WorkersEnd, stop: Stop, leave: asyncio.Event, reload: AskedReload
+    ) -> None:
         self._graphs = graphs
         self._channel = channel
         self._stop = stop
+        self._leave = leave
         self._reload = reload
         self._preparing: asyncio.Task[None] | None = None
         self._orders = MappingProxyType[str, Callable[[Message], Awaitable[None]]](
@@ -90,6 +96,7 @@ class Orders:
                 "prepare": self._prepare,
                 "commit": self._commit,
                 "abort": self._abort,
+                "leave": self._go,
                 "stop": self._end,
                 "hurry": self._hurry,
                 "reloaded": self._tell,
@@ -112,7 +119,9 @@ class Orders:
 
     async def _build(self, message: Message) -> None:
         try:
-            if not self._stop.asked.is_set():  # who is ending keeps what it has, and does not stand in the way
+            if not (
+                self._stop.asked.is_set() or self._leave.is_set()
+            ):  # who is ending keeps what it has, and does not stand in the way
                 await self._graphs.prepare(unpacked(message["edition"]))
         except ReloadRefused as refused:
             self._channel.say("cannot", attempt=message["attempt"], reasons=refused.reasons)
@@ -132,6 +141,9 @@ class Orders:
             self._preparing = None
         await self._graphs.abort()
 
+    async def _go(self, _: Message) -> None:
+        self._leave.set()
+
     async def _end(self, _: Message) -> None:
         self._stop.asked.set()  # whether or not a signal has asked already: that is nobody's hurry
 
@@ -143,11 +155,16 @@ class Orders:
         self._reload.answered(message)
 
 
-def _mind_signals(stop: Stop) -> None:
+def _mind_signals(leave: asyncio.Event, channel: WorkersEnd) -> None:
     """SIGTERM ends this worker; what comes to all processes of a terminal is the supervisor's to act on."""
+
+    def go() -> None:
+        leave.set()
+        channel.say("leaving")
+
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop.asked.set)
-    for number in (signal.SIGINT, signal.SIGHUP):
+    loop.add_signal_handler(signal.SIGTERM, go)
+    for number in (signal.SIGINT, signal.SIGHUP, RENEW):
         loop.add_signal_handler(number, lambda: None)
 
 

@@ -35,6 +35,15 @@ def test_one_that_ends_stops_it_before_the_commit_and_not_after() -> None:
     assert late.phase == "done"
 
 
+def test_one_that_leaves_is_not_waited_for() -> None:
+    early, late = Rollout([1, 2]), Rollout([1, 2])
+    early.left(1), early.prepared(2)
+    late.prepared(1), late.prepared(2), late.left(1)
+    assert (early.phase, late.phase) == ("committing", "committing")
+    early.committed(2), late.committed(2)
+    assert (early.phase, late.phase) == ("done", "done")
+
+
 def test_time_ends_both_phases() -> None:
     early, late = Rollout([1]), Rollout([1])
     late.prepared(1)

@@ -18,7 +18,8 @@ from llm_service.runtime import Terminal
 from llm_service.supervisor import Edition, Process, ReloadRefused, Supervisor, SupervisorsEnd
 from llm_service.supervisor.edition import Generation
 from llm_service.supervisor.parcel import unpacked
-from llm_service.supervisor.supervise import COMMIT_S, LAST_S, PREPARE_S, READY_S
+from llm_service.supervisor.process import RENEW
+from llm_service.supervisor.supervise import COMMIT_S, LAST_S, PREPARE_S, READY_S, WORD_S
 from tests.support.clock import ManualClock
 from tests.support.service import LogLines
 from tests.unit.supervisor.conftest import loaded
@@ -134,6 +135,10 @@ class House:
 
     def reload(self) -> Iterator[None]:
         signal.raise_signal(signal.SIGHUP)
+        yield
+
+    def renew(self) -> Iterator[None]:
+        signal.raise_signal(RENEW)
         yield
 
 
@@ -382,3 +387,187 @@ def test_who_asks_for_a_reload_in_the_end_is_refused() -> None:
         yield from house.ends()
 
     assert House(script).run() == 0
+
+
+# -- workers that leave, and a renewal of all of them
+
+
+def test_a_renewal_starts_each_successor_first_and_goes_on_when_the_old_one_has_ended() -> None:
+    def script(house: House) -> Iterator[None]:
+        yield from house.all_ready()
+        yield from house.renew()
+        one, two, newcomer = house.workers
+        assert (newcomer.number, one.told(), two.told()) == (1, [], [])
+        newcomer.says("ready")
+        yield
+        assert (one.told(), two.told(), len(house.workers)) == (["leave"], [], 3)
+        one.ends(0)
+        yield
+        yield
+        assert house.workers[-1].number == 2
+        house.workers[-1].says("ready")
+        yield
+        assert two.told() == ["leave"]
+        two.ends(0)
+        yield
+        yield
+        assert len(house.workers) == 4
+        yield from house.ends()
+
+    house = House(script)
+    assert house.run() == 0
+    assert len(house.log.of("renewed")) == 1
+    assert house.log.of("worker ended") == []
+    assert house.announced == 1
+
+
+def test_a_renewal_stops_where_a_successor_does_not_start() -> None:
+    def script(house: House) -> Iterator[None]:
+        yield from house.all_ready()
+        yield from house.renew()
+        house.workers[2].ends(1)
+        yield
+        yield
+        assert [worker.told() for worker in house.workers[:2]] == [[], []]
+        assert len(house.workers) == 3
+        yield from house.ends()
+
+    house = House(script)
+    assert house.run() == 0
+    assert house.log.of("not renewed")[0]["exit_code"] == 1
+
+
+def test_a_successor_takes_the_seat_of_one_that_has_died_meanwhile() -> None:
+    def script(house: House) -> Iterator[None]:
+        yield from house.all_ready()
+        yield from house.renew()
+        one, two, newcomer = house.workers
+        one.ends(-9)
+        yield
+        yield  # its place is filled at once, as ever
+        newcomer.says("ready")
+        yield
+        filled = house.workers[3]
+        assert (filled.number, filled.told()) == (1, ["leave"])
+        filled.ends(0)
+        yield
+        yield
+        assert house.workers[-1].number == 2
+        two.ends(0)
+        yield from house.ends()
+
+    assert House(script).run() == 0
+
+
+def test_a_renewal_and_a_reload_wait_for_each_other() -> None:
+    def script(house: House) -> Iterator[None]:
+        yield from house.all_ready()
+        one, two = house.workers
+        yield from house.renew()
+        newcomer = house.workers[2]
+        yield from house.reload()
+        assert one.told() == []
+        newcomer.says("ready")
+        yield
+        assert one.told() == ["leave"]  # and is told nothing of the settings to come
+        assert (two.told(), newcomer.told()) == (["prepare"], ["prepare"])
+        one.ends(0)
+        yield
+        yield
+        assert len(house.workers) == 3
+        for say in ("prepared", "committed"):
+            for worker in (two, newcomer):
+                worker.says(say, attempt=1)
+            yield
+        yield
+        assert (house.workers[3].number, house.workers[3].edition.generation.number) == (2, 2)
+        yield from house.ends()
+
+    house = House(script)
+    assert house.run() == 0
+    assert house.log.of("reloaded")[0]["generation"] == 2
+
+
+def test_the_end_comes_also_to_who_leaves_and_to_who_is_to_take_over() -> None:
+    def script(house: House) -> Iterator[None]:
+        yield from house.all_ready()
+        house.workers[1].says("leaving")
+        yield
+        yield from house.renew()
+        signal.raise_signal(signal.SIGTERM)
+        yield
+        assert [worker.told() for worker in house.workers] == [["stop"]] * 3
+        yield from house.ends()
+
+    assert House(script).run() == 0
+
+
+def test_one_that_a_signal_asks_to_end_is_replaced_while_it_finishes() -> None:
+    def script(house: House) -> Iterator[None]:
+        yield from house.all_ready()
+        two = house.workers[1]
+        two.says("leaving")
+        yield
+        assert len(house.workers) == 2  # the signal may have been for all
+        house.clock.advance(WORD_S)
+        yield
+        assert house.workers[2].number == 2
+        house.workers[2].says("ready")
+        two.says("reload", ask=3)  # over a connection that is still open
+        yield
+        assert two.told() == []
+        assert house.workers[2].told() == ["prepare"]
+        for say in ("prepared", "committed"):
+            for worker in (house.workers[0], house.workers[2]):
+                worker.says(say, attempt=1)
+            yield
+        assert two.heard()[0]["generation"] == 2
+        two.ends(0)
+        yield
+        assert len(house.workers) == 3
+        yield from house.ends()
+
+    house = House(script)
+    assert house.run() == 0
+    assert [(line["worker"], line["exit_code"]) for line in house.log.of("worker left")] == [(2, 0)]
+    assert house.log.of("worker ended") == []
+
+
+def test_one_that_leaves_does_not_stand_in_the_way_of_a_reload_that_it_had_begun() -> None:
+    def script(house: House) -> Iterator[None]:
+        yield from house.all_ready()
+        yield from house.reload()
+        one, two = house.workers
+        two.says("leaving")
+        yield
+        one.says("prepared", attempt=1)
+        yield
+        assert one.told() == ["prepare", "commit"]
+        one.says("committed", attempt=1)
+        yield
+        two.says("committed", attempt=1)
+        yield
+        yield from house.ends()
+
+    house = House(script)
+    assert house.run() == 0
+    assert house.log.of("reloaded")[0]["generation"] == 2
+
+
+def test_one_that_does_not_get_done_with_leaving_is_killed() -> None:
+    def script(house: House) -> Iterator[None]:
+        yield from house.all_ready()
+        house.workers[1].says("leaving")
+        yield
+        house.clock.advance(2 * GRACE_S + LAST_S - 0.1)
+        yield
+        assert not house.workers[1].killed
+        house.clock.advance(0.1)
+        yield
+        assert house.workers[1].killed
+        yield
+        yield from house.ends()
+
+    house = House(script)
+    assert house.run() == 0
+    assert [line["worker"] for line in house.log.of("worker does not end")] == [2]

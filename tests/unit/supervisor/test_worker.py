@@ -24,8 +24,9 @@ class Post:
         self.house = house
         self.supervisor = supervisor
         self.stop = Stop()
+        self.leave = asyncio.Event()
         self.reload = AskedReload(channel)
-        orders = Orders(house.graphs, channel=channel, stop=self.stop, reload=self.reload)
+        orders = Orders(house.graphs, channel=channel, stop=self.stop, leave=self.leave, reload=self.reload)
         self.following = asyncio.ensure_future(orders.follow())
 
     def order(self, say: str, **facts: Any) -> None:
@@ -102,3 +103,12 @@ async def test_a_reload_that_it_asks_for_is_answered(post: Post) -> None:
     with suppress(ReloadRefused):
         await asked[2]
         pytest.fail("nobody has answered")
+
+
+async def test_to_leave_is_no_end_of_the_service(post: Post) -> None:
+    post.order("leave")
+    await post.leave.wait()
+    post.order("prepare", attempt=1, edition=packed(post.house.edition(2)))
+    assert await post.answer() == {"say": "prepared", "attempt": 1}  # and does not: it is going anyway
+    assert len(post.house.services) == 1
+    assert not post.stop.asked.is_set()
