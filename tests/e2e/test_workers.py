@@ -180,7 +180,7 @@ async def test_a_worker_that_is_asked_to_end_finishes_and_is_replaced(tmp_path: 
             streams = await begun_streams(service, TWO_SECONDS, held)
             os.kill(workers_of(service)[2], signal.SIGTERM)
             ended = await streams
-        gone_one = await said(service, "worker ended")
+        gone_one = await said(service, "worker left")
         await said(service, "worker ready", times=3)
     assert [events[-1] for events in ended] == ["[DONE]"] * 12
     assert (gone_one["worker"], gone_one["exit_code"]) == (2, 0)
