@@ -5,7 +5,7 @@ import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -24,7 +24,7 @@ from tests.support.workers import generations
 MOUNTS: Final[Mapping[str, str]] = {"first": "/openai/v1", "second": "/local/v1", "third": "/deepseek"}
 """Where the sandbox plays each provider."""
 DIALECTS: Final[Mapping[str, str]] = {"first": "openai", "second": "local", "third": "deepseek"}
-TIMEOUTS: Final[Mapping[str, float]] = {"connect_s": 0.3, "first_chunk_s": 0.6, "idle_s": 0.6, "total_s": 1.5}
+TIMEOUTS: Final[Mapping[str, float]] = {"connect_s": 0.5, "first_chunk_s": 0.6, "idle_s": 0.6, "total_s": 1.5}
 MODEL: Final = "sandbox/pace-5ms"
 
 
@@ -38,8 +38,14 @@ class House:
     lines: Mapping[str, Line]
     workers: int
     settings: dict[str, Any]
-    generation: int = 1
-    _before: Counter[str] = field(default_factory=Counter)
+    _certificates: Certificates | None = None
+    _generation: int = 1
+
+    @property
+    def certificates(self) -> Certificates:
+        """Of a first provider that speaks TLS."""
+        assert self._certificates is not None
+        return self._certificates
 
     def load(self, rate_per_s: float, *models: str, timeout_s: float | None = None) -> Steady:
         """Clients of the service."""
@@ -63,11 +69,11 @@ class House:
         """Give the provider another address, by a reload of the settings under way."""
         self.settings["providers"][provider]["base_url"] = base_url
         write(self.folder, self.settings)
-        self.generation += 1
+        self._generation += 1
         self.service.child.signal(signal.SIGHUP)
 
         async def reloaded() -> bool:
-            return set(await generations(self.service, workers=self.workers)) == {self.generation}
+            return set(await generations(self.service, workers=self.workers)) == {self._generation}
 
         await until_answered(reloaded, within_s=10)
 
@@ -102,7 +108,7 @@ async def house(
         starting = serving(place(folder / "home"), "--workers", f"{workers}")
         service = await asyncio.to_thread(starting.__enter__)
         held.push_async_callback(asyncio.to_thread, starting.__exit__, None, None, None)
-        yield House(folder, service, sandbox, lines, workers, written)
+        yield House(folder, service, sandbox, lines, workers, written, certificates)
 
 
 def settings_for(

@@ -51,11 +51,9 @@ class Line:
         self._taking: asyncio.Task[None] | None = None
         self._beginning: set[asyncio.Task[Any]] = set()
         self._idle: list[socket.socket] = []  # hung, or filling the backlog
-        self._listening = socket.socket()
-        self._listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listening.bind(("127.0.0.1", 0))
-        self._listening.setblocking(False)
-        self.port = int(self._listening.getsockname()[1])
+        with bound(0) as found:  # who asks for a port by its number keeps it while it does not listen
+            self.port = int(found.getsockname()[1])
+            self._listening = bound(self.port)
 
     async def __aenter__(self) -> "Line":
         self._listen()
@@ -91,7 +89,7 @@ class Line:
         """The server has died: its connections are reset, and nobody listens."""
         await self._stop_taking()
         self._accepting = "refused"
-        self._listening.shutdown(socket.SHUT_RDWR)  # Linux: bound still, so that nobody else gets the port
+        self._listening.shutdown(socket.SHUT_RDWR)  # Linux: bound still
         self.cut()
 
     async def swallow(self, *, syn: bool = False) -> None:
@@ -162,6 +160,15 @@ class Line:
                 knocking.getpeername()
                 continue
             return
+
+
+def bound(port: int) -> socket.socket:
+    """A socket on the port that does not listen yet; 0 finds a free one."""
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.bind(("127.0.0.1", port))
+    made.setblocking(False)
+    return made
 
 
 class _Wire(asyncio.Protocol):
