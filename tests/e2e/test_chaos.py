@@ -17,9 +17,11 @@ from tests.support.chaos.house import House, house
 from tests.support.chaos.load import Asked, Steady, endings, examples
 from tests.support.evidence import Evidence
 from tests.support.rest import connected
+from tests.support.waiting import until
 
-RATE_PER_S = 80
-FAULT_S, LONG_FAULT_S = 6.5, 60.0
+RATE_PER_S = 60
+FAULT_S, LONG_FAULT_S = 9.0, 60.0
+WELL_S = 0.7
 RECOVERS_WITHIN_S = 5.0
 MOST_ERRORS = 0.001
 MOST_CALLS = 1.2
@@ -73,14 +75,21 @@ async def told_of(made: House, fault: Fault, *, lasts_s: float) -> Told:
             await asyncio.sleep(lasts_s)
             ended_at, after = loop.time(), await made.calls()
         well_at = loop.time()
-        await asyncio.sleep(RECOVERS_WITHIN_S + 1.0)
+        await until(lambda: is_well(load, well_at), within_s=2 * RECOVERS_WITHIN_S)
     strangers = [one.begun_at for one in load.between(well_at) if one.provider != "first"]
     return Told(
         requests=load.between(begun_at, ended_at),
         calls=(after - before).total(),
-        recovered_s=max(strangers, default=well_at) - well_at,
+        recovered_s=max(strangers, default=well_at) - well_at,  # too long where it never did
         load=load,
     )
+
+
+def is_well(load: Steady, well_at: float) -> bool:
+    """Whether all that were begun a moment ago have good answers of the first provider."""
+    now = asyncio.get_running_loop().time()
+    late = load.between(max(well_at, now - 2 * WELL_S), now - WELL_S)
+    return len(late) > RATE_PER_S * WELL_S / 2 and all((one.ending, one.provider) == ("ok", "first") for one in late)
 
 
 def check(told: Told, fault: Fault) -> None:
@@ -96,9 +105,9 @@ def check(told: Told, fault: Fault) -> None:
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if not fault.variant])
 async def test_clients_do_not_notice(tmp_path: Path, name: str, certificates: Certificates | None) -> None:
-    """By one worker or by two, in turn; all by both in the full suite."""
+    """By one worker or by two, in turn; all by both, and variants of them, in the full suite."""
     fault, workers = FAULTS[name], 1 + [*FAULTS].index(name) % 2
     if fault.tls and certificates is None:
         pytest.skip("openssl is not installed")
@@ -180,7 +189,7 @@ async def test_with_every_provider_down_answers_are_clear_soon_and_cheap(
                 grown_bytes = resident_bytes(made) - settled_bytes
                 ended_at, after = loop.time(), await made.calls()
             well_at = loop.time()
-            await asyncio.sleep(RECOVERS_WITHIN_S + 1.0)
+            await until(lambda: is_well(load, well_at), within_s=2 * RECOVERS_WITHIN_S)
     failed = load.between(begun_at, ended_at)
     late = load.between(begun_at + BREAKERS_OPEN_AFTER_S, ended_at)
     unwell = [one.begun_at for one in load.between(well_at) if one.ending != "ok"]

@@ -45,8 +45,11 @@ class ManualClock:
 
     async def sleep(self, delay_s: float) -> None:
         woken = asyncio.get_running_loop().create_future()
-        self.call_later(delay_s, lambda: woken.set_result(None))
-        await woken
+        timer = self.call_later(delay_s, lambda: woken.set_result(None))
+        try:
+            await woken
+        finally:
+            timer.cancel()
 
     @property
     def timers(self) -> int:

@@ -133,12 +133,6 @@ class Client:
         return [outcome.status for outcome in self.reader.outcomes] == ["ok"] and self.reader.error is None
 
 
-async def _resolve(exchange: Exchange, proceed: Proceed) -> Reply:
-    exchange.route = a_route("p")
-    exchange.order = exchange.route.plain
-    return await proceed(exchange)
-
-
 class World:
     """Ledger, limits and provider in one; what they were told stands in ``told``, in its order."""
 
@@ -203,7 +197,7 @@ class World:
         )
         row = compose(
             [
-                ("resolve", _resolve),
+                ("resolve", self.resolve),
                 ("remember", remember),
                 ("replay", Replay(promises, self.share)),
                 ("admit", Admit(accounts)),
@@ -281,6 +275,11 @@ class World:
         assert len(self.tasks) == 0
 
     # -- the parts that are played
+
+    async def resolve(self, exchange: Exchange, proceed: Proceed) -> Reply:
+        exchange.route = a_route("p")
+        exchange.order = exchange.route.plain
+        return await proceed(exchange)
 
     async def call(self, exchange: Exchange) -> Reply:
         call = Call(exchange)

@@ -23,8 +23,8 @@ class Fault:
     """Streams break after their first content, which nobody can hide: each such one ends with an error event."""
     tls: bool = False
     """The first provider speaks TLS."""
-    moves: bool = False
-    """It begins and ends by a reload of the settings."""
+    variant: bool = False
+    """Of another one: for the full suite."""
 
 
 def behaving(behaviour: str) -> Happening:
@@ -127,20 +127,20 @@ async def handshake_hangs(house: House) -> AsyncIterator[None]:
 
 FAULTS: Final = {
     "down": Fault(happening=down),
-    "answering 503": Fault(happening=behaving("error-503")),
+    "answering 503": Fault(happening=behaving("error-503"), variant=True),
     "slow": Fault(happening=behaving("slow-head-30s")),
-    "dripping": Fault(happening=troubled(Trouble(drip_bytes_s=100))),
+    "dripping": Fault(happening=troubled(Trouble(drip_bytes_s=100)), variant=True),
     "flapping": Fault(happening=flapping),
     "failing one in ten": Fault(happening=behaving("error-500+share-10")),
     "limiting": Fault(happening=behaving("error-429+retry-after-7")),
-    "cutting before content": Fault(happening=behaving("drop")),
+    "cutting before content": Fault(happening=behaving("drop"), variant=True),
     "cutting after content": Fault(happening=behaving("cut-after-3"), after_content=True),
-    "resetting after content": Fault(happening=behaving("reset-after-3"), after_content=True),
+    "resetting after content": Fault(happening=behaving("reset-after-3"), after_content=True, variant=True),
     "swallowing packets": Fault(happening=swallowing(syn=False)),
-    "swallowing SYNs": Fault(happening=swallowing(syn=True)),
-    "without a name": Fault(happening=unresolvable, moves=True),
-    "of an expired certificate": Fault(happening=certified("expired"), tls=True),
-    "of another's certificate": Fault(happening=certified("of another name"), tls=True),
+    "swallowing SYNs": Fault(happening=swallowing(syn=True), variant=True),
+    "without a name": Fault(happening=unresolvable),
+    "of an expired certificate": Fault(happening=certified("expired"), tls=True, variant=True),
+    "of another's certificate": Fault(happening=certified("of another name"), tls=True, variant=True),
     "of an unknown authority": Fault(happening=certified("of an unknown authority"), tls=True),
-    "hanging in handshakes": Fault(happening=handshake_hangs, tls=True),
+    "hanging in handshakes": Fault(happening=handshake_hangs, tls=True, variant=True),
 }

@@ -24,7 +24,7 @@ from tests.support.workers import generations
 MOUNTS: Final[Mapping[str, str]] = {"first": "/openai/v1", "second": "/local/v1", "third": "/deepseek"}
 """Where the sandbox plays each provider."""
 DIALECTS: Final[Mapping[str, str]] = {"first": "openai", "second": "local", "third": "deepseek"}
-TIMEOUTS: Final[Mapping[str, float]] = {"connect_s": 0.5, "first_chunk_s": 0.6, "idle_s": 0.6, "total_s": 1.5}
+TIMEOUTS: Final[Mapping[str, float]] = {"connect_s": 0.8, "first_chunk_s": 0.8, "idle_s": 0.8, "total_s": 2.0}
 MODEL: Final = "sandbox/pace-5ms"
 
 
@@ -105,7 +105,7 @@ async def house(
         lines = {name: await held.enter_async_context(Line(port, tls.get(name))) for name in MOUNTS}
         written = settings_for(folder, lines, certificates, timeouts, **settings)
         write(folder, written)
-        starting = serving(place(folder / "home"), "--workers", f"{workers}")
+        starting = serving(place(folder / "home", resilient=True), "--workers", f"{workers}")
         service = await asyncio.to_thread(starting.__enter__)
         held.push_async_callback(asyncio.to_thread, starting.__exit__, None, None, None)
         yield House(folder, service, sandbox, lines, workers, written, certificates)
