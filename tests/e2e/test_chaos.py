@@ -24,7 +24,9 @@ FAULT_S, LONG_FAULT_S = 9.0, 60.0
 WELL_S = 0.7
 RECOVERS_WITHIN_S = 5.0
 MOST_ERRORS = 0.001
+BROKE_OFF = ("stream_interrupted", "upstream_timeout")
 MOST_CALLS = 1.2
+LEAST_REQUESTS = 500
 
 
 @pytest.fixture(scope="session")
@@ -40,29 +42,54 @@ class Told:
     requests: Sequence[Asked]
     """Those that began while it lasted."""
     calls: int
+    """Of providers in that time: those that they heard of, or those that were answered or failed, whichever is more."""
     recovered_s: float
     load: Steady
 
+    broken: Sequence[Asked]
+    """Streams that the fault ended after content: nobody can hide it."""
+
     @property
     def errors(self) -> list[Asked]:
-        return [one for one in self.load.all if one.ending != "ok"]
+        """All others that did not end well."""
+        return [one for one in self.load.all if one.ending != "ok" and one not in self.broken]
 
     @property
     def amplification(self) -> float:
-        """Calls of providers per request; what was tried and did not reach one counts."""
-        return max(self.calls, sum(one.attempts for one in self.requests)) / len(self.requests)
+        """Calls of providers per request."""
+        return self.calls / len(self.requests)
 
     def figures(self) -> dict[str, object]:
         took = sorted(one.took_s for one in self.requests)
         return {
             "requests": len(self.requests),
             "errors": dict(endings(self.errors)),
+            "streams_that_broke_off": dict(endings(self.broken)),
             "calls_per_request": round(self.amplification, 3),
             "recovered_s": round(self.recovered_s, 2),
             "p50_s": round(took[len(took) // 2], 3),
             "p99_s": round(took[int(len(took) * 0.99)], 3),
             "longest_s": round(took[-1], 3),
         }
+
+    def in_words(self) -> str:
+        """For a table."""
+        figures = self.figures()
+        failed, broken = len(self.errors), len(self.broken)
+        return (
+            f"{failed} of {len(self.load.all)} requests failed; {figures['calls_per_request']} calls a request; well "
+            f"again after {figures['recovered_s']} s; p99 {figures['p99_s']} s; {broken} streams broke off"
+        )
+
+    def problems(self) -> list[str]:
+        """Which of the promises are not kept."""
+        kept = {
+            "errors": len(self.errors) <= MOST_ERRORS * len(self.load.all),
+            "too few requests": len(self.requests) >= LEAST_REQUESTS,
+            "calls per request": self.amplification < MOST_CALLS,
+            "recovery": self.recovered_s < RECOVERS_WITHIN_S,
+        }
+        return [f"{name}: {self.figures()}" for name, is_kept in kept.items() if not is_kept]
 
 
 async def told_of(made: House, fault: Fault, *, lasts_s: float) -> Told:
@@ -71,17 +98,23 @@ async def told_of(made: House, fault: Fault, *, lasts_s: float) -> Told:
     async with made.load(RATE_PER_S) as load:
         await asyncio.sleep(1.0)
         async with fault.happening(made):
-            begun_at, before = loop.time(), await made.calls()
+            begun_at, before, failed = loop.time(), await made.calls(), made.failed_attempts()
             await asyncio.sleep(lasts_s)
-            ended_at, after = loop.time(), await made.calls()
+            ended_at, after, failed = loop.time(), await made.calls(), made.failed_attempts() - failed
         well_at = loop.time()
         await until(lambda: is_well(load, well_at), within_s=2 * RECOVERS_WITHIN_S)
     strangers = [one.begun_at for one in load.between(well_at) if one.provider != "first"]
+    requests = load.between(begun_at, ended_at)
     return Told(
-        requests=load.between(begun_at, ended_at),
-        calls=(after - before).total(),
+        requests=requests,
+        calls=max((after - before).total(), failed + sum(one.provider != "" for one in requests)),
         recovered_s=max(strangers, default=well_at) - well_at,  # too long where it never did
         load=load,
+        broken=[
+            one
+            for one in load.all
+            if one.ending == "failed" and one.code in BROKE_OFF and (fault.after_content or one.begun_at < begun_at)
+        ],
     )
 
 
@@ -90,18 +123,6 @@ def is_well(load: Steady, well_at: float) -> bool:
     now = asyncio.get_running_loop().time()
     late = load.between(max(well_at, now - 2 * WELL_S), now - WELL_S)
     return len(late) > RATE_PER_S * WELL_S / 2 and all((one.ending, one.provider) == ("ok", "first") for one in late)
-
-
-def check(told: Told, fault: Fault) -> None:
-    """What is promised."""
-    visible = [one for one in told.errors if not (fault.after_content and one.ending == "failed")]
-    assert len(visible) <= MOST_ERRORS * len(told.load.all), (
-        endings(told.load.all),
-        examples(told.load.all, lambda one: one in visible),
-    )
-    assert len(told.requests) >= 500
-    assert told.amplification < MOST_CALLS
-    assert told.recovered_s < RECOVERS_WITHIN_S
 
 
 @pytest.mark.timeout(60)
@@ -114,23 +135,29 @@ async def test_clients_do_not_notice(tmp_path: Path, name: str, certificates: Ce
     async with house(tmp_path, workers=workers, certificates=certificates if fault.tls else None) as made:
         told = await told_of(made, fault, lasts_s=FAULT_S)
     print(name, workers, told.figures())
-    check(told, fault)
+    assert told.problems() == [], examples(told.errors, lambda _: True)
+    assert not fault.after_content or told.broken
 
 
 @pytest.mark.full
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("name", FAULTS)
-async def test_nor_do_they_over_a_minute(
-    tmp_path: Path, name: str, workers: int, certificates: Certificates | None, evidence: Evidence
+@pytest.mark.timeout(2 * len(FAULTS) * 100)
+async def test_nor_do_they_over_a_minute_of_any_fault(
+    tmp_path: Path, certificates: Certificates | None, evidence: Evidence
 ) -> None:
-    fault = FAULTS[name]
-    if fault.tls and certificates is None:
+    if certificates is None:
         pytest.skip("openssl is not installed")
-    async with house(tmp_path, workers=workers, certificates=certificates if fault.tls else None) as made:
-        told = await told_of(made, fault, lasts_s=LONG_FAULT_S)
-    print(name, workers, told.figures())
-    check(told, fault)
+    figures: dict[str, object] = {"requests_per_s": RATE_PER_S, "fault_lasts_s": LONG_FAULT_S}
+    problems: list[str] = []
+    for workers in (1, 2):
+        for name, fault in FAULTS.items():
+            folder = tmp_path / f"{name} {workers}"
+            async with house(folder, workers=workers, certificates=certificates if fault.tls else None) as made:
+                told = await told_of(made, fault, lasts_s=LONG_FAULT_S)
+            print(name, workers, told.figures())
+            figures[f"{name}, {workers} worker{'s' * (workers - 1)}"] = told.in_words()
+            problems += [f"{name}, {workers}: {problem}" for problem in told.problems()]
+    evidence.record("chaos", title="A provider fails for a minute under a steady load", figures=figures)
+    assert problems == []
 
 
 # -- nobody is left to ask
@@ -182,12 +209,12 @@ async def test_with_every_provider_down_answers_are_clear_soon_and_cheap(
         async with load, beside, live(made) as liveness:
             await asyncio.sleep(1.0)
             async with happening(made):
-                begun_at, before = loop.time(), await made.calls()
+                begun_at, before, attempts = loop.time(), await made.calls(), made.failed_attempts()
                 await asyncio.sleep(BREAKERS_OPEN_AFTER_S)
                 settled_bytes = resident_bytes(made)
                 await asyncio.sleep(FAULT_S - BREAKERS_OPEN_AFTER_S)
                 grown_bytes = resident_bytes(made) - settled_bytes
-                ended_at, after = loop.time(), await made.calls()
+                ended_at, after, attempts = loop.time(), await made.calls(), made.failed_attempts() - attempts
             well_at = loop.time()
             await until(lambda: is_well(load, well_at), within_s=2 * RECOVERS_WITHIN_S)
     failed = load.between(begun_at, ended_at)
@@ -197,7 +224,7 @@ async def test_with_every_provider_down_answers_are_clear_soon_and_cheap(
     figures = {
         "requests": len(failed),
         "answers": dict(endings(failed)),
-        "calls_per_request": round(max(calls, sum(one.attempts for one in failed)) / len(failed), 3),
+        "calls_per_request": round(max(calls, attempts) / len(failed), 3),
         "longest_s": round(max(one.took_s for one in failed), 3),
         "with_open_breakers_p95_s": round(share_of(0.95, [one.took_s for one in late]), 3),
         "grown_mb": round(grown_bytes / 1e6, 1),
@@ -208,7 +235,7 @@ async def test_with_every_provider_down_answers_are_clear_soon_and_cheap(
     print(happening.__name__, workers, figures)
     assert {one.ending for one in failed} <= {"refused", "failed"}
     assert {one.code for one in failed} <= CLEAR
-    assert len(failed) >= 500
+    assert len(failed) >= LEAST_REQUESTS
     assert figures["calls_per_request"] <= MOST_CALLS
     assert figures["longest_s"] < DEADLINE_S + 1.5
     assert figures["with_open_breakers_p95_s"] < 0.25

@@ -19,7 +19,7 @@ from tests.support.deployment import ADMIN_KEY, HASH_KEY, sandbox_process
 from tests.support.process import Serving, place, serving
 from tests.support.rest import ask
 from tests.support.waiting import until_answered
-from tests.support.workers import generations
+from tests.support.workers import generations, log_of
 
 MOUNTS: Final[Mapping[str, str]] = {"first": "/openai/v1", "second": "/local/v1", "third": "/deepseek"}
 """Where the sandbox plays each provider."""
@@ -55,6 +55,10 @@ class House:
         """How many requests each provider has been sent, by the sandbox's own counts."""
         stats = (await ask(self.sandbox, "GET", "/_stats")).json()
         return Counter({name: sum(stats["providers"].get(dialect, {}).values()) for name, dialect in DIALECTS.items()})
+
+    def failed_attempts(self) -> int:
+        """How many calls have failed before their first content, also those that reached nobody, by the log."""
+        return sum(line["event"] == "attempt failed" for line in log_of(self.service))
 
     async def behave(self, provider: str, behaviour: str | None) -> None:
         """From now on the provider behaves so; None: well."""
