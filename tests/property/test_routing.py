@@ -135,7 +135,7 @@ class Played:
 
 
 class Routed(World):
-    """The row with a model of two deployments, a model that stands in, and one for long prompts."""
+    """The row with a model of three deployments, a model that stands in, and one for long prompts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ class Routed(World):
         self.fleet = a_fleet(self.clock, breaker=OPTIONS.breaker)
         self.fleet.configure(OPTIONS, {})
         groups = [
-            Group("m", [way("a"), way("b")]),
+            Group("m", [way("a"), way("b"), way("a", "n")]),
             Group("spare", [way("c")]),
             Group("long", [way("d")], trigger="context"),
         ]
@@ -166,6 +166,7 @@ class Routed(World):
             ranking=ranking,
             options=OPTIONS,
             max_retries=lambda name: MAX_RETRIES,
+            total_s=lambda name: 900.0,
             clock=self.clock,
             dice=random.Random(1),
         )
@@ -174,6 +175,7 @@ class Routed(World):
             trip=trip,
             is_on=self.is_on,
             claim=self.claim,
+            hedges=None,
             clock=self.clock,
             log=self.log,
         )

@@ -25,6 +25,8 @@ MOUNTS: Final[Mapping[str, str]] = {"first": "/openai/v1", "second": "/local/v1"
 """Where the sandbox plays each provider."""
 DIALECTS: Final[Mapping[str, str]] = {"first": "openai", "second": "local", "third": "deepseek"}
 TIMEOUTS: Final[Mapping[str, float]] = {"connect_s": 0.8, "first_chunk_s": 0.8, "idle_s": 0.8, "total_s": 2.0}
+STANDS_IN: Final = 2
+"""So much longer is the `total_s` of those that are asked next: it counts from the first attempt on."""
 MODEL: Final = "sandbox/pace-5ms"
 
 
@@ -127,6 +129,8 @@ def settings_for(
         name: {"base_url": f"http://127.0.0.1:{line.port}{MOUNTS[name]}", "api_key": "sk-sandbox", "timeouts": timeouts}
         for name, line in lines.items()
     }
+    for name in ("second", "third"):
+        providers[name]["timeouts"] = {**timeouts, "total_s": STANDS_IN * timeouts["total_s"]}
     providers["third"]["kind"] = "deepseek"
     if certificates is not None:
         providers["first"]["base_url"] = f"https://localhost:{lines['first'].port}{MOUNTS['first']}"
