@@ -32,9 +32,9 @@ reset-after-0                   UpstreamError           retry failure  fault
 end-after-0             @S      UpstreamError           retry failure  fault
 end-after-0             @W      UpstreamInvalidResponse -     failure  fault
 bad-chunking-0                  UpstreamInvalidResponse -     failure  fault
-stall-head                      UpstreamTimeout         retry failure  fault
-stall-after-0                   UpstreamTimeout         retry failure  fault
-keep-alive-60m                  UpstreamTimeout         retry failure  fault
+stall-head                      UpstreamTimeout         -     failure  fault
+stall-after-0                   UpstreamTimeout         -     failure  fault
+keep-alive-60m                  UpstreamTimeout         -     failure  fault
 html                            UpstreamInvalidResponse -     failure  fault
 empty                           UpstreamError           retry failure  fault
 blank                           UpstreamError           retry failure  fault

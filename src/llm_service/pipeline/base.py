@@ -199,6 +199,11 @@ class Exchange:
         """Whether an upstream was asked."""
         return bool(self.tries)
 
+    def spent_s(self, provider: str, now: float) -> float:
+        """Seconds that earlier attempts at a provider took."""
+        tries = [one for one in self.tries if one.candidate.provider == provider and one.ended_at is not None]
+        return sum((one.ended_at or now) - one.begun_at for one in tries)
+
     @property
     def stands_in(self) -> bool:
         """Whether another model than the one that was asked for is called, or has answered."""

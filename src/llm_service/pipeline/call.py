@@ -109,11 +109,12 @@ class Call:
         return leg
 
     def _call(self, exchange: Exchange, place: int, now: float) -> UpstreamCall:
+        candidate = exchange.route.candidates[place]
         return UpstreamCall(
             request=_without_models(exchange.request) if exchange.route.is_ours else exchange.request,
-            candidate=exchange.route.candidates[place],
+            candidate=candidate,
             deadline_s=None if exchange.deadline is None else exchange.deadline - now,
-            spent_s=now - exchange.tries[0].begun_at,
+            spent_s=exchange.spent_s(candidate.provider, now) if len(exchange.tries) > 1 else 0.0,
             request_id=exchange.id,
             output_cap=exchange.admitted.cap,
         )

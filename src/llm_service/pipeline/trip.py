@@ -139,9 +139,8 @@ class Trip:
         return error.retry_after_s + pause_s * 0.1  # not all at once, when the time has come
 
     def _has_spent(self, home: Home, now: float) -> bool:
-        """Whether the attempts have taken all the time that a request may take at this provider."""
-        tries = self._exchange.tries
-        return bool(tries) and now - tries[0].begun_at >= self._parts.total_s(home.name)
+        """Whether earlier attempts have taken all the time that a request may take at this provider."""
+        return self._exchange.spent_s(home.name, now) >= self._parts.total_s(home.name)
 
     def _pay(self, home: Home, now: float) -> bool:
         """Whether a further attempt at a provider is within its bounds; if so it is counted."""

@@ -12,7 +12,7 @@ from llm_service.domain import Candidate, Event, LLMServiceError, ModelInfo, Mod
 @fact
 class UpstreamCall:
     """One request for one deployment. ``deadline_s``: seconds that the caller still gives it, ``None`` for no end.
-    ``spent_s``: seconds since its first attempt began; they count towards the time-out of the whole request.
+    ``spent_s``: seconds that earlier attempts at this provider took: they count towards its time-out of a whole one.
 
     ``output_cap``: the most tokens that a choice may have, where a limit was asked for them; the request named none.
     """

@@ -31,13 +31,16 @@ _SICK: Final = (UpstreamTimeout, UpstreamRateLimited, UpstreamNoBalance, Upstrea
 
 
 def may_retry(error: LLMServiceError) -> bool:
-    """Whether the same deployment may be asked again: connections, time-outs, 408, 429, 5xx; no other 4xx.
+    """Whether the same deployment may be asked again: lost connections, 408, 429, 5xx; no other 4xx.
 
-    An answer that was given and cannot be read is not asked for twice: it was billed, and the next one will be like it.
+    Not after a time-out of ours: its time is over, and twice as long would be waited for. An answer that was given and
+    cannot be read is not asked for twice: it was billed, and the next one will be like it.
     """
     if not isinstance(error, UpstreamError) or not error.retryable:
         return False
     if isinstance(error, UpstreamInvalidResponse | StreamInterrupted):
+        return False
+    if isinstance(error, UpstreamTimeout) and error.status is None:
         return False
     return error.status is None or error.status in _PASSING or error.status >= 500
 

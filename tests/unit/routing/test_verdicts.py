@@ -22,7 +22,7 @@ UpstreamAuthFailed      -     failure  fault
 UpstreamNoBalance       -     failure  fault
 UpstreamRateLimited     retry failure  fault
 UpstreamInvalidResponse -     failure  fault
-UpstreamTimeout         retry failure  fault
+UpstreamTimeout         -     failure  fault
 StreamInterrupted       -     -        fault
 """
 """Of those that are not named here no provider makes one, or nobody would answer better."""
@@ -77,7 +77,7 @@ def test_a_balance_that_does_not_pay_for_so_many_tokens_speaks_of_the_request() 
 
 BELOW_HTTP: dict[FailureKind, tuple[str, str, str]] = {
     "connect": ("retry", "failure", "fault"),
-    "connect_timeout": ("retry", "failure", "fault"),
+    "connect_timeout": ("-", "failure", "fault"),
     "tls": ("-", "failure", "fault"),
     "disconnected": ("retry", "failure", "fault"),
     "protocol": ("-", "failure", "fault"),
