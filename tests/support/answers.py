@@ -20,7 +20,7 @@ def kept_answer(
         form="events",
         pieces=(b'{"choices":[{"delta":{"content":"%s"}}]}' % text.encode(), b'{"choices":[{"finish_reason":"stop"}]}'),
         kinds="cf",
-        head=Head(provider="openrouter", model="fast", upstream_model="deepseek/deepseek-flash", attempts=2),
+        head=Head(provider="openrouter", model="fast", upstream_model="deepseek/deepseek-flash"),
         usage=Usage(input_tokens=5, output_tokens=7, cached_input_tokens=3, reasoning_tokens=1),
         finish_reason="stop",
         upstream_id="gen-1",

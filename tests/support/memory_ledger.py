@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from llm_service.domain import CACHE_HITS, LimitScope, UsageRecord
+from llm_service.domain import CACHE_HITS, LimitScope, Tried, UsageRecord
 from llm_service.storage import (
     ChainLink,
     LedgerRow,
@@ -174,7 +174,9 @@ class FileLedger(MemoryLedger):
         self._read += len(whole)
         for line in whole.splitlines():
             row = orjson.loads(line)["row"]
-            record = UsageRecord(**row["record"] | {"at": datetime.fromisoformat(row["record"]["at"])})
+            read = row["record"]
+            tries = tuple(Tried(**one) for one in read["tries"])
+            record = UsageRecord(**read | {"at": datetime.fromisoformat(read["at"]), "tries": tries})
             self.rows.append(LedgerRow(record=record, link=ChainLink(**row["link"]), mark=row["mark"]))
 
 
@@ -223,5 +225,6 @@ def _sum(group: dict[UsageGroup, str | None], records: Sequence[UsageRecord]) ->
         nano_usd=total(lambda record: record.nano_usd),
         errors=total(lambda record: record.status == "error"),
         saved_nano_usd=total(lambda record: record.saved_nano_usd),
+        wasted_nano_usd=total(lambda record: record.wasted_nano_usd),
         hits=total(lambda record: record.adjusts is None and record.cache in CACHE_HITS),
     )

@@ -68,18 +68,26 @@ class Calls:
         return self.finish if asked is None else asked == "finish"
 
     async def reply(self, exchange: Exchange, leaving: Leaving) -> Reply:
-        """The gateway's reply. Raises HungUp when the client leaves first, Draining when the service does."""
+        """The gateway's reply. Raises HungUp when the client leaves first, Draining when the service does.
+
+        An LLMServiceError has the ``attempts`` of the exchange.
+        """
         readers = exchange.stream.sinks if exchange.stream is not None else []
         readers.append(leaving)
         try:
             return await self.gateway.chat(exchange)
+        except LLMServiceError as error:
+            error.attempts = len(exchange.tries)
+            raise
         except asyncio.CancelledError:
             if not leaving.happened and self.serving.draining is None:
                 raise
             leaving.serving.uncancel()
             if leaving.happened or self.serving.draining is None:
                 raise HungUp from None
-            raise self.serving.draining.again() from None
+            drained = self.serving.draining.again()
+            drained.attempts = len(exchange.tries)
+            raise drained from None
         finally:
             readers.remove(leaving)
 

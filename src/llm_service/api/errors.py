@@ -68,7 +68,9 @@ def error_object(error: LLMServiceError, *, request_id: str) -> dict[str, Any]:
 
 
 def extensions_of(error: LLMServiceError, *, request_id: str) -> dict[str, Any]:
-    """The same as ``extensions`` of a GraphQL error. ``retryAfterS``: seconds to wait first, when known."""
+    """The same as ``extensions`` of a GraphQL error. ``retryAfterS``: seconds to wait first, when known.
+    ``attempts``: calls of providers, when there were any.
+    """
     said = error_object(error, request_id=request_id)
     extensions = {
         "code": error.code,
@@ -80,6 +82,8 @@ def extensions_of(error: LLMServiceError, *, request_id: str) -> dict[str, Any]:
     }
     if error.retry_after_s is not None and error.retryable:
         extensions["retryAfterS"] = error.retry_after_s
+    if error.attempts:
+        extensions["attempts"] = error.attempts
     if "limit" in said:
         extensions["limit"] = said["limit"]
     return extensions
@@ -104,13 +108,18 @@ def error_body(error: LLMServiceError, *, request_id: str) -> bytes:
 
 
 def error_headers(error: LLMServiceError) -> list[tuple[bytes, bytes]]:
-    """What tells clients whether and when to try again; official ones obey ``x-should-retry`` before the status."""
+    """What tells clients whether and when to try again, and how often a provider was called for it.
+
+    Official clients obey ``x-should-retry`` before the status.
+    """
     headers: list[tuple[bytes, bytes]] = []
     if spoken(error).status in (429, 500, 502, 503, 504):
         headers.append((b"x-should-retry", b"true" if error.retryable else b"false"))
     if error.retry_after_s is not None and error.retryable:
         headers.append((b"retry-after", b"%d" % max(1, ceil(error.retry_after_s))))
         headers.append((b"retry-after-ms", b"%d" % max(1, round(error.retry_after_s * 1000))))
+    if error.attempts:
+        headers.append((b"x-llm-attempts", b"%d" % error.attempts))
     if isinstance(error, domain.MethodNotAllowed):
         headers.append((b"allow", ", ".join(error.allowed).encode()))
     return headers

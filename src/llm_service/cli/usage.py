@@ -29,7 +29,7 @@ from llm_service.services import (
 
 RECORDS: Final = "The records"
 TOKENS: Final = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
-COLUMNS: Final = ("requests", "errors", "hits", *TOKENS, "cost_usd", "saved_usd")
+COLUMNS: Final = ("requests", "errors", "hits", *TOKENS, "cost_usd", "saved_usd", "wasted_usd")
 MOST_FAULTS_SHOWN: Final = 100
 
 

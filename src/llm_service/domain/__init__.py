@@ -89,7 +89,7 @@ from llm_service.domain.limits import (
 )
 from llm_service.domain.money import MOST_NANO_USD, nano_usd, usd_of, usd_text
 from llm_service.domain.periods import Span, span_at
-from llm_service.domain.record import Intent, UsageRecord
+from llm_service.domain.record import Intent, Tried, UsageRecord
 from llm_service.domain.reply import Head, Inbox, Reply, Sink, Subscription
 from llm_service.domain.secret import MASK, Secret
 from llm_service.domain.setting import (
@@ -208,6 +208,7 @@ __all__ = [
     "StreamCancelled",
     "StreamInterrupted",
     "Subscription",
+    "Tried",
     "Unknown",
     "UpstreamAuthFailed",
     "UpstreamError",

@@ -34,11 +34,13 @@ class LLMServiceError(Exception):
 
     ``retryable``: the same request may succeed later. ``retry_after_s``: seconds to wait first, when known.
     ``param``: the request field at fault, as a path (``messages[0].role``). ``provider``: whose failure it was.
+    ``attempts``: calls of providers that it took, where a request to a model ended with it.
     """
 
     code: ClassVar[str] = "internal_error"
     fault: ClassVar[Fault] = "gateway"
     retryable: bool = False
+    attempts: int = 0
 
     def __init__(
         self,

@@ -40,6 +40,22 @@ class Intent:
 
 
 @fact
+class Tried:
+    """One call of an upstream, as the record of its request keeps it.
+
+    ``error_code``: why it failed; ``None``: it answered; ``lost``: another one answered first; ``aborted``: nobody
+    waited for it any more. ``duration_ms``: until its first content, its failure, or its end. ``nano_usd``: what it
+    cost the operator although nobody got its answer, where that is known.
+    """
+
+    provider: str
+    upstream_model: str
+    error_code: str | None = None
+    duration_ms: float | None = None
+    nano_usd: int = 0
+
+
+@fact
 class UsageRecord:
     """The one record of an admitted request; a correction is a further one that ``adjusts`` it.
 
@@ -50,6 +66,11 @@ class UsageRecord:
     ``cache``: a `CacheStatus`. ``cache_key``: the first 32 hexadecimal digits of the request's digest, ``None`` where
     it could not be cached. ``saved_nano_usd``: what the answer cost when it was made, where this request got it from
     the cache, or from another request's generation, and paid nothing.
+
+    ``attempts``: calls of upstreams. ``tries``: what each of them was, in the order in which they began; empty where
+    the first one answered, or nobody was called; of very many, some in the middle are left out. ``wasted_nano_usd``:
+    what they cost the operator without being the answer. No caller is charged with it: it is no part of ``nano_usd``,
+    and counts against no budget.
     """
 
     request_id: str
@@ -75,6 +96,8 @@ class UsageRecord:
     cache_key: str | None = None
     saved_nano_usd: int = 0
     attempts: int = 1
+    tries: tuple[Tried, ...] = ()
+    wasted_nano_usd: int = 0
     queue_ms: float | None = None
     first_chunk_ms: float | None = None
     duration_ms: float | None = None

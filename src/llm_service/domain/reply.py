@@ -15,12 +15,11 @@ WAITING_BYTES: Final = 256 * 1024
 
 @fact
 class Head:
-    """What is known of an answer before its body: who serves it, under which names, at which try."""
+    """What is known of an answer before its body: who serves it, under which names."""
 
     provider: str
     model: str
     upstream_model: str
-    attempts: int = 1
 
 
 class Sink(Protocol):

@@ -1,11 +1,11 @@
 """The hash chain of a writer's records: each names the hash of the one before, so that no change stays unseen."""
 
 from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
-from llm_service.domain import UsageRecord
+from llm_service.domain import Tried, UsageRecord
 from llm_service.storage import ChainLink, storable
 
 GENESIS: Final = "0" * 64
@@ -15,7 +15,7 @@ GENESIS: Final = "0" * 64
 PLAIN_BYTES: Final = 900
 """A record's names and figures take more than 400 of them, and no text may be longer than 512 characters."""
 MOST_PLAIN: Final = 10**12
-"""Tokens, nano-USD and those saved together: well within what every column and every sum of them takes."""
+"""Tokens and nano-USD of all kinds together: well within what every column and every sum of them takes."""
 _UNKEEPABLE: Final = b"\\u0000"
 
 
@@ -35,7 +35,7 @@ def canonical(record: UsageRecord) -> bytes:
     A field that was added later stands at the end, and is left out where it says nothing: otherwise records that were
     hashed without it would seem changed.
     """
-    fields = {
+    fields: dict[str, Any] = {
         "adjusts": record.adjusts,
         "at": record.at,
         "attempts": record.attempts,
@@ -68,6 +68,10 @@ def canonical(record: UsageRecord) -> bytes:
         fields["cache_key"] = record.cache_key
     if record.saved_nano_usd:
         fields["saved_nano_usd"] = record.saved_nano_usd
+    if record.tries:
+        fields["tries"] = [_tried(one) for one in record.tries]
+    if record.wasted_nano_usd:
+        fields["wasted_nano_usd"] = record.wasted_nano_usd
     return orjson.dumps(fields, option=orjson.OPT_UTC_Z)  # written down in their order: to sort costs a µs
 
 
@@ -80,8 +84,9 @@ def kept(record: UsageRecord) -> tuple[UsageRecord, bytes]:
         text = canonical(record)
     except orjson.JSONEncodeError:  # a lone surrogate, or a number beyond 64 bits
         text = _UNKEEPABLE
-    plain = len(text) <= PLAIN_BYTES and _UNKEEPABLE not in text and not record.tags
-    figures = record.input_tokens + record.output_tokens + record.nano_usd + record.saved_nano_usd
+    plain = len(text) <= PLAIN_BYTES and _UNKEEPABLE not in text and not record.tags and not record.tries
+    money = record.nano_usd + record.saved_nano_usd + record.wasted_nano_usd
+    figures = record.input_tokens + record.output_tokens + money
     if plain and record.adjusts is None and figures <= MOST_PLAIN:
         return record, text
     record = storable(record)
@@ -96,6 +101,18 @@ def digest(previous: str, text: bytes) -> str:
 def follow(tip: Tip, *, writer: str, text: bytes) -> ChainLink:
     """The place of a further record, whose canonical JSON is ``text``, at the end of a chain."""
     return ChainLink(writer=writer, seq=tip.seq + 1, previous=tip.hash, hash=digest(tip.hash, text))
+
+
+def _tried(tried: Tried) -> dict[str, Any]:
+    """What says nothing is left out here as well."""
+    fields: dict[str, Any] = {"provider": tried.provider, "upstream_model": tried.upstream_model}
+    if tried.error_code is not None:
+        fields["error_code"] = tried.error_code
+    if tried.duration_ms is not None:
+        fields["duration_ms"] = float(tried.duration_ms)
+    if tried.nano_usd:
+        fields["nano_usd"] = tried.nano_usd
+    return fields
 
 
 def _decimal(milliseconds: float | None) -> float | None:

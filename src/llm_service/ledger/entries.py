@@ -8,7 +8,7 @@ from zlib import crc32
 
 import orjson
 
-from llm_service.domain import Intent, Usage, UsageRecord
+from llm_service.domain import Intent, Tried, Usage, UsageRecord
 from llm_service.ledger.chain import Tip
 from llm_service.storage import ChainLink
 
@@ -133,4 +133,6 @@ def _intent(fields: dict[str, Any]) -> Intent:
 
 
 def _record(fields: dict[str, Any]) -> UsageRecord:
-    return UsageRecord(at=datetime.fromisoformat(fields.pop("at")), **fields)
+    at = datetime.fromisoformat(fields.pop("at"))
+    tries = tuple(Tried(**one) for one in fields.pop("tries", ()))
+    return UsageRecord(at=at, tries=tries, **fields)

@@ -10,7 +10,7 @@ from llm_service.domain import Outcome, fact
 class RequestFinished:
     """A request has its answer, or its refusal. Durations in milliseconds, from the request's last byte.
 
-    ``provider`` and ``upstream_model`` are ``None`` where no provider was asked; ``http_status`` is what REST says.
+    ``provider`` and ``upstream_model`` are ``None`` where no provider was asked; ``attempts``: calls of providers.
     """
 
     request_id: str
@@ -24,6 +24,7 @@ class RequestFinished:
     first_content_ms: float | None
     duration_ms: float
     outcome: Outcome
+    attempts: int = 0
 
 
 class Listener(Protocol):

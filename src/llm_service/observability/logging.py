@@ -193,6 +193,8 @@ def line_of(fact: RequestFinished) -> Mapping[str, Any]:
     }
     if fact.first_content_ms is not None:
         fields["first_content_ms"] = round(fact.first_content_ms, 2)
+    if fact.attempts != 1:
+        fields["attempts"] = fact.attempts
     if usage is not None:
         fields["input_tokens"] = usage.input_tokens
         fields["output_tokens"] = usage.output_tokens

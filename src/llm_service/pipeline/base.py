@@ -17,6 +17,7 @@ from llm_service.domain import (
     CacheStatus,
     Caller,
     Candidate,
+    Cost,
     Event,
     InternalError,
     KeptAnswer,
@@ -24,6 +25,8 @@ from llm_service.domain import (
     ModelRequest,
     Outcome,
     Reply,
+    UpstreamError,
+    Usage,
     UsageRecord,
 )
 from llm_service.routing import NOWHERE, Route
@@ -32,6 +35,8 @@ from llm_service.storage import CacheLook
 from llm_service.streams import Generation, Stream, stream_id_of
 
 FREE: Final[frozenset[CacheStatus]] = frozenset((*CACHE_HITS, "replay"))
+ABORTED: Final = "aborted"
+"""Nobody waited for the attempt any more."""
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
 Found = TypeVar("Found")
 
@@ -62,20 +67,29 @@ class Watcher:
 
 
 class Try:
-    """One call of an upstream. ``error_code``: why it failed, ``None`` for the one that answered and for who lost.
+    """One call of an upstream. ``error_code``: why it failed, ``lost``, ``aborted``; ``None``: it answered.
 
-    Moments in monotonic seconds; ``ended_at``: at its first content, its failure, or when it was given up.
-    ``nano_usd``: what it probably cost though nobody has its answer.
+    Moments in monotonic seconds; ``ended_at``: at its first content, its failure, or when it was given up. ``usage``,
+    ``cost``: what a failed one bills all the same, where its provider says so. ``nano_usd``: what one
+    probably cost that lost.
     """
 
-    __slots__ = ("begun_at", "candidate", "ended_at", "error_code", "nano_usd")
+    __slots__ = ("begun_at", "candidate", "cost", "ended_at", "error_code", "nano_usd", "usage")
 
     def __init__(self, candidate: Candidate, begun_at: float) -> None:
         self.candidate = candidate
         self.begun_at = begun_at
         self.ended_at: float | None = None
         self.error_code: str | None = None
+        self.usage: Usage | None = None
+        self.cost: Cost | None = None
         self.nano_usd = 0
+
+    def fails(self, error: LLMServiceError) -> None:
+        """Why it gave no content, and what it bills for that."""
+        self.error_code = error.code
+        if isinstance(error, UpstreamError):
+            self.usage, self.cost = error.usage, error.cost
 
 
 class Refresh(Protocol):

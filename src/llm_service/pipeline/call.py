@@ -7,6 +7,7 @@ from math import ceil
 from typing import Final
 
 from llm_service.domain import (
+    InternalError,
     LLMServiceError,
     ModelRequest,
     NoDeploymentAvailable,
@@ -15,7 +16,7 @@ from llm_service.domain import (
     Reply,
 )
 from llm_service.observability import Log
-from llm_service.pipeline.base import Exchange
+from llm_service.pipeline.base import ABORTED, Exchange
 from llm_service.pipeline.hedges import Hedges
 from llm_service.pipeline.leg import Leg
 from llm_service.pipeline.trip import Trip, TripParts
@@ -98,12 +99,14 @@ class Call:
             leg.fails(error)
             raise
         except asyncio.CancelledError:
-            leg.ends_without_verdict()
+            leg.ends_without_verdict(ABORTED)
             if leg.was_called_off():
-                raise ProviderDisabled(f"The provider `{home.name}` was switched off.", provider=home.name) from None
+                disabled = ProviderDisabled(f"The provider `{home.name}` was switched off.", provider=home.name)
+                leg.attempt.fails(disabled)
+                raise disabled from None
             raise
         except BaseException:
-            leg.ends_without_verdict()
+            leg.ends_without_verdict(InternalError.code)
             raise
         leg.answers(reply)
         return leg

@@ -13,13 +13,14 @@ from llm_service.domain import (
     Outcome,
     Reply,
     Settlement,
+    Tried,
     UpstreamTimeout,
     Usage,
     UsageRecord,
     usd_text,
 )
 from llm_service.observability import Log
-from llm_service.pipeline.base import Exchange, Watcher
+from llm_service.pipeline.base import Exchange, Try, Watcher
 from llm_service.prices import NO_USAGE, Charge, Meter, ModelPrice, charge
 from llm_service.runtime import Clock, OnFailure, begin
 
@@ -165,8 +166,36 @@ class Closing(Watcher):
             input_bytes=exchange.request.body_bytes,
         )
 
+    def _tries(self) -> tuple[Tried, ...]:
+        """What the attempts were, unless there was one and it answered."""
+        tries = self._exchange.tries
+        if not tries or (len(tries) == 1 and tries[0].error_code is None):
+            return ()
+        return tuple(
+            Tried(
+                provider=one.candidate.provider,
+                upstream_model=one.candidate.upstream_model,
+                error_code=one.error_code,
+                duration_ms=_ms(one.begun_at, one.ended_at),
+                nano_usd=one.nano_usd + self._billed(one),
+            )
+            for one in tries
+        )
+
+    def _billed(self, failed: Try) -> int:
+        """What a provider bills for an attempt that failed, in nano-USD, where it says so."""
+        if failed.usage is None and failed.cost is None:
+            return 0
+        accounts = self._accounts
+        try:
+            price = accounts.price(failed.candidate) if failed.cost is None else None
+            return charge(failed.usage, failed.cost, price, self._exchange.at).nano_usd
+        except Exception as defect:  # noqa: BLE001 - reported; and what cannot be priced has been tried all the same
+            accounts.report("charge", defect)
+            return 0
+
     def _record(self, outcome: Outcome, charged: Charge) -> UsageRecord:
-        exchange = self._exchange
+        exchange, tries = self._exchange, self._tries()
         now = self._accounts.clock.monotonic()
         candidate = exchange.candidate if exchange.called else None
         usage = charged.usage
@@ -191,6 +220,8 @@ class Closing(Watcher):
             status=outcome.status,
             error_code=outcome.error.code if outcome.error else None,
             attempts=len(exchange.tries),
+            tries=tries,
+            wasted_nano_usd=sum(one.nano_usd for one in tries),
             queue_ms=None if exchange.queue_s is None else round(exchange.queue_s * 1000, 3),
             first_chunk_ms=_ms(exchange.received_at, exchange.head_at),
             duration_ms=_ms(exchange.received_at, now),

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from llm_service.admission import Admission, Admitted
 from llm_service.domain import Candidate, Outcome, Overloaded, Settlement
-from llm_service.pipeline.base import Exchange, Try, Watcher
+from llm_service.pipeline.base import ABORTED, Exchange, Try, Watcher
 from llm_service.pipeline.leg import Leg
 from llm_service.pipeline.race import race
 from llm_service.routing import Hedging, PriceOf
@@ -109,7 +109,7 @@ class Hedges:
             used = Settlement(tokens=0, nano_usd=second.may_cost or 0, provider=second.attempt is not None)
             await self._admission.settle(admitted, used)
         lost = 0
-        if loser is not None and loser.error_code is None:
+        if loser is not None and loser.error_code in (None, ABORTED):
             loser.error_code = LOST
             lost = self._cost(exchange, exchange.order[0] if won else second.place) or 0
             loser.nano_usd = lost

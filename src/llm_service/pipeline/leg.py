@@ -13,7 +13,7 @@ from llm_service.domain import (
     UpstreamRateLimited,
     UpstreamTimeout,
 )
-from llm_service.pipeline.base import Try, Watcher
+from llm_service.pipeline.base import ABORTED, Try, Watcher
 from llm_service.routing import Breaker, Member, Pending, is_deployments_fault
 
 BUSY: Final = 503
@@ -74,7 +74,7 @@ class Leg(Watcher, Pending):
         """Give the answer up: another one was faster."""
         if self._reply is not None:
             await self._reply.aclose()
-        self.ends_without_verdict()
+        self.ends_without_verdict(ABORTED)
 
     def answers(self, reply: Reply) -> None:
         """The first content is there."""
@@ -88,16 +88,17 @@ class Leg(Watcher, Pending):
     def fails(self, error: LLMServiceError) -> None:
         """It failed before its first content."""
         now = self._now()
-        self.attempt.error_code = error.code
+        self.attempt.fails(error)
         self._begins(now)
         if isinstance(error, UpstreamTimeout):
             self._member.timed_out(now - self.attempt.begun_at, now)
         self._verdict(error, now)
         self._leave()
 
-    def ends_without_verdict(self) -> None:
-        """Nobody waits for it any more."""
+    def ends_without_verdict(self, error_code: str) -> None:
+        """It has ended, and nothing of that says how its deployment is."""
         now = self._now()
+        self.attempt.error_code = error_code
         self._begins(now)
         self._breaker.abandoned(now, self._permit)
         self._leave()

@@ -49,4 +49,5 @@ def finished(exchange: Exchange, outcome: Outcome, now: float) -> RequestFinishe
         first_content_ms=None if exchange.head_at is None else (exchange.head_at - exchange.received_at) * 1000,
         duration_ms=(now - exchange.received_at) * 1000,
         outcome=outcome,
+        attempts=len(exchange.tries),
     )

@@ -47,6 +47,11 @@ COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
         "cache_key": "VARCHAR",
         "saved_usd": "DECIMAL(18, 9)",
         "attempts": "BIGINT",
+        "tries": (
+            "STRUCT(provider VARCHAR, upstream_model VARCHAR, error_code VARCHAR, duration_ms DOUBLE, "
+            "wasted_usd DECIMAL(18, 9))[]"
+        ),
+        "wasted_usd": "DECIMAL(18, 9)",
         "queue_ms": "DOUBLE",
         "first_chunk_ms": "DOUBLE",
         "duration_ms": "DOUBLE",
@@ -134,7 +139,8 @@ def _csv(rows: Sequence[Sequence[Any]]) -> bytes:
 
 def _cells(record: UsageRecord) -> list[Any]:
     shown = record_object(record)
-    shown["tags"] = orjson.dumps(shown["tags"]).decode()
+    for name in ("tags", "tries"):
+        shown[name] = orjson.dumps(shown[name]).decode()
     return [shown[name] if name in _NOT_TEXT else _harmless(shown[name]) for name in COLUMNS]
 
 

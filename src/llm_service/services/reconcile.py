@@ -116,6 +116,8 @@ def correction(record: UsageRecord, billed: GenerationRecord) -> UsageRecord:
         price_date=None,
         saved_nano_usd=0,
         attempts=0,
+        tries=(),
+        wasted_nano_usd=0,
         queue_ms=None,
         first_chunk_ms=None,
         duration_ms=None,

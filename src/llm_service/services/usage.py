@@ -47,6 +47,7 @@ class Generation:
             reasoning_tokens=sum(one.reasoning_tokens for one in records),
             nano_usd=sum(one.nano_usd for one in records),
             saved_nano_usd=sum(one.saved_nano_usd for one in records),
+            wasted_nano_usd=sum(one.wasted_nano_usd for one in records),
             cost_source=records[-1].cost_source,
             price_date=records[-1].price_date,
         )

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final, get_args
 
-from llm_service.domain import CacheStatus, InvalidValue, OutcomeStatus, UsageRecord, usd_text
+from llm_service.domain import CacheStatus, InvalidValue, OutcomeStatus, Tried, UsageRecord, usd_text
 from llm_service.services.moments import moment_text, read_moment
 from llm_service.storage import UsageFilter, UsageGroup, UsageSum
 
@@ -84,6 +84,8 @@ def record_object(record: UsageRecord) -> dict[str, Any]:
         "cache_key": record.cache_key,
         "saved_usd": usd_text(record.saved_nano_usd),
         "attempts": record.attempts,
+        "tries": [_tried_object(one) for one in record.tries],
+        "wasted_usd": usd_text(record.wasted_nano_usd),
         "queue_ms": record.queue_ms,
         "first_chunk_ms": record.first_chunk_ms,
         "duration_ms": record.duration_ms,
@@ -105,6 +107,17 @@ def sum_object(summed: UsageSum) -> dict[str, Any]:
         "reasoning_tokens": summed.reasoning_tokens,
         "cost_usd": usd_text(summed.nano_usd),
         "saved_usd": usd_text(summed.saved_nano_usd),
+        "wasted_usd": usd_text(summed.wasted_nano_usd),
+    }
+
+
+def _tried_object(tried: Tried) -> dict[str, Any]:
+    return {
+        "provider": tried.provider,
+        "upstream_model": tried.upstream_model,
+        "error_code": tried.error_code,
+        "duration_ms": tried.duration_ms,
+        "wasted_usd": usd_text(tried.nano_usd),
     }
 
 

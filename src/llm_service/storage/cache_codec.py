@@ -105,7 +105,7 @@ def _header(answer: KeptAnswer, groups: Sequence[str]) -> dict[str, Any]:
         "form": answer.form,
         "lengths": [len(piece) for piece in answer.pieces],
         "kinds": answer.kinds,
-        "head": (head.provider, head.model, head.upstream_model, head.attempts),
+        "head": (head.provider, head.model, head.upstream_model, 1),  # a count that this version has no use for
         "usage": usage and (usage.input_tokens, usage.output_tokens, usage.cached_input_tokens, usage.reasoning_tokens),
         "finish_reason": answer.finish_reason,
         "upstream_id": answer.upstream_id,
@@ -126,18 +126,13 @@ def _answer(header: Any, rest: bytes, digest: bytes) -> tuple[KeptAnswer, tuple[
     pieces = _pieces(header["lengths"], rest)
     _check_form(header, len(pieces))
     _check_kinds_of_values(header)
-    provider, model, upstream_model, attempts = header["head"]
+    provider, model, upstream_model, _ = header["head"]
     answer = KeptAnswer(
         digest=digest,
         form=header["form"],
         pieces=pieces,
         kinds=header["kinds"],
-        head=Head(
-            provider=_text(provider),
-            model=_text(model),
-            upstream_model=_text(upstream_model),
-            attempts=_count(attempts),
-        ),
+        head=Head(provider=_text(provider), model=_text(model), upstream_model=_text(upstream_model)),
         usage=_usage(header["usage"]),
         finish_reason=header["finish_reason"],
         upstream_id=header["upstream_id"],

@@ -42,15 +42,15 @@ def event_of(data: bytes, seq: int) -> Event:
 
 
 def head_bytes(head: Head) -> bytes:
-    """A head as JSON."""
-    return orjson.dumps((head.provider, head.model, head.upstream_model, head.attempts))
+    """A head as JSON. The count at its end is read by versions before this one alone, which want one."""
+    return orjson.dumps((head.provider, head.model, head.upstream_model, 1))
 
 
 def head_of(data: bytes) -> Head:
     """The head again. Raises ValueError for what is none."""
     match orjson.loads(data):
-        case [str(provider), str(model), str(upstream_model), int(attempts)]:
-            return Head(provider=provider, model=model, upstream_model=upstream_model, attempts=attempts)
+        case [str(provider), str(model), str(upstream_model), int()]:
+            return Head(provider=provider, model=model, upstream_model=upstream_model)
         case _:
             raise ValueError("not the head of an answer")
 

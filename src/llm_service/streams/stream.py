@@ -82,6 +82,12 @@ class Stream:
         """Who says so."""
         return self.generation.cost_source if self.pays and self.generation is not None else "none"
 
+    def failure(self, error: LLMServiceError) -> LLMServiceError:
+        """The error that ends it after its beginning, as its client is told it: with its own ``attempts``."""
+        same = error.again()
+        same.attempts = self.attempts
+        return same
+
     def cancel(self, error: LLMServiceError) -> None:
         """End it for its readers with this error, and its generation with it, unless others read that."""
         self.cut(error)

@@ -44,7 +44,7 @@ class Source(Reply):
     """A reply that is told to say nothing by itself."""
 
     def __init__(self) -> None:
-        self.head = Head(provider="p", model="p/m", upstream_model="m", attempts=1)
+        self.head = Head(provider="p", model="p/m", upstream_model="m")
         self.whole = None
         self.outcome = None
         self.done: list[str] = []

@@ -23,7 +23,7 @@ SECONDS = st.floats(allow_nan=False, allow_infinity=False, width=64)
 USAGES = st.builds(
     Usage, input_tokens=COUNTS, output_tokens=COUNTS, cached_input_tokens=COUNTS, reasoning_tokens=COUNTS
 )
-HEADS = st.builds(Head, provider=WORDS, model=WORDS, upstream_model=WORDS, attempts=st.integers(1, 9))
+HEADS = st.builds(Head, provider=WORDS, model=WORDS, upstream_model=WORDS)
 OTHERS: dict[str, Any] = {
     "digest": st.binary(min_size=32, max_size=32),
     "head": HEADS,

@@ -44,7 +44,7 @@ JSON = st.dictionaries(TEXTS, TEXTS | st.integers(-(2**53), 2**53) | st.none(), 
 EVENTS = st.builds(Event, COUNTS, JSON, KINDS) | st.builds(
     lambda seq, error: Event(seq, b"", "error", error=error), COUNTS, ERRORS
 )
-HEADS = st.builds(Head, provider=TEXTS, model=TEXTS, upstream_model=TEXTS, attempts=st.integers(0, 99))
+HEADS = st.builds(Head, provider=TEXTS, model=TEXTS, upstream_model=TEXTS)
 USAGES = st.builds(
     Usage, input_tokens=COUNTS, output_tokens=COUNTS, cached_input_tokens=COUNTS, reasoning_tokens=COUNTS
 )

@@ -17,7 +17,7 @@ from tests.support.clock import ManualClock
 from tests.support.memory_streams import KeptLog, MemoryStreams
 from tests.support.waiting import loop_turns
 
-HEAD = Head(provider="p", model="m", upstream_model="u", attempts=2)
+HEAD = Head(provider="p", model="m", upstream_model="u")
 OK = Outcome(status="ok", finish_reason="stop", usage=Usage(input_tokens=1, output_tokens=2))
 A = digest_of("a")
 FLIGHT = Flight(log_id="x", holder="other", as_events=False)

@@ -17,7 +17,7 @@ from tests.support.ledger_entries import SilentLog
 from tests.support.memory_streams import MemoryStreams
 from tests.support.waiting import loop_turns
 
-HEAD = Head(provider="p", model="m", upstream_model="u", attempts=2)
+HEAD = Head(provider="p", model="m", upstream_model="u")
 OK = Outcome(status="ok", finish_reason="stop")
 
 

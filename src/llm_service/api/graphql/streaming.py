@@ -77,17 +77,17 @@ async def _followed(context: Context, stream: Stream, reply: Reply, *, after: in
                 yield _chunk(stream, reply.head, last)
                 last = None
             if event.error is not None:
-                raise Failed(event.error.again(), stream.request_id)
+                raise Failed(stream.failure(event.error), stream.request_id)
             last = event
         ended = inbox.outcome
         if ended is not None and ended.status != "ok":
             if last is not None:
                 yield _chunk(stream, reply.head, last)
-            raise Failed((ended.error or StreamCancelled(CANCELLED)).again(), stream.request_id)
+            raise Failed(stream.failure(ended.error or StreamCancelled(CANCELLED)), stream.request_id)
         if last is not None:
             yield _closing_chunk(stream, reply.head, last, inbox)
     except LLMServiceError as error:
-        raise Failed(error, stream.request_id) from None
+        raise Failed(stream.failure(error), stream.request_id) from None
     finally:
         stream.sinks.remove(inbox)
         inbox.leave()

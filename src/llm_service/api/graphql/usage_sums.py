@@ -21,6 +21,10 @@ class UsageSums:
     cost: Usd
     saved: Usd = strawberry.field(description="What answers of the response cache had cost when they were made.")
 
+    wasted: Usd = strawberry.field(
+        description="What attempts cost that were not the answer; nobody is charged with it."
+    )
+
     @classmethod
     def of(cls, *summed: UsageSum) -> Self:
         """Of groups together that have no record in common."""
@@ -34,4 +38,5 @@ class UsageSums:
             reasoning_tokens=Count(sum(one.reasoning_tokens for one in summed)),
             cost=Usd(usd_text(sum(one.nano_usd for one in summed))),
             saved=Usd(usd_text(sum(one.saved_nano_usd for one in summed))),
+            wasted=Usd(usd_text(sum(one.wasted_nano_usd for one in summed))),
         )

@@ -11,7 +11,7 @@ from llm_service.api.graphql.key_types import ApiKeyType
 from llm_service.api.graphql.pages import PageInfo
 from llm_service.api.graphql.scalars import Json, Moment, Usd
 from llm_service.api.graphql.usage_sums import UsageSums
-from llm_service.domain import UsageRecord, usd_text
+from llm_service.domain import Tried, UsageRecord, usd_text
 from llm_service.services import moment_text, read_filter
 from llm_service.storage import UsageFilter
 
@@ -27,6 +27,28 @@ class UsageFilterInput:
     tag: str | None = strawberry.field(default=None, description="As `name=value`.")
     status: StatusWord | None = None
     cache: CacheWord | None = None
+
+
+@strawberry.type(description="One call of a provider for a request.")
+class Attempt:
+    provider: str
+    upstream_model: str
+    error_code: str | None = strawberry.field(
+        description="Null: it answered; `lost`: another one answered first; `aborted`: nobody waited for it any more."
+    )
+    duration_ms: float | None = strawberry.field(description="Until its first content, its failure, or its end.")
+    wasted: Usd = strawberry.field(description="What it cost although nobody got its answer, where that is known.")
+
+    @classmethod
+    def of(cls, tried: Tried) -> Self:
+        """A call as the record keeps it."""
+        return cls(
+            provider=tried.provider,
+            upstream_model=tried.upstream_model,
+            error_code=tried.error_code,
+            duration_ms=tried.duration_ms,
+            wasted=Usd(usd_text(tried.nano_usd)),
+        )
 
 
 @strawberry.type(description="The record of one request, or a correction of one.")
@@ -55,7 +77,11 @@ class Generation:
     cache: CacheWord
     cache_key: str | None
     saved: Usd
-    attempts: int
+    attempts: int = strawberry.field(description="Calls of providers.")
+    tries: list[Attempt] = strawberry.field(description="The calls, unless there was one and it answered.")
+    wasted: Usd = strawberry.field(
+        description="What attempts cost that were not the answer; nobody is charged with it."
+    )
     queue_ms: float | None
     first_chunk_ms: float | None
     duration_ms: float | None
@@ -84,6 +110,8 @@ class Generation:
             status=StatusWord(record.status),
             cache=CacheWord(record.cache),
             saved=Usd(usd_text(record.saved_nano_usd)),
+            tries=[Attempt.of(one) for one in record.tries],
+            wasted=Usd(usd_text(record.wasted_nano_usd)),
             adjusts=_id(record.adjusts),
             corrections=None if corrections is None else [cls.of(one) for one in corrections],
             **{name: getattr(record, name) for name in plain},

@@ -150,6 +150,8 @@ class SseSink:
 
     def _error_event(self, seq: int, error: LLMServiceError) -> bytes:
         body = {**error_object(error, request_id=self._stream.request_id), "stream_id": self._stream.id}
+        if error.attempts:  # before any content: the head went out too early to tell
+            body["attempts"] = error.attempts
         return b"%b%d\ndata: %b\n\n" % (self._id, seq, orjson.dumps(body))
 
     # -- time

@@ -120,7 +120,7 @@ class FrameSink:
         if self.ended:
             return
         frame = failed(
-            error,
+            self._stream.failure(error) if self.opened else error,
             request_id=self._stream.request_id,
             name=self._name,
             stream_id=self._stream.id if self.opened else None,

@@ -93,6 +93,8 @@ def failed(
     said |= error_object(error, request_id=request_id)
     if error.retry_after_s is not None and error.retryable:
         said["retry_after_s"] = error.retry_after_s
+    if error.attempts:
+        said["attempts"] = error.attempts
     return _frame(said)
 
 

@@ -53,7 +53,8 @@ class UsageFilter:
 class UsageSum:
     """Sums over the records of one group; ``group`` has a value for each asked-for name. Corrections are included.
 
-    ``hits``: requests whose ``cache`` is one of ``CACHE_HITS``.
+    ``hits``: requests whose ``cache`` is one of ``CACHE_HITS``. ``wasted_nano_usd``: what attempts cost that were not
+    the answer; nobody was charged with it.
     """
 
     group: Mapping[str, str | None]
@@ -64,6 +65,7 @@ class UsageSum:
     reasoning_tokens: int
     nano_usd: int
     saved_nano_usd: int
+    wasted_nano_usd: int
     errors: int
     hits: int
 

@@ -18,6 +18,7 @@ SUMS: Final = (
     "reasoning_tokens",
     "nano_usd",
     "saved_nano_usd",
+    "wasted_nano_usd",
     "errors",
 )
 _SAME: Final = ("key_id", "user_name", "model", "provider", "surface", "status", "cache")
@@ -96,6 +97,7 @@ def sums_of(record: UsageRecord) -> tuple[int, ...]:
         record.reasoning_tokens,
         record.nano_usd,
         record.saved_nano_usd,
+        record.wasted_nano_usd,
         own * int(record.status == "error"),
     )
 

@@ -2,10 +2,11 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from llm_service.domain import UsageRecord
+from llm_service.domain import Tried, UsageRecord
 from llm_service.storage.ports import ChainLink, LedgerRow
 from llm_service.storage.sql.base import Row, Values
 from llm_service.storage.sql.moments import micros, moment
@@ -16,8 +17,13 @@ MOST_TAG_TEXT: Final = 128
 MOST_TOKENS: Final = 2**40
 MOST_NANO: Final = 2**46
 """70,368 USD for one request. Whatever nonsense an upstream reports: its sums over years fit the columns."""
+MOST_TRIED_TEXT: Final = 64
+MOST_TRIES_BYTES: Final = 1280
+"""Of all attempts of a request, as JSON: some 15, or one whose names are as long as can be."""
 
 _DURATIONS: Final = frozenset((float, type(None)))
+_TRIED: Final = ("provider", "upstream_model", "error_code", "duration_ms", "nano_usd")
+_NO_COST: Final = ("nano_usd", 0)
 _UNKEEPABLE: Final = re.compile("[\0\ud800-\udfff]")  # PostgreSQL has no NUL in a text, UTF-8 no lone surrogates
 
 
@@ -25,7 +31,8 @@ def storable(record: UsageRecord) -> UsageRecord:
     """The record as every database can keep it, itself if it is one; whoever hashes records does so afterwards.
 
     Characters that cannot be kept become U+FFFD, texts are cut at 512 characters and those of tags at 128, tokens
-    end at 2^40 and money at 2^46 nano-USD (either side of zero), durations are floats.
+    end at 2^40 and money at 2^46 nano-USD (either side of zero), durations are floats. Texts of attempts are cut at 64
+    characters; where there are so many that they take more than 1,280 bytes, those in the middle are left out.
     """
     if _is_storable(record):
         return record
@@ -51,6 +58,8 @@ def storable(record: UsageRecord) -> UsageRecord:
         cache=_text(record.cache),
         cache_key=_optional(record.cache_key),
         saved_nano_usd=_within(record.saved_nano_usd, MOST_NANO),
+        tries=_storable_tries(record.tries),
+        wasted_nano_usd=_within(record.wasted_nano_usd, MOST_NANO),
         queue_ms=_float(record.queue_ms),
         first_chunk_ms=_float(record.first_chunk_ms),
         duration_ms=_float(record.duration_ms),
@@ -91,6 +100,8 @@ def columns(record: UsageRecord, link: ChainLink, *, mark: int) -> Values:
         "cache_key": record.cache_key,
         "saved_nano_usd": record.saved_nano_usd,
         "attempts": record.attempts,
+        "tries": _tries_text(record.tries) if record.tries else None,
+        "wasted_nano_usd": record.wasted_nano_usd,
         "queue_ms": record.queue_ms,
         "first_chunk_ms": record.first_chunk_ms,
         "duration_ms": record.duration_ms,
@@ -127,6 +138,8 @@ def ledger_row(row: Row) -> LedgerRow:
             cache_key=row["cache_key"],
             saved_nano_usd=row["saved_nano_usd"],
             attempts=row["attempts"],
+            tries=_tries(row["tries"]),
+            wasted_nano_usd=row["wasted_nano_usd"],
             queue_ms=row["queue_ms"],
             first_chunk_ms=row["first_chunk_ms"],
             duration_ms=row["duration_ms"],
@@ -158,8 +171,39 @@ def _is_storable(record: UsageRecord) -> bool:
         and min(tokens) >= -MOST_TOKENS
         and abs(record.nano_usd) <= MOST_NANO
         and abs(record.saved_nano_usd) <= MOST_NANO
+        and abs(record.wasted_nano_usd) <= MOST_NANO
         and kinds <= _DURATIONS
+        and (not record.tries or record.tries == _storable_tries(record.tries))
     )
+
+
+def _storable_tries(tries: tuple[Tried, ...]) -> tuple[Tried, ...]:
+    kept = [
+        Tried(
+            provider=_text(one.provider, MOST_TRIED_TEXT),
+            upstream_model=_text(one.upstream_model, MOST_TRIED_TEXT),
+            error_code=None if one.error_code is None else _text(one.error_code, MOST_TRIED_TEXT),
+            duration_ms=_float(one.duration_ms),
+            nano_usd=_within(one.nano_usd, MOST_NANO),
+        )
+        for one in tries
+    ]
+    while len(kept) > 1 and len(_tries_text(kept).encode()) > MOST_TRIES_BYTES:
+        del kept[(len(kept) - 1) // 2]  # the first one and the last one tell most
+    return tuple(kept)
+
+
+def _tries_text(tries: Sequence[Tried]) -> str:
+    """A list of objects; what says nothing is left out."""
+    told = [
+        {name: value for name in _TRIED if (value := getattr(one, name)) is not None and (name, value) != _NO_COST}
+        for one in tries
+    ]
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+
+
+def _tries(text: str | None) -> tuple[Tried, ...]:
+    return () if text is None else tuple(Tried(**one) for one in json.loads(text))
 
 
 def _text(text: str, most: int = MOST_TEXT) -> str:

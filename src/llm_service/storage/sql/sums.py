@@ -29,6 +29,7 @@ _OF_RECORDS: Final = f"""
     SUM(CASE WHEN adjusts IS NULL THEN 1 ELSE 0 END) AS requests, SUM(input_tokens) AS input_tokens,
     SUM(output_tokens) AS output_tokens, SUM(cached_input_tokens) AS cached_input_tokens,
     SUM(reasoning_tokens) AS reasoning_tokens, SUM(nano_usd) AS nano_usd, SUM(saved_nano_usd) AS saved_nano_usd,
+    SUM(wasted_nano_usd) AS wasted_nano_usd,
     SUM(CASE WHEN adjusts IS NULL AND status = 'error' THEN 1 ELSE 0 END) AS errors,
     SUM(CASE WHEN adjusts IS NULL AND {HIT} THEN 1 ELSE 0 END) AS hits"""
 # By moment, before any other condition lures the planner to an index over all of time.

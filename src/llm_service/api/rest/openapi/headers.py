@@ -24,7 +24,7 @@ RESPONSE_HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "x-llm-attempts": {
         "description": "How many calls to providers it took; 0 where the answer was there already, or another "
-        "request's.",
+        "request's. On a failure only when there were any.",
         "schema": {"type": "integer", "minimum": 0},
     },
     "x-llm-cache": {
@@ -131,14 +131,19 @@ ON_STREAMS: Final = (
     "x-llm-stream-id",
 )
 """On a stream that is continued."""
+_TRIED: Final = ("x-llm-attempts",)
+"""On failures that providers were called for."""
 _RETRY: Final = ("x-should-retry", "retry-after", "retry-after-ms")
 ON_ERRORS: Final[Mapping[int, tuple[str, ...]]] = {
+    400: _TRIED,
+    404: _TRIED,
     405: ("allow",),
-    429: (*_RETRY, *LIMITS),
-    500: _RETRY[:1],
-    502: _RETRY,
-    503: _RETRY,
-    504: _RETRY,
+    413: _TRIED,
+    429: (*_TRIED, *_RETRY, *LIMITS),
+    500: (*_TRIED, *_RETRY[:1]),
+    502: (*_TRIED, *_RETRY),
+    503: (*_TRIED, *_RETRY),
+    504: (*_TRIED, *_RETRY),
 }
 
 REQUEST_HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {

@@ -22,6 +22,9 @@ _USD: Final = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$", "descripti
 _SAVED: Final = _USD | {
     "description": "What the answer cost when it was made, where it came from the cache and cost nothing: US dollars."
 }
+_WASTED: Final = _USD | {
+    "description": "What attempts cost that were not the answer; nobody is charged with it: US dollars, exactly."
+}
 _ID: Final = {
     "name": "id",
     "in": "path",
@@ -64,7 +67,8 @@ def usage_schemas() -> Json:
     record = _record()
     fields = record["properties"]
     corrections = list_of(ref("UsageRecord")) | {"description": "What was put right afterwards, as differences."}
-    sums = dict.fromkeys(("requests", "errors", "hits", *_TOKENS), _COUNT) | {"cost_usd": _USD, "saved_usd": _SAVED}
+    money = {"cost_usd": _USD, "saved_usd": _SAVED, "wasted_usd": _WASTED}
+    sums = dict.fromkeys(("requests", "errors", "hits", *_TOKENS), _COUNT) | money
     groups: Json = {str(group): _MAYBE_TEXT for group in GROUPS}
     page = {"data": list_of(ref("UsageRecord")), "next_cursor": _MAYBE_TEXT}
     by = list_of({"enum": [*GROUPS]})
@@ -121,7 +125,9 @@ def _record() -> Json:
             "cache_key": _MAYBE_TEXT
             | {"description": "The same for requests that the cache takes for the same; null: it was not cacheable."},
             "saved_usd": _SAVED,
-            "attempts": _COUNT,
+            "attempts": _COUNT | {"description": "Calls of providers."},
+            "tries": list_of(_tried()) | {"description": "The calls, unless there was one and it answered."},
+            "wasted_usd": _WASTED,
             "queue_ms": _MAYBE_MS,
             "first_chunk_ms": _MAYBE_MS,
             "duration_ms": _MAYBE_MS,
@@ -129,6 +135,23 @@ def _record() -> Json:
             "adjusts": _MAYBE_TEXT | {"description": "Of a correction: the request whose figures it changes."},
         },
         said="One request, or a correction of one, whose tokens and cost are differences.",
+    )
+
+
+def _tried() -> Json:
+    return closed_object(
+        {
+            "provider": _TEXT,
+            "upstream_model": _TEXT,
+            "error_code": _MAYBE_TEXT
+            | {
+                "description": "Null: it answered; `lost`: another one answered first; `aborted`: nobody waited for it "
+                "any more; else why it failed."
+            },
+            "duration_ms": _MAYBE_MS
+            | {"description": "Milliseconds until its first content, its failure, or its end."},
+            "wasted_usd": _WASTED,
+        }
     )
 
 
