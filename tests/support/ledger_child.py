@@ -16,7 +16,7 @@ from pathlib import Path
 from llm_service.domain import LedgerUnavailable
 from llm_service.ledger import LedgerOptions
 from llm_service.runtime import SystemClock
-from tests.support.ledger_entries import a_ledger, a_record, an_intent
+from tests.support.ledger_entries import a_ledger, an_intent, what_is_closed
 from tests.support.memory_ledger import FileLedger
 
 MOST_OPEN = 40
@@ -44,7 +44,7 @@ async def work(folder: Path, writer: str, seed: int, fsync: str) -> None:
             opened.append(number)
         else:
             closing = opened.pop(dice.randrange(len(opened)))
-            record = a_record(closing)
+            record = what_is_closed(closing)
             wait = ledger.close(record)
             if wait is not None:
                 await wait
@@ -81,8 +81,8 @@ async def fill(folder: Path, writer: str, file_bytes: int) -> None:
     except LedgerUnavailable as error:
         say("refused", error.message.replace(" ", "_"))
     for closing in range(1, number):
-        ledger.close(a_record(closing))
-        say("close", a_record(closing).request_id)
+        ledger.close(what_is_closed(closing))
+        say("close", what_is_closed(closing).request_id)
     os.write(1, b"end filled\n")
     await ledger.aclose()
 

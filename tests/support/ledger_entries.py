@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from llm_service.domain import NO_TAGS, Intent, Settlement, Usage, UsageRecord
+from llm_service.domain import NO_TAGS, Intent, Settlement, Tried, Usage, UsageRecord
 from llm_service.ledger import Ledger, LedgerOptions, OnLost
 from llm_service.runtime import Clock
 from llm_service.storage import LedgerStore
@@ -60,6 +60,24 @@ def a_record(number: int = 1, **changes: Any) -> UsageRecord:
         overhead_ms=0.3125,
     )
     return replace(record, **changes)
+
+
+def a_retried_record(number: int = 1, **changes: Any) -> UsageRecord:
+    """The same record of a request whose first attempt failed, and cost ``number`` nano-USD that nobody got."""
+    failed = Tried(
+        provider="openrouter",
+        upstream_model="deepseek/deepseek-flash",
+        error_code="upstream_error",
+        duration_ms=0.0,
+        nano_usd=number,
+    )
+    answered = Tried(provider="deepseek", upstream_model="deepseek-flash", duration_ms=12.25)
+    return a_record(number, attempts=2, tries=(failed, answered), wasted_nano_usd=number, **changes)
+
+
+def what_is_closed(number: int) -> UsageRecord:
+    """The record that a process of the crash tests writes for request ``number``: some were retried."""
+    return a_retried_record(number) if number % 3 == 0 else a_record(number)
 
 
 class SilentLog:

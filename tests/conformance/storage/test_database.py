@@ -25,7 +25,7 @@ from llm_service.storage.sql.moments import DAY, HOUR, micros
 from llm_service.storage.sql.postgres_open import open_postgres
 from llm_service.storage.sql.sqlite_file import open_sqlite
 from tests.conformance.storage.conftest import Place
-from tests.support.ledger_entries import MORNING, a_record
+from tests.support.ledger_entries import MORNING, a_record, a_retried_record
 from tests.support.records import key, rows, secret
 
 SOURCE = Path(__file__).parents[3] / "src"
@@ -184,14 +184,17 @@ async def test_a_database_of_schema_1_is_summed_and_verified_with_what_was_added
     await old.aclose()
     hit = a_record(3, cache="hit", cache_key="ab" * 16, nano_usd=0, saved_nano_usd=7)
     link = follow(Tip(2, OLD_HASHES[2]), writer="old", text=canonical(hit))
-    await database.ledger.append([LedgerRow(record=hit, link=link)])
+    retried = a_retried_record(4)
+    next_link = follow(Tip(3, link.hash), writer="old", text=canonical(retried))
+    await database.ledger.append([LedgerRow(record=hit, link=link), LedgerRow(record=retried, link=next_link)])
     found = await verify(database.ledger)
-    assert (found.records, found.faults) == (3, [])
+    assert (found.records, found.faults) == (4, [])
     for which in (UsageFilter(), UsageFilter(tag=("team", "blue"))):
         sums = await database.ledger.sums(which, by=["day", "cache"])
         assert [(one.group["cache"], one.requests, one.hits, one.nano_usd, one.saved_nano_usd) for one in sums] == [
-            ("bypass", 2, 0, 3, 0), ("hit", 1, 1, 0, 7)
+            ("bypass", 3, 0, 7, 0), ("hit", 1, 1, 0, 7)
         ]  # fmt: skip
+        assert [one.wasted_nano_usd for one in sums] == [4, 0]
 
 
 async def test_a_program_older_than_the_database_refuses_it(place: Place, engine: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llm_service.domain import CACHE_HITS
+from llm_service.domain import CACHE_HITS, Tried
 from llm_service.storage import Conflict, Database, LedgerRow, Seal, UsageFilter
 from tests.conformance.storage.conftest import Place
 from tests.support.records import NOON, record, row, rows
@@ -28,6 +28,12 @@ FULL = record(
     cache_key="0123456789abcdef" * 2,
     saved_nano_usd=2**46,
     attempts=3,
+    tries=(
+        Tried(provider="a", upstream_model="m 🙂", error_code="upstream_error", duration_ms=0.0, nano_usd=2**46),
+        Tried(provider="b", upstream_model="'; --", error_code="lost", duration_ms=0.1 + 0.2),
+        Tried(provider="c", upstream_model=""),
+    ),
+    wasted_nano_usd=2**46,
     queue_ms=0.1 + 0.2,
     first_chunk_ms=1e-9,
     duration_ms=123456.789,
@@ -36,7 +42,7 @@ FULL = record(
 )
 ADJUSTMENT = record(
     "adj_1", adjusts="req_full", input_tokens=-5, output_tokens=0, cached_input_tokens=0, reasoning_tokens=0,
-    nano_usd=-2**46, saved_nano_usd=-1, cost_source="provider", provider=None, upstream_model=None, user="",
+    nano_usd=-2**46, saved_nano_usd=-1, wasted_nano_usd=-1, cost_source="provider", provider=None, upstream_model=None, user="",
 )  # fmt: skip
 
 

@@ -22,7 +22,10 @@ from tests.support.records import record
 HITS = ("hit", "semantic", "coalesced", "stale")
 START = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)
 HOURS = 52  # over two midnights
-SUMMED = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens", "nano_usd", "saved_nano_usd")
+SUMMED = (
+    "input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens", "nano_usd", "saved_nano_usd",
+    "wasted_nano_usd",
+)  # fmt: skip
 FIGURES = len(SUMMED) + 3
 GROUPS: tuple[UsageGroup, ...] = get_args(UsageGroup)
 
@@ -197,6 +200,20 @@ async def test_hits_and_what_they_saved_outlive_their_records(database: Database
     ]  # fmt: skip
     (tagged,) = await database.ledger.sums(UsageFilter(cache="hit", tag=("team", "a")), by=["day"])
     assert (tagged.hits, tagged.saved_nano_usd) == (1, 700)
+
+
+async def test_what_was_wasted_outlives_its_records_and_is_not_spent(database: Database) -> None:
+    await holding(database, [record(nano_usd=5, wasted_nano_usd=700, tags={"team": "a"}), record(wasted_nano_usd=30)])
+    assert await database.ledger.spent("key", "key_1", since=None, until=None) == (1_005, 2)
+
+    async def remove(session: Session) -> None:
+        await session.rows("DELETE FROM ledger")
+
+    await database._driver.write(remove)  # type: ignore[attr-defined]
+    (whole,) = await database.ledger.sums(UsageFilter(), by=[])
+    assert (whole.nano_usd, whole.wasted_nano_usd) == (1_005, 730)
+    (tagged,) = await database.ledger.sums(UsageFilter(tag=("team", "a")), by=["day"])
+    assert tagged.wasted_nano_usd == 700
 
 
 async def test_sums_of_nothing_are_zero(database: Database) -> None:

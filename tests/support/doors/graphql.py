@@ -178,4 +178,4 @@ def _failed(errors: Any) -> Told:
         retry_after_s=said.get("retryAfterS"),
         message=error["message"],
     )
-    return Told(request_id=said["requestId"], failure=failure)
+    return Told(request_id=said["requestId"], attempts=said.get("attempts"), failure=failure)

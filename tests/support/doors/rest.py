@@ -73,7 +73,10 @@ def _whole(answer: Answer) -> Told:
 def _refused(answer: Answer) -> Told:
     after_ms = answer.headers.get("retry-after-ms")
     failure = failure_in(answer.json(), retry_after_s=None if after_ms is None else int(after_ms) / 1000)
-    return Told(request_id=answer.headers["x-request-id"], failure=failure)
+    attempts = answer.headers.get("x-llm-attempts")
+    return Told(
+        request_id=answer.headers["x-request-id"], attempts=None if attempts is None else int(attempts), failure=failure
+    )
 
 
 async def _events(connection: Connection) -> AsyncGenerator[Piece | Told, None]:
@@ -90,8 +93,13 @@ async def _events(connection: Connection) -> AsyncGenerator[Piece | Told, None]:
             return
         chunk = orjson.loads(data)
         if "error" in chunk:
-            failure = failure_in(chunk)
-            yield Told(request_id=chunk["request_id"], stream_id=event_id.partition(".")[0], failure=failure)
+            attempts = chunk.get("attempts") or head.get("x-llm-attempts")
+            yield Told(
+                request_id=chunk["request_id"],
+                stream_id=event_id.partition(".")[0],
+                attempts=None if attempts is None else int(attempts),
+                failure=failure_in(chunk),
+            )
             return
         usage = chunk.get("usage") or usage
         facts = chunk.pop("llm", facts)

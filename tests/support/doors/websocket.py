@@ -88,4 +88,9 @@ def _ended(done: Mapping[str, Any], started: Mapping[str, Any]) -> Told:
 
 def _failed(frame: Mapping[str, Any]) -> Told:
     failure = failure_in(frame, retry_after_s=frame.get("retry_after_s"))
-    return Told(request_id=frame["request_id"], stream_id=frame.get("stream_id"), failure=failure)
+    return Told(
+        request_id=frame["request_id"],
+        stream_id=frame.get("stream_id"),
+        attempts=frame.get("attempts"),
+        failure=failure,
+    )

@@ -14,7 +14,7 @@ import pytest
 from llm_service.domain import UsageRecord
 from llm_service.storage import SQLITE_NAME, open_database
 from tests.support.clock import ManualClock
-from tests.support.ledger_entries import a_ledger
+from tests.support.ledger_entries import a_ledger, a_retried_record
 from tests.support.records import record
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.test_client import http, run, scripted
@@ -120,9 +120,15 @@ def test_hits_and_what_they_saved_are_reported(command: Command, tmp_path: Path)
     assert done(command, "report", "--cache", "hit")["total"]["requests"] == 1
     assert done(command, "export", "--out", "hits.csv", "--cache", "hit")["records"] == 1
     head = command("usage", "report", "--data-dir", "data").stdout.splitlines()[0].split()
-    assert head[-1] == "saved_usd"
+    assert head[-2:] == ["saved_usd", "wasted_usd"]
     assert "hits" in head
     assert done(command, "verify")["ok"]
+
+
+def test_what_attempts_wasted_is_reported_beside_the_cost(command: Command, tmp_path: Path) -> None:
+    written(tmp_path / "data" / "sandbox", [a_retried_record(1_500), record("req_2", nano_usd=7)])
+    total = done(command, "report")["total"]
+    assert (total["cost_usd"], total["wasted_usd"]) == ("0.000001507", "0.0000015")
 
 
 @pytest.mark.parametrize(

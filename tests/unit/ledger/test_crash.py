@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from llm_service.ledger import verify
+from llm_service.storage import UsageFilter
 from tests.support.clock import ManualClock
 from tests.support.evidence import Evidence
-from tests.support.ledger_entries import a_ledger, a_record, an_intent
+from tests.support.ledger_entries import a_ledger, an_intent, what_is_closed
 from tests.support.memory_ledger import FileLedger
 
 CHECKOUT = Path(__file__).parents[3]
@@ -81,12 +82,14 @@ async def check(folder: Path, said: list[str]) -> FileLedger:
     for request_id, record in records.items():
         number = number_of(request_id)
         if request_id in closed or record.status == "ok":
-            assert record == a_record(number)
+            assert record == what_is_closed(number)
         else:
             assert (record.status, record.nano_usd) == ("interrupted", an_intent(number).nano_usd)
     verification = await verify(store)
     assert verification.faults == []
     assert verification.records == len(records)
+    (total,) = await store.sums(UsageFilter(), by=[])
+    assert total.wasted_nano_usd == sum(one.nano_usd for record in records.values() for one in record.tries)
     return store
 
 
@@ -156,7 +159,7 @@ async def test_adopters_that_are_killed_leave_their_work_to_the_next(tmp_path: P
 @pytest.mark.timeout(60)
 async def test_on_a_full_disk_whoever_was_let_in_closes(tmp_path: Path) -> None:
     with children() as start:
-        process = start("fill", tmp_path, "full", 300_000)
+        process = start("fill", tmp_path, "full", 450_000)
         assert process.stdout is not None
         said = process.stdout.readlines()
         assert process.wait() == 0

@@ -8,15 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_service.domain import UsageRecord
+from llm_service.domain import Tried, UsageRecord
 from llm_service.ledger.chain import GENESIS, START, Tip, canonical, digest, follow, kept
 from llm_service.ledger.entries import Closed, Entry, Head, Opened, close_line, head_line, intent_line, read
 from llm_service.storage import storable
-from tests.support.ledger_entries import MORNING, a_record, an_intent
+from tests.support.ledger_entries import MORNING, a_record, a_retried_record, an_intent
 
 WRITER = "host-a1"
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 MAYBE_MS = st.none() | st.floats(0, 1e9) | st.integers(0, 10**9)
+TRIED = st.builds(
+    Tried,
+    provider=TEXTS,
+    upstream_model=TEXTS,
+    error_code=st.none() | TEXTS,
+    duration_ms=MAYBE_MS,
+    nano_usd=st.integers(0, 2**53),
+)
 RECORDS = st.builds(
     a_record,
     st.integers(1, 10**6),
@@ -28,6 +36,8 @@ RECORDS = st.builds(
     error_code=st.none() | TEXTS,
     cache_key=st.none() | TEXTS,
     saved_nano_usd=st.integers(-(2**53), 2**53),
+    tries=st.lists(TRIED, max_size=3).map(tuple),
+    wasted_nano_usd=st.integers(-(2**53), 2**53),
     at=st.datetimes(timezones=st.just(MORNING.tzinfo)),
 )
 # As the first version wrote them.
@@ -129,13 +139,19 @@ def test_the_head_says_where_the_chain_stood() -> None:
     assert entries(head_line(WRITER, Tip(7, "ab"))) == [Head(WRITER, Tip(7, "ab"))]
 
 
-LATER = ("cache_key", "saved_nano_usd")
+LATER = ("cache_key", "saved_nano_usd", "tries", "wasted_nano_usd")
 
 
 def test_the_canonical_text_has_every_field_in_the_order_of_names_and_later_ones_at_the_end() -> None:
     names = sorted(field.name for field in fields(UsageRecord) if field.name not in LATER)
     assert list(orjson.loads(canonical(a_record()))) == names
-    assert list(orjson.loads(canonical(a_record(cache_key="ab", saved_nano_usd=1)))) == [*names, *LATER]
+    assert list(orjson.loads(canonical(a_retried_record(cache_key="ab", saved_nano_usd=1)))) == [*names, *LATER]
+
+
+def test_an_attempt_says_nothing_that_it_does_not_know() -> None:
+    failed, answered = orjson.loads(canonical(a_retried_record(7)))["tries"]
+    assert list(failed) == ["provider", "upstream_model", "error_code", "duration_ms", "nano_usd"]
+    assert list(answered) == ["provider", "upstream_model", "duration_ms"]
 
 
 def test_a_line_that_was_written_before_there_were_later_fields_is_read_and_would_be_written_so_today() -> None:
@@ -146,11 +162,19 @@ def test_a_line_that_was_written_before_there_were_later_fields_is_read_and_woul
     assert intent_line(an_intent()) == OLD_INTENT
 
 
-@pytest.mark.parametrize("figure", ["nano_usd", "saved_nano_usd", "input_tokens"])
+@pytest.mark.parametrize("figure", ["nano_usd", "saved_nano_usd", "wasted_nano_usd", "input_tokens"])
 def test_what_is_hashed_is_what_a_database_can_keep(figure: str) -> None:
     record, text = kept(a_record(tags={}, **{figure: 2**60}))
     assert record == storable(record) != a_record(tags={}, **{figure: 2**60})
     assert text == canonical(record)
+
+
+def test_attempts_are_hashed_as_a_database_can_keep_them() -> None:
+    odd = Tried(provider="p" * 99, upstream_model="m\0", duration_ms=5)
+    record, text = kept(a_record(tags={}, tries=(odd,)))
+    assert record.tries == (Tried(provider="p" * 64, upstream_model="m\ufffd", duration_ms=5.0),)
+    assert text == canonical(record)
+    assert storable(record) is record
 
 
 def test_the_canonical_text_is_the_same_after_a_database_made_floats_of_whole_durations() -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from llm_service.domain import Tried
 from llm_service.ledger import folder
 from llm_service.ledger import journal as module
 from llm_service.ledger.entries import Closed, Entry, Head, Opened, read
 from llm_service.ledger.folder import segments_of, take, writers_in
 from llm_service.ledger.journal import Journal
+from llm_service.storage import storable
 from tests.support.ledger_entries import a_record, an_intent
 
 WRITER = "host.example-a1"
@@ -199,12 +201,14 @@ def test_whoever_is_let_in_can_close_on_a_full_disk(
     begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "STEP_BYTES", 4096)
-    FullDisk(monkeypatch, 100_000)
+    many = (Tried(provider="p" * 99, upstream_model="m" * 99, error_code="upstream_error", nano_usd=2**46),) * 99
+    FullDisk(monkeypatch, 150_000)
     journal = begin(segment_bytes=1 << 20)
     opened = until_full(lambda number: journal.open(an_intent(number)))
     until_full(lambda number: journal.close(a_record(5000 + number)))  # a hit must not take the room of others
     for number in range(opened):
-        journal.close(a_record(number, upstream_id="g" * 64, error_code="upstream_invalid_response"))
+        record = a_record(number, upstream_id="g" * 64, error_code="upstream_invalid_response", tries=many)
+        journal.close(storable(record))
     assert opened > 50
     assert journal.open_requests == 0
     closed = [entry.record.request_id for entry in entries(tmp_path) if isinstance(entry, Closed)]

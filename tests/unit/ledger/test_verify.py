@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from llm_service.domain import Tried
 from llm_service.ledger import Fault, Ledger, LedgerOptions, verify
 from llm_service.ledger.chain import GENESIS, START, Tip, canonical, digest, follow
 from llm_service.ledger.seals import seal_up_to
@@ -53,6 +54,8 @@ async def test_chains_that_are_as_they_were_written_are_sound(store: MemoryLedge
         {"tags": {"team": "red"}},
         {"queue_ms": 1},
         {"saved_nano_usd": 1},
+        {"wasted_nano_usd": 1},
+        {"tries": (Tried(provider="p", upstream_model="m"),)},
         {"cache_key": "00"},
     ],
 )

@@ -3,16 +3,19 @@
 import csv
 import io
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import orjson
 import pytest
 
 from llm_service.domain import InvalidValue
 from llm_service.services import exports, read_format, record_object, write_export
 from llm_service.services.exports import COLUMNS
 from llm_service.storage import LedgerRow
+from tests.support.ledger_entries import a_retried_record
 from tests.support.records import record, row
 
 ROWS = [
@@ -84,6 +87,26 @@ async def test_parquet_keeps_types(tmp_path: Path) -> None:
     assert (first["price_date"], second["price_date"]) == (date(2026, 11, 1), None)
     assert (first["cache_key"], second["cache_key"]) == ("00ff" * 8, None)
     assert (first["saved_usd"], second["saved_usd"]) == (Decimal("0.004276200"), Decimal(0))
+    assert (first["tries"], first["wasted_usd"]) == ([], Decimal(0))
+
+
+async def test_parquet_keeps_attempts_as_a_list(tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
+    written = tmp_path / "usage.parquet"
+    with written.open("wb") as file:
+        await write_export(pages([replace(row(), record=a_retried_record(5))]), file, form="parquet")
+    with duckdb.connect() as connection:
+        (found,) = connection.read_parquet(str(written)).fetchall()
+    shown = dict(zip(COLUMNS, found, strict=True))
+    assert shown["wasted_usd"] == shown["tries"][0]["wasted_usd"] == Decimal("0.000000005")
+    assert [one["error_code"] for one in shown["tries"]] == ["upstream_error", None]
+
+
+async def test_csv_keeps_attempts_as_json() -> None:
+    file = io.BytesIO()
+    await write_export(pages([replace(row(), record=a_retried_record(5))]), file, form="csv")
+    (only,) = csv.DictReader(io.StringIO(file.getvalue().decode(), newline=""))
+    assert [one["wasted_usd"] for one in orjson.loads(only["tries"])] == ["0.000000005", "0"]
 
 
 async def test_parquet_of_no_records_has_the_columns(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from llm_service.domain import Caller, InvalidValue, LedgerUnavailable, NotFound
 from llm_service.services import GROUPS, Usage, generation_object, read_filter, read_groups, record_object, sum_object
 from llm_service.storage import LedgerRow, UsageFilter, open_database
 from tests.support.clock import ManualClock
+from tests.support.ledger_entries import a_retried_record
 from tests.support.memory_ledger import MemoryLedger
 from tests.support.records import NOON, record, row
 from tests.support.waiting import until
@@ -22,7 +23,7 @@ OTHER = Caller(key_id="key_2", scopes=frozenset({"inference"}))
 FIELDS = (
     "request_id stream_id at key_id user tags surface model provider upstream_model upstream_id input_tokens "
     "output_tokens cached_input_tokens reasoning_tokens cost_usd cost_source price_date status error_code cache "
-    "cache_key saved_usd attempts queue_ms first_chunk_ms duration_ms overhead_ms adjusts"
+    "cache_key saved_usd attempts tries wasted_usd queue_ms first_chunk_ms duration_ms overhead_ms adjusts"
 ).split()
 
 
@@ -54,6 +55,22 @@ def test_a_record_has_the_fields_of_the_contract_and_the_day_of_its_price() -> N
     assert list(shown) == FIELDS
     assert (shown["at"], shown["cost_usd"], shown["tags"]) == ("2026-11-25T12:00:00Z", "-0.0042762", {"a": "b"})
     assert (shown["cache_key"], shown["saved_usd"]) == (None, "0.0000015")
+    assert (shown["tries"], shown["wasted_usd"]) == ([], "0")
+
+
+def test_attempts_are_shown_with_what_they_wasted() -> None:
+    shown = record_object(a_retried_record(1_500))
+    assert (shown["attempts"], shown["wasted_usd"]) == (2, "0.0000015")
+    assert shown["tries"] == [
+        {
+            "provider": "openrouter", "upstream_model": "deepseek/deepseek-flash", "error_code": "upstream_error",
+            "duration_ms": 0.0, "wasted_usd": "0.0000015",
+        },
+        {
+            "provider": "deepseek", "upstream_model": "deepseek-flash", "error_code": None,
+            "duration_ms": 12.25, "wasted_usd": "0",
+        },
+    ]  # fmt: skip
 
 
 async def test_corrections_are_added_up_and_listed(ledger: MemoryLedger, usage: Usage) -> None:
@@ -294,11 +311,12 @@ async def test_a_summary_is_a_plain_sum(
             sum(one.output_tokens for one in records),
             usd_text(sum(one.nano_usd for one in records)),
             usd_text(sum(one.saved_nano_usd for one in records)),
+            usd_text(sum(one.wasted_nano_usd for one in records)),
         )
         for group, records in expected.items()
     }
 
 
 def sums_of(shown: dict[str, Any]) -> tuple[Any, ...]:
-    names = ("requests", "hits", "input_tokens", "output_tokens", "cost_usd", "saved_usd")
+    names = ("requests", "hits", "input_tokens", "output_tokens", "cost_usd", "saved_usd", "wasted_usd")
     return tuple(shown[name] for name in names)

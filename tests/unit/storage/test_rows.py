@@ -2,19 +2,29 @@
 
 from dataclasses import fields, replace
 
+import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_service.domain import UsageRecord
-from llm_service.storage import storable
+from llm_service.domain import Tried, UsageRecord
+from llm_service.storage import MOST_TRIES_BYTES, storable
 from llm_service.storage.sql.rows import MOST_NANO
 from tests.support.records import NOON, record
 
 texts = st.text(max_size=600) | st.text(st.characters(categories=["Cs", "Cc", "So"]), max_size=600)
 counts = st.integers() | st.integers(-100, 10_000)
 durations = st.none() | st.integers(0, 2**40) | st.floats(0, 1e12)
+tried = st.builds(
+    Tried,
+    provider=texts,
+    upstream_model=texts,
+    error_code=st.none() | texts,
+    duration_ms=durations,
+    nano_usd=counts,
+)
 records = st.builds(
     UsageRecord,
+    tries=st.lists(tried, max_size=4).map(tuple),
     at=st.just(NOON),
     tags=st.dictionaries(texts, texts, max_size=3),
     cost_source=st.just("catalog"),
@@ -35,7 +45,15 @@ records = st.builds(
         )
     },
     **dict.fromkeys(
-        ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens", "nano_usd", "saved_nano_usd"),
+        (
+            "input_tokens",
+            "output_tokens",
+            "cached_input_tokens",
+            "reasoning_tokens",
+            "nano_usd",
+            "saved_nano_usd",
+            "wasted_nano_usd",
+        ),
         counts,
     ),
     **dict.fromkeys(("queue_ms", "first_chunk_ms", "duration_ms", "overhead_ms"), durations),
@@ -65,6 +83,21 @@ def test_the_quick_look_agrees_with_the_long_one(odd: UsageRecord) -> None:
     """Whether a record is clean does not depend on how long its texts are together."""
     padded = storable(replace(odd, cache="x" * 512))
     assert replace(padded, cache=storable(odd).cache) == storable(odd)
+
+
+@given(st.lists(tried, max_size=40).map(tuple))
+def test_attempts_are_bounded_and_the_last_one_stays(tries: tuple[Tried, ...]) -> None:
+    kept = storable(record(tries=tries)).tries
+    text = orjson.dumps([{name: getattr(one, name) for name in ("provider", "upstream_model")} for one in kept])
+    assert len(kept) <= 1 or len(text) <= MOST_TRIES_BYTES
+    assert bool(kept) == bool(tries)
+    if tries:
+        assert storable(record(tries=tries[-1:])).tries == kept[-1:]
+
+
+def test_ordinary_attempts_are_all_kept() -> None:
+    failed = Tried(provider="openrouter", upstream_model="deepseek/deepseek-chat", error_code="upstream_error")
+    assert len(storable(record(tries=(failed,) * 12)).tries) == 12
 
 
 def test_what_was_saved_ends_where_money_ends() -> None:
