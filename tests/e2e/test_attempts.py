@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
+import orjson
 import pytest
 
 from llm_service.api import ServerOptions
@@ -11,8 +12,8 @@ from llm_service.config import Settings
 from llm_service.ledger import verify
 from llm_service.routing import BreakerOptions, RoutingOptions
 from llm_service.sandbox import Sandbox
-from tests.support.doors import Door, Options, chat
-from tests.support.doors.asks import DEEPSEEK, OPENROUTER, each_door
+from tests.support.doors import Door, Options, StreamingDoor, chat
+from tests.support.doors.asks import DEEPSEEK, OPENROUTER, each_door, each_streaming
 from tests.support.rest import ask, chat_body, events_of
 from tests.support.service import Running, running, simulated
 from tests.support.shared_answers import record_of
@@ -75,8 +76,8 @@ async def test_one_attempt_that_fails_is_told_and_recorded_too(service: Running,
 
 @each_door
 async def test_what_is_refused_before_a_provider_is_asked_tells_no_attempts(service: Running, door: Door) -> None:
-    told = await door.ask(service.address, chat("nobody/nothing"))
-    assert (told.code, told.attempts) == ("model_not_found", None)
+    told = await door.ask(service.address, chat(OPENROUTER, messages=[]))
+    assert (told.code, told.attempts) == ("invalid_value", None)
 
 
 @each_door
@@ -89,13 +90,14 @@ async def test_an_answer_at_the_first_attempt_has_nothing_to_tell(service: Runni
 
 async def test_what_a_failed_attempt_bills_is_wasted_and_charged_to_nobody(service: Running) -> None:
     """OpenRouter answers with a finish reason ``error``, and with what that cost."""
-    billed = chat_body(OPENROUTER, sandbox="error-mid-documented+first-1")
+    billed = chat_body(OPENROUTER, sandbox="error-mid-in-choice+first-1")
     answer = await ask(service.address, "POST", CHAT, billed)
     record = await record_of(service, answer.headers["x-request-id"])
     failed, answered = record["tries"]
     assert (answer.status, record["attempts"], answered["wasted_usd"]) == (200, 2, "0")
     assert Decimal(record["wasted_usd"]) == Decimal(failed["wasted_usd"]) > 0
     assert record["cost_usd"] == answer.headers["x-llm-cost-usd"]
+    await service.stores.ledger.flush()
     sums = (await ask(service.address, "GET", "/admin/usage/summary")).json()["data"]
     assert [(one["cost_usd"], one["wasted_usd"]) for one in sums] == [(record["cost_usd"], record["wasted_usd"])]
     assert (await verify(service.stores.database.ledger)).sound
@@ -104,12 +106,38 @@ async def test_what_a_failed_attempt_bills_is_wasted_and_charged_to_nobody(servi
 async def test_a_stream_whose_head_had_to_go_out_early_tells_the_attempts_in_its_last_event(sandbox: Sandbox) -> None:
     settings = Settings(server=ServerOptions(keep_alive_s=0.02), providers=simulated(sandbox.address), routing=HASTY)
     async with running(settings, resilient=True) as service:
-        failing = chat_body(DEEPSEEK, stream=True, sandbox="error-500+slow-status-100ms")
+        failing = chat_body(DEEPSEEK, stream=True, sandbox="error-500+slow-head-100ms")
         answer = await ask(service.address, "POST", CHAT, failing)
         assert (answer.status, "x-llm-attempts" in answer.headers) == (200, False)
         (event,) = events_of(answer.body)
         assert (event["error"]["code"], event["attempts"]) == ("upstream_error", 3)
-        late = chat_body(DEEPSEEK, stream=True, sandbox="error-500+slow-status-100ms+first-1")
+        late = chat_body(DEEPSEEK, stream=True, sandbox="error-500+slow-head-100ms+first-1")
         events = events_of((await ask(service.address, "POST", CHAT, late)).body)
         (facts,) = [event["llm"] for event in events if isinstance(event, dict) and "llm" in event]
         assert facts["attempts"] == 2
+
+
+@each_streaming
+async def test_a_stream_that_breaks_off_tells_the_attempts_that_its_beginning_took(
+    service: Running, streaming: StreamingDoor
+) -> None:
+    told = await streaming.ask(service.address, chat(OPENROUTER, sandbox="cut-after-3"))
+    assert (told.code, told.attempts) == ("stream_interrupted", 1)
+    record = await record_of(service, told.request_id or "")
+    assert (record["attempts"], record["tries"], record["error_code"]) == (1, [], "stream_interrupted")
+
+
+async def test_graphql_shows_the_attempts_of_a_record_and_what_they_wasted(service: Running) -> None:
+    answer = await ask(service.address, "POST", CHAT, chat_body(OPENROUTER, sandbox="error-mid-in-choice+first-1"))
+    record = await record_of(service, answer.headers["x-request-id"])
+    await service.stores.ledger.flush()
+    query = """query ($id: ID!) {
+      generation(id: $id) { wasted tries { provider upstreamModel errorCode durationMs wasted } }
+      usage { total { cost wasted } }
+    }"""
+    asked = orjson.dumps({"query": query, "variables": {"id": record["request_id"]}})
+    told = (await ask(service.address, "POST", "/graphql", asked)).json()["data"]
+    assert told["generation"]["wasted"] == told["usage"]["total"]["wasted"] == record["wasted_usd"]
+    assert [tuple(one.values()) for one in told["generation"]["tries"]] == [
+        tuple(one.values()) for one in record["tries"]
+    ]

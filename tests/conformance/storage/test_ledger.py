@@ -42,7 +42,8 @@ FULL = record(
 )
 ADJUSTMENT = record(
     "adj_1", adjusts="req_full", input_tokens=-5, output_tokens=0, cached_input_tokens=0, reasoning_tokens=0,
-    nano_usd=-2**46, saved_nano_usd=-1, wasted_nano_usd=-1, cost_source="provider", provider=None, upstream_model=None, user="",
+    nano_usd=-2**46, saved_nano_usd=-1, wasted_nano_usd=-1, cost_source="provider", provider=None,
+    upstream_model=None, user="",
 )  # fmt: skip
 
 

@@ -68,3 +68,11 @@ def test_failures_of_ours_and_of_providers_are_warnings_and_only_these_where_no_
         written.log.close()
         levels[level] = [line["level"] for line in written.lines]
     assert levels == {"info": ["info", "info", "warning"], "warning": ["warning"], "error": []}
+
+
+def test_attempts_are_told_where_they_were_not_one() -> None:
+    written = Written()
+    for attempts in (0, 1, 3):
+        written.log.request_finished(replace(FACT, attempts=attempts))
+    written.log.close()
+    assert [line.get("attempts") for line in written.lines] == [0, None, 3]

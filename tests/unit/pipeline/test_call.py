@@ -27,6 +27,7 @@ from llm_service.domain import (
     UpstreamAuthFailed,
     UpstreamError,
     UpstreamRateLimited,
+    Usage,
     chat_request,
 )
 from llm_service.pipeline import Call, CallParts, Exchange, Hedges, TripParts
@@ -226,6 +227,14 @@ async def test_another_deployment_of_the_model_is_asked_at_once() -> None:
     assert exchange.tries[1].begun_at == exchange.tries[0].begun_at  # nothing was waited for
 
 
+async def test_a_failed_attempt_keeps_what_its_provider_bills() -> None:
+    billed = down()
+    billed.usage = Usage(input_tokens=3, output_tokens=4)
+    world = World(a=[billed], b=[None])
+    first, second = (await world.ask()).tries
+    assert (first.usage, second.usage) == (billed.usage, None)
+
+
 async def test_a_single_deployment_is_asked_again_after_pauses_and_not_too_often() -> None:
     world = World(a=[down()])
     with pytest.raises(UpstreamError):
@@ -358,6 +367,7 @@ async def test_an_attempt_without_content_moves_on_when_its_provider_is_switched
     world.fleet.call_off("a")
     await task
     assert (names(exchange), world.providers["a"].ended) == (["a", "b"], 1)
+    assert [one.error_code for one in exchange.tries] == ["provider_disabled", None]
     exchange.settle(OK)
 
 
@@ -371,6 +381,7 @@ async def test_a_client_that_leaves_ends_the_attempt_and_nothing_follows() -> No
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (names(exchange), world.providers["b"].calls) == (["a"], [])
+    assert [one.error_code for one in exchange.tries] == ["aborted"]
     assert [member.in_flight for member in world.route.members] == [0, 0]
 
 

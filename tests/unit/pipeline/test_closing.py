@@ -6,10 +6,13 @@ from decimal import Decimal
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llm_service.admission import FREE, Admitted, Held, Size
 from llm_service.domain import (
     Caller,
+    Candidate,
     Claim,
     Cost,
     Event,
@@ -25,6 +28,7 @@ from llm_service.domain import (
     PriceTerm,
     Reply,
     Settlement,
+    Tried,
     UpstreamError,
     UpstreamTimeout,
     Usage,
@@ -209,6 +213,113 @@ async def test_a_provider_that_timed_out_may_have_worked() -> None:
 async def test_a_provider_that_refused_has_used_nothing() -> None:
     record = World().settled(Outcome(status="error", error=UpstreamError("no")))
     assert (record.input_tokens, record.output_tokens, record.nano_usd) == (0, 0, 0)
+
+
+# -- attempts
+
+
+def another(world: World, provider: str = "p", **facts: Any) -> Try:
+    """A further attempt of the request, half a second later."""
+    world.clock.advance(0.5)
+    one = Try(Candidate(provider=provider, upstream_model="m"), world.clock.monotonic())
+    for name, value in facts.items():
+        setattr(one, name, value)
+    world.exchange.tries.append(one)
+    return one
+
+
+async def test_one_attempt_that_answers_needs_no_words() -> None:
+    record = World().settled(Outcome(status="ok", usage=USAGE))
+    assert (record.attempts, record.tries, record.wasted_nano_usd) == (1, (), 0)
+
+
+async def test_attempts_are_told_in_the_order_in_which_they_began() -> None:
+    world = World()
+    (first,) = world.exchange.tries
+    first.fails(UpstreamError("down", provider="p"))
+    first.ended_at = first.begun_at + 0.25
+    another(world, "lost", error_code="lost", nano_usd=90)
+    another(world, "won")
+    record = world.settled(Outcome(status="ok", usage=USAGE))
+    assert (record.attempts, record.wasted_nano_usd, record.nano_usd) == (3, 90, 50_000)
+    assert record.tries == (
+        Tried(provider="p", upstream_model="m", error_code="upstream_error", duration_ms=250.0),
+        Tried(provider="lost", upstream_model="m", error_code="lost", nano_usd=90),
+        Tried(provider="won", upstream_model="m"),
+    )
+
+
+def billing(usage: Usage | None = None, cost: str | None = None) -> UpstreamError:
+    error = UpstreamError("no", provider="p")
+    error.usage, error.cost = usage, None if cost is None else Cost(Decimal(cost), "provider")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "wasted"),
+    [
+        (billing(USAGE), 50_000),
+        (billing(USAGE, "0.000000007"), 7),
+        (billing(None, "0.000000007"), 7),
+        (billing(USAGE, "0"), 0),
+        (billing(), 0),
+    ],
+)
+async def test_what_a_failed_attempt_bills_is_charged_to_nobody(error: UpstreamError, wasted: int) -> None:
+    world = World(admitted=HELD)
+    world.exchange.tries[0].fails(error)
+    another(world)
+    record = world.settled(Outcome(status="ok", usage=USAGE))
+    assert (record.nano_usd, record.wasted_nano_usd, record.tries[0].nano_usd) == (50_000, wasted, wasted)
+    assert world.books.told[-1] == Settlement(tokens=30, nano_usd=50_000, provider=True)
+
+
+async def test_a_request_that_failed_is_not_charged_with_what_its_attempts_bill() -> None:
+    world = World()
+    world.exchange.tries[0].fails(error := billing(USAGE))
+    record = world.settled(Outcome(status="error", error=error))
+    assert (record.nano_usd, record.wasted_nano_usd, len(record.tries)) == (0, 50_000, 1)
+
+
+async def test_an_attempt_that_cannot_be_priced_stands_in_the_record_all_the_same() -> None:
+    world = World()
+    world.exchange.tries[0].fails(billing(USAGE))
+    object.__setattr__(world.accounts, "price", lambda candidate: 1 / 0)
+    record = world.settled(Outcome(status="ok", cost=Cost(Decimal("0.000000007"), "provider")))
+    assert (len(record.tries), record.wasted_nano_usd, record.nano_usd) == (1, 0, 7)
+    assert [type(defect) for defect in world.defects] == [ZeroDivisionError]
+
+
+COSTS = st.none() | st.integers(0, 10**12).map(lambda nano: Decimal(nano) / 10**9)
+MAYBE_USAGE = st.none() | st.builds(Usage, input_tokens=st.integers(0, 10**6), output_tokens=st.integers(0, 10**6))
+
+
+@given(st.lists(st.tuples(MAYBE_USAGE, COSTS, st.integers(0, 10**9)), min_size=1, max_size=6), st.booleans())
+async def test_what_is_wasted_is_the_sum_of_the_attempts_and_changes_no_charge(
+    told: list[tuple[Usage | None, Decimal | None, int]], answered: bool
+) -> None:
+    world, plain = World(), World()
+    world.exchange.tries.clear()
+    for usage, cost, lost in told:
+        one = another(world, error_code="upstream_error", usage=usage, nano_usd=lost)
+        one.cost = None if cost is None else Cost(cost, "provider")
+    if answered:
+        another(world)
+    outcome = Outcome(status="ok", usage=USAGE) if answered else Outcome(status="error", error=UpstreamError("no"))
+    record, same = world.settled(outcome), plain.settled(outcome)
+    assert (
+        record.wasted_nano_usd
+        == sum(one.nano_usd for one in record.tries)
+        == sum(lost + (int(cost * 10**9) if cost is not None else bill_of(usage)) for usage, cost, lost in told)
+    )
+    assert (record.nano_usd, record.cost_source, record.input_tokens) == (
+        same.nano_usd, same.cost_source, same.input_tokens
+    )  # fmt: skip
+
+
+def bill_of(usage: Usage | None) -> int:
+    """At one and two dollars for a million tokens."""
+    return 0 if usage is None else usage.input_tokens * 1_000 + usage.output_tokens * 2_000
 
 
 async def test_a_whole_answer_without_counts_is_counted_from_its_text() -> None:

@@ -150,3 +150,9 @@ def test_seconds_to_wait_survive_as_they_are() -> None:
     again = event_of(event_bytes(Event(1, b"", "error", error=error)), 1).error
     assert again is not None
     assert again.retry_after_s == math.pi
+
+
+def test_the_head_of_a_version_that_counted_attempts_is_read_and_written_in_its_form() -> None:
+    head = head_of(b'["p","m","u",3]')
+    assert head == Head(provider="p", model="m", upstream_model="u")
+    assert head_bytes(head) == b'["p","m","u",1]'
