@@ -68,7 +68,7 @@ async def test_a_list_asks_a_fixed_number_of_times(used: Running, monkeypatch: p
 
 
 async def test_the_total_is_the_same_however_it_is_grouped(used: Running) -> None:
-    sums = "{ requests errors hits inputTokens outputTokens cachedInputTokens reasoningTokens cost saved }"
+    sums = "{ requests errors hits inputTokens outputTokens cachedInputTokens reasoningTokens cost saved wasted }"
     tagged = chat_input(PLAIN, options={"tags": [{"name": "a", "value": "1"}, {"name": "b", "value": "2"}]})
     await data_of(used.address, CHAT, {"i": tagged})
     await until(lambda: used.stores.ledger.state.open_requests == 0)
