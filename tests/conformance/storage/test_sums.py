@@ -205,6 +205,8 @@ async def test_hits_and_what_they_saved_outlive_their_records(database: Database
 async def test_what_was_wasted_outlives_its_records_and_is_not_spent(database: Database) -> None:
     await holding(database, [record(nano_usd=5, wasted_nano_usd=700, tags={"team": "a"}), record(wasted_nano_usd=30)])
     assert await database.ledger.spent("key", "key_1", since=None, until=None) == (1_005, 2)
+    (of_records,) = await database.ledger.sums(UsageFilter(tag=("team", "a")), by=["tag"])
+    assert of_records.wasted_nano_usd == 700
 
     async def remove(session: Session) -> None:
         await session.rows("DELETE FROM ledger")
