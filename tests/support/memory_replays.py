@@ -37,6 +37,14 @@ class MemoryReplays:
         if held is None or held.expires_at <= now:
             self.held[tenant, idempotency_key] = Held(fingerprint, request_id, holder, expires_at)
             return Replay(state="begun", request_id=request_id, holder=holder)
+        return self._found(held, fingerprint, request_id)
+
+    async def find(self, tenant: str, idempotency_key: str, *, fingerprint: bytes, now: datetime) -> Replay | None:
+        held = self._held(tenant, idempotency_key)
+        return None if held is None or held.expires_at <= now else self._found(held, fingerprint, None)
+
+    @staticmethod
+    def _found(held: Held, fingerprint: bytes, request_id: str | None) -> Replay:
         if held.fingerprint != fingerprint:
             return Replay(state="other", request_id=held.request_id, holder=held.holder)
         if held.answer is not None:

@@ -1,6 +1,6 @@
 """Which limits a request meets, what it may take from them at most, and what it gives back."""
 
-from llm_service.admission.admission import FREE, Admission, Admitted, Facts, WorstCase
+from llm_service.admission.admission import FREE, Admission, Admitted, Facts, Foreseen, WorstCase
 from llm_service.admission.arrears import Arrears
 from llm_service.admission.gate import Gate, Held
 from llm_service.admission.lost import Lost
@@ -16,6 +16,7 @@ __all__ = [
     "AllowanceOptions",
     "Arrears",
     "Facts",
+    "Foreseen",
     "Gate",
     "Held",
     "LimitsOptions",

@@ -1,8 +1,8 @@
 """Admission of one request: which limits it meets, what it may take of them at most, and the one decision over all."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from llm_service.admission.gate import Gate, Held
 from llm_service.admission.options import LimitsOptions
@@ -14,6 +14,8 @@ from llm_service.domain import (
     Caller,
     Candidate,
     Claim,
+    LedgerUnavailable,
+    LLMServiceError,
     ModelRequest,
     PriceUnknown,
     Refused,
@@ -26,6 +28,8 @@ LEAST_CAP: Final = 256
 SHARE_TO_COUNT: Final = 8
 """A bound above this part of what is left of a limit is replaced by a count."""
 TRIES: Final = 4
+
+Granted = TypeVar("Granted")
 
 
 class WorstCase(Protocol):
@@ -69,6 +73,26 @@ class Admitted:
 FREE: Final = Admitted()
 
 
+@fact
+class Foreseen:
+    """What admission would decide, and what the request would take.
+
+    ``callers``: its claims on the limits of its caller; ``providers``: on those of each candidate's provider, the later
+    ones among them; without a claim for those of unknown price that a budget does not allow (``unpriced``).
+    ``candidate``: index of the one to be called first. ``cap``: as in `Admitted`. ``input_tokens``: what the prompt has
+    at most; ``output_tokens``: the most of all choices of the answer, ``None`` where nothing bounds it.
+    """
+
+    callers: Sequence[Claim]
+    providers: Mapping[Candidate, Sequence[Claim]]
+    input_tokens: int
+    output_tokens: int | None
+    candidate: int = 0
+    cap: int | None = None
+    unpriced: frozenset[Candidate] = frozenset()
+    error: LLMServiceError | None = None
+
+
 class Admission:
     """Admits requests, and settles what they held."""
 
@@ -99,17 +123,86 @@ class Admission:
         if plan is NO_LIMITS and providers.count(NO_LIMITS) == len(providers):
             return FREE
         attempt = _Attempt(self._facts, request, plan, providers, candidates, later)
-        attempt.drop_unpriced(refuse=self._options.unknown_price == "refuse")
-        if attempt.sized:
-            await self._size(attempt)
-        outcome = await self._gate.admit(attempt.ask(lease_id))
-        for _ in range(TRIES):
-            if isinstance(outcome, Held) or not attempt.sized or not await self._smaller(attempt, outcome):
-                break
-            outcome = await self._gate.admit(attempt.ask(lease_id))
+        outcome = await self._decided(attempt, lease_id, self._gate.admit)
         if isinstance(outcome, Refused):
             raise refusal(outcome)
         return attempt.admitted(outcome)
+
+    async def _decided(
+        self, attempt: "_Attempt", lease_id: str, decide: Callable[[Ask], Awaitable[Granted | Refused]]
+    ) -> Granted | Refused:
+        """What is decided of a request as it is sized, or of less, where that may find room. Raises PriceUnknown."""
+        attempt.drop_unpriced(refuse=self._options.unknown_price == "refuse")
+        if attempt.sized:
+            await self._size(attempt)
+        outcome = await decide(attempt.ask(lease_id))
+        for _ in range(TRIES):
+            if not isinstance(outcome, Refused) or not attempt.sized or not await self._smaller(attempt, outcome):
+                break
+            outcome = await decide(attempt.ask(lease_id))
+        return outcome
+
+    async def foresee(
+        self,
+        request: ModelRequest,
+        *,
+        lease_id: str,
+        caller: Caller,
+        user: str | None,
+        candidates: Sequence[Candidate],
+        later: Sequence[Candidate] = (),
+    ) -> Foreseen:
+        """What `admit` would say now: the decision is made as there, and nothing is taken."""
+        plan = self._rules.of_caller(caller, user=user, model=request.model)
+        providers = [self._rules.of_provider(candidate.provider) for candidate in (*candidates, *later)]
+        attempt = _Attempt(self._facts, request, plan, providers, candidates, later)
+        outcome: int | Refused = 0
+        error: LLMServiceError | None = None
+        try:
+            outcome = await self._decided(attempt, lease_id, self._gate.foresee)
+        except (PriceUnknown, LedgerUnavailable) as refused:
+            error = refused
+            if attempt.sized and not attempt.size.tokens:
+                await self._size(attempt)
+        if isinstance(outcome, Refused):
+            error, outcome = refusal(outcome), 0
+        return self._foreseen(attempt, outcome, error)
+
+    def _foreseen(self, attempt: "_Attempt", candidate: int, error: LLMServiceError | None) -> Foreseen:
+        size = attempt.size
+        input_tokens, output_tokens = size.input_tokens, self._most_output(attempt)
+        if not attempt.sized:
+            input_tokens = self._bound(attempt)
+        return Foreseen(
+            callers=attempt.ask("").callers,
+            providers=attempt.provider_claims(),
+            input_tokens=input_tokens,
+            output_tokens=size.output_tokens if attempt.sized else output_tokens,
+            candidate=attempt.index(candidate),
+            cap=attempt.cap,
+            unpriced=attempt.unpriced,
+            error=error,
+        )
+
+    def _most_output(self, attempt: "_Attempt") -> int | None:
+        """The most that an answer has that no limit caps: by the request itself, else by the models."""
+        request = attempt.request
+        if request.operation == "embedding":
+            return 0
+        cap = asked_cap(request)
+        if cap is None:
+            known = [self._facts.most_output(one) for one in attempt.all]
+            cap = None if None in known else max(filter(None, known), default=None)
+        return None if cap is None else cap * choices(request)
+
+    async def foresee_free(self, request: ModelRequest, *, lease_id: str, caller: Caller, user: str | None) -> Foreseen:
+        """What `admit_free` would say now, taking nothing."""
+        plan = self._rules.of_caller(caller, user=user, model=request.model)
+        outcome: int | Refused = -1
+        if plan.free:
+            outcome = await self._gate.foresee(Ask(lease_id=lease_id, callers=plan.free, candidates=()))
+        error = refusal(outcome) if isinstance(outcome, Refused) else None
+        return Foreseen(callers=plan.free, providers={}, input_tokens=0, output_tokens=0, error=error)
 
     async def admit_free(self, request: ModelRequest, *, lease_id: str, caller: Caller, user: str | None) -> Admitted:
         """The same for a request that somebody else's call answers: of the caller's limits a place, and nothing else.
@@ -176,13 +269,15 @@ class Admission:
 
     async def _size(self, attempt: "_Attempt") -> None:
         """A bound of the prompt, or its count where the bound takes much of what is left; and a cap on the answer."""
-        bound = max([self._facts.bound(attempt.request, candidate) for candidate in attempt.all])
-        attempt.set_size(bound, cap=self._options.max_output_tokens)
+        attempt.set_size(self._bound(attempt), cap=self._options.max_output_tokens)
         seen, costs = self._gate.seen, attempt.costs
         for limit, code in attempt.plan.sized:
             if costs[code] * SHARE_TO_COUNT > limit.amount - seen(limit):
                 await self._count(attempt)
                 return
+
+    def _bound(self, attempt: "_Attempt") -> int:
+        return max([self._facts.bound(attempt.request, candidate) for candidate in attempt.all])
 
     async def _count(self, attempt: "_Attempt") -> None:
         counted = await self._facts.count(attempt.request, attempt.candidates[0])
@@ -303,6 +398,18 @@ class _Attempt:
             size=self.size if self.sized else None,
             nano_usd=self._costs[chosen],
         )
+
+    def index(self, candidate: int) -> int:
+        """The place of a candidate of the ask in the caller's own order."""
+        return self._indices[candidate] if 0 <= candidate < len(self._indices) else 0
+
+    def provider_claims(self) -> Mapping[Candidate, Sequence[Claim]]:
+        """What the request claims of each candidate's provider, the later ones among them."""
+        tokens = self.size.tokens
+        return {
+            one: [Claim(limit, (1, tokens, cost)[code]) for limit, code in plan.coded]
+            for one, plan, cost in zip(self.all, self._providers, self._costs, strict=True)
+        }
 
     def shrink(self, refused: Refused) -> bool:
         """Lower the cap to what the limit can still pay for, if need be to the least that is begun at all.

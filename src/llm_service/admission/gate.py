@@ -114,6 +114,18 @@ class Gate:
         self.store_returned()
         return Held(decision, self._store, life)
 
+    async def foresee(self, ask: Ask) -> int | Refused:
+        """What `admit` would decide now, taking nothing: the index of the candidate with room (-1: there are none).
+
+        Raises LedgerUnavailable as that does. What was spent of a budget is learned, if it is not known yet.
+        """
+        try:
+            return await self._foreseen(self._store, ask)
+        except StoreUnavailable:
+            here = self._here or self._new_here()  # where it is not: one that nobody goes on with
+            await self._take_up(here, ask)
+            return await self._foreseen(here, ask)
+
     async def swap(self, held: Held, ask: Ask, *, called: bool) -> Held | Refused:
         """For another attempt: a candidate's part in place of the lease's. ``ask`` names no callers; ``called``: the
         provider whose part it was has been asked.
@@ -155,7 +167,15 @@ class Gate:
             if not isinstance(decision, Unknown):
                 return decision, life
             await self._seed(store, decision.limit)
-        raise LedgerUnavailable("What was spent of the budgets cannot be learned now.", retry_after_s=1.0)
+        raise _unlearned()
+
+    async def _foreseen(self, store: LimitStore, ask: Ask) -> int | Refused:
+        for _ in range(SEEDINGS):
+            decision = await store.foresee(ask)
+            if not isinstance(decision, Unknown):
+                return decision
+            await self._seed(store, decision.limit)
+        raise _unlearned()
 
     async def _seed(self, store: LimitStore, limit: Limit) -> None:
         used, mark = await self._learned(self._spent(limit))
@@ -175,14 +195,17 @@ class Gate:
         if here is None:
             here = self._here = self._new_here()
             self._log.warning("limits are kept by this process alone", cause=str(failure), workers=self.workers)
-        for limit in _limits(ask):
-            if here.seen(limit) is None:
-                await self._go_on(here, limit)
+        await self._take_up(here, ask)
         decision, life = await self._decide(here, ask)
         if isinstance(decision, Refused):
             return decision
         decision.local = True
         return Held(decision, here, life)
+
+    async def _take_up(self, here: MemoryLimits, ask: Ask) -> None:
+        for limit in _limits(ask):
+            if here.seen(limit) is None:
+                await self._go_on(here, limit)
 
     async def _go_on(self, here: MemoryLimits, limit: Limit) -> None:
         """Begin where the shared store was last heard: money at this process's share, windows at what stood in them."""
@@ -215,6 +238,10 @@ class Gate:
             self.spendings.settled(spending, life=NONE)
         elif known:
             self.spendings.settled(spending, life=life)
+
+
+def _unlearned() -> LedgerUnavailable:
+    return LedgerUnavailable("What was spent of the budgets cannot be learned now.", retry_after_s=1.0)
 
 
 def _limits(ask: Ask) -> Iterator[Limit]:

@@ -8,6 +8,7 @@ from llm_service.cache.freshness import (
     is_servable,
     may_serve_on_error,
     may_serve_while_revalidating,
+    served_as,
     ttl_s,
 )
 from llm_service.cache.options import CacheOptions, SemanticMode, SemanticOptions, TenantScope
@@ -50,6 +51,7 @@ __all__ = [
     "may_serve_on_error",
     "may_serve_while_revalidating",
     "missing_packages",
+    "served_as",
     "simulate",
     "ttl_s",
 ]

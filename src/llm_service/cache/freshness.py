@@ -7,6 +7,8 @@ from llm_service.cache.policy import CachePlan
 from llm_service.domain import KeptAnswer
 
 Freshness = Literal["fresh", "stale"]
+Serving = Literal["hit", "stale", "refreshed"]
+"""How a kept answer is given: fresh, stale since the client takes that, or stale while a new one is fetched."""
 
 
 def age_s(answer: KeptAnswer, now: float) -> int:
@@ -36,6 +38,14 @@ def is_servable(answer: KeptAnswer, plan: CachePlan, now: float) -> Freshness | 
         return "fresh"
     allowed = control.max_stale_s is not None and staleness <= control.max_stale_s
     return "stale" if allowed and age < answer.kept_s else None
+
+
+def served_as(answer: KeptAnswer, plan: CachePlan, now: float) -> Serving | None:
+    """How an answer is given now; ``None``: it is not, unless a new one cannot be had."""
+    standing = is_servable(answer, plan, now)
+    if standing is not None:
+        return "hit" if standing == "fresh" else "stale"
+    return "refreshed" if may_serve_while_revalidating(answer, plan, now) else None
 
 
 def may_serve_while_revalidating(answer: KeptAnswer, plan: CachePlan, now: float) -> bool:

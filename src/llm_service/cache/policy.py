@@ -77,7 +77,7 @@ class CachePolicy:
         """What holds for a request. ``None``: it passes the cache by, and neither looks nor leaves anything there."""
         options = self._options
         fresh_s = self._fresh_s(request)
-        if not options.enabled or fresh_s <= 0 or control.no_store or self._wants_variety(request):
+        if self._obstacle(request, fresh_s, control) is not None:
             return None
         scope = self._scope_of(caller, user)
         deployments = [self._address(candidate) for candidate in candidates]
@@ -101,6 +101,19 @@ class CachePolicy:
             on_error_s=options.stale_if_error_s,
             question=self._question(request, caller, user, deployments) if options.semantic.enabled else None,
         )
+
+    def why_not(self, request: ModelRequest, control: CacheControl) -> str:
+        """Why there is no plan for a request, in words that follow "the cache is passed by: "."""
+        return self._obstacle(request, self._fresh_s(request), control) or "the body has no one form to be known by"
+
+    def _obstacle(self, request: ModelRequest, fresh_s: float, control: CacheControl) -> str | None:
+        if not self._options.enabled:
+            return "it is switched off"
+        if fresh_s <= 0:
+            return "answers of this model are not kept"
+        if control.no_store:
+            return "the request says no-store"
+        return self._variety(request)
 
     def _question(
         self, request: ModelRequest, caller: Caller, user: str | None, deployments: Sequence[Address]
@@ -131,15 +144,16 @@ class CachePolicy:
             return common
         return min([own.get(name, common) for name in (request.model, *request.models)])
 
-    def _wants_variety(self, request: ModelRequest) -> bool:
-        """Whether an answer that was given before is not what is asked for."""
+    def _variety(self, request: ModelRequest) -> str | None:
+        """Why an answer that was given before is not what is asked for, if it is not."""
         body = request.body
         if request.operation == "embedding":
-            return False
+            return None
         temperature = body.get("temperature")
         if (_DEFAULT_TEMPERATURE if temperature is None else temperature) > self._options.max_temperature:
-            return True
-        return _is_several(body.get("n")) or _is_several(body.get("best_of"))
+            return "the temperature is above cache.max_temperature"
+        several = _is_several(body.get("n")) or _is_several(body.get("best_of"))
+        return "the request asks for several answers" if several else None
 
     def _scope_of(self, caller: Caller, user: str | None) -> str:
         scope = self._options.scope

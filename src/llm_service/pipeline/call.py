@@ -21,7 +21,7 @@ from llm_service.pipeline.hedges import Hedges
 from llm_service.pipeline.leg import Leg
 from llm_service.pipeline.trip import Trip, TripParts
 from llm_service.providers import Provider, UpstreamCall
-from llm_service.routing import Breaker, Home, Member
+from llm_service.routing import Breaker, Home, Member, no_place
 from llm_service.runtime import Clock
 
 
@@ -80,7 +80,7 @@ class Call:
         home, breaker = member.home, member.breaker
         provider = self._providers.get(home.name)
         if provider is None or not self._parts.is_on(home.name):
-            raise ProviderDisabled(f"The provider `{home.name}` is switched off.", provider=home.name)
+            raise _switched_off(home)
         now = self._now()
         if breaker.closed and home.bulkhead.try_enter():
             permit = breaker.permit
@@ -128,7 +128,7 @@ class Call:
         Raises NoDeploymentAvailable where the deployment is left alone, Overloaded, and DeadlineExceeded.
         """
         now, bulkhead = self._now(), member.home.bulkhead
-        if breaker.broken and not breaker.ready(now):
+        if _is_left_alone(breaker, now):
             raise self._left_alone(member, breaker)
         if not bulkhead.try_enter():
             now = await self._wait(exchange, member.home)
@@ -143,6 +143,19 @@ class Call:
             bulkhead.leave()
             raise self._left_alone(member, breaker)
         return permit, now
+
+    def hindrance(self, member: Member) -> LLMServiceError | None:
+        """Why a deployment would not be asked now; ``None``: it would be, at once or when there is a place."""
+        home, breaker = member.home, member.breaker
+        if self._providers.get(home.name) is None or not self._parts.is_on(home.name):
+            return _switched_off(home)
+        if _is_left_alone(breaker, self._now()):
+            return self._left_alone(member, breaker)
+        if home.bulkhead.is_full:
+            full = no_place(home.name)
+            full.provider = home.name
+            return full
+        return None
 
     def _left_alone(self, member: Member, breaker: Breaker) -> NoDeploymentAvailable:
         candidate = member.candidate
@@ -178,6 +191,14 @@ class Call:
             attempt=len(exchange.tries),
             code=error.code,
         )
+
+
+def _switched_off(home: Home) -> ProviderDisabled:
+    return ProviderDisabled(f"The provider `{home.name}` is switched off.", provider=home.name)
+
+
+def _is_left_alone(breaker: Breaker, now: float) -> bool:
+    return breaker.broken and not breaker.ready(now)
 
 
 def _without_models(request: ModelRequest) -> ModelRequest:

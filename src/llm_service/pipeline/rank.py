@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 
 from llm_service.domain import Reply
 from llm_service.pipeline.base import Exchange, Proceed
-from llm_service.routing import Ranking
+from llm_service.routing import Ranking, Route
 
 
 class Rank:
@@ -16,6 +16,11 @@ class Rank:
     def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
         """Rank and go on; no coroutine of its own."""
         route = exchange.route
-        if len(route.ways) > 1:
+        if has_choice(route):
             exchange.order = self._ranking.order(route, exchange.request, exchange.tags)
         return proceed(exchange)
+
+
+def has_choice(route: Route) -> bool:
+    """Whether there is anything to rank: who is alone is asked whatever speaks against it."""
+    return len(route.ways) > 1

@@ -34,7 +34,7 @@ class Remember:
     ) -> None:
         self.max_entry_bytes = max_entry_bytes
         self.unsettled = unsettled
-        self._policy = policy
+        self.policy = policy
         self.store = store
         self.streams = streams
         self.clock = clock
@@ -42,14 +42,7 @@ class Remember:
 
     async def __call__(self, exchange: Exchange, proceed: Proceed) -> Reply:
         """Go on. Raises OnlyIfCachedMiss for a request that wants a kept answer alone and can have none."""
-        plan = exchange.plan = self._policy.plan(
-            exchange.request,
-            candidates=exchange.candidates,
-            caller=exchange.caller,
-            user=exchange.user,
-            tags=exchange.tags,
-            control=exchange.control,
-        )
+        plan = exchange.plan = self.plan(exchange)
         if plan is None and exchange.control.only_if_cached:
             raise OnlyIfCachedMiss(MISSED)
         if plan is not None and self._alike is not None:
@@ -61,16 +54,31 @@ class Remember:
             exchange.cache = "miss"
             look = self.store.look(plan.digest, plan.groups)
             if isinstance(look, CacheLook):
-                if look.answer is not None and is_servable(look.answer, plan, self.clock.time()) is not None:
+                if self.is_there(plan, look):
                     exchange.look = look
-                exchange.is_expected = exchange.look is not None or self._is_on_its_way(exchange, plan)
+                exchange.is_expected = exchange.look is not None or self.is_on_its_way(exchange, plan)
             else:
                 exchange.look = exchange.spawn(_looked(look), name="look-up in the cache")
         return await proceed(exchange)
 
-    def _is_on_its_way(self, exchange: Exchange, plan: CachePlan) -> bool:
+    def plan(self, exchange: Exchange) -> CachePlan | None:
+        """What the cache may do for a request; ``None``: nothing."""
+        return self.policy.plan(
+            exchange.request,
+            candidates=exchange.candidates,
+            caller=exchange.caller,
+            user=exchange.user,
+            tags=exchange.tags,
+            control=exchange.control,
+        )
+
+    def is_there(self, plan: CachePlan, look: CacheLook) -> bool:
+        """Whether the look-up has found what may be given without any further reason."""
+        return look.answer is not None and is_servable(look.answer, plan, self.clock.time()) is not None
+
+    def is_on_its_way(self, exchange: Exchange, plan: CachePlan) -> bool:
         """Whether another request has asked for the answer, and this one may share it, as far as can be seen now."""
-        return plan.digest in self.streams.flights and plan.serve and exchange.deadline is None
+        return plan.digest in self.streams.flights and may_join(exchange, plan)
 
 
 class _Keeper(Watcher):
@@ -156,6 +164,11 @@ class _Keeper(Watcher):
         return answer_of(
             exchange, outcome, digest=plan.digest, now=stage.clock.time(), fresh_s=plan.fresh_s, kept_s=plan.kept_s
         )
+
+
+def may_join(exchange: Exchange, plan: CachePlan) -> bool:
+    """Whether a request may have the answer that another one is waiting for."""
+    return plan.serve and exchange.deadline is None
 
 
 async def _looked(look: Awaitable[CacheLook]) -> CacheLook:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from hashlib import sha256
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from llm_service.cache import digest_of
 from llm_service.domain import DeadlineExceeded, IdempotencyKeyReused, InvalidValue, LedgerUnavailable, Outcome, Reply
@@ -34,6 +34,9 @@ TRYING_S: Final = 300.0
 """How long one tries to give an answer to a database that is away; then the key is let go."""
 PROMISED_S: Final = 3600.0
 """Longer than a request lasts, unless the settings allow longer ones."""
+
+KeyState = Literal["new", "running", "kept"]
+"""Of an ``Idempotency-Key``: whoever comes with it is to answer itself, waits for an answer, or gets one of before."""
 
 T = TypeVar("T")
 
@@ -92,11 +95,7 @@ class Replay:
         look_s = LOOK_S
         while True:
             promise = await self._begin(exchange, fingerprint)
-            if promise.state == "other":
-                raise IdempotencyKeyReused(
-                    "This Idempotency-Key was used with another request: use a new key for a new request.",
-                    param="Idempotency-Key",
-                )
+            _check(promise)
             if promise.state == "begun" or await self._takes_over(exchange, promise):
                 return None
             if promise.state == "kept":
@@ -125,9 +124,7 @@ class Replay:
         Its process is dead; or it is this one, which knows nothing of it: it could not let the key go when it failed.
         """
         promises = self._promises
-        if promise.state != "running" or promise.request_id in self._keyed:
-            return False
-        if promise.holder != promises.holder and await self._lives(promise.holder):
+        if not await self._is_lost(promise):
             return False
         work = promises.store.take_over(
             tenant_of(exchange),
@@ -138,6 +135,34 @@ class Replay:
             expires_at=promises.clock.now() + timedelta(seconds=promises.promised_s),
         )
         return await self._said(exchange, work)
+
+    async def _is_lost(self, promise: Promise) -> bool:
+        """Whether the request that holds a key can answer no more."""
+        if promise.state != "running" or promise.request_id in self._keyed:
+            return False
+        return promise.holder == self._promises.holder or not await self._lives(promise.holder)
+
+    async def foresee(self, exchange: Exchange) -> KeyState | None:
+        """What the request's key would do now; ``None``: it has none. Holds nothing.
+
+        Raises IdempotencyKeyReused, and LedgerUnavailable without a database.
+        """
+        if exchange.idempotency_key is None:
+            return None
+        promises = self._promises
+        try:
+            promise = await promises.store.find(
+                tenant_of(exchange),
+                exchange.idempotency_key,
+                fingerprint=fingerprint_of(exchange),
+                now=promises.clock.now(),
+            )
+        except StoreUnavailable as failure:
+            raise _no_database() from failure
+        if promise is None or await self._is_lost(promise):
+            return "new"
+        _check(promise)
+        return "kept" if promise.state == "kept" else "running"
 
     async def _said(self, exchange: Exchange, work: Awaitable[T]) -> T:
         """What the database says. Raises LedgerUnavailable.
@@ -166,12 +191,6 @@ class Replay:
 
     async def _kept(self, exchange: Exchange, promise: Promise, fingerprint: bytes) -> Reply:
         found, data = None, promise.answer
-        if data == NOT_KEPT:
-            raise IdempotencyKeyReused(
-                "The request under this Idempotency-Key was answered, and its answer is too large to be kept: use a new"
-                " key to have it answered, and paid, again.",
-                param="Idempotency-Key",
-            )
         if data is not None:
             work = partial(unpacked, data, digest=fingerprint, max_bytes=MOST_BYTES)
             found = await aside(len(data) * TIMES_PACKED, work)
@@ -304,6 +323,19 @@ def fingerprint_of(exchange: Exchange) -> bytes:
     except RecursionError:
         raise InvalidValue("The body is nested too deeply: 250 levels are passed on.") from None
     return sha256(text.encode()).digest()
+
+
+def _check(promise: Promise) -> None:
+    """Raises IdempotencyKeyReused where what stands under the key is of no use to who comes with it."""
+    if promise.state == "other":
+        said = "This Idempotency-Key was used with another request: use a new key for a new request."
+        raise IdempotencyKeyReused(said, param="Idempotency-Key")
+    if promise.state == "kept" and promise.answer == NOT_KEPT:
+        raise IdempotencyKeyReused(
+            "The request under this Idempotency-Key was answered, and its answer is too large to be kept: use a new"
+            " key to have it answered, and paid, again.",
+            param="Idempotency-Key",
+        )
 
 
 def _no_database() -> LedgerUnavailable:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import Final, Literal
 
-from llm_service.cache import CachePlan, is_servable, may_serve_on_error, may_serve_while_revalidating
+from llm_service.cache import CachePlan, may_serve_on_error, served_as
 from llm_service.domain import (
     CacheStatus,
     Event,
@@ -22,7 +22,7 @@ from llm_service.domain import (
 from llm_service.pipeline.alike import Alike
 from llm_service.pipeline.base import Exchange, Proceed
 from llm_service.pipeline.refresh import Refreshing
-from llm_service.pipeline.remember import MISSED
+from llm_service.pipeline.remember import MISSED, may_join
 from llm_service.pipeline.standing import Standing
 from llm_service.runtime import Clock
 from llm_service.storage import CacheLook, CacheStore, StoreUnavailable
@@ -73,7 +73,7 @@ class Share:
                 return reply
             if exchange.control.only_if_cached:
                 raise OnlyIfCachedMiss(MISSED)
-            if not plan.serve or exchange.deadline is not None or joins > MOST_JOINS or moments > MOST_MOMENTS:
+            if not may_join(exchange, plan) or joins > MOST_JOINS or moments > MOST_MOMENTS:
                 break
             generation = await self._in_flight(exchange, plan, seen=kept)
             if generation is None:
@@ -91,12 +91,12 @@ class Share:
 
     def _served(self, exchange: Exchange, plan: CachePlan, kept: KeptAnswer) -> Reply | None:
         """The kept answer, where it may be given."""
-        if (standing := is_servable(kept, plan, self._clock.time())) is not None:
-            return self.give(exchange, kept, "hit" if standing == "fresh" else "stale")
-        if may_serve_while_revalidating(kept, plan, self._clock.time()):
+        serving = served_as(kept, plan, self._clock.time())
+        if serving is None:
+            return None
+        if serving == "refreshed":
             exchange.refresh = self._refreshing.needed(plan, kept, exchange.epochs)
-            return self.give(exchange, kept, "stale")
-        return None
+        return self.give(exchange, kept, "hit" if serving == "hit" else "stale")
 
     async def _look(
         self, exchange: Exchange, plan: CachePlan, ahead: CacheLook | Awaitable[CacheLook] | None
@@ -216,6 +216,20 @@ class Share:
             there, plan.digest, partial(self._kept, plan), flights, as_events=as_events, finish=exchange.finish
         )
         return generation
+
+    async def is_in_flight(self, exchange: Exchange, plan: CachePlan) -> bool:
+        """Whether another request has asked for the very same, here or elsewhere, and this one would get its answer.
+
+        Joins nothing, and claims nothing.
+        """
+        if not may_join(exchange, plan):
+            return False
+        generation = self._streams.flights.get(plan.digest)
+        if generation is not None:
+            return not generation.given_up and await self._standing.of(plan.digest, generation)
+        shared = self._streams.shared
+        stands = partial(self._standing.of, plan.digest)
+        return shared is not None and await shared.flies(plan.digest, stands=stands)
 
     async def _kept(self, plan: CachePlan) -> KeptAnswer | None:
         look = self._store.look(plan.digest, plan.groups)

@@ -31,17 +31,17 @@ class Shed:
         if overload.judged != pressure.measured:
             overload.judge()
         if pressure.in_flight >= overload.room:
-            raise self._refusal()
+            overload.refused += 1
+            raise too_much(COME_AGAIN_S * self._dice.uniform(0.5, 1.5))
         pressure.in_flight += 1
         exchange.watchers.append(self._leaving)
         return proceed(exchange)
 
-    def _refusal(self) -> Overloaded:
-        self._overload.refused += 1
-        return Overloaded(
-            "The service is asked for more than it can serve well; try again in a moment.",
-            retry_after_s=COME_AGAIN_S * self._dice.uniform(0.5, 1.5),
-        )
+
+def too_much(retry_after_s: float = COME_AGAIN_S) -> Overloaded:
+    """What a request too many is told."""
+    said = "The service is asked for more than it can serve well; try again in a moment."
+    return Overloaded(said, retry_after_s=retry_after_s)
 
 
 class _Leaving(Watcher):

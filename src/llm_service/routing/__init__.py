@@ -4,7 +4,7 @@ from llm_service.routing.adaptive import AdaptiveBound
 from llm_service.routing.breaker import Breaker, BreakerState
 from llm_service.routing.breaker_sharing import BREAKERS_TOPIC, BreakerSharing
 from llm_service.routing.breakers import BreakerReport, Breakers, GroupsOf
-from llm_service.routing.bulkhead import Bulkhead, Places
+from llm_service.routing.bulkhead import Bulkhead, Places, no_place
 from llm_service.routing.figures import Measures, ProviderFigures, TrippedBreaker
 from llm_service.routing.fit import ROUTE_TAG, Needs, unfit, window
 from llm_service.routing.fleet import Fleet, Home, Member, Pending
@@ -81,6 +81,7 @@ __all__ = [
     "is_deployments_fault",
     "may_fall_back",
     "may_retry",
+    "no_place",
     "order",
     "preferred",
     "prefix_digest",

@@ -67,7 +67,7 @@ class Bulkhead:
         """
         if self.try_enter():
             return
-        if len(self._queue) >= self._max_waiting or self._max_wait_s <= 0:
+        if self.is_full:
             raise self._full()
         left_s = NO_BOUND if deadline is None else deadline - self._clock.monotonic()
         if not await self._let_in(min(left_s, self._max_wait_s)):
@@ -112,10 +112,7 @@ class Bulkhead:
             waiter.set_result(False)
 
     def _full(self) -> Overloaded:
-        return Overloaded(
-            f"No more requests to the provider `{self._name}` can be made at once; try again in a moment.",
-            retry_after_s=COME_AGAIN_S * self._dice.uniform(0.5, 1.5),
-        )
+        return no_place(self._name, COME_AGAIN_S * self._dice.uniform(0.5, 1.5))
 
     # -- bounds
 
@@ -156,6 +153,18 @@ class Bulkhead:
         return None if self._bound == NO_BOUND else self._bound
 
     @property
+    def is_full(self) -> bool:
+        """Whether a request would find neither a place nor room to wait for one."""
+        no_waiting = len(self._queue) >= self._max_waiting or self._max_wait_s <= 0
+        return self.inside >= self._bound and no_waiting
+
+    @property
     def waiting(self) -> int:
         """How many wait for a place."""
         return len(self._queue)
+
+
+def no_place(provider: str, retry_after_s: float = COME_AGAIN_S) -> Overloaded:
+    """What is told where a provider has no place."""
+    said = f"No more requests to the provider `{provider}` can be made at once; try again in a moment."
+    return Overloaded(said, retry_after_s=retry_after_s)

@@ -83,6 +83,14 @@ class Ranking:
             places += self._ordered(route, group, fitting, request)
         return places or self._unhindered(route, request, needs)
 
+    def foreseen(self, route: Route, request: ModelRequest, tags: Mapping[str, str] = NO_TAGS) -> Sequence[int]:
+        """The order that the next request would get: the dice fall as they will then, and are not thrown."""
+        fall = self._dice.getstate()
+        try:
+            return self.order(route, request, tags)
+        finally:
+            self._dice.setstate(fall)
+
     def of_groups(
         self, route: Route, groups: Iterable[Group], request: ModelRequest, needs: Needs | None = None
     ) -> list[int]:

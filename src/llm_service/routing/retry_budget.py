@@ -41,11 +41,15 @@ class RetryBudget:
 
     def spend(self, now: float) -> bool:
         """Whether a retry or a fallback may go to the provider now; if so, it is paid for."""
-        wanted = self._granted.value(now) + 1
-        if wanted > self._ratio * self._first.value(now) and wanted > self._least_here():
+        if self.left(now) < 1:
             return False
         self._granted.add(now)
         return True
+
+    def left(self, now: float) -> int:
+        """How many more could go to the provider now; asking spends nothing."""
+        most = max(int(self._ratio * self._first.value(now)), self._least_here())
+        return max(most - self._granted.value(now), 0)
 
     def _least_here(self) -> int:
         return min(self._least, max(1, self._least // max(1, self._workers())))

@@ -63,13 +63,10 @@ class MemoryLimits:
         if self._due:  # never while a decision is made: a new counter in it stands at nothing yet
             self._forget_unused(self._due)
         second = int(self._time())
-        room = self._room(ask.callers, second)
-        if not isinstance(room, list):
-            return room
-        found = self._first(ask.candidates, second)
+        found = self._found(ask, second)
         if not isinstance(found, tuple):
             return found
-        candidate, room_of_provider = found
+        room, candidate, room_of_provider = found
         lease = _Lease(
             ask.lease_id,
             callers=ask.callers,
@@ -82,6 +79,11 @@ class MemoryLimits:
         lease.used = [counter.total for counter, _ in room]
         self._leases[ask.lease_id] = lease
         return lease
+
+    async def foresee(self, ask: Ask) -> int | Refused | Unknown:
+        """What ``admit`` would say now, taking nothing."""
+        found = self._found(ask, int(self._time()))
+        return found[1] if isinstance(found, tuple) else found
 
     async def swap(self, lease: Lease, ask: Ask, *, called: bool) -> Decision:
         """Take the first candidate with room in place of the lease's provider part; its id and callers stay.
@@ -199,6 +201,14 @@ class MemoryLimits:
             for counter, cost, bucket in lease.taken_of_provider:
                 counter.settle(cost, bucket, settlement)
         return True
+
+    def _found(self, ask: Ask, second: int) -> tuple[Room, int, Room] | Refused | Unknown:
+        """Room for the callers, the first candidate that has some, and its room."""
+        room = self._room(ask.callers, second)
+        if not isinstance(room, list):
+            return room
+        found = self._first(ask.candidates, second)
+        return (room, *found) if isinstance(found, tuple) else found
 
     def _room(self, claims: Sequence[Claim], second: int) -> Room | Refused | Unknown:
         """The counters of claims that all have room, with their costs."""

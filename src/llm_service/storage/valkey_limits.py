@@ -120,6 +120,15 @@ class ValkeyLimits:
             used=used,
         )
 
+    async def foresee(self, ask: Ask) -> int | Refused | Unknown:
+        """What ``admit`` would say now, taking nothing."""
+        claims = [*ask.callers, *(claim for claims in ask.candidates for claim in claims)]
+        answer = await self._ask("foresee", ask.lease_id, ask.callers, ask.candidates, claims)
+        if answer[0] != GRANTED:
+            return _no(answer, claims)
+        candidate: int = answer[1]
+        return candidate
+
     def seen(self, limit: Limit) -> int | None:
         """What stood when this process last asked for something of the limit; of a window, if that was within one."""
         stood, heard_s = self._stood.get(limit.key, (None, 0.0))
@@ -216,7 +225,7 @@ class ValkeyLimits:
 
     async def _ask(
         self,
-        mode: Literal["admit", "swap", "next"],
+        mode: Literal["admit", "foresee", "swap", "next"],
         lease_id: str,
         callers: Sequence[Claim],
         candidates: Sequence[Sequence[Claim]],

@@ -186,6 +186,14 @@ class SharedStreams:
                 self._flying.pop(mine.log_id, None)
         return there
 
+    async def flies(self, digest: bytes, *, stands: Stands) -> bool:
+        """Whether there is a flight of a digest that would be followed now, as far as is known; claims nothing."""
+        try:
+            there = await self._store.flight(digest)
+        except StoreUnavailable:
+            return False
+        return there is not None and await self._flies(there) and await stands(there)
+
     async def _flies(self, flight: Flight) -> bool:
         """Whether somebody is about to answer it."""
         if flight.holder == self._holder:

@@ -1,18 +1,19 @@
 -- Takes all claims of the callers and of the first candidate with room, or nothing at all. Or, for a fallback: the first
 -- candidate with room, in place of what the lease holds of its provider, which is no obstacle to it. The permit of a
--- request that the provider was sent ('next') stays taken.
+-- request that the provider was sent ('next') stays taken. Or takes nothing, and says what it would ('foresee').
 --
 -- KEYS: the holder's leases, the holders, the lease's tombstone, then the limit of each claim: those of the callers, then of
 --   each candidate in order, none twice among the callers and one candidate; for a fallback also the limits that the lease
 --   holds of its provider.
--- ARGV: now ('': the server's), holder, lease id, 'admit', 'swap' or 'next', number of candidates, number of the callers' claims,
+-- ARGV: now ('': the server's), holder, lease id, 'admit', 'foresee', 'swap' or 'next', number of candidates, number of the callers' claims,
 --   number of each candidate's claims, then for each claim: kind (q, t, c, m), limit, cost (permits, tokens, nano-USD).
 -- -> {1, candidate from 0 (-1: there were none), second, what stands against each caller's limit with this}: granted
 --    {0, which limit from 0, used, reserved, wait in s (-1: waiting is no use)}: refused
 --    {-1, which limit from 0}: it is not known what was spent of this budget
 --    {-3}: a fallback of a lease that is not known, or an ask that was given back before it came
 --    {-2, keys}: nothing was done; the lease holds other limits than were declared, run again with these as well
-local leases, holders, holder, id, fallback = KEYS[1], KEYS[2], ARGV[2], ARGV[3], ARGV[4] ~= 'admit'
+local leases, holders, holder, id = KEYS[1], KEYS[2], ARGV[2], ARGV[3]
+local fallback = ARGV[4] == 'swap' or ARGV[4] == 'next'
 local now, candidates, count_of_callers = time_of(ARGV[1]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local second, first_claim = math.floor(now), 7 + candidates
 
@@ -102,6 +103,7 @@ for rank = 0, candidates - 1 do
   first = first + count
 end
 if chosen < 0 and soonest then return refusal(soonest) end
+if ARGV[4] == 'foresee' then return {1, chosen, second} end
 
 for at = 1, #old, 5 do settle(old, at, 0) end
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
-from llm_service.domain import Ask, Decision, Lease, Limit, LimitState, Settlement
+from llm_service.domain import Ask, Decision, Lease, Limit, LimitState, Refused, Settlement, Unknown
 from llm_service.storage.ports.base import Reach
 
 NOT_KNOWN: Final = "the limit store does not know this lease"
@@ -26,6 +26,9 @@ class LimitStore(Protocol):
 
     async def admit(self, ask: Ask) -> Decision:
         """Take all claims of the callers and of the first candidate with room, or nothing at all."""
+
+    async def foresee(self, ask: Ask) -> int | Refused | Unknown:
+        """What `admit` would say now, taking nothing: the index of the candidate with room (-1: there are none)."""
 
     async def swap(self, lease: Lease, ask: Ask, *, called: bool) -> Decision:
         """For another attempt: take the first of ``ask.candidates`` with room (``ask.callers`` is empty), and give back

@@ -45,6 +45,9 @@ class ReplayStore(Protocol):
         can last, for then the key is free. Idempotent: the request that holds the key begins it again.
         """
 
+    async def find(self, tenant: str, idempotency_key: str, *, fingerprint: bytes, now: datetime) -> Replay | None:
+        """What stands under a key, which stays whose it is: running, kept or other; ``None``: nobody holds it."""
+
     async def keep(
         self, tenant: str, idempotency_key: str, *, request_id: str, answer: bytes, expires_at: datetime
     ) -> bool:

@@ -20,6 +20,7 @@ _BEGIN: Final = """
     RETURNING id
 """
 _FIND: Final = "SELECT * FROM replays WHERE id = :id"
+_FIND_HELD: Final = "SELECT * FROM replays WHERE id = :id AND expires_at > :now"
 _KEEP: Final = """
     UPDATE replays SET answer = COALESCE(answer, :answer), expires_at = :expires_at
     WHERE id = :id AND request_id = :request_id RETURNING id
@@ -75,6 +76,10 @@ class SqlReplays:
 
         return await self._driver.write(work)
 
+    async def find(self, tenant: str, idempotency_key: str, *, fingerprint: bytes, now: datetime) -> Replay | None:
+        rows = await self._driver.rows(_FIND_HELD, {"id": _id(tenant, idempotency_key), "now": micros(now)})
+        return _found(rows[0], fingerprint=fingerprint, request_id=None) if rows else None
+
     async def keep(
         self, tenant: str, idempotency_key: str, *, request_id: str, answer: bytes, expires_at: datetime
     ) -> bool:
@@ -119,7 +124,7 @@ def _id(tenant: str, idempotency_key: str) -> bytes:
     return sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
-def _found(row: Row, *, fingerprint: bytes, request_id: str) -> Replay:
+def _found(row: Row, *, fingerprint: bytes, request_id: str | None) -> Replay:
     held_by = {"request_id": row["request_id"], "holder": row["holder"]}
     if row["fingerprint"] != fingerprint:
         return Replay(state="other", **held_by)
