@@ -11,6 +11,7 @@ from llm_service.api import (
     CacheRoutes,
     ConfigRoutes,
     DocsRoutes,
+    ExplainRoutes,
     HealthRoutes,
     KeyRoutes,
     LimitRoutes,
@@ -86,6 +87,8 @@ class Parts:
         scope = self.settings.cache.scope
         cache = CacheRoutes(CacheAdmin(self.cache, usage, scope=scope, clock=self.books.clock))
         limits = LimitRoutes(LimitStates(self.books.rules, self.books.gate, key=self.process.keys.get))
+        nobody: Any = None
+        explain = ExplainRoutes(nobody, nobody, max_body_bytes=1000)  # what is no request never comes to it
         return control_routes(
             self.models,
             self.health,
@@ -97,6 +100,7 @@ class Parts:
             self.streams,
             cache,
             ProviderRoutes(self.desk.admin),
+            explain,
         )
 
 

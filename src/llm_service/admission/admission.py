@@ -195,6 +195,10 @@ class Admission:
             cap = None if None in known else max(filter(None, known), default=None)
         return None if cap is None else cap * choices(request)
 
+    async def count(self, request: ModelRequest, candidate: Candidate) -> int:
+        """Tokens of a request's prompt at a candidate."""
+        return await self._facts.count(request, candidate)
+
     async def foresee_free(self, request: ModelRequest, *, lease_id: str, caller: Caller, user: str | None) -> Foreseen:
         """What `admit_free` would say now, taking nothing."""
         plan = self._rules.of_caller(caller, user=user, model=request.model)

@@ -11,6 +11,7 @@ from llm_service.api.rest.app import RestApp
 from llm_service.api.rest.cache import CacheRoutes
 from llm_service.api.rest.configuration import ConfigRoutes, Reload
 from llm_service.api.rest.docs import DocsRoutes
+from llm_service.api.rest.explain import ExplainRoutes
 from llm_service.api.rest.generate import DoorParts, GenerateDoor
 from llm_service.api.rest.health import HealthRoutes
 from llm_service.api.rest.keys import KeyRoutes
@@ -38,6 +39,7 @@ __all__ = [
     "ConfigRoutes",
     "DocsRoutes",
     "DoorParts",
+    "ExplainRoutes",
     "GenerateDoor",
     "GraphqlDoor",
     "GraphqlOptions",

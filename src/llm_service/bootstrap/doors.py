@@ -17,6 +17,7 @@ from llm_service.api import (
     ConfigRoutes,
     DocsRoutes,
     DoorParts,
+    ExplainRoutes,
     GenerateDoor,
     GraphqlDoor,
     GraphqlParts,
@@ -50,6 +51,7 @@ from llm_service.services import (
     Authenticator,
     CacheAdmin,
     DatabaseHealth,
+    Explain,
     Gateway,
     Health,
     LimitStates,
@@ -112,6 +114,7 @@ class Desk:
     """What every door asks beside the gateway."""
 
     calls: Calls
+    explain: Explain
     authenticator: Authenticator
     resuming: Resuming
     models: Models
@@ -124,11 +127,18 @@ class Desk:
 
 
 def build_app(
-    ground: Ground, *, calls: Calls, parts: ProviderParts, health: Health, rules: Rules, reload: Reload | None
+    ground: Ground,
+    *,
+    calls: Calls,
+    explain: Explain,
+    parts: ProviderParts,
+    health: Health,
+    rules: Rules,
+    reload: Reload | None,
 ) -> RestApp:
     """All doors, over the same services."""
     settings = ground.settings
-    desk = build_desk(ground, calls=calls, parts=parts, health=health, rules=rules)
+    desk = build_desk(ground, calls=calls, explain=explain, parts=parts, health=health, rules=rules)
     graphql = build_graphql(ground, desk) if settings.graphql.enabled else None
     streams = StreamRoutes(
         desk.resuming, options=settings.server, authenticator=desk.authenticator, clock=ground.clock, tasks=ground.tasks
@@ -171,12 +181,15 @@ def build_sockets(ground: Ground, desk: Desk, graphql: GraphqlDoor | None) -> So
     )
 
 
-def build_desk(ground: Ground, *, calls: Calls, parts: ProviderParts, health: Health, rules: Rules) -> Desk:
+def build_desk(
+    ground: Ground, *, calls: Calls, explain: Explain, parts: ProviderParts, health: Health, rules: Rules
+) -> Desk:
     """The services that several doors share."""
     settings, stores = ground.settings, ground.stores
     usage = Usage(stores.database.ledger, unshipped=stores.ledger, clock=ground.clock)
     return Desk(
         calls=calls,
+        explain=explain,
         authenticator=Authenticator(
             admin_key=settings.auth.admin_key,
             keyless=settings.server.on_loopback and settings.auth.required == "auto",
@@ -211,6 +224,7 @@ def build_routes(ground: Ground, desk: Desk, streams: StreamRoutes, *, reload: R
         streams,
         CacheRoutes(desk.cache),
         ProviderRoutes(desk.providers),
+        ExplainRoutes(desk.explain, desk.calls, max_body_bytes=ground.settings.server.max_body_bytes),
     )
 
 
@@ -222,6 +236,7 @@ def build_graphql(ground: Ground, desk: Desk) -> GraphqlDoor:
             server=ground.settings.server,
             authenticator=desk.authenticator,
             calls=desk.calls,
+            explain=desk.explain,
             resuming=desk.resuming,
             models=desk.models,
             providers=desk.providers,

@@ -34,7 +34,7 @@ from llm_service.pipeline import (
 )
 from llm_service.routing import Overload, Ranking
 from llm_service.runtime import Clock, IdSource, RandomIds, SystemClock, Tally, Tasks, system_random
-from llm_service.services import Gateway, Health, Models, Standing, Upkeep
+from llm_service.services import Explain, ExplainParts, Gateway, Health, Models, Standing, Upkeep
 
 FIRST_WORKER: Final = 1
 
@@ -104,22 +104,16 @@ def build_service(
     unsettled = Tally()
     hold = partial(hold_to, settings, stores)
     hold()
-    overload = build_overload(ground)
-    row = build_row(
-        ground,
-        parts,
-        accounts=accounts,
-        ranking=build_ranking(ground, accounts, models.told, is_on=parts.states.is_on),
-        listeners=listeners,
-        unsettled=unsettled,
-        overload=overload,
-    )
+    ranking = build_ranking(ground, accounts, models.told, is_on=parts.states.is_on)
+    deciding = build_deciding(ground, parts, accounts=accounts, ranking=ranking, unsettled=unsettled)
+    row = build_row(ground, deciding, accounts=accounts, listeners=listeners)
     gateway = Gateway(row=row, tasks=tasks, log=log, clock=clock, ids=ids)
     corrected = {name: one for name, one in parts.providers.items() if settings.providers[name].enabled}
     corrections = build_corrections(stores.database, stores.ledger, corrected, clock=clock, log=log)
-    health = build_health(ground, parts.health, standing, overload=overload)
+    health = build_health(ground, parts.health, standing, overload=deciding.overload)
     calls = build_calls(ground, gateway, listeners)
-    app = build_app(ground, calls=calls, parts=parts, health=health, rules=rules, reload=reload)
+    explain = Explain(deciding)
+    app = build_app(ground, calls=calls, explain=explain, parts=parts, health=health, rules=rules, reload=reload)
     return Service(
         app=with_cors(app, settings.server.allowed_origins),
         refused=app.refused,
@@ -147,32 +141,49 @@ def build_overload(ground: Ground) -> Overload:
     )
 
 
-def build_row(
+def build_deciding(
     ground: Ground,
     parts: ProviderParts,
     *,
     accounts: Accounts,
     ranking: Ranking,
-    listeners: Listeners,
     unsettled: Tally,
-    overload: Overload,
-) -> Row:
-    """The row of stages, in the order in which a request passes them."""
+) -> ExplainParts:
+    """What decides in the stages, for requests and for those who ask what would become of one."""
     alike = build_alike(ground)
     share = build_share(ground, alike=alike)
+    retries = {name: options.max_retries for name, options in ground.settings.providers.items()}
+    return ExplainParts(
+        overload=build_overload(ground),
+        resolver=build_resolver(ground.settings, ground.stores.fleet),
+        remember=build_remember(ground, alike=alike, unsettled=unsettled),
+        replay=Replay(build_promises(ground), share),
+        ranking=ranking,
+        admission=accounts.admission,
+        gate=ground.stores.gate,
+        share=share,
+        call=Call(build_call(ground, parts.providers, accounts, ranking)),
+        price=accounts.price,
+        max_retries=retries.__getitem__,
+        clock=ground.clock,
+    )
+
+
+def build_row(ground: Ground, deciding: ExplainParts, *, accounts: Accounts, listeners: Listeners) -> Row:
+    """The row of stages, in the order in which a request passes them."""
     return compose(
         [
             ("observe", Observe(listeners, ground.clock)),
-            ("shed", Shed(ground.stores.pressure, overload, ground.dice)),
-            ("resolve", Resolve(build_resolver(ground.settings, ground.stores.fleet))),
-            ("remember", build_remember(ground, alike=alike, unsettled=unsettled)),
-            ("replay", Replay(build_promises(ground), share)),
-            ("rank", Rank(ranking)),
+            ("shed", Shed(ground.stores.pressure, deciding.overload, ground.dice)),
+            ("resolve", Resolve(deciding.resolver)),
+            ("remember", deciding.remember),
+            ("replay", deciding.replay),
+            ("rank", Rank(deciding.ranking)),
             ("admit", Admit(accounts)),
-            ("share", share),
+            ("share", deciding.share),
             ("account", Account(accounts)),
         ],
-        ("call", Call(build_call(ground, parts.providers, accounts, ranking))),
+        ("call", deciding.call),
         now=ground.clock.monotonic,
         marks=(MARK,),
     )

@@ -11,8 +11,9 @@ from llm_service.config.environment import USUAL_NAMES, variable
 from llm_service.config.later import suggestion
 from llm_service.config.mistake import Mistake, shown
 from llm_service.config.settings import Settings
-from llm_service.providers import SERVERS, ProviderOptions, base_url_for, server_for
+from llm_service.providers import SERVERS, ProviderOptions, base_url_for, retired_names, server_for
 
+FALLBACKS: Final = ("fallbacks", "context_fallbacks", "content_fallbacks")
 KEY_VARIABLES: Final = MappingProxyType({keys[1]: name for name, keys in USUAL_NAMES.items() if keys[-1] == "api_key"})
 """The usual variable of a provider's key."""
 SIMULATED: Final = frozenset(("openrouter", "deepseek", "openai"))
@@ -53,6 +54,7 @@ def apply_rules(settings: Settings, given: Builder, *, from_file: bool) -> Ruled
         *lost.values(),
         *_missing_keys([name for name in keyless if name in kept], given),
         *_unknown_providers(ruled, given, {*kept, *simulated}),
+        *_fallbacks_to_nobody(ruled, given, {*kept, *simulated}),
         *_prices_of_nobody(settings, given, named),
         *_limits_of_nobody(settings, given, named),
         *_open_doors(ruled, given),
@@ -119,6 +121,30 @@ def _unknown_providers(settings: Settings, given: Builder, known: set[str]) -> I
             path = f"{at}[{number}].provider"
             if deployment.provider not in known:
                 yield Mistake.at(given.places[path], f"{path} {_not_configured(deployment.provider, known)}")
+
+
+def _fallbacks_to_nobody(settings: Settings, given: Builder, known: set[str]) -> Iterator[Mistake]:
+    """Names of fallbacks that mean no model, or the very model that falls back."""
+    takes_any = "openrouter" in known or any(one.kind == "openrouter" for one in settings.providers.values())
+    for name, model in settings.models.items():
+        for field in FALLBACKS:
+            at = f"models.{shown(name)}.{field}"
+            if any(path.startswith(at) for path in given.faulty):
+                continue  # what is left of the list is not numbered as it was given
+            for number, other in enumerate(getattr(model, field)):
+                path = f"{at}[{number}]"
+                if other == name:
+                    yield Mistake.at(given.places[path], f"{path} is the model itself")
+                elif not (takes_any or _leads_somewhere(other, settings, known)):
+                    hint = suggestion(other, settings.models)
+                    message = f"{path} is neither a name of models nor provider/model of a configured provider{hint}"
+                    yield Mistake.at(given.places[path], message)
+
+
+def _leads_somewhere(name: str, settings: Settings, known: set[str]) -> bool:
+    provider, slash, _ = name.partition("/")
+    retired = any(one.kind == "deepseek" for one in settings.providers.values()) and name in retired_names("deepseek")
+    return name in settings.models or retired or (bool(slash) and provider in known)
 
 
 def _not_configured(provider: str, known: set[str]) -> str:

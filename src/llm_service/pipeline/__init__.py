@@ -10,16 +10,18 @@ from llm_service.pipeline.delivery import Delivery, WatchedReply
 from llm_service.pipeline.hedges import Hedges
 from llm_service.pipeline.observe import Observe
 from llm_service.pipeline.options import IdempotencyOptions
-from llm_service.pipeline.rank import Rank
-from llm_service.pipeline.remember import Remember
+from llm_service.pipeline.rank import Rank, has_choice
+from llm_service.pipeline.remember import MISSED, Remember
 from llm_service.pipeline.replay import Promises, Replay
 from llm_service.pipeline.resolve import Resolve, Resolver, check_allowed
-from llm_service.pipeline.share import Share
-from llm_service.pipeline.shed import Shed
+from llm_service.pipeline.share import UNSERVED, Share
+from llm_service.pipeline.shed import Shed, too_much
 from llm_service.pipeline.trip import TripParts
 
 __all__ = [
     "MARK",
+    "MISSED",
+    "UNSERVED",
     "Account",
     "Accounts",
     "Admit",
@@ -49,4 +51,6 @@ __all__ = [
     "Watcher",
     "check_allowed",
     "compose",
+    "has_choice",
+    "too_much",
 ]

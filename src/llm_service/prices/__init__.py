@@ -3,7 +3,7 @@
 from llm_service.prices.book import Live, PriceBook, PriceList
 from llm_service.prices.charge import NO_USAGE, Charge, charge
 from llm_service.prices.meter import CountInput, CountText, Meter
-from llm_service.prices.model_price import Ceiling, ModelPrice
+from llm_service.prices.model_price import Ceiling, ModelPrice, Origin
 from llm_service.prices.options import PriceOptions
 from llm_service.prices.table import PriceTable, load_table
 
@@ -16,6 +16,7 @@ __all__ = [
     "Live",
     "Meter",
     "ModelPrice",
+    "Origin",
     "PriceBook",
     "PriceList",
     "PriceOptions",

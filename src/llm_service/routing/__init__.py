@@ -21,7 +21,7 @@ from llm_service.routing.options import (
     Strategy,
 )
 from llm_service.routing.overload import Overload, Why
-from llm_service.routing.ranking import Judgement, PriceOf, Ranking
+from llm_service.routing.ranking import Judgement, Obstacle, PriceOf, Ranking
 from llm_service.routing.retry_budget import RetryBudget
 from llm_service.routing.route import NOWHERE, Group, Route, Trigger
 from llm_service.routing.sticky import preferred, prefix_digest
@@ -56,6 +56,7 @@ __all__ = [
     "Member",
     "ModelOptions",
     "Needs",
+    "Obstacle",
     "Order",
     "Overload",
     "OverloadOptions",

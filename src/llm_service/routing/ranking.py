@@ -133,7 +133,7 @@ class Ranking:
             members,
             now=self._now(),
             dice=self._dice,
-            cost=[self._cost(way.candidate) for way in ways].__getitem__ if group.strategy == "cost" else unpriced,
+            cost=[self.cost(way.candidate) for way in ways].__getitem__ if group.strategy == "cost" else unpriced,
         )
         if group.sticky:
             first = preferred(prefix_digest(request), ways, members)
@@ -141,7 +141,8 @@ class Ranking:
             found.insert(0, first)
         return [places[at] for at in found]
 
-    def _cost(self, candidate: Candidate) -> int | None:
+    def cost(self, candidate: Candidate) -> int | None:
+        """What deployments are compared by, in nano-USD; ``None`` where no price is known."""
         price = self.price(candidate)
         if price is None:
             return None

@@ -13,6 +13,18 @@ from llm_service.services.cache import (
 from llm_service.services.catalogue_shelf import CatalogueShelf, KeptCatalogue
 from llm_service.services.corrections import Corrected, Corrections, corrected_object
 from llm_service.services.diagnosis import Diagnosis, Site, diagnose
+from llm_service.services.explain import Explain, ExplainParts
+from llm_service.services.explanation import (
+    CacheView,
+    DeploymentView,
+    Explanation,
+    GroupView,
+    LimitsView,
+    LimitView,
+    PriceView,
+    ResultView,
+    RetriesView,
+)
 from llm_service.services.exports import ExportFormat, read_format, write_export
 from llm_service.services.gateway import Gateway
 from llm_service.services.hash_key import HASH_KEY_FILE, HashKeyError, HashKeys, check_hash_keys, hash_keys_of
@@ -21,7 +33,7 @@ from llm_service.services.issued_keys import IssuedKeys
 from llm_service.services.key_changes import KEYS_TOPIC, KeyChanges
 from llm_service.services.key_fields import key_object, status_of
 from llm_service.services.keys import OVERLAP_S, Issued, KeyPage, Keys
-from llm_service.services.limit_states import LimitStates, Standings, standings_object
+from llm_service.services.limit_states import LimitStates, Standings, standings_object, state_object
 from llm_service.services.models import ModelEntry, Models
 from llm_service.services.moments import moment_text, read_moment
 from llm_service.services.provider_admin import ProviderAdmin, ProviderSeen, provider_object
@@ -78,18 +90,24 @@ __all__ = [
     "CacheAdmin",
     "CacheFigures",
     "CacheStats",
+    "CacheView",
     "CatalogueShelf",
     "Checked",
     "Condition",
     "Corrected",
     "Corrections",
     "DatabaseHealth",
+    "DeploymentView",
     "Diagnosis",
     "Drift",
+    "Explain",
+    "ExplainParts",
+    "Explanation",
     "ExportFormat",
     "Finding",
     "Gateway",
     "Generation",
+    "GroupView",
     "HashKeyError",
     "HashKeys",
     "Health",
@@ -100,10 +118,13 @@ __all__ = [
     "KeyPage",
     "Keys",
     "LimitStates",
+    "LimitView",
+    "LimitsView",
     "ModelEntry",
     "Models",
     "News",
     "Override",
+    "PriceView",
     "ProviderAdmin",
     "ProviderHealth",
     "ProviderNews",
@@ -115,6 +136,8 @@ __all__ = [
     "ProviderStates",
     "Reconciled",
     "Reconciler",
+    "ResultView",
+    "RetriesView",
     "Site",
     "Standing",
     "Standings",
@@ -148,6 +171,7 @@ __all__ = [
     "read_overrides",
     "record_object",
     "standings_object",
+    "state_object",
     "stats_object",
     "status_of",
     "sum_object",

@@ -620,3 +620,17 @@ async def test_all_keys_share_one_hash_tag(clock: ManualClock, valkey_socket: st
     assert len(names) == 8
     assert all(name.startswith(f"{prefix}{{adm}}:") for name in names)
     await runner.aclose()
+
+
+async def test_what_is_foreseen_is_what_is_decided_and_takes_nothing(store: LimitStore) -> None:
+    requests, tokens, places = limit("requests", 1), limit("tokens", 100), limit("concurrency", 1, "b")
+    asked = ask("a", Claim(requests, 1), Claim(tokens, 60), candidates=[[Claim(places, 2)], [Claim(places, 1)]])
+    assert [await store.foresee(asked) for _ in range(3)] == [1, 1, 1]
+    assert await stands(store, requests, tokens, places) == [(0, 0), (0, 0), (0, 0)]
+    assert (await granted(store, asked)).candidate == 1
+    later = ask("b", Claim(requests, 1), Claim(tokens, 60))
+    assert await store.foresee(later) == await refused(store, later)
+    budget = limit("money", 5)
+    assert await store.foresee(ask("c", Claim(budget, 1))) == Unknown(limit=budget)
+    await store.seed(budget, used=4, mark=1)
+    assert await store.foresee(ask("c", Claim(budget, 1), candidates=())) == -1

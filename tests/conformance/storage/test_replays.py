@@ -302,3 +302,16 @@ async def test_whatever_happens_each_answer_is_that_of_a_plain_table(database: D
     await database.replays.remove_expired(datetime(9999, 1, 1, tzinfo=UTC), 1000)
     for do in wanted:
         assert await do(database.replays) == await do(model)
+
+
+async def test_to_look_at_a_key_takes_it_from_nobody(replays: ReplayStore) -> None:
+    async def found(fingerprint: bytes = b"\0same\xff", now: datetime = NOON) -> Replay | None:
+        return await replays.find("key:1", "k", fingerprint=fingerprint, now=now)
+
+    assert await found() is None
+    assert (await begin(replays, "a")).state == "begun"
+    assert await found() == Replay(state="running", request_id="a", holder="host-a")
+    assert await found(b"else") == Replay(state="other", request_id="a", holder="host-a")
+    assert await found(now=LATER) is None
+    assert await keep(replays, "a")
+    assert await found() == Replay(state="kept", request_id="a", holder="host-a", answer=b"answer")

@@ -260,3 +260,46 @@ async def test_what_somebody_else_pays_for_takes_a_place_and_nothing_else() -> N
 
 async def test_what_somebody_else_pays_for_needs_no_limit() -> None:
     assert await World(LimitsOptions()).admission.admit_free(chat(), lease_id="a", caller=CALLER, user=None) is FREE
+
+
+@pytest.mark.parametrize(
+    ("options", "fields"),
+    [
+        (LimitsOptions(), {}),
+        (per_key(requests_per_minute=0 + 1), {}),
+        (per_key(tokens_per_minute=1_300), {}),
+        (per_key(tokens_per_minute=200), {"max_tokens": 500}),
+        (per_key(budget_usd=Decimal("0.001")), {}),
+        (per_key(budget_usd=Decimal("0.000001")), {}),
+        (LimitsOptions(per_provider={"p": AllowanceOptions(tokens_per_minute=10)}), {}),
+    ],
+)
+async def test_what_is_foreseen_is_what_is_admitted(options: LimitsOptions, fields: dict[str, Any]) -> None:
+    world = World(options)
+    request = chat(**fields)
+    for _ in range(2):  # with room, then with less of it
+        foreseen = await world.admission.foresee(
+            request, lease_id="explain", caller=CALLER, user=None, candidates=(P, Q)
+        )
+        if foreseen.error is not None:
+            with pytest.raises(type(foreseen.error)) as refused:
+                await world.admit(P, Q, **fields)
+            assert str(refused.value) == str(foreseen.error)
+            continue
+        admitted = await world.admit(P, Q, **fields)
+        assert (foreseen.candidate, foreseen.cap) == (admitted.candidate, admitted.cap)
+        if admitted.held is not None:
+            assert foreseen.callers == admitted.held.lease.callers
+            assert foreseen.providers[(P, Q)[admitted.candidate]] == list(admitted.held.lease.provider)
+        if admitted.size is not None:
+            assert (foreseen.input_tokens, foreseen.output_tokens) == (
+                admitted.size.input_tokens, admitted.size.output_tokens,
+            )  # fmt: skip
+
+
+async def test_a_price_that_nobody_knows_is_foreseen() -> None:
+    world = World(per_key(budget_usd=Decimal(1)), prices={Q: Flat()})
+    foreseen = await world.admission.foresee(chat(), lease_id="x", caller=CALLER, user=None, candidates=(P, Q))
+    assert (foreseen.candidate, foreseen.unpriced, foreseen.error) == (1, {P}, None)
+    foreseen = await world.admission.foresee(chat(), lease_id="x", caller=CALLER, user=None, candidates=(P,))
+    assert isinstance(foreseen.error, PriceUnknown)

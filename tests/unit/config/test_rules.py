@@ -246,3 +246,42 @@ def test_the_semantic_cache_wants_its_packages(configured: Configured, monkeypat
     assert not configured.settings(text.replace("true", "false")).cache.semantic.enabled
     monkeypatch.setattr(rules, "missing_packages", list)
     assert configured.settings(text).cache.semantic.enabled
+
+
+FALLING_BACK = "deployments: [{provider: ollama, model: x}]"
+
+
+def test_fallbacks_that_mean_no_model_are_mistakes_and_all_are_told(configured: Configured) -> None:
+    text = (
+        f"{OLLAMA}models:\n"
+        f"  careful: {{{FALLING_BACK}}}\n"
+        f"  fast: {{{FALLING_BACK}, fallbacks: [careful2, fast],"
+        " context_fallbacks: [olama/x], content_fallbacks: [y]}\n"
+    )
+    mistakes = configured.mistakes(text)
+    means = "is neither a name of models nor provider/model of a configured provider"
+    assert [one.partition(": ")[2] for one in mistakes] == [
+        f"models.fast.fallbacks[0] {means}; did you mean careful?",
+        "models.fast.fallbacks[1] is the model itself",
+        f"models.fast.context_fallbacks[0] {means}",
+        f"models.fast.content_fallbacks[0] {means}",
+    ]
+    assert all(one.startswith("llm-service.yaml:4:") for one in mistakes)
+
+
+@pytest.mark.parametrize(
+    ("providers", "fallback"),
+    [
+        ("", "careful"),
+        ("", "ollama/other"),
+        (", openrouter: {api_key: sk-test-1}", "anything/at-all"),
+        (", mine: {kind: openrouter, api_key: sk-test-1}", "anything"),
+        (", deepseek: {api_key: sk-test-1}", "deepseek-chat"),
+    ],
+)
+def test_a_fallback_that_the_service_can_resolve_is_taken(
+    configured: Configured, providers: str, fallback: str
+) -> None:
+    ours = f"providers: {{ollama: {{base_url: 'http://127.0.0.1:11434/v1'}}{providers}}}\n"
+    models = f"models: {{careful: {{{FALLING_BACK}}}, fast: {{{FALLING_BACK}, fallbacks: [{fallback}]}}}}"
+    assert configured.settings(ours + models).models["fast"].fallbacks == (fallback,)

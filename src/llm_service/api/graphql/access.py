@@ -25,6 +25,7 @@ ACCESS: Final[Mapping[str, tuple[Scope, ...]]] = MappingProxyType(
         "Query.cache": READS,
         "Query.limits": ("admin",),
         "Query.keys": ("admin",),
+        "Query.explain": ("inference",),
         "Mutation.chat": ("inference",),
         "Mutation.embed": ("inference",),
         "Mutation.cancel": ("inference",),

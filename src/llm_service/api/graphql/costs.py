@@ -23,6 +23,7 @@ COSTS: Final[Mapping[str, int]] = MappingProxyType(
         "Query.health": 10,
         "Query.limits": 20,
         "Query.keys": 10,
+        "Query.explain": 50,
         "Query.__schema": 2000,
         "Query.__type": 100,
         "Mutation.chat": 100,

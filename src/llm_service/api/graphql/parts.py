@@ -8,7 +8,17 @@ from llm_service.api.options import ServerOptions
 from llm_service.api.resuming import Resuming
 from llm_service.observability import Log
 from llm_service.runtime import IdSource
-from llm_service.services import Authenticator, CacheAdmin, Health, Keys, LimitStates, Models, ProviderAdmin, Usage
+from llm_service.services import (
+    Authenticator,
+    CacheAdmin,
+    Explain,
+    Health,
+    Keys,
+    LimitStates,
+    Models,
+    ProviderAdmin,
+    Usage,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +29,7 @@ class GraphqlParts:
     server: ServerOptions
     authenticator: Authenticator
     calls: Calls
+    explain: Explain
     resuming: Resuming
     models: Models
     providers: ProviderAdmin

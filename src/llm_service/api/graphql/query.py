@@ -6,8 +6,11 @@ from collections.abc import Mapping
 import orjson
 import strawberry
 
+from llm_service.api.graphql.chat_inputs import ChatInput
 from llm_service.api.graphql.context import Info
 from llm_service.api.graphql.enums import UsageGroupWord
+from llm_service.api.graphql.explain_types import ExplanationType
+from llm_service.api.graphql.explaining import explain_chat
 from llm_service.api.graphql.key_types import ApiKeyConnection, ApiKeyEdge, ApiKeyType
 from llm_service.api.graphql.pages import PAGE, PageInfo, count_of
 from llm_service.api.graphql.provider_types import Health, Provider
@@ -146,6 +149,12 @@ class Query:
     ) -> list[LimitStateType]:
         standings = await info.context.parts.limits.states(key_id=key_id, user=user)
         return [LimitStateType.of(state) for state in standings.states]
+
+    @strawberry.field(
+        description="What would become of a request, and why: nothing is called, and nothing is used. Scope: inference."
+    )
+    async def explain(self, info: Info, input: ChatInput) -> ExplanationType:  # noqa: A002 - the contract's word
+        return await explain_chat(info.context, input)
 
     @strawberry.field(description="Api keys, oldest first. Scope: admin.")
     async def keys(self, info: Info, first: int | None = PAGE, after: str | None = None) -> ApiKeyConnection:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from llm_service.api.rest.cache import CacheRoutes
 from llm_service.api.rest.configuration import ConfigRoutes
 from llm_service.api.rest.docs import DocsRoutes
+from llm_service.api.rest.explain import ExplainRoutes
 from llm_service.api.rest.health import HealthRoutes
 from llm_service.api.rest.keys import KeyRoutes
 from llm_service.api.rest.limits import LimitRoutes
@@ -70,6 +71,7 @@ def control_routes(
     streams: StreamRoutes | None = None,
     cache: CacheRoutes | None = None,
     providers: ProviderRoutes | None = None,
+    explain: ExplainRoutes | None = None,
 ) -> tuple[Route, ...]:
     """The routes beside the hot ones, the first match first; ``None`` where nothing keeps what they tell of."""
     return (
@@ -97,6 +99,7 @@ def control_routes(
         *((Route("/admin/limits", limits.list, "admin"),) if limits is not None else ()),
         *(cache_routes(cache) if cache is not None else ()),
         *(provider_routes(providers) if providers is not None else ()),
+        *(explain_routes(explain) if explain is not None else ()),
     )
 
 
@@ -107,6 +110,14 @@ def provider_routes(providers: ProviderRoutes) -> tuple[Route, ...]:
         Route("/admin/providers/{name}", providers.get, "admin"),
         Route("/admin/providers/{name}", providers.update, "admin", "PATCH"),
         Route("/admin/providers/{name}/test", providers.test, "admin", "POST"),
+    )
+
+
+def explain_routes(explain: ExplainRoutes) -> tuple[Route, ...]:
+    """What would become of a request, for those who could send it."""
+    return (
+        Route("/v1/explain", explain.explain, "inference", "POST"),
+        Route("/explain", explain.explain, "inference", "POST"),
     )
 
 

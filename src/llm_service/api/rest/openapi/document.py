@@ -6,6 +6,7 @@ from typing import Any, Final
 from llm_service.api.rest.openapi.admin import admin_schemas
 from llm_service.api.rest.openapi.answers import answer_schemas
 from llm_service.api.rest.openapi.cache import cache_schemas
+from llm_service.api.rest.openapi.explain import explain_schemas
 from llm_service.api.rest.openapi.failures import error_responses, error_schemas, error_table
 from llm_service.api.rest.openapi.headers import REQUEST_HEADERS, RESPONSE_HEADERS
 from llm_service.api.rest.openapi.paths import TAGS, paths
@@ -54,6 +55,7 @@ def openapi_document(version: str, *, page_files: Sequence[str]) -> dict[str, An
                 **request_schemas(),
                 **answer_schemas(),
                 **stream_schemas(),
+                **explain_schemas(),
                 **admin_schemas(),
                 **cache_schemas(),
                 **provider_schemas(),

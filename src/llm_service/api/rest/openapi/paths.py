@@ -7,6 +7,7 @@ from llm_service.api.rest.openapi.admin import TAG as ADMIN
 from llm_service.api.rest.openapi.admin import admin_paths
 from llm_service.api.rest.openapi.cache import cache_paths
 from llm_service.api.rest.openapi.examples import CHAT, CHAT_STREAM, COMPLETION, COMPLETION_STREAM, EMBEDDING, Examples
+from llm_service.api.rest.openapi.explain import explain_paths
 from llm_service.api.rest.openapi.headers import ON_ANSWERS, REQUEST_HEADERS
 from llm_service.api.rest.openapi.operations import (
     KEYED_FAILS,
@@ -54,6 +55,7 @@ def paths(page_files: Sequence[str]) -> Json:
     """All addresses. ``page_files``: the names below ``/docs/``."""
     return {
         **_generate(),
+        **explain_paths(),
         **stream_paths(),
         **_models(),
         **usage_paths(),
