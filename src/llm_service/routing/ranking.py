@@ -21,7 +21,7 @@ from llm_service.routing.way import Way
 from llm_service.runtime import Clock
 
 CHARS_A_TOKEN: Final = 8
-"""More than texts have on average in any language: what a prompt has at least."""
+"""More than texts have on average in any language: an estimate from below."""
 _SAMPLE: Final = (1_000, 500)
 """Tokens in and out by which deployments are compared when their cost is asked for."""
 
@@ -154,6 +154,7 @@ class Ranking:
         for obstacle in ("breaker", "disabled"):
             if places := [one.place for one in judged if one.obstacle == obstacle]:
                 return places
+        needs.input_tokens = 0  # how long the prompt is, was only estimated: the provider has the last word
         reasons = {place: unfit(needs, route.ways[place], None) for place in route.plain}
         if possible := [place for place, why in reasons.items() if why is None]:
             return possible
@@ -171,11 +172,11 @@ def named(candidate: Candidate) -> str:
 
 def _is_too_long(needs: Needs, way: Way) -> bool:
     context = window(way, None)
-    return context is not None and needs.input_tokens + needs.output_tokens > context
+    return context is not None and needs.output_tokens > context
 
 
 def needs_of(request: ModelRequest, tags: Mapping[str, str]) -> Needs:
-    """What the request needs, with as many tokens as its texts have at least."""
+    """What the request needs, with as many tokens as its texts probably have at least."""
     return Needs(request, tags=tags, input_tokens=_chars(request.body) // CHARS_A_TOKEN)
 
 

@@ -118,8 +118,9 @@ def test_a_prompt_that_is_too_long_goes_where_it_fits() -> None:
         Group("long", [way("c")], trigger="context"),
     )
     assert world.order(long) == "c"
+    assert World(Group("m", [way("a", context_tokens=8_000)])).order(long) == "a"  # an estimate refuses nobody
     with pytest.raises(ContextLengthExceeded, match="context window of 8000 tokens"):
-        World(Group("m", [way("a", context_tokens=8_000)])).order(long)
+        World(Group("m", [way("a", context_tokens=8_000)])).order(asking(max_tokens=9_000))
 
 
 def test_tags_of_a_request_choose_among_deployments() -> None:
