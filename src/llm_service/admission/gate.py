@@ -131,13 +131,14 @@ class Gate:
         provider whose part it was has been asked.
         """
         try:
-            decision = await held.store.swap(held.lease, ask, called=called)
+            for _ in range(SEEDINGS):
+                decision = await held.store.swap(held.lease, ask, called=called)
+                if not isinstance(decision, Unknown):
+                    return decision if isinstance(decision, Refused) else Held(decision, held.store, held.life)
+                await self._seed(held.store, decision.limit)
         except StoreUnavailable:
             return held  # the shared store went away in between: the fallback goes on, on what was granted
-        if isinstance(decision, Unknown):
-            await self._seed(held.store, decision.limit)
-            return await self.swap(held, ask, called=called)
-        return decision if isinstance(decision, Refused) else Held(decision, held.store, held.life)
+        raise LedgerUnavailable("What was spent of the budgets cannot be learned now.", retry_after_s=1.0)
 
     async def settle(self, held: Held, settlement: Settlement | None) -> None:
         """Put what was used in place of what was held. Never fails: what cannot be told now is told later."""
@@ -150,6 +151,9 @@ class Gate:
             known = await held.store.settle(lease, settlement)
         except StoreUnavailable:
             self._arrears.settle(held.store, lease, settlement, told=told)
+        except asyncio.CancelledError:  # it may not have been heard: told twice does no harm, and not at all does
+            self._arrears.settle(held.store, lease, settlement, told=told)
+            raise
         else:
             told(known, life)
 

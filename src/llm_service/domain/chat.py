@@ -9,6 +9,7 @@ from llm_service.domain.fact import fact
 
 Operation = Literal["chat", "completion", "embedding"]
 Body = Mapping[str, Any]
+MAX_MODELS: Final = 32
 MAX_NAME_CHARS: Final = 512  # names of models go into response headers and log lines
 
 
@@ -120,6 +121,8 @@ def _name(name: str, value: Any) -> None:
 
 def _names(name: str, value: Any) -> None:
     _typed(list, "a list of model names")(name, value)
+    if len(value) > MAX_MODELS:
+        raise InvalidValue(f"'{name}' must not name more than {MAX_MODELS} models.", param=name)
     for index, entry in enumerate(value):
         _name(f"{name}[{index}]", entry)
 

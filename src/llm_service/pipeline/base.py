@@ -213,10 +213,14 @@ class Exchange:
         """Whether an upstream was asked."""
         return bool(self.tries)
 
+    def has_tried(self, provider: str) -> bool:
+        """Whether a provider has been asked."""
+        return any(one.candidate.provider == provider for one in self.tries)
+
     def spent_s(self, provider: str, now: float) -> float:
-        """Seconds that earlier attempts at a provider took."""
+        """Seconds that earlier attempts at a provider took, with what was waited for places."""
         tries = [one for one in self.tries if one.candidate.provider == provider and one.ended_at is not None]
-        return sum((one.ended_at or now) - one.begun_at for one in tries)
+        return sum([(one.ended_at or now) - one.begun_at for one in tries], self.queue_s or 0.0)
 
     @property
     def stands_in(self) -> bool:

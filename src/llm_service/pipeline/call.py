@@ -7,6 +7,7 @@ from math import ceil
 from typing import Final
 
 from llm_service.domain import (
+    DeadlineExceeded,
     InternalError,
     LLMServiceError,
     ModelRequest,
@@ -16,7 +17,7 @@ from llm_service.domain import (
     Reply,
 )
 from llm_service.observability import Log
-from llm_service.pipeline.base import ABORTED, Exchange
+from llm_service.pipeline.base import ABORTED, Exchange, Try
 from llm_service.pipeline.hedges import Hedges
 from llm_service.pipeline.leg import Leg
 from llm_service.pipeline.trip import Trip, TripParts
@@ -75,7 +76,8 @@ class Call:
                 exchange.watchers.append(leg)
                 return leg.reply
 
-    async def _attempt(self, exchange: Exchange, place: int) -> Leg:
+    async def _attempt(self, exchange: Exchange, place: int, made: list[Try] | None = None) -> Leg:
+        """``made``: gets the attempt as soon as it has begun."""
         member = exchange.route.members[place]
         home, breaker = member.home, member.breaker
         provider = self._providers.get(home.name)
@@ -89,27 +91,36 @@ class Call:
         if not exchange.tries:
             exchange.marks.append(now)
             home.budget.called(now)
+        elif not exchange.has_tried(home.name):
+            home.budget.called(now)
         leg = Leg(place, member, breaker, permit, now, self._now, stream=exchange.request.stream)
         exchange.place = place
         exchange.tries.append(leg.attempt)
+        if made is not None:
+            made.append(leg.attempt)
         home.pending.add(leg)
         try:
             reply = await provider.chat(self._call(exchange, place, now))
-        except LLMServiceError as error:
-            leg.fails(error)
-            raise
-        except asyncio.CancelledError:
-            leg.ends_without_verdict(ABORTED)
-            if leg.was_called_off():
-                disabled = ProviderDisabled(f"The provider `{home.name}` was switched off.", provider=home.name)
-                leg.attempt.fails(disabled)
-                raise disabled from None
-            raise
-        except BaseException:
-            leg.ends_without_verdict(InternalError.code)
+        except BaseException as failure:
+            self._ends(exchange, leg, failure)
             raise
         leg.answers(reply)
         return leg
+
+    def _ends(self, exchange: Exchange, leg: Leg, failure: BaseException) -> None:
+        """An attempt has no answer. Raises ProviderDisabled for one that was called off."""
+        if isinstance(failure, LLMServiceError):
+            leg.fails(failure)
+            if failure.provider is None and failure.fault == "caller":  # refused here: nobody was asked
+                exchange.tries.remove(leg.attempt)
+            return
+        cancelled = isinstance(failure, asyncio.CancelledError)
+        leg.ends_without_verdict(ABORTED if cancelled else InternalError.code)
+        if cancelled and leg.was_called_off():
+            name = leg.attempt.candidate.provider
+            disabled = ProviderDisabled(f"The provider `{name}` was switched off.", provider=name)
+            leg.attempt.fails(disabled)
+            raise disabled from None
 
     def _call(self, exchange: Exchange, place: int, now: float) -> UpstreamCall:
         candidate = exchange.route.candidates[place]
@@ -142,6 +153,10 @@ class Call:
         if not permit:
             bulkhead.leave()
             raise self._left_alone(member, breaker)
+        if not self._parts.is_on(member.home.name):  # while it waited
+            breaker.abandoned(self._now(), permit)
+            bulkhead.leave()
+            raise _switched_off(member.home)
         return permit, now
 
     def hindrance(self, member: Member) -> LLMServiceError | None:
@@ -170,14 +185,22 @@ class Call:
 
     async def _wait(self, exchange: Exchange, home: Home) -> float:
         """Wait for a place at the provider; the moment at which there is one."""
-        begun = self._now()
+        begun, deadline = self._now(), exchange.deadline
+        ends = begun + self._parts.trip.total_s(home.name) - exchange.spent_s(home.name, begun)
         try:
-            await home.bulkhead.enter(exchange.deadline)
+            await home.bulkhead.enter(ends if deadline is None else min(deadline, ends))
         except Overloaded as full:
             full.provider = home.name
             raise
-        now = self._now()
-        exchange.queue_s = (exchange.queue_s or 0.0) + now - begun
+        except DeadlineExceeded:
+            if deadline is not None and self._now() >= deadline:
+                raise
+            none_in_time = no_place(home.name)
+            none_in_time.provider = home.name
+            raise none_in_time from None
+        finally:
+            now = self._now()
+            exchange.queue_s = (exchange.queue_s or 0.0) + now - begun
         return now
 
     def _tell(self, exchange: Exchange, error: LLMServiceError, place: int) -> None:

@@ -1,7 +1,7 @@
 """A second attempt beside a first one that is late, and what becomes of the one that loses."""
 
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Protocol
 
 from llm_service.admission import Admission, Admitted
 from llm_service.domain import Candidate, Outcome, Overloaded, Settlement
@@ -15,7 +15,13 @@ BYTES_A_TOKEN: Final = 4
 LOST: Final = "lost"
 """In place of an error's code, of an attempt that another one was faster than."""
 
-Attempt = Callable[[Exchange, int], Coroutine[Any, Any, Leg]]
+
+class Attempt(Protocol):
+    """Begins an attempt at a place of the route; ``made`` gets it as soon as it has begun."""
+
+    def __call__(
+        self, exchange: Exchange, place: int, made: list[Try] | None = None, /
+    ) -> Coroutine[Any, Any, Leg]: ...
 
 
 class Hedges:
@@ -59,14 +65,22 @@ class Hedges:
             second.is_counted = True
             return self._beside(exchange, second, attempt)
 
-        won = 0
+        made: list[Try] = []
         try:
             won, leg = await race(
-                attempt(exchange, place), begin, delay_s=delay_s, clock=self._clock, tasks=self._tasks
+                attempt(exchange, place, made), begin, delay_s=delay_s, clock=self._clock, tasks=self._tasks
             )
-        finally:
-            if second.is_counted:
-                await self._close(exchange, second, won=won == 1)
+        except BaseException:
+            await self._close(exchange, second, None)
+            raise
+        try:
+            if won == 1:
+                await self._close(exchange, second, _Loser(place, made), won=True)
+            else:
+                await self._close(exchange, second, _Loser(second.place, second.made))
+        except BaseException:
+            await leg.aclose()
+            raise
         return leg
 
     def _other(self, exchange: Exchange, place: int) -> int:
@@ -90,41 +104,48 @@ class Hedges:
         second.admitted = await self._admission.beside(exchange.admitted, candidate, lease_id=f"{exchange.id}.second")
         if second.admitted is None:
             raise Overloaded("There is no room for a second attempt.", provider=candidate.provider)
-        exchange.route.members[second.place].home.budget.called(self._clock.monotonic())
-        before = len(exchange.tries)
-        try:
-            return await attempt(exchange, second.place)
-        finally:
-            second.attempt = exchange.tries[before] if len(exchange.tries) > before else None
+        return await attempt(exchange, second.place, second.made)
 
-    async def _close(self, exchange: Exchange, second: "_Second", *, won: bool) -> None:
-        """Settle the second attempt's lease, and count what was lost."""
-        now, admitted = self._clock.monotonic(), second.admitted
-        loser = exchange.tries[0] if won else second.attempt
+    async def _close(self, exchange: Exchange, second: "_Second", loser: "_Loser | None", *, won: bool = False) -> None:
+        """Count what was lost, and settle the second attempt's lease; ``won``: it is the answer."""
+        if not second.is_counted:
+            return
+        self._hedging.lost(self._lost(exchange, loser), self._clock.monotonic(), may_cost=second.may_cost)
+        admitted = second.admitted
         if won and admitted is not None:
             await self._admission.settle(admitted, None)
             over = await self._admission.swap(exchange.admitted, exchange.route.candidates[second.place], called=True)
             exchange.admitted = over or exchange.admitted
         elif admitted is not None:
-            used = Settlement(tokens=0, nano_usd=second.may_cost or 0, provider=second.attempt is not None)
+            used = Settlement(tokens=0, nano_usd=second.may_cost or 0, provider=bool(second.made))
             await self._admission.settle(admitted, used)
-        lost = 0
-        if loser is not None and loser.error_code in (None, ABORTED):
-            loser.error_code = LOST
-            lost = self._cost(exchange, exchange.order[0] if won else second.place) or 0
-            loser.nano_usd = lost
-        self._hedging.lost(lost, now, may_cost=second.may_cost)
+
+    def _lost(self, exchange: Exchange, loser: "_Loser | None") -> int:
+        """What the attempt that lost probably cost, in nano-USD, which it is told; nothing where it had not begun."""
+        if loser is None or not loser.made or loser.made[0].error_code not in (None, ABORTED):
+            return 0
+        (attempt,) = loser.made
+        attempt.error_code = LOST
+        attempt.nano_usd = self._cost(exchange, loser.place) or 0
+        return attempt.nano_usd
+
+
+class _Loser(NamedTuple):
+    """Where the attempt was begun that another one was faster than, and itself, if it was."""
+
+    place: int
+    made: list[Try]
 
 
 class _Second:
     """A second attempt, as far as it has come."""
 
-    __slots__ = ("admitted", "attempt", "is_counted", "may_cost", "place")
+    __slots__ = ("admitted", "is_counted", "made", "may_cost", "place")
 
     def __init__(self, place: int) -> None:
         self.place = place
         self.admitted: Admitted | None = None
-        self.attempt: Try | None = None
+        self.made: list[Try] = []
         self.is_counted = False
         self.may_cost: int | None = None
 

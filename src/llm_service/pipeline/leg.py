@@ -127,7 +127,7 @@ class Leg(Watcher, Pending):
         elif is_deployments_fault(error):
             home.failed(error.code, now)
             breaker.failed(now, self._permit, error.message)
-        elif isinstance(error, DeadlineExceeded):
+        elif isinstance(error, DeadlineExceeded) or error.provider is None:  # or it was refused here, and never sent
             breaker.abandoned(now, self._permit)
         else:  # the caller's fault: whoever finds it answers well
             breaker.succeeded(now, self._permit)

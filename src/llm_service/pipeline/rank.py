@@ -1,10 +1,10 @@
 """Stage: in which order the deployments of the route are to be tried for this request."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 
 from llm_service.domain import Reply
 from llm_service.pipeline.base import Exchange, Proceed
-from llm_service.routing import Ranking, Route
+from llm_service.routing import ROUTE_TAG, Ranking, Route
 
 
 class Rank:
@@ -16,11 +16,11 @@ class Rank:
     def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
         """Rank and go on; no coroutine of its own."""
         route = exchange.route
-        if has_choice(route):
+        if has_choice(route, exchange.tags):
             exchange.order = self._ranking.order(route, exchange.request, exchange.tags)
         return proceed(exchange)
 
 
-def has_choice(route: Route) -> bool:
-    """Whether there is anything to rank: who is alone is asked whatever speaks against it."""
-    return len(route.ways) > 1
+def has_choice(route: Route, tags: Mapping[str, str]) -> bool:
+    """Whether there is anything to rank: who is alone is asked whatever speaks against it, but for a tag."""
+    return len(route.ways) > 1 or ROUTE_TAG in tags

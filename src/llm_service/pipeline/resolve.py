@@ -45,9 +45,12 @@ class Resolver:
         asked = (request.model, *request.models) if request.models else (request.model,)
         route = self._routes.get(asked)
         if route is None:
+            route = self._made(asked)
+            if route.is_ours:  # lists of models are too many to be kept
+                return route
             if len(self._routes) >= MOST_ROUTES:
                 self._routes.clear()
-            route = self._routes[asked] = self._made(asked)
+            self._routes[asked] = route
         return route
 
     def candidates(self, model: str) -> tuple[Candidate, ...]:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from llm_service.admission import Admission
-from llm_service.domain import LLMServiceError, UpstreamError
+from llm_service.domain import LedgerUnavailable, LLMServiceError, UpstreamError
 from llm_service.pipeline.base import Exchange
-from llm_service.routing import Home, Ranking, RoutingOptions, may_fall_back, may_retry
+from llm_service.routing import Home, Ranking, RoutingOptions, may_fall_back, may_retry, needs_of
 from llm_service.runtime import Clock
 
 
@@ -59,7 +59,8 @@ class Trip:
         if reason != "failure" and reason not in self._opened:
             self._opened.add(reason)
             ranking, route = self._parts.ranking, exchange.route
-            opened = ranking.of_groups(route, route.of(reason), exchange.request)
+            needs = needs_of(exchange.request, exchange.tags)
+            opened = ranking.of_groups(route, route.of(reason), exchange.request, needs)
             if not opened:
                 raise self._told(error)
             self._left = opened
@@ -81,15 +82,18 @@ class Trip:
         if called and other_key and await self._again(error, place):
             return place
         siblings = [other for other in self._left if other in group.places]
-        if (found := await self._first(siblings, place, called=called)) is not None:
+        if (found := await self._first(siblings, called=called)) is not None:
             return found
         if called and not other_key and may_retry(error) and await self._again(error, place):
             return place
         others = [other for other in self._left if other not in group.places]
-        return await self._first(others, place, called=called)
+        return await self._first(others, called=called)
 
-    async def _first(self, places: list[int], place: int, *, called: bool) -> int | None:
-        """The first of these that can be asked; those that cannot are not looked at again."""
+    async def _first(self, places: list[int], *, called: bool) -> int | None:
+        """The first of these that can be asked; those that cannot are not looked at again.
+
+        At a provider that has been tried it is paid for, whoever was asked in between.
+        """
         route = self._exchange.route
         for other in places:
             self._left.remove(other)
@@ -97,11 +101,9 @@ class Trip:
             home, now = member.home, self._parts.clock.monotonic()
             if not self._parts.ranking.is_on(home.name) or not member.breaker.ready(now) or self._has_spent(home, now):
                 continue
-            if home is route.members[place].home and called and not self._pay(home, now):
+            if self._exchange.has_tried(home.name) and not self._pay(home, now):
                 continue
             if await self._swapped(other, called=called):
-                if home is not route.members[place].home:
-                    home.budget.called(now)
                 return other
         return None
 
@@ -153,7 +155,11 @@ class Trip:
     async def _swapped(self, place: int, *, called: bool) -> bool:
         """Whether the limits of the place's provider have room for it; if so, it is taken."""
         exchange = self._exchange
-        admitted = await self._parts.admission.swap(exchange.admitted, exchange.route.candidates[place], called=called)
+        candidate = exchange.route.candidates[place]
+        try:
+            admitted = await self._parts.admission.swap(exchange.admitted, candidate, called=called)
+        except LedgerUnavailable:  # what was spent of its provider's budget cannot be learned: another may have none
+            return False
         if admitted is None:
             return False
         exchange.admitted = admitted

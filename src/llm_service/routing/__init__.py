@@ -21,7 +21,7 @@ from llm_service.routing.options import (
     Strategy,
 )
 from llm_service.routing.overload import Overload, Why
-from llm_service.routing.ranking import Judgement, Obstacle, PriceOf, Ranking
+from llm_service.routing.ranking import Judgement, Obstacle, PriceOf, Ranking, needs_of
 from llm_service.routing.retry_budget import RetryBudget
 from llm_service.routing.route import NOWHERE, Group, Route, Trigger
 from llm_service.routing.sticky import preferred, prefix_digest
@@ -82,6 +82,7 @@ __all__ = [
     "is_deployments_fault",
     "may_fall_back",
     "may_retry",
+    "needs_of",
     "no_place",
     "order",
     "preferred",

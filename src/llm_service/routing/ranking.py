@@ -177,17 +177,18 @@ def _is_too_long(needs: Needs, way: Way) -> bool:
 
 def needs_of(request: ModelRequest, tags: Mapping[str, str]) -> Needs:
     """What the request needs, with as many tokens as its texts probably have at least."""
-    return Needs(request, tags=tags, input_tokens=_chars(request.body) // CHARS_A_TOKEN)
+    chars = _chars(request.body) if request.operation == "chat" else _prompt_chars(request.body.get("prompt"))
+    return Needs(request, tags=tags, input_tokens=chars // CHARS_A_TOKEN)
+
+
+def _prompt_chars(prompt: Any) -> int:
+    return len(prompt) if type(prompt) is str else 0
 
 
 def _chars(body: Mapping[str, Any]) -> int:
-    """Characters of the prompt's texts; media do not count."""
-    messages = body.get("messages")
-    if messages is None:
-        prompt = body.get("prompt")
-        return len(prompt) if type(prompt) is str else 0
+    """Characters of the texts of a chat; media do not count."""
     chars = 0
-    for message in messages:
+    for message in body["messages"]:
         content = message.get("content")
         if type(content) is str:
             chars += len(content)

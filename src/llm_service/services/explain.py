@@ -175,7 +175,7 @@ class Explain:
     def _rank(self, exchange: Exchange, refusals: list[LLMServiceError]) -> None:
         route = exchange.route
         exchange.order = route.plain
-        if has_choice(route):
+        if has_choice(route, exchange.tags):
             try:
                 exchange.order = self._parts.ranking.foreseen(route, exchange.request, exchange.tags)
             except LLMServiceError as error:
