@@ -130,8 +130,8 @@ class Schedule(RuleBasedStateMachine):
         request, plain = self.pick(data), self.plain
         self.breaker.limited(self.now, request.permit, wait_s)
         if plain.is_open and plain.is_probe(request):
-            plain.probing, plain.until = False, self.now
-        if wait_s and (plain.is_open or request.era == plain.era):
+            plain.rest(self.now, max(plain.pause, min(wait_s or 0.0, MOST_LIMITED_S)))
+        elif wait_s and (plain.is_open or request.era == plain.era):
             plain.until = max(plain.until, self.now + min(wait_s, MOST_LIMITED_S))
 
     def pick(self, data: st.DataObject) -> Request:

@@ -31,7 +31,7 @@ class Breaker:
 
     __slots__ = (
         "_calls", "_failed", "_failures", "_in_row", "_may_eject", "_min_requests", "_open_max_s", "_open_s", "_opened",
-        "_ratio", "_tell", "_time", "_window_s", "broken", "by_ratio", "candidate", "cause", "closed",
+        "_ratio", "_tell", "_time", "_tried", "_window_s", "broken", "by_ratio", "candidate", "cause", "closed",
         "heard", "name", "open_until", "pause_s", "permit", "probing", "since",
     )  # fmt: skip
 
@@ -67,6 +67,7 @@ class Breaker:
         self.permit = 1
         """The latest that was given; each probe has a new one."""
         self._opened = 0  # the last permit that was given before it opened
+        self._tried = 0  # the permit of the probe that closed it, until its answer has ended
         self._in_row = 0
         self._window_s = 0.0
         self.configure(options)
@@ -136,14 +137,20 @@ class Breaker:
         """A request with this permit was answered."""
         if self.broken:
             if permit > self._opened:  # a probe; also an earlier one that was slow
+                self._tried = permit
                 self._close()
                 self._tell(self, "closed")
         elif permit == self.permit:
             self._in_row = 0
             self._calls.add(now)
+        elif permit == self._tried:
+            self._tried = 0
 
     def failed(self, now: float, permit: int, cause: str) -> None:
-        """A request with this permit failed by the deployment's fault; in few words, why."""
+        """A request with this permit failed by the deployment's fault; in few words, why.
+
+        The probe that closed it by its first content opens it again when its answer breaks off, for twice as long.
+        """
         if self.broken:
             if self._is_probe(permit):
                 self.cause = cause
@@ -151,6 +158,10 @@ class Breaker:
                 self._tell(self, "failed")
             return
         if permit != self.permit:
+            if permit == self._tried:
+                self._open(cause, self._time())
+                self._pause(now, min(2 * self.pause_s, self._open_max_s))
+                self._tell(self, "opened")
             return
         self._in_row += 1
         self._calls.add(now)
@@ -171,10 +182,12 @@ class Breaker:
 
     def limited(self, now: float, permit: int, retry_after_s: float | None) -> None:
         """The deployment answered that it has too much to do. That is no failure: it is left alone for as long as it
-        said, at most `LIMITED_MAX_S`. A probe that hears it has no verdict."""
+        said, at most `LIMITED_MAX_S`. A probe that hears it is followed by a pause, which is not doubled."""
         wait_s = min(retry_after_s or 0.0, LIMITED_MAX_S)
-        if self.broken:
-            self.abandoned(now, permit)
+        if self.broken and self._is_probe(permit):
+            self._pause(now, max(self.pause_s, wait_s))
+            self._tell(self, "failed")
+        elif self.broken:
             self.open_until = max(self.open_until, now + wait_s)
         elif wait_s > 0 and permit == self.permit:
             self.open_until = now + wait_s if self.closed else max(self.open_until, now + wait_s)
@@ -219,6 +232,7 @@ class Breaker:
         self.cause = cause
         self.since = opened_at
         self._opened = self.permit
+        self._tried = 0
 
     def _pause(self, now: float, pause_s: float) -> None:
         self.probing = False

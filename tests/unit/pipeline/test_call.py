@@ -18,8 +18,10 @@ from llm_service.domain import (
     DeadlineExceeded,
     InvalidValue,
     LLMServiceError,
+    ModelNotFound,
     NoDeploymentAvailable,
     Outcome,
+    Overloaded,
     ProviderDisabled,
     Reply,
     Settlement,
@@ -109,6 +111,8 @@ class World:
         self.full: set[str] = set()
         self.swaps: list[tuple[str, bool]] = []
         self.retries = 2
+        self.total_s = 900.0
+        self.holds_settling: asyncio.Future[None] | None = None
         self.defects: list[BaseException] = []
         self.besides: list[str] = []
         self.settled: list[Settlement | None] = []
@@ -124,7 +128,7 @@ class World:
             ranking=ranking,
             options=self.options,
             max_retries=lambda name: self.retries,
-            total_s=lambda name: 900.0,
+            total_s=lambda name: self.total_s,
             clock=self.clock,
             dice=random.Random(1),
         )
@@ -159,6 +163,8 @@ class World:
         return replace(FREE, cap=1)
 
     async def settle(self, admitted: Admitted, settlement: Settlement | None) -> None:
+        if self.holds_settling is not None:
+            await self.holds_settling
         self.settled.append(settlement)
 
     def is_on(self, name: str) -> bool:
@@ -569,3 +575,94 @@ async def test_another_key_of_the_operator_s_is_used_at_once_and_the_deployment_
     assert names(exchange) == ["a", "a"]
     assert exchange.tries[1].begun_at == exchange.tries[0].begun_at
     assert world.route.members[0].breaker.ready(world.clock.monotonic())
+
+
+async def test_who_comes_back_to_a_provider_pays_for_it_whoever_was_asked_in_between() -> None:
+    ways = [way(name, f"m{number}") for number in range(10) for name in "ab"]
+    groups = [Group(f"g{number}", [one]) for number, one in enumerate(ways)]
+    world = World(*groups, a=[ModelNotFound("no", provider="a")], b=[down("b", retryable=False)])
+    with pytest.raises(LLMServiceError):
+        await world.ask()
+    assert world.asked() == "a3 b3"
+
+
+async def test_who_waits_for_a_place_is_not_sent_to_a_provider_that_was_switched_off_meanwhile() -> None:
+    world = World(a=[None], b=[None])
+    world.fleet.configure(world.options, {"a": Places(max_concurrency=1)})
+    await world.call(first := world.exchange())
+    waiting = asyncio.get_running_loop().create_task(world.call(second := world.exchange()))
+    await loop_turns(5)
+    world.off = {"a"}
+    first.settle(OK)
+    await waiting
+    assert (names(second), world.fleet.home("a").in_flight) == (["b"], 0)
+    second.settle(OK)
+
+
+async def test_what_was_refused_here_and_never_sent_says_nothing_of_the_deployment() -> None:
+    world = World(a=[down()], options=RoutingOptions(retry_budget_min=0, breaker=BreakerOptions(failures=1)))
+    with pytest.raises(UpstreamError):
+        await world.ask()
+    world.clock.advance(1.1)
+    world.providers["a"].answers = [InvalidValue("deepseek has no embeddings")]
+    exchange = world.exchange()
+    with pytest.raises(InvalidValue):
+        await world.call(exchange)
+    assert (exchange.tries, world.route.members[0].breaker.broken) == ([], True)
+
+
+async def test_a_wait_for_a_place_counts_towards_the_time_of_a_request_at_its_provider() -> None:
+    world = World(a=[None])
+    world.total_s = 3.0
+    world.fleet.configure(world.options, {"a": Places(max_concurrency=1, max_wait_s=60)})
+    await world.call(first := world.exchange())
+    waiting = asyncio.get_running_loop().create_task(world.call(second := world.exchange()))
+    await loop_turns(5)
+    world.clock.advance(3.1)
+    with pytest.raises(Overloaded):
+        await waiting
+    assert second.queue_s == pytest.approx(3.1)
+    first.settle(OK)
+
+
+async def test_an_attempt_that_had_not_begun_when_another_won_has_lost_nothing() -> None:
+    world = World(a=[None], b=[None], options=HEDGED)
+    used_to(world, 0.2)
+    world.fleet.configure(world.options, {"a": Places(max_concurrency=1)})
+    assert world.fleet.home("a").bulkhead.try_enter()
+    exchange, task = await begun(world)
+    world.clock.advance(0.3)
+    await loop_turns(30)
+    await task
+    assert [(one.candidate.provider, one.error_code) for one in exchange.tries] == [("b", None)]
+    exchange.settle(OK)
+
+
+async def test_a_client_that_leaves_while_a_race_is_closed_leaves_no_answer_open() -> None:
+    world = World(a=[None], b=[None], options=HEDGED)
+    used_to(world, 0.2)
+    world.providers["a"].hangs = True
+    world.holds_settling = asyncio.get_running_loop().create_future()
+    exchange, task = await begun(world)
+    world.clock.advance(0.3)
+    await loop_turns(40)
+    assert not task.done()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    exchange.settle(Outcome(status="aborted"))
+    assert [member.in_flight for member in world.route.members] == [0, 0]
+    assert world.fleet.home("b").in_flight == 0
+
+
+async def test_a_tag_of_the_request_holds_for_those_that_stand_in_too() -> None:
+    groups = (
+        Group("m", [way("a", tags=("eu",))]),
+        Group("n", [way("b"), way("c", tags=("eu",))], trigger="content"),
+    )
+    world = World(*groups, a=[ContentFiltered("no", provider="a")], b=[None], c=[None])
+    exchange = world.exchange()
+    exchange.tags = {"route": "eu"}
+    await world.call(exchange)
+    assert names(exchange) == ["a", "c"]
+    exchange.settle(OK)

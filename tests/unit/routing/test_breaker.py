@@ -4,6 +4,7 @@ import pytest
 
 from llm_service.domain import Candidate
 from llm_service.routing import Breaker, BreakerOptions
+from tests.support.clock import ManualClock
 
 OPTIONS = BreakerOptions(failures=3, error_ratio=0.5, min_requests=10, window_s=10, open_s=1, open_max_s=4)
 DEPLOYMENT = Candidate(provider="deepseek", upstream_model="deepseek-chat")
@@ -236,3 +237,52 @@ def test_other_settings_hold_for_what_comes(opened: Site) -> None:
     opened.succeeds()
     opened.fails()
     assert opened.breaker.open_until == opened.now + 0.25
+
+
+def broken(clock: ManualClock, **options: float) -> Breaker:
+    settings = BreakerOptions(failures=1, open_s=1, open_max_s=4, **options)  # type: ignore[arg-type]
+    breaker = Breaker(Candidate(provider="p", upstream_model="m"), settings, time=clock.time)
+    breaker.failed(clock.monotonic(), breaker.permits(clock.monotonic()), "it is down")
+    return breaker
+
+
+def test_a_probe_whose_answer_breaks_off_after_it_began_opens_it_again_for_twice_as_long() -> None:
+    clock = ManualClock()
+    breaker = broken(clock)
+    clock.advance(1)
+    probe = breaker.permits(clock.monotonic())
+    breaker.succeeded(clock.monotonic(), probe)  # its first content
+    assert breaker.closed
+    breaker.failed(clock.monotonic(), probe, "it broke off")
+    assert (breaker.broken, breaker.pause_s) == (True, 2)
+
+
+def test_a_probe_whose_answer_was_complete_has_said_all() -> None:
+    clock = ManualClock()
+    breaker = broken(clock)
+    clock.advance(1)
+    probe = breaker.permits(clock.monotonic())
+    breaker.succeeded(clock.monotonic(), probe)
+    breaker.succeeded(clock.monotonic(), probe)
+    breaker.failed(clock.monotonic(), probe, "late")
+    assert breaker.closed
+
+
+@pytest.mark.parametrize(("retry_after_s", "pause_s"), [(None, 1), (0.5, 1), (10, 10), (1000, 30)])
+def test_a_probe_that_is_limited_is_followed_by_a_pause(retry_after_s: float | None, pause_s: float) -> None:
+    clock = ManualClock()
+    breaker = broken(clock)
+    clock.advance(1)
+    breaker.limited(clock.monotonic(), breaker.permits(clock.monotonic()), retry_after_s)
+    clock.advance(pause_s - 0.01)
+    assert not breaker.ready(clock.monotonic())
+    clock.advance(0.02)
+    assert breaker.ready(clock.monotonic())
+
+
+def test_who_is_limited_is_asked_all_the_same_where_there_is_nobody_else() -> None:
+    clock = ManualClock()
+    breaker = Breaker(Candidate(provider="p", upstream_model="m"), BreakerOptions(), time=clock.time)
+    breaker.limited(clock.monotonic(), breaker.permits(clock.monotonic()), 20)
+    assert not breaker.permits(clock.monotonic())
+    assert breaker.permits_a_limited(clock.monotonic())
