@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any
+from typing import Any, Final
+
+AGAIN_S: Final = 5.0
+"""Longer than any clean-up of a cancelled task takes."""
 
 OnFailure = Callable[[str, BaseException], None]
 
@@ -34,11 +37,16 @@ class Tasks:
         return len(self._running)
 
     async def aclose(self) -> None:
-        """Cancel what runs and wait until it has ended."""
-        running = tuple(self._running)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        """Cancel what runs and wait until it has ended.
+
+        Libraries lose cancellations now and then (redis-py while it reads, `wait_for` before Python 3.12): who has
+        not ended after some seconds is told again.
+        """
+        running = set(self._running)
+        while running:
+            for task in running:
+                task.cancel()
+            _, running = await asyncio.wait(running, timeout=AGAIN_S)
 
 
 class Rest:

@@ -85,3 +85,22 @@ async def test_closing_ends_what_still_runs() -> None:
 
 async def _awaited(rest: object) -> None:
     await rest  # type: ignore[misc]
+
+
+async def test_a_task_that_loses_its_cancellation_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llm_service.runtime.tasks.AGAIN_S", 0.01)
+    told = 0
+
+    async def deaf() -> None:
+        nonlocal told
+        while told < 2:
+            try:
+                await asyncio.get_running_loop().create_future()
+            except asyncio.CancelledError:
+                told += 1
+
+    tasks = Tasks(lambda work, failure: None)
+    tasks.spawn(deaf(), name="deaf")
+    await asyncio.sleep(0)
+    await tasks.aclose()
+    assert (told, len(tasks)) == (2, 0)
