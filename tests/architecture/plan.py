@@ -35,6 +35,7 @@ KNOWS_ANNEXE: Final = frozenset(("cli",))
 # A module that imports one of them on top is itself imported late, by whoever needs it first.
 HEAVY_LIBRARIES: Final = frozenset(
     (
+        "aiohttp",
         "asyncpg",
         "ctypes",
         "duckdb",

@@ -22,7 +22,7 @@ def a_call(model: str, **fields: Any) -> UpstreamCall:
 
 
 def openrouter_of(gateway: Running) -> Provider:
-    return gateway.service.providers["openrouter"]
+    return gateway.service.parts.providers["openrouter"]
 
 
 async def test_the_record_of_a_generation_says_what_the_answer_said(gateway: Running) -> None:
@@ -46,7 +46,7 @@ async def test_a_generation_that_is_not_there_yet_is_none(gateway: Running) -> N
 
 
 async def test_other_providers_have_no_records(gateway: Running) -> None:
-    assert await gateway.service.providers["deepseek"].generation("x") is None
+    assert await gateway.service.parts.providers["deepseek"].generation("x") is None
 
 
 async def test_query_parameters_of_the_operator_go_along(sandbox: Sandbox) -> None:

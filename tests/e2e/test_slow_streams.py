@@ -20,7 +20,7 @@ SLOW = "tokens-400+pace-40ms"
 @pytest.fixture
 async def service(sandbox: Sandbox) -> AsyncIterator[Running]:
     providers = simulated(
-        sandbox.address, first_chunk_s=0.3, idle_s=60, total_s=60, min_bytes_per_s=100_000, slow_after_s=0.2
+        sandbox.address, first_chunk_s=1.0, idle_s=60, total_s=60, min_bytes_per_s=100_000, slow_after_s=0.2
     )
     async with running(replace(settings_for(sandbox), providers=providers)) as service:
         yield service

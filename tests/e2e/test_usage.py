@@ -224,7 +224,7 @@ class Later(SystemClock):
 async def test_what_nobody_could_price_is_corrected_once_by_what_was_billed(guarded: Running) -> None:
     _, headers = await a_key(guarded)
     request_id = await left(guarded, headers)
-    stores, providers = guarded.stores, guarded.service.providers
+    stores, providers = guarded.stores, guarded.service.parts.providers
     await stores.ledger.flush()
     corrections = build_corrections(stores.database, stores.ledger, providers, clock=Later(), log=guarded.log)
     first, again = await corrections.round(), await corrections.round()

@@ -1,13 +1,11 @@
 """How bytes get to the upstreams and back."""
 
-from llm_service.transport.aiohttp_client import AiohttpTransport
 from llm_service.transport.base import Flow, HttpHead, HttpRequest, Reason, Receiver, Transport, TransportError
 from llm_service.transport.http_client import HttpTransport
 from llm_service.transport.registry import CLIENTS
 
 __all__ = [
     "CLIENTS",
-    "AiohttpTransport",
     "Flow",
     "HttpHead",
     "HttpRequest",
