@@ -21,6 +21,8 @@ from tests.support.waiting import until
 
 RATE_PER_S = 60
 FAULT_S, LONG_FAULT_S = 9.0, 60.0
+AT_ONCE = 4
+"""So many services suffer at the same time in the long run, each under a load of its own."""
 WELL_S = 0.7
 RECOVERS_WITHIN_S = 5.0
 MOST_ERRORS = 0.001
