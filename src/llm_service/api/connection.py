@@ -140,10 +140,11 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is complete; what calls itself a header after it, in a trailer, is none."""
         self._moved = True
+        before = self.cycle
         super().on_headers_complete()
         if not self.parser.should_upgrade():
             self.headers = []
-        if self._leaving:
+        if self._leaving and self.cycle is not before:  # an offer to upgrade begins no request yet
             self.cycle.keep_alive = False
         if 0 < len(self.pipeline) <= WAITING_REQUESTS:
             self.flow.resume_reading()  # who does not read does not notice that the client leaves

@@ -19,13 +19,19 @@ LENGTH = [(b"content-length", b"2")]
 
 @dataclass
 class Process:
-    """One of several that listen on a socket. Its application answers ``/slow`` in two pieces, when it may."""
+    """One of several that listen on a socket. Its application answers ``/slow`` in two pieces, when it may.
+
+    A WebSocket it accepts, and says no more.
+    """
 
     server: HttpServer
     address: str
     may_end: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def app(self, scope: Any, _: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.accept"})
+            return
         await send({"type": "http.response.start", "status": 200, "headers": LENGTH})
         await send({"type": "http.response.body", "body": b"o", "more_body": True})
         if scope["path"] == "/slow":
@@ -98,6 +104,35 @@ async def test_an_answer_that_has_not_begun_says_that_the_connection_closes(one:
         client.writer.write(b"\r\n{")
         _, headers = await client.head()
         assert headers["connection"] == "close"
+        await leaving
+
+
+async def test_an_offer_to_upgrade_is_no_defect_while_it_leaves(one: Process) -> None:
+    async with connected(one.address) as client:
+        await until(lambda: one.server.server_state.connections)
+        leaving = asyncio.create_task(one.server.leave())
+        await until(lambda: one.server._leaving)
+        client.writer.write(
+            b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+            b"Upgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n"
+        )
+        answer = await client.answer()
+        assert (answer.status, answer.headers["connection"], answer.body) == (200, "close", b"ok")
+        assert await at_end(client)
+        await leaving
+
+
+async def test_a_handshake_that_comes_while_it_leaves_is_taken(one: Process) -> None:
+    async with connected(one.address) as client:
+        await until(lambda: one.server.server_state.connections)
+        leaving = asyncio.create_task(one.server.leave())
+        await until(lambda: one.server._leaving)
+        client.writer.write(
+            b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+        )
+        status, _ = await client.head()
+        assert status == 101
         await leaving
 
 
