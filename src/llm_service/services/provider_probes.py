@@ -16,7 +16,7 @@ from llm_service.services.provider_states import ProviderStates
 
 ACCOUNT_S: Final = 300.0
 DOWN_S: Final = 60.0
-"""How soon one that was found down is asked again."""
+"""How soon one that was found down, or what failed, is asked again."""
 LOOK_S: Final = 5.0
 """How often it is seen what is due."""
 FOLLOW_S: Final = 1.0
@@ -112,7 +112,8 @@ class ProviderProbes:
         if at is None or at < self._started_at - SAME_MOMENT_S:
             return True
         usual_s = CATALOGUE_S if endpoint == "catalogue" else ACCOUNT_S
-        pause_s = DOWN_S if self._health.is_down(name) else usual_s
+        is_failing = last is not None and last.code is not None
+        pause_s = DOWN_S if is_failing or self._health.is_down(name) else usual_s
         return self._clock.time() - at >= pause_s * self._patience.get((name, endpoint), 1.0)
 
     async def _is_borrowed(self, name: str) -> bool:

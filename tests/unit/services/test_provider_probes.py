@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from llm_service.domain import UpstreamError
+from llm_service.routing import ProviderFigures
 from llm_service.services.models import CATALOGUE_S
 from llm_service.services.provider_news import NEWS_TOPIC
 from llm_service.services.provider_probes import ACCOUNT_S, DOWN_S, FOLLOW_S, JITTER, LOOK_S
@@ -79,6 +80,13 @@ async def test_one_that_is_down_is_asked_again_after_a_minute_until_it_answers(s
     assert again in ((3, 2), (3, 3)), "whichever was due first"
     await passing(desk, DOWN_S * 2)
     assert asked(desk) == again
+
+
+async def test_what_failed_is_asked_again_after_a_minute_though_requests_succeed(start: Callable[..., Desk]) -> None:
+    desk = start(ScriptedProvider("one", says=DOWN))
+    desk.measures.by_provider["one"] = ProviderFigures(requests=5)
+    await passing(desk, FOLLOW_S + DOWN_S * (1 + JITTER) + 2 * LOOK_S)
+    assert asked(desk) == (2, 1)
 
 
 async def test_one_that_is_switched_off_is_left_alone(start: Callable[..., Desk]) -> None:
