@@ -103,7 +103,7 @@ class AdaptiveBound:
         """What the window says of the bound."""
         is_used = self._peak >= self._bound / 2
         if self._failed:
-            self._shrink(min(self._bound, self._peak) * BACK_OFF)
+            self._shrink((min(self._bound, self._peak) if is_used else self._bound) * BACK_OFF)
         if not self._count:
             return
         mean_s = self._total_s / self._count

@@ -83,6 +83,14 @@ def test_one_refusal_in_a_window_lowers_the_bound_by_a_tenth_of_what_is_used() -
     assert bound.bound == 45
 
 
+def test_a_failure_while_little_is_used_lowers_the_bound_by_a_tenth_alone() -> None:
+    bound = AdaptiveBound(ceiling=100)
+    bound._set(100)
+    bound.observed(0.1, failed=True, in_flight=1, now=10.0)
+    bound.observed(0.1, failed=False, in_flight=1, now=11.0)
+    assert bound.bound == 90
+
+
 def test_the_ceiling_holds_at_once_and_may_be_below_the_floor() -> None:
     bound = AdaptiveBound()
     assert bound.bound == 4
