@@ -65,6 +65,7 @@ class Home:
                 state="half_open" if breaker.state(now) == "half_open" else "open",
                 cause=breaker.cause,
                 since=breaker.since,
+                untried_s=max(0.0, now - breaker.open_until),
             )
             for model, breaker in breakers.items()
             if breaker.broken
@@ -75,6 +76,7 @@ class Home:
             first_content_p50_s=_quantile(0.5, times),
             first_content_p95_s=_quantile(0.95, times),
             in_flight=self.in_flight,
+            pending=len(self.pending),
             waiting=self.bulkhead.waiting,
             deployments=len(self.members),
             tripped=tripped,

@@ -19,6 +19,8 @@ Condition = Literal["ok", "degraded", "down", "disabled", "draining", "unknown"]
 FEW: Final = 3
 """So many failures in the last minute say something."""
 DEGRADED_RATIO: Final = 0.1
+UNTRIED_S: Final = 60.0
+"""After how long a half-open breaker says nothing any more: nobody asks, and the deployment may long be well."""
 PASSING: Final = frozenset(("upstream_rate_limited",))
 """What a free endpoint may answer although the provider is well."""
 NOTHING: Final = ProviderFigures()
@@ -53,8 +55,9 @@ class ProviderReport:
 class ProviderHealth:
     """Judges the configured providers; asks nobody. ``kinds``: their kinds by name. ``measures``: the live traffic.
 
-    - *down*: every deployment that was asked has its breaker open; or none of the last minute's requests succeeded and
-      a free endpoint fails, the account has no money, or all of at least three requests failed.
+    - *down*: every deployment that was asked has its breaker open, or half open and was tried within a minute; or none
+      of the last minute's requests succeeded and a free endpoint fails, the account has no money, or all of at least
+      three requests failed.
     - *degraded*: some of that while requests succeed: a breaker that is not closed, a tenth of the requests failed
       (three at least), a free endpoint that fails.
     - *unknown*: nobody has asked it yet.
@@ -160,7 +163,7 @@ class ProviderHealth:
         return Verdict(condition="draining", cause=f"gets nothing new; {left}", since=since)
 
     def _judged(self, name: str, figures: ProviderFigures) -> Verdict:
-        faults = [*self._of_traffic(figures), *self._of_endpoints(name, succeeded=figures.requests > figures.failures)]
+        faults = [*self._of_traffic(figures), *self._of_endpoints(name, succeeded=figures.judged > figures.failures)]
         for condition in ("down", "degraded"):
             found = next((fault for fault in faults if fault.condition == condition), None)
             if found is not None:
@@ -170,16 +173,16 @@ class ProviderHealth:
 
     def _of_traffic(self, figures: ProviderFigures) -> Sequence[Verdict]:
         faults = []
-        if figures.tripped:
-            first = min(figures.tripped, key=lambda breaker: breaker.since)
-            all_of_them = len(figures.tripped) >= figures.deployments
-            said = f"{len(figures.tripped)} of {figures.deployments} deployments left alone: {first.cause}"
+        if tripped := [breaker for breaker in figures.tripped if breaker.untried_s < UNTRIED_S]:
+            first = min(tripped, key=lambda breaker: breaker.since)
+            all_of_them = len(tripped) >= figures.deployments
+            said = f"{len(tripped)} of {figures.deployments} deployments left alone: {first.cause}"
             condition: Condition = "down" if all_of_them else "degraded"
             faults.append(Verdict(condition=condition, cause=said, since=datetime.fromtimestamp(first.since, UTC)))
-        if figures.failures >= FEW and figures.failures >= DEGRADED_RATIO * figures.requests:
-            condition = "down" if figures.failures == figures.requests else "degraded"
+        if figures.failures >= FEW and figures.failures >= DEGRADED_RATIO * figures.judged:
+            condition = "down" if figures.failures == figures.judged else "degraded"
             last = f"; the last: {figures.last_error_code}" if figures.last_error_code else ""
-            said = f"{figures.failures} of {figures.requests} requests of the last minute failed{last}"
+            said = f"{figures.failures} of {figures.judged} requests of the last minute failed{last}"
             faults.append(Verdict(condition=condition, cause=said))
         return faults
 
@@ -210,7 +213,7 @@ def health_object(report: ProviderReport) -> dict[str, Any]:
         "cause": verdict.cause,
         "since": _text(verdict.since),
         "requests": figures.requests,
-        "error_ratio": round(figures.failures / figures.requests, 4) if figures.requests else None,
+        "error_ratio": round(figures.failures / figures.judged, 4) if figures.judged else None,
         "first_content_p50_s": _seconds(figures.first_content_p50_s),
         "first_content_p95_s": _seconds(figures.first_content_p95_s),
         "in_flight": figures.in_flight,

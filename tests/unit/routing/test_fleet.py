@@ -1,5 +1,7 @@
 """What this process knows of the deployments that it asks, and of their providers."""
 
+import pytest
+
 from llm_service.domain import Candidate
 from llm_service.routing import BreakerOptions, Places, RoutingOptions
 from llm_service.routing import fleet as fleet_module
@@ -49,8 +51,22 @@ def test_an_open_breaker_is_told_with_its_cause() -> None:
     breaker.failed(clock.monotonic(), breaker.permits(clock.monotonic()), "it is down")
     (tripped,) = fleet.figures("a", clock.monotonic()).tripped
     assert (tripped.upstream_model, tripped.state, tripped.cause) == ("fast", "open", "it is down")
+    assert tripped.untried_s == 0
     clock.advance(1.5)
-    assert fleet.figures("a", clock.monotonic()).tripped[0].state == "half_open"
+    (tripped,) = fleet.figures("a", clock.monotonic()).tripped
+    assert tripped.state == "half_open"
+    clock.advance(10)
+    (later,) = fleet.figures("a", clock.monotonic()).tripped
+    assert later.untried_s == pytest.approx(tripped.untried_s + 10)
+
+
+def test_an_attempt_without_content_is_pending() -> None:
+    clock = ManualClock()
+    fleet = a_fleet(clock)
+    fleet.home("a").calls.add(clock.monotonic())
+    fleet.home("a").pending.add(fleet_module.Pending())
+    figures = fleet.figures("a", clock.monotonic())
+    assert (figures.requests, figures.pending, figures.judged) == (1, 1, 0)
 
 
 def test_settings_that_change_hold_for_providers_that_are_known_already() -> None:

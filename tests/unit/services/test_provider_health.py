@@ -1,5 +1,6 @@
 """How a provider is judged: from its live traffic, and from what its free endpoints say."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -66,6 +67,31 @@ def test_live_traffic_tells(desk: Desk, figures: ProviderFigures, state: str, ca
     known = told(desk)
     assert (known["state"], known["cause"]) == (state, cause)
     assert desk.health.is_down("one") == (state == "down")
+
+
+@pytest.mark.parametrize(("untried_s", "state"), [(0.0, "down"), (59.0, "down"), (60.0, "ok")])
+def test_a_half_open_breaker_that_nobody_tries_any_more_says_nothing(desk: Desk, untried_s: float, state: str) -> None:
+    untried = replace(HALF, untried_s=untried_s)
+    desk.measures.by_provider["one"] = ProviderFigures(requests=1, deployments=1, tripped=(untried,))
+    known = told(desk)
+    assert (known["state"], known["breaker"]) == (state, "half_open")
+
+
+@pytest.mark.parametrize(
+    ("figures", "ratio", "state"),
+    [
+        (ProviderFigures(requests=2, failures=5), 1.0, "down"),
+        (ProviderFigures(requests=20, failures=5, in_flight=15, pending=15), 1.0, "down"),
+        (ProviderFigures(requests=20, failures=5, in_flight=15), 0.25, "degraded"),
+        (ProviderFigures(requests=4, in_flight=4, pending=4), None, "ok"),
+    ],
+)
+def test_what_has_no_content_yet_is_no_success(
+    desk: Desk, figures: ProviderFigures, ratio: float | None, state: str
+) -> None:
+    desk.measures.by_provider["one"] = figures
+    known = told(desk)
+    assert (known["error_ratio"], known["state"]) == (ratio, state)
 
 
 def test_a_breaker_tells_since_when(desk: Desk) -> None:
