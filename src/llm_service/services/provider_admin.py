@@ -74,9 +74,9 @@ class ProviderAdmin:
         Raises NotFound, InvalidValue, and LedgerUnavailable while the database does not answer.
         """
         self._find(name)
-        state = decided(body, self._states.override_of(name))
         with database_needed(AWAY):
-            await self._states.put(name, state)
+            await self._states.catch_up()
+            await self._states.put(name, decided(body, self._states.override_of(name)))
         return self.get(name)
 
     async def test(self, name: str) -> Trial:

@@ -84,12 +84,26 @@ class ProviderOverrides:
         self._hearing.pop(hear, None)
 
     async def put(self, provider: str, state: ProviderState | None) -> None:
-        """Decide, for all processes; ``None``: as configured. Holds here when it returns. Raises StoreUnavailable."""
+        """Decide, for all processes; ``None``: as configured. Holds here when it returns.
+
+        Raises StoreUnavailable where nothing was decided.
+        """
+        await self.catch_up()  # another process may have decided otherwise
         kept = self._known.get(provider)
         if state is None or kept is None or kept.state != state:
-            await put_override(self._facts, provider, state, now=self._clock.now())
-        await self.catch_up()
+            await self._hold(provider, await put_override(self._facts, provider, state, now=self._clock.now()))
         await self._announce(provider)
+
+    async def _hold(self, provider: str, override: Override | None) -> None:
+        """Take in what was just kept, also where the database does not answer any more."""
+        try:
+            await self.catch_up()
+        except StoreUnavailable as away:
+            self._log.warning("a changed provider could not be read again", provider=provider, error=str(away))
+            known = {name: one for name, one in self._known.items() if name != provider}
+            if override is not None:
+                known[provider] = override
+            self._take(Read(MappingProxyType(known), self._misread))
 
     async def catch_up(self) -> None:
         """Take in what the database says. Raises StoreUnavailable, and leaves all as it is."""
@@ -140,11 +154,14 @@ async def read_overrides(facts: FactStore) -> Read:
     )
 
 
-async def put_override(facts: FactStore, provider: str, state: ProviderState | None, *, now: datetime) -> None:
+async def put_override(
+    facts: FactStore, provider: str, state: ProviderState | None, *, now: datetime
+) -> Override | None:
     """Keep an override, or none; running processes find it within half a second. Raises StoreUnavailable."""
-    since = moment_text(now.replace(microsecond=0))
-    kept = None if state is None else orjson.dumps({"state": state, "since": since}).decode()
+    override = None if state is None else Override(state, moment_text(now.replace(microsecond=0)) or "")
+    kept = None if override is None else orjson.dumps({"state": override.state, "since": override.since}).decode()
     await facts.put(PREFIX + provider, kept)
+    return override
 
 
 def override_of(text: str) -> Override | None:

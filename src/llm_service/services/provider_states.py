@@ -61,8 +61,12 @@ class ProviderStates:
         self._telling.append(hear)
         self._overrides.listen(hear)
 
+    async def catch_up(self) -> None:
+        """Take in what was decided elsewhere until now. Raises StoreUnavailable, and leaves all as it is."""
+        await self._overrides.catch_up()
+
     async def put(self, name: str, state: ProviderState | None) -> None:
-        """Decide, for all processes; ``None``: as configured. Raises StoreUnavailable."""
+        """Decide, for all processes; ``None``: as configured. Raises StoreUnavailable where nothing was decided."""
         await self._overrides.put(name, state)
 
     def _take(self, name: str) -> None:

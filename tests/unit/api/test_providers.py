@@ -80,6 +80,12 @@ async def test_a_name_that_is_not_configured_is_a_404_that_names_those_that_are(
     assert "one, two" in answers[0].json()["error"]["message"]
 
 
+async def test_the_end_of_a_drain_leaves_what_another_process_decided_meanwhile(desk: Desk) -> None:
+    await changed(desk, {"drain": True})
+    await Desk(ScriptedProvider("one"), beside=desk).states.put("one", "disabled")
+    assert (await changed(desk, {"drain": False})).json()["state"] == "disabled"
+
+
 async def test_while_the_database_is_away_nothing_is_changed(desk: Desk) -> None:
     desk.facts.away = True
     refused = await changed(desk, {"enabled": False})

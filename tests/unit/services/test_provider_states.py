@@ -136,6 +136,37 @@ async def test_while_the_database_is_away_what_is_known_goes_on(world: World, st
             ("cannot be read; known states go on", "are read again")] == [1, 1]  # fmt: skip
 
 
+async def test_a_decision_counts_though_another_was_not_heard_of(world: World, start: Callable[..., Process]) -> None:
+    here, there = start(), start()
+    await here.states.put("one", "disabled")
+    await settled()
+    world.bulletin.mute = True
+    await there.states.put("one", "enabled")
+    assert here.state() == "disabled"
+    await here.states.put("one", "disabled")
+    assert here.state() == "disabled"
+    await there.states.catch_up()
+    assert there.state() == "disabled"
+
+
+@pytest.mark.parametrize("state", ["draining", None])
+async def test_what_is_kept_holds_though_the_database_is_away_right_after(
+    world: World, start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch, state: ProviderState | None
+) -> None:
+    process = start(messages=False)
+    await process.states.put("one", "disabled")
+    keep = world.facts.put
+
+    async def keep_and_go(name: str, value: str | None) -> None:
+        await keep(name, value)
+        world.facts.away = True
+
+    monkeypatch.setattr(world.facts, "put", keep_and_go)
+    await process.states.put("one", state)
+    assert process.state() == (state or "enabled")
+    assert len(process.log.of("a changed provider could not be read again")) == 1
+
+
 async def test_a_process_that_starts_knows_what_was_decided_before(start: Callable[..., Process]) -> None:
     await start().states.put("one", "draining")
     later = start()
