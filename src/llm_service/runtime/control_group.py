@@ -1,5 +1,6 @@
 """The memory that the process's control group may use, by the files of the kernel (cgroups(7), versions 1 and 2)."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -25,7 +26,7 @@ def memory_limit(root: Path = Path("/")) -> int | None:
     """
     try:
         groups = dict(_groups(root))
-        mounts = [_mount(line) for line in (root / "proc/self/mountinfo").read_text().splitlines()]
+        mounts = list(_mounts(root))
     except OSError:  # another system than Linux, or one that hides it
         return None
     limits = [
@@ -40,18 +41,28 @@ def memory_limit(root: Path = Path("/")) -> int | None:
 
 def _groups(root: Path) -> Iterator[tuple[str, str]]:
     """The group of this process by controller; that of version 2 has no name."""
-    for line in (root / "proc/self/cgroup").read_text().splitlines():
-        _, controllers, path = line.split(":", 2)
-        for controller in controllers.split(","):
+    for line in _lines(root / "proc/self/cgroup"):
+        _, _, named = line.partition(":")
+        controllers, _, path = named.partition(":")
+        for controller in controllers.split(",") if path else ():
             yield controller, path
 
 
-def _mount(line: str) -> _Mount:
-    """A line of mountinfo; proc_pid_mountinfo(5)."""
-    fields, _, rest = line.partition(" - ")
-    _, _, _, top, point, *_ = fields.split()
-    kind, _, options = rest.split(maxsplit=2)
-    return _Mount(kind, point, top, frozenset(options.split(",")))
+def _mounts(root: Path) -> Iterator[_Mount]:
+    """What mountinfo tells of, but for lines that make no sense; proc_pid_mountinfo(5)."""
+    for line in _lines(root / "proc/self/mountinfo"):
+        fields, _, rest = line.partition(" - ")
+        try:
+            _, _, _, top, point, *_ = fields.split(" ")
+            kind, _, options = rest.split(" ", 2)  # the source, between them, may be empty
+        except ValueError:
+            continue
+        yield _Mount(kind, point, top, frozenset(options.split(",")))
+
+
+def _lines(file: Path) -> list[str]:
+    """Names in it may have any bytes but a line feed."""
+    return os.fsdecode(file.read_bytes()).split("\n")
 
 
 def _limits(root: Path, mount: _Mount, group: str, name: str) -> Iterator[int]:

@@ -89,10 +89,12 @@ class Pressure:
     def _tick(self) -> None:
         now = self._clock.monotonic()
         self.lag.note(max(0.0, now - self._due), now=now)
-        if now >= self._measure_at:
-            self._measure(now)
-        self.measured += 1
-        self._wait(now)
+        try:
+            if now >= self._measure_at:
+                self._measure(now)
+            self.measured += 1
+        finally:
+            self._wait(now)  # the loop reports what failed
 
     def _wait(self, now: float) -> None:
         self._due = now + TICK_S

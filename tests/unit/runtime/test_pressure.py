@@ -221,6 +221,37 @@ def test_limit_is_the_least_of_the_group_and_those_around_it(
     assert memory_limit(system_with(tmp_path, groups=groups, mounts=mounts, limits=limits)) == expected
 
 
+@pytest.mark.parametrize(
+    "odd", [b"", b"nonsense", b"40 23 0:40 / /mnt/\xff rw - fuse  rw", b"41 23 0:41 / /mnt/\x0c rw - tmpfs"]
+)
+def test_a_line_that_makes_no_sense_hides_no_limit(tmp_path: Path, odd: bytes) -> None:
+    system_with(tmp_path, groups="0::/a\n", mounts="", limits={"sys/fs/cgroup/a/memory.max": "1000\n"})
+    (tmp_path / "proc/self/mountinfo").write_bytes(odd + b"\n" + VERSION_2.encode())
+    (tmp_path / "proc/self/cgroup").write_bytes(odd + b"\n0::/a\n")
+    assert memory_limit(tmp_path) == 1000
+
+
+def test_a_mount_without_a_source_is_one(tmp_path: Path) -> None:
+    mounts = "30 23 0:26 / /sys/fs/cgroup rw - cgroup2  rw\n"
+    system_with(tmp_path, groups="0::/\n", mounts=mounts, limits={"sys/fs/cgroup/memory.max": "1000\n"})
+    assert memory_limit(tmp_path) == 1000
+
+
+def test_a_measurement_that_fails_is_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ManualClock()
+    pressure = Pressure(tmp_path, clock=clock)
+    pressure.start()
+    with monkeypatch.context() as broken:
+        broken.setattr(module, "memory_limit", lambda: 1 / 0)
+        pressure._limit_at = 0.0
+        with pytest.raises(ZeroDivisionError):
+            clock.advance(1.05)
+    before = pressure.measured
+    clock.advance(2)
+    assert pressure.measured >= before + 15
+    pressure.close()
+
+
 def test_limit_is_read_again_once_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = tmp_path / "sys/fs/cgroup/memory.max"
     system_with(tmp_path, groups="0::/\n", mounts=VERSION_2, limits={"sys/fs/cgroup/memory.max": "1000\n"})
