@@ -107,11 +107,18 @@ class Orders:
         """Until the supervisor is gone: then there is nobody to serve for."""
         try:
             async for message in self._channel.heard():
-                await self._orders[message["say"]](message)
+                await self._act_on(message)
         finally:
             self._reload.lost()
             await self._hurry({})
             await self._give_up()
+
+    async def _act_on(self, message: Message) -> None:
+        try:
+            await self._orders[message["say"]](message)
+        except Exception as defect:  # noqa: BLE001 - told, and no reason to stop serving
+            tell = self._graphs.current.log.error
+            tell("an order failed", order=message["say"], exc_info=defect)
 
     async def _prepare(self, message: Message) -> None:
         await self._give_up()
@@ -125,6 +132,11 @@ class Orders:
                 await self._graphs.prepare(unpacked(message["edition"]))
         except ReloadRefused as refused:
             self._channel.say("cannot", attempt=message["attempt"], reasons=refused.reasons)
+        except Exception as defect:  # noqa: BLE001 - the worker goes on with what it has
+            tell = self._graphs.current.log.error
+            tell("defect", exc_info=defect)
+            reasons = ["the service failed on this; its log has the details"]
+            self._channel.say("cannot", attempt=message["attempt"], reasons=reasons)
         else:
             self._channel.say("prepared", attempt=message["attempt"])
 

@@ -64,6 +64,24 @@ async def test_it_says_what_it_cannot(post: Post) -> None:
     assert (await post.answer())["reasons"] == ["the service cannot be built: OSError: no such file"]
 
 
+async def test_an_order_that_makes_no_sense_cannot_be_followed(post: Post) -> None:
+    post.order("prepare", attempt=1, edition="nonsense")
+    said = await post.answer()
+    assert (said["say"], said["attempt"]) == ("cannot", 1)
+    assert said["reasons"] == ["the service failed on this; its log has the details"]
+    assert len(post.house.log.of("defect")) == 1
+
+
+async def test_an_order_that_fails_is_told_and_no_end(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(post.house.graphs, "commit", lambda: 1 / 0)
+        post.order("commit", attempt=1)
+        await until(lambda: post.house.log.of("an order failed"))
+    post.order("prepare", attempt=2, edition=packed(post.house.edition(2)))
+    assert await post.answer() == {"say": "prepared", "attempt": 2}
+    assert not post.stop.asked.is_set()
+
+
 async def test_it_gives_up_what_it_has_prepared(post: Post) -> None:
     post.order("prepare", attempt=1, edition=packed(post.house.edition(2)))
     await post.answer()
