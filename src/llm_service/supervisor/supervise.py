@@ -370,11 +370,17 @@ class Supervisor:
 
     def _reload_if_wished(self) -> None:
         """Begin one for all who wish it by now: each gets what it can have changed before it asked."""
-        if not self._wishes or not self._announced or self._rollout is not None or self._successor is not None:
+        if not self._wishes or not self._announced or self._rollout is not None:
+            return
+        late = self._successor is not None and self._clock.monotonic() - self._successor.started_at >= PREPARE_S
+        if self._successor is not None and not late:
             return
         self._asked, self._wishes = self._wishes, []
         if self._ending:
             self._refuse(ReloadRefused("the service is shutting down"))
+            return
+        if late:
+            self._refuse(ReloadRefused("a new worker, which is to take over from another, does not get ready"))
             return
         try:
             candidate = next_edition(self._edition, self._read, self._clock)

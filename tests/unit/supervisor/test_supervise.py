@@ -488,6 +488,28 @@ def test_a_renewal_and_a_reload_wait_for_each_other() -> None:
     assert house.log.of("reloaded")[0]["generation"] == 2
 
 
+def test_a_reload_does_not_wait_for_ever_for_a_successor() -> None:
+    def script(house: House) -> Iterator[None]:
+        yield from house.all_ready()
+        one = house.workers[0]
+        yield from house.renew()
+        one.says("reload", ask=3)
+        yield
+        house.clock.advance(PREPARE_S - 0.1)
+        yield
+        assert one.told() == []
+        house.clock.advance(0.1)
+        yield
+        (answer,) = one.heard()
+        assert "does not get ready" in answer["reasons"][0]
+        house.workers[2].says("ready")
+        yield
+        assert one.told() == ["leave"]
+        yield from house.ends()
+
+    assert House(script).run() == 0
+
+
 def test_the_end_comes_also_to_who_leaves_and_to_who_is_to_take_over() -> None:
     def script(house: House) -> Iterator[None]:
         yield from house.all_ready()
