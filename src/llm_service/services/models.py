@@ -19,7 +19,6 @@ from llm_service.routing import ModelOptions
 from llm_service.runtime import Clock
 from llm_service.services.catalogue_shelf import CatalogueShelf, KeptCatalogue
 
-CATALOGUE_S: Final = 3600.0
 FAILED_S: Final = 30.0
 LARGE_BYTES: Final = 64 * 1024
 """A catalogue beyond this is read in a thread: OpenRouter's takes tens of milliseconds."""
@@ -35,20 +34,22 @@ class ModelEntry:
 
 @dataclass(frozen=True, slots=True)
 class _Catalogue:
-    """What a provider last said, by the models' ids there, and when to ask again (monotonic seconds).
+    """What a provider last said, by the models' ids there.
 
-    ``told_at``: when it was said (Unix seconds), ``None`` where nothing was. ``error``: why it could not be asked.
+    ``told_at``: when it was said (Unix seconds), ``None`` where nothing was: then ``ask_at`` is when to ask again
+    (monotonic seconds). ``error``: why it could not be asked.
     """
 
     models: Mapping[str, ModelInfo]
-    ask_at: float
     told_at: float | None
+    ask_at: float = 0.0
     error: LLMServiceError | None = None
 
 
 class Models:
-    """Lists models. A catalogue is asked for once an hour; while a provider fails, its last one is shown, also that
-    of an earlier run, from the ``shelf``. Providers that get no new requests have no models here: ``state_of``.
+    """Lists models. A catalogue that is known is shown, also that of an earlier run, from the ``shelf``, and nobody
+    waits for its provider: whoever calls ``refresh`` from time to time keeps it new. Only one that is not known is
+    asked for. Providers that get no new requests have no models here: ``state_of``.
 
     ``aliases``: names that no catalogue has any more and that are served all the same, with what serves them.
     """
@@ -95,6 +96,8 @@ class Models:
         """Ask a provider for its catalogue; why it could not be had, if so. Then the copy on disk serves, if any."""
         async with self._locks[provider]:
             known = self._catalogues.get(provider) or await self._from_shelf(provider)
+            if known is not None:
+                self._catalogues[provider] = known  # shown until the provider has answered
             asked = self._catalogues[provider] = await self._ask(provider, known)
             return asked.error
 
@@ -136,23 +139,27 @@ class Models:
         return any(self._state_of(one.provider) == "enabled" for one in self._named[name].deployments)
 
     async def _catalogue(self, provider: str) -> Sequence[ModelEntry]:
-        async with self._locks[provider]:
-            known = self._catalogues.get(provider) or await self._from_shelf(provider)
-            if known is None or known.ask_at <= self._clock.monotonic():
-                known = await self._ask(provider, known)
-            self._catalogues[provider] = known
+        known = self._catalogues.get(provider)
+        if known is None or self._is_due(known):
+            async with self._locks[provider]:
+                known = self._catalogues.get(provider) or await self._from_shelf(provider)
+                if known is None or self._is_due(known):
+                    known = await self._ask(provider, known)
+                self._catalogues[provider] = known
         return [ModelEntry(replace(info, id=f"{provider}/{info.id}"), provider) for info in known.models.values()]
+
+    def _is_due(self, known: _Catalogue) -> bool:
+        return known.told_at is None and known.ask_at <= self._clock.monotonic()
 
     async def _ask(self, provider: str, known: _Catalogue | None) -> _Catalogue:
         asked = self._providers[provider]
         try:
             body = await asked.catalogue()
-            large = len(body) > LARGE_BYTES
-            models = await asyncio.to_thread(asked.models, body) if large else asked.models(body)
+            models = await parsed(asked, body)
         except LLMServiceError as error:
             self._log.warning("no catalogue", provider=provider, error_code=error.code, error=error.message)
             ask_at = self._clock.monotonic() + FAILED_S
-            return _Catalogue(known.models if known else {}, ask_at, known.told_at if known else None, error)
+            return _Catalogue(known.models if known else {}, known.told_at if known else None, ask_at, error)
         if self._shelf is not None:
             await asyncio.to_thread(self._shelf.write, provider, KeptCatalogue(body, self._clock.time()))
         return self._told(models, self._clock.time())
@@ -169,9 +176,13 @@ class Models:
             self._log.warning("kept catalogue left alone", provider=provider, cause=error.message)
             return None
 
-    def _told(self, models: Sequence[ModelInfo], told_at: float) -> _Catalogue:
-        ask_at = self._clock.monotonic() + CATALOGUE_S - self._age_s(told_at)
-        return _Catalogue({info.id: info for info in models}, ask_at, told_at)
+    @staticmethod
+    def _told(models: Sequence[ModelInfo], told_at: float) -> _Catalogue:
+        return _Catalogue({info.id: info for info in models}, told_at)
 
-    def _age_s(self, told_at: float) -> float:
-        return max(self._clock.time() - told_at, 0.0)
+
+async def parsed(provider: Provider, catalogue: bytes) -> Sequence[ModelInfo]:
+    """The models of a catalogue; a large one is read in a thread. Raises UpstreamInvalidResponse."""
+    if len(catalogue) > LARGE_BYTES:
+        return await asyncio.to_thread(provider.models, catalogue)
+    return provider.models(catalogue)

@@ -8,12 +8,13 @@ from llm_service.domain import LLMServiceError
 from llm_service.observability import Log
 from llm_service.providers import Provider
 from llm_service.runtime import Clock, Tasks
-from llm_service.services.models import CATALOGUE_S, Models
+from llm_service.services.models import Models
 from llm_service.services.provider_health import ProviderHealth
 from llm_service.services.provider_news import Endpoint, ProviderNews, answered, failed
 from llm_service.services.provider_running import TOLD_S
 from llm_service.services.provider_states import ProviderStates
 
+CATALOGUE_S: Final = 3600.0
 ACCOUNT_S: Final = 300.0
 DOWN_S: Final = 60.0
 """How soon one that was found down, or what failed, is asked again."""

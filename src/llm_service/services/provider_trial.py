@@ -6,6 +6,7 @@ from llm_service.domain import LLMServiceError
 from llm_service.providers import Account, Provider
 from llm_service.runtime import Clock
 from llm_service.services.diagnosis import Diagnosis, Site, diagnose, no_money
+from llm_service.services.models import parsed
 
 Trial = dict[str, Any]
 
@@ -15,7 +16,7 @@ async def tried(provider: Provider, site: Site, clock: Clock) -> Trial:
     began = clock.monotonic()
     known: Trial = {"name": provider.name, "ok": False}
     try:
-        known["models"] = len(provider.models(await provider.catalogue()))
+        known["models"] = len(await parsed(provider, await provider.catalogue()))
         account = await provider.account()
     except LLMServiceError as error:
         known |= {"code": error.code, "error": error.message} | _said(diagnose(error, site))

@@ -92,23 +92,29 @@ async def test_names_of_the_operator_come_first_and_tell_what_they_stand_for() -
     ]
 
 
-async def test_a_catalogue_is_asked_for_once_an_hour() -> None:
+async def test_a_catalogue_that_is_not_known_is_asked_for_again_after_half_a_minute_and_then_no_more() -> None:
     clock = ManualClock()
-    catalogue = Catalogue([LLAMA])
+    catalogue = Catalogue(UpstreamError("no"))
     client = client_of(parts_of(models=models_of({"ollama": catalogue}, clock)))
-    for seconds in (0, 3599, 1):
+    for seconds, asked in ((0, 1), (29, 1), (1, 2)):
         clock.advance(seconds)
-        await client.get("/v1/models")
-    assert catalogue.asked == 2
+        assert (await client.get("/v1/models")).json()["data"] == []
+        assert catalogue.asked == asked
+    catalogue.says = [LLAMA]
+    for seconds in (30, 7200):
+        clock.advance(seconds)
+        assert len((await client.get("/v1/models")).json()["data"]) == 1
+    assert catalogue.asked == 3
 
 
 async def test_a_catalogue_that_fails_later_is_shown_as_it_was() -> None:
     clock = ManualClock()
     catalogue = Catalogue([LLAMA])
-    client = client_of(parts_of(models=models_of({"ollama": catalogue}, clock)))
+    models = models_of({"ollama": catalogue}, clock)
+    client = client_of(parts_of(models=models))
     before = (await client.get("/v1/models")).json()
     catalogue.says = UpstreamError("no")
-    clock.advance(3600)
+    await models.refresh("ollama")
     assert (await client.get("/v1/models")).json() == before
 
 

@@ -11,9 +11,8 @@ import pytest
 
 from llm_service.domain import UpstreamError
 from llm_service.routing import ProviderFigures
-from llm_service.services.models import CATALOGUE_S
 from llm_service.services.provider_news import NEWS_TOPIC
-from llm_service.services.provider_probes import ACCOUNT_S, DOWN_S, FOLLOW_S, JITTER, LOOK_S
+from llm_service.services.provider_probes import ACCOUNT_S, CATALOGUE_S, DOWN_S, FOLLOW_S, JITTER, LOOK_S
 from tests.support.provider_service import INFO, Desk, ScriptedProvider
 from tests.support.waiting import loop_turns
 
@@ -190,6 +189,7 @@ async def test_the_last_good_copy_serves_a_start_while_the_provider_is_away(tmp_
     later.providers["one"].catalogue = failing  # type: ignore[method-assign]
     assert [entry.info.id for entry in await later.models.list()] == ["one/m"]
     later.clock.advance(CATALOGUE_S * 2)
+    await later.models.refresh("one")
     assert [entry.info.id for entry in await later.models.list()] == ["one/m"]
     assert len(later.log.of("no catalogue")) == 1
     assert later.models.told("one", "m") == INFO
