@@ -75,6 +75,7 @@ class Desk:
         folder: Path | None = None,
         beside: "Desk | None" = None,
         alone: bool = True,
+        sees_all: bool = True,
     ) -> None:
         self.clock = ManualClock() if beside is None else beside.clock
         self.facts = MemoryFacts() if beside is None else beside.facts
@@ -106,7 +107,12 @@ class Desk:
             self.states,
             self.news,
             running=ProviderRunning(
-                self.bulletin, holder=f"process {id(self)}", alone=alone, clock=self.clock, log=self.log
+                self.bulletin,
+                holder=f"process {id(self)}",
+                alone=alone,
+                clock=self.clock,
+                log=self.log,
+                sees_all=sees_all,
             ),
             measures=self.measures,
             clock=self.clock,

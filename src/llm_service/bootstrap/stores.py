@@ -174,7 +174,12 @@ class _Opening:
             overrides=await self._overrides(database, bulletin),
             news=ProviderNews(bulletin=bulletin, clock=around.clock, log=around.log),
             running=ProviderRunning(
-                bulletin, holder=self._holder, alone=shared is None, clock=around.clock, log=around.log
+                bulletin,
+                holder=self._holder,
+                alone=shared is None,
+                clock=around.clock,
+                log=around.log,
+                sees_all=database.reach != "cluster" or limits.reach == "cluster",
             ),
             cache=self._cache(store, cache, shared),
             streams=self._streams(store, streams, vitals, shared, bulletin, longest_s),

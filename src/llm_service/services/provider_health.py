@@ -46,10 +46,11 @@ class ProviderReport:
     breakers: Sequence[tuple[TrippedBreaker, datetime]]
     account: News | None
     checked_at: datetime | None
-    running: int
-    """Requests that run, in all processes as far as they tell; they do while the provider is drained."""
-    drained: bool
-    """Nothing new begins, and nothing runs any more."""
+    running: int | None
+    """Requests that run, in all processes as far as they tell; they do while the provider is drained. ``None``: other
+    machines may be at it that are not heard of."""
+    drained: bool | None
+    """Nothing new begins, and nothing runs any more. ``None``: not here, and what other machines do is not known."""
 
 
 class ProviderHealth:
@@ -111,7 +112,7 @@ class ProviderHealth:
             breakers=[(breaker, datetime.fromtimestamp(breaker.since, UTC)) for breaker in figures.tripped],
             account=account,
             checked_at=_moment(max(checks)) if checks else None,
-            running=figures.in_flight + self._running.elsewhere(name),
+            running=figures.in_flight + self._running.elsewhere(name) if self._running.sees_all else None,
             drained=self._is_drained(name, figures),
         )
 
@@ -129,11 +130,12 @@ class ProviderHealth:
     def _on_change(self, name: str, state: ProviderState) -> None:
         self._changed_at[name] = self._clock.monotonic()
 
-    def _is_drained(self, name: str, figures: ProviderFigures) -> bool:
+    def _is_drained(self, name: str, figures: ProviderFigures) -> bool | None:
         """Known for sure only once every process that has something to tell has had the time to."""
         if self._states.state_of(name) == "enabled" or figures.in_flight or self._running.elsewhere(name):
             return False
-        return self._running.alone or self._clock.monotonic() - self._changed_at[name] >= STALE_S
+        is_told = self._running.alone or self._clock.monotonic() - self._changed_at[name] >= STALE_S
+        return None if is_told and not self._running.sees_all else is_told
 
     def _dated(self, name: str, verdict: Verdict) -> Verdict:
         """The verdict with the moment at which its condition was first noticed, unless it has an earlier one."""
@@ -160,7 +162,8 @@ class ProviderHealth:
             return Verdict(condition="disabled", cause=cause, since=since)
         running = figures.in_flight + self._running.elsewhere(name)
         left = "nothing runs any more" if not running else f"{running} request{'s' * (running > 1)} still running"
-        return Verdict(condition="draining", cause=f"gets nothing new; {left}", since=since)
+        where = "" if self._running.sees_all else ", as far as this machine knows"
+        return Verdict(condition="draining", cause=f"gets nothing new; {left}{where}", since=since)
 
     def _judged(self, name: str, figures: ProviderFigures) -> Verdict:
         faults = [*self._of_traffic(figures), *self._of_endpoints(name, succeeded=figures.judged > figures.failures)]

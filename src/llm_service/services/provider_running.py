@@ -16,15 +16,21 @@ STALE_S: Final = 3.0
 
 
 class ProviderRunning:
-    """Requests that run elsewhere, by provider. ``holder`` names this process; ``alone``: there are no others."""
+    """Requests that run elsewhere, by provider. ``holder`` names this process; ``alone``: there are no others.
 
-    def __init__(self, bulletin: Bulletin, *, holder: str, alone: bool, clock: Clock, log: Log) -> None:
+    ``sees_all``: whoever reads the same database is heard; otherwise other machines may be at it, and nobody knows.
+    """
+
+    def __init__(
+        self, bulletin: Bulletin, *, holder: str, alone: bool, clock: Clock, log: Log, sees_all: bool = True
+    ) -> None:
         self._bulletin = bulletin
         self._holder = holder
         self._clock = clock
         self._log = log
         self._told: dict[tuple[str, str], tuple[int, float]] = {}
         self.alone = alone
+        self.sees_all = sees_all
         if not alone:
             bulletin.listen(RUNNING_TOPIC, self._hear)
 

@@ -9,7 +9,7 @@ import pytest
 from llm_service.domain import UpstreamAuthFailed, UpstreamError, UpstreamRateLimited
 from llm_service.providers import Account
 from llm_service.routing import ProviderFigures, TrippedBreaker
-from llm_service.services import Health, health_object
+from llm_service.services import Health, health_object, provider_object
 from llm_service.services.provider_running import RUNNING_TOPIC, STALE_S, TOLD_S
 from tests.support.clock import ManualClock
 from tests.support.control import client_of, parts_of
@@ -175,6 +175,18 @@ async def test_what_runs_in_other_processes_is_told_until_all_is_drained() -> No
     await there.health.tell_running()
     here.clock.advance(STALE_S)
     assert (here.health.report("one").running, here.health.report("one").drained) == (0, True)
+
+
+async def test_nobody_says_drained_where_other_machines_are_not_heard_of() -> None:
+    desk = Desk(ScriptedProvider("one"), sees_all=False)
+    await desk.states.put("one", "draining")
+    desk.measures.by_provider["one"] = ProviderFigures(in_flight=1)
+    assert (desk.health.report("one").running, desk.health.report("one").drained) == (None, False)
+    desk.measures.by_provider["one"] = ProviderFigures()
+    report = desk.health.report("one")
+    assert (report.running, report.drained) == (None, None)
+    assert report.verdict.cause == "gets nothing new; nothing runs any more, as far as this machine knows"
+    schema("Provider").validate(provider_object(desk.admin.get("one")))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"provider": "one", "holder": "x", "running": "many"}'])

@@ -63,8 +63,12 @@ class Provider:
     overridden_since: Moment | None = strawberry.field(
         description="When it was decided at run time that `state` holds in place of `configured`; null: it was not."
     )
-    running: int = strawberry.field(description="Requests that run, in all processes while it is drained.")
-    drained: bool = strawberry.field(description="Nothing new begins, and nothing runs any more.")
+    running: int | None = strawberry.field(
+        description="Requests that run, in all processes while it is drained; null: other machines are not heard of."
+    )
+    drained: bool | None = strawberry.field(
+        description="Nothing new begins, and nothing runs any more; null: not here, and other machines may be at it."
+    )
     health: ProviderHealth
 
     @classmethod

@@ -78,8 +78,17 @@ def provider_schemas() -> Json:
         "state": _STATE | {"description": "What holds."},
         "configured": _STATE | {"description": "What the configuration says."},
         "override": {**override, "type": ["object", "null"]},
-        "running": _COUNT | {"description": "Requests that run, in all processes while it is drained."},
-        "drained": {"type": "boolean", "description": "Nothing new begins, and nothing runs any more."},
+        "running": {
+            "type": ["integer", "null"],
+            "minimum": 0,
+            "description": "Requests that run, in all processes while it is drained. Null: other machines are not "
+            "heard of.",
+        },
+        "drained": {
+            "type": ["boolean", "null"],
+            "description": "Nothing new begins, and nothing runs any more. Null: nothing here, and other machines "
+            "that share the database and no store may be at it.",
+        },
         "models": {"type": ["integer", "null"], "minimum": 0, "description": "In its catalogue; null: not known."},
         "health": closed_object(_figures()),
     }
