@@ -1,18 +1,40 @@
 """Holds the cost of choosing a deployment: each part within a limit of its own, some twice what it takes."""
 
+import asyncio
 import gc
 import math
 import random
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, cast, get_args
 
-from llm_service.domain import Candidate, ModelInfo, ModelRequest, chat_request
+from llm_service.admission import Admission
+from llm_service.domain import (
+    Caller,
+    Candidate,
+    Head,
+    ModelInfo,
+    ModelRequest,
+    Outcome,
+    Reply,
+    Sink,
+    Subscription,
+    chat_request,
+)
+from llm_service.observability import Log
+from llm_service.pipeline import Call, CallParts, Exchange, Rank, TripParts
+from llm_service.providers import UpstreamCall
 from llm_service.routing import (
+    Breakers,
+    Fleet,
+    Group,
     Needs,
     PeakEwma,
+    Ranking,
     RecentTimes,
+    Route,
+    RoutingOptions,
     Strategy,
     Way,
     order,
@@ -20,8 +42,12 @@ from llm_service.routing import (
     prefix_digest,
     unfit,
 )
+from llm_service.runtime import SystemClock, Tasks
 
 CALLS = 1_000
+ATTEMPT_LIMIT_US = 15.0
+DONE = Outcome(status="ok")
+CALLER = Caller(key_id="key_1", scopes=frozenset())
 REPEATS = 20
 TRIES = 20
 STRATEGIES: Sequence[Strategy] = get_args(Strategy)
@@ -133,8 +159,112 @@ def least_us(case: Case) -> float:
     return best_us
 
 
+class Provider:
+    """Answers at once."""
+
+    def __init__(self) -> None:
+        self.reply = Ready()
+
+    async def chat(self, call: UpstreamCall) -> Reply:
+        return self.reply
+
+
+class Ready(Reply):
+    """A whole answer that is there."""
+
+    def __init__(self) -> None:
+        self.head = Head(provider="p", model="p/m", upstream_model="m")
+        self.whole = b"{}"
+        self.outcome = DONE
+
+    def attach(self, sink: Sink, after: int = 0) -> Subscription:
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+class Attempts:
+    """Whole requests of one deployment at a provider that costs nothing, by the stages and by a call alone."""
+
+    def __init__(self) -> None:
+        clock, dice, log = SystemClock(), random.Random(1), cast(Log, None)  # noqa: S311 - nothing secret
+        breakers = Breakers(clock=clock, log=log)
+        fleet = Fleet(breaker_of=breakers.of, workers=lambda: 1, clock=clock, dice=dice)
+        ranking = Ranking(known=lambda *_: None, price=lambda _: None, is_on=lambda name: True, clock=clock, dice=dice)
+        trip = TripParts(
+            admission=cast(Admission, None),
+            ranking=ranking,
+            options=RoutingOptions(),
+            max_retries=lambda _: 2,
+            total_s=lambda _: 900.0,
+            clock=clock,
+            dice=dice,
+        )
+        self.provider = Provider()
+        self.call = Call(
+            CallParts(
+                providers={"p": cast(Any, self.provider)},
+                trip=trip,
+                is_on=ranking.is_on,
+                claim=breakers.claim,
+                hedges=None,
+                clock=clock,
+                log=log,
+            )
+        )
+        self.rank = Rank(ranking)
+        candidate = Candidate(provider="p", upstream_model="m")
+        self.route = Route([Group("p/m", [Way(candidate=candidate)])], fleet.member)
+        self.request = asking("Hi")
+
+    def exchange(self) -> Exchange:
+        exchange = Exchange(
+            id="req_1",
+            stream_id="str_1",
+            surface="rest",
+            request=self.request,
+            caller=CALLER,
+            tasks=cast(Tasks, None),
+            received_at=0.0,
+        )
+        exchange.route, exchange.order = self.route, self.route.plain
+        return exchange
+
+    async def routed(self) -> None:
+        exchange = self.exchange()
+        await self.rank(exchange, self.call)
+        exchange.settle(DONE)
+
+    async def direct(self) -> None:
+        exchange = self.exchange()
+        await self.provider.chat(UpstreamCall(request=exchange.request, candidate=exchange.candidate, request_id="r"))
+        exchange.settle(DONE)
+
+    async def cost_us(self) -> float:
+        """What ranking, breaker, place, budget and figures add to a call; the least of many passes."""
+        least = {}
+        for kind in (self.direct, self.routed):
+            best = math.inf
+            for _ in range(TRIES * REPEATS // 4):
+                begun = time.perf_counter()
+                for _ in range(CALLS):
+                    await kind()
+                best = min(best, (time.perf_counter() - begun) / CALLS * 1e6)
+            least[kind] = best
+        return least[self.routed] - least[self.direct]
+
+
+def asking(text: str) -> ModelRequest:
+    return chat_request({"model": "p/m", "messages": [{"role": "user", "content": text}]}, 60)
+
+
 def main() -> int:
     gc.disable()
+    attempt_us = asyncio.run(Attempts().cost_us())
+    print(f"routing of a request with one deployment: {attempt_us:.2f} µs, the limit is {ATTEMPT_LIMIT_US} µs")
+    if attempt_us > ATTEMPT_LIMIT_US:
+        return 1
     beyond = 0
     for case in cases():
         best_us = least_us(case)
