@@ -4,6 +4,7 @@ from typing import Final, Protocol
 from weakref import WeakKeyDictionary
 
 from llm_service.routing.options import HedgeOptions
+from llm_service.routing.rolling import Rolling
 
 MINUTE_S: Final = 60
 USUAL_S: Final = 0.1
@@ -30,22 +31,22 @@ class Hedging:
 
     def __init__(self, options: HedgeOptions) -> None:
         self.options = options
-        self._asked = _Window(MINUTE_S)
-        self._cost = _Window(MINUTE_S)
-        self._begun = _Window(MINUTE_S + 1)
-        self._lost = _Window(MINUTE_S + 1)
+        self._asked = Rolling(MINUTE_S, 1.0)
+        self._cost = Rolling(MINUTE_S, 1.0)
+        self._begun = Rolling(MINUTE_S + 1, 1.0)
+        self._lost = Rolling(MINUTE_S + 1, 1.0)
         self._set_aside = 0
         self._usual: WeakKeyDictionary[Times, tuple[float, float | None]] = WeakKeyDictionary()
 
     def asked(self, now: float) -> None:
         """A request has come; each one counts, whether or not it will be late."""
         if self.options.enabled:
-            self._asked.add(1, now)
+            self._asked.add(now)
 
     def cost(self, nano_usd: int, now: float) -> None:
         """A request has ended, and this is what its answer cost."""
         if self.options.enabled:
-            self._cost.add(nano_usd, now)
+            self._cost.add(now, nano_usd)
 
     def delay_s(self, times: Times, now: float) -> float | None:
         """How long the first attempt may take before a second one begins; ``None``: there will be none."""
@@ -65,7 +66,7 @@ class Hedging:
         """
         if not self.options.enabled or not self._has_room(now) or not self._pays(may_cost, now):
             return False
-        self._begun.add(1, now)
+        self._begun.add(now)
         self._set_aside += may_cost or 0
         return True
 
@@ -75,51 +76,18 @@ class Hedging:
         ``nano_usd``: what it cost; ``None``: unknown, it counts with what it may have cost.
         """
         self._set_aside -= may_cost or 0
-        self._lost.add(nano_usd if nano_usd is not None else may_cost or 0, now)
+        self._lost.add(now, nano_usd if nano_usd is not None else may_cost or 0)
 
     def _has_room(self, now: float) -> bool:
         share = self.options.max_requests
-        return share > 0 and self._begun.total(now) + 1 <= max(1.0, share * self._asked.total(now))
+        return share > 0 and self._begun.value(now) + 1 <= max(1.0, share * self._asked.value(now))
 
     def _pays(self, may_cost: int | None, now: float) -> bool:
         if may_cost is None:
             return True
         share = self.options.max_cost
-        taken = self._lost.total(now) + self._set_aside
-        return share > 0 and (taken == 0 or taken + may_cost <= share * self._cost.total(now))
-
-
-class _Window:
-    """A sum over the last so many seconds, the running one included, in buckets of one second.
-
-    It spans less than a second below its length at most; one of 61 spans every minute, one of 60 no more than one.
-    """
-
-    __slots__ = ("_buckets", "_second", "_sum")
-
-    def __init__(self, seconds: int) -> None:
-        self._buckets = [0] * seconds
-        self._second = 0
-        self._sum = 0
-
-    def add(self, amount: int, now: float) -> None:
-        self._move_to(int(now))
-        self._buckets[self._second % len(self._buckets)] += amount
-        self._sum += amount
-
-    def total(self, now: float) -> int:
-        self._move_to(int(now))
-        return self._sum
-
-    def _move_to(self, second: int) -> None:
-        """Empty the buckets of the seconds that have come since; at most all of them."""
-        buckets = self._buckets
-        length = len(buckets)
-        for passed in range(max(self._second, second - length) + 1, second + 1):
-            self._sum -= buckets[passed % length]
-            buckets[passed % length] = 0
-        if second > self._second:
-            self._second = second
+        taken = self._lost.value(now) + self._set_aside
+        return share > 0 and (taken == 0 or taken + may_cost <= share * self._cost.value(now))
 
 
 __all__ = ["Hedging", "Times"]

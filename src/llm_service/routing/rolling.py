@@ -1,4 +1,4 @@
-"""How often something happened lately."""
+"""How often something happened lately, or how much of it."""
 
 from typing import Final
 
@@ -22,12 +22,12 @@ class Rolling:
         self._at = 0  # and its place
         self._turns_at = float("-inf")
 
-    def add(self, now: float) -> None:
-        """It happened."""
+    def add(self, now: float, amount: int = 1) -> None:
+        """It happened, or so much of it did."""
         if now >= self._turns_at:
             self._turn(now)
-        self._counts[self._at] += 1
-        self._sum += 1
+        self._counts[self._at] += amount
+        self._sum += amount
 
     def value(self, now: float) -> int:
         """How often it happened."""
