@@ -14,12 +14,12 @@ from llm_service.domain import (
     UpstreamTimeout,
 )
 from llm_service.pipeline.base import ABORTED, Try, Watcher
-from llm_service.routing import Breaker, Member, Pending, is_deployments_fault
+from llm_service.routing import Breaker, Member, is_deployments_fault
 
 BUSY: Final = 503
 
 
-class Leg(Watcher, Pending):
+class Leg(Watcher):
     """One attempt: from its place at the provider to what becomes of it. It has exactly one end."""
 
     __slots__ = (

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Mapping
 from math import ceil
-from typing import Final
+from typing import Final, Protocol
 
 from llm_service.domain import Candidate
 from llm_service.routing.breaker import Breaker
@@ -89,14 +89,11 @@ def _quantile(q: float, times: list[float]) -> float | None:
     return times[max(ceil(q * len(times)), 1) - 1] if times else None
 
 
-class Pending:
+class Pending(Protocol):
     """An attempt without its first content, which its provider's operator may call off."""
-
-    __slots__ = ()
 
     def call_off(self) -> None:
         """Let it go elsewhere."""
-        raise NotImplementedError
 
 
 class Member:

@@ -13,6 +13,7 @@ from llm_service.domain import (
     ModelRequest,
     fact,
 )
+from llm_service.routing.breaker import Breaker
 from llm_service.routing.fit import Needs, unfit, window
 from llm_service.routing.route import Group, Route
 from llm_service.routing.sticky import preferred, prefix_digest
@@ -116,7 +117,7 @@ class Ranking:
         if why is not None:
             return Judgement(place=place, obstacle="unfit", why=why)
         if not breaker.ready(self._now()):
-            return Judgement(place=place, obstacle="breaker", why=f"is left alone for now: {breaker.cause}")
+            return Judgement(place=place, obstacle="breaker", why=_left_alone(breaker))
         return Judgement(place=place)
 
     def _fitting(self, route: Route, group: Group, needs: Needs) -> list[int]:
@@ -163,6 +164,10 @@ class Ranking:
         if any(_is_too_long(needs, route.ways[place]) for place in route.plain):
             raise ContextLengthExceeded(message)
         raise InvalidValue(message)
+
+
+def _left_alone(breaker: Breaker) -> str:
+    return f"is left alone for now: {breaker.cause or 'it asked for that'}"
 
 
 def named(candidate: Candidate) -> str:

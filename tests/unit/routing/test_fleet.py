@@ -60,11 +60,18 @@ def test_an_open_breaker_is_told_with_its_cause() -> None:
     assert later.untried_s == pytest.approx(tripped.untried_s + 10)
 
 
+class Waiting:
+    """An attempt without its first content."""
+
+    def call_off(self) -> None:
+        """Nobody calls it off here."""
+
+
 def test_an_attempt_without_content_is_pending() -> None:
     clock = ManualClock()
     fleet = a_fleet(clock)
     fleet.home("a").calls.add(clock.monotonic())
-    fleet.home("a").pending.add(fleet_module.Pending())
+    fleet.home("a").pending.add(Waiting())
     figures = fleet.figures("a", clock.monotonic())
     assert (figures.requests, figures.pending, figures.judged) == (1, 1, 0)
 
