@@ -1,4 +1,4 @@
-"""Retries and fallbacks under any schedule of failures: one answer for one client, and one record of it."""
+"""Retries, fallbacks and second attempts under any schedule of failures: one answer a client, and one record of it."""
 
 import asyncio
 import random
@@ -7,29 +7,33 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, cast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_service.admission import Admitted
+from llm_service.admission import Admitted, Held
 from llm_service.domain import (
     Candidate,
     ContentFiltered,
     ContextLengthExceeded,
     DeadlineExceeded,
     InvalidValue,
+    Lease,
     LLMServiceError,
     ModelNotFound,
     Outcome,
     Reply,
+    Settlement,
     StreamInterrupted,
     UpstreamAuthFailed,
     UpstreamError,
     UpstreamRateLimited,
     UpstreamTimeout,
 )
-from llm_service.pipeline import Call, CallParts, Exchange, Proceed, TripParts
+from llm_service.pipeline import Call, CallParts, Exchange, Hedges, Proceed, TripParts
 from llm_service.providers import UpstreamCall
-from llm_service.routing import BreakerOptions, Group, Ranking, Route, RoutingOptions
+from llm_service.routing import BreakerOptions, Group, HedgeOptions, Hedging, Ranking, Route, RoutingOptions
+from llm_service.storage import LimitStore
 from tests.support.generations import ScriptedSource
 from tests.support.routes import a_fleet, way
 from tests.support.row import FINISH, PAID, TURNS, USAGE, Client, World
@@ -37,6 +41,10 @@ from tests.support.waiting import loop_turns
 
 OPTIONS: Final = RoutingOptions(breaker=BreakerOptions(failures=3, open_s=1.0))
 MAX_RETRIES: Final = 2
+HEDGE: Final = HedgeOptions(enabled=True, min_delay_s=0.5, max_requests=1.0, max_cost=1.0)
+USUAL_S: Final = 0.05
+"""What answers took lately; as many of them as it takes to know."""
+USUALLY: Final = 20
 REFUSALS: Final[Sequence[tuple[LLMServiceError, int | None]]] = (
     (UpstreamError("down"), 503),
     (UpstreamError("no connection"), None),
@@ -137,8 +145,9 @@ class Played:
 class Routed(World):
     """The row with a model of three deployments, a model that stands in, and one for long prompts."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, hedges: bool) -> None:
         super().__init__()
+        self.hedges = hedges
         self.upstreams: list[Upstream] = []
         self.had_content: set[str] = set()
         """The requests that some client has content of: nothing may be tried for them any more."""
@@ -151,7 +160,10 @@ class Routed(World):
             Group("long", [way("d")], trigger="context"),
         ]
         self.route = Route(groups, self.fleet.member)
+        self.full: set[str] = set()
+        """Providers whose limits have no room for a second attempt."""
         self.asking = Call(self._parts())
+        self.is_usual()
 
     def _parts(self) -> CallParts:
         ranking = Ranking(
@@ -175,10 +187,26 @@ class Routed(World):
             trip=trip,
             is_on=self.is_on,
             claim=self.claim,
-            hedges=None,
+            hedges=self._hedges() if self.hedges else None,
             clock=self.clock,
             log=self.log,
         )
+
+    def _hedges(self) -> Hedges:
+        return Hedges(
+            Hedging(HEDGE),
+            admission=cast(Any, self),
+            price=lambda candidate: None,
+            clock=self.clock,
+            tasks=self.tasks,
+        )
+
+    def is_usual(self) -> None:
+        """Answers came soon lately, so that it is known when one is late."""
+        for member in self.route.members:
+            for _ in range(USUALLY):
+                member.times.add(USUAL_S, self.clock.monotonic())
+                member.whole_times.add(USUAL_S, self.clock.monotonic())
 
     def is_on(self, name: str) -> bool:
         return name not in self.off
@@ -188,6 +216,20 @@ class Routed(World):
 
     async def swap(self, admitted: Admitted, candidate: Candidate, *, called: bool) -> Admitted | None:
         return replace(admitted)
+
+    async def beside(self, admitted: Admitted, candidate: Candidate, *, lease_id: str) -> Admitted | None:
+        if candidate.provider in self.full:
+            return None
+        lease = Lease(lease_id, callers=[], candidate=0, provider=[], second=0)
+        self.told.append((f"beside {lease_id}", candidate))
+        return Admitted(held=Held(lease, cast(LimitStore, object()), "a life"))
+
+    async def settle(self, admitted: Admitted, settlement: Settlement | None) -> None:
+        assert admitted.held is not None
+        if admitted.held.lease.id.endswith(".second"):  # one that has won gives all back, for the request's goes over
+            self.told.append((f"settlement {admitted.held.lease.id}", settlement))
+        else:
+            await super().settle(admitted, settlement)
 
     async def resolve(self, exchange: Exchange, proceed: Proceed) -> Reply:
         exchange.route = self.route
@@ -203,8 +245,10 @@ class Routed(World):
         """A provider is asked."""
         assert upstream.request_id not in self.had_content, "a client has content, and another upstream is asked"
         others = self.of_request(upstream.request_id)
-        assert all(one.is_over for one in others), "one call at a time"
-        assert sum(one.provider == upstream.provider for one in others) <= MAX_RETRIES
+        beside = len(self.of(f"{upstream.request_id}.second", "beside"))
+        assert sum(not one.is_over for one in others) <= beside, "one call at a time, or a second one beside the first"
+        assert len(others) <= 1 or all(one.is_over for one in others[1:]), "nothing beside a later attempt"
+        assert sum(one.provider == upstream.provider for one in others) <= MAX_RETRIES + beside
         self.upstreams.append(upstream)
 
     def of_request(self, request_id: str) -> list[Upstream]:
@@ -217,6 +261,8 @@ class Routed(World):
             assert len(calls) <= 1, f"of several calls: {calls}"
             if calls:
                 self.had_content.add(client.exchange.id)
+                others = [one for one in self.of_request(client.exchange.id) if one.number not in calls]
+                assert all(one.is_over for one in others), "an attempt that has lost goes on"
 
     def check_end(self) -> None:
         """Everybody has gone: nothing runs, and each request has its one record, of the one that answered it."""
@@ -226,6 +272,8 @@ class Routed(World):
         assert all(member.home.in_flight == 0 for member in self.route.members)
         for client in self.clients:
             self._check_record(client)
+            second = f"{client.exchange.id}.second"
+            assert len(self.of(second, "beside")) == len(self.of(second, "settlement")) <= 1
 
     def _check_record(self, client: Client) -> None:
         (record,) = self.of(client.exchange.id, "record")
@@ -250,8 +298,8 @@ Step = tuple[str, int, int]
 """What happens, to which of those to whom it can, and how."""
 
 
-async def play(steps: Sequence[Step]) -> None:
-    world = Routed()
+async def play(steps: Sequence[Step], *, hedges: bool) -> None:
+    world = Routed(hedges=hedges)
     for step in steps:
         await happen(world, *step)
         await loop_turns(TURNS)
@@ -269,6 +317,8 @@ async def happen(world: Routed, what: str, which: int, how: int) -> None:
         await world.ask(stream=which % 2 == 0, text=text, deadline_s=(None, 3.0)[how % 2])
     elif what == "time passes":
         passes(world, (0.1, 0.6, 2.0, 5.0)[how % 4])
+    elif what == "has or has no room":
+        world.full ^= {"abcd"[which % 4]}
     elif what == "goes off or on":
         switch(world, "abcd"[which % 4])
     elif what == "leaves" and served is not None:
@@ -330,6 +380,7 @@ WHAT: Final = (
     "leaves",
     "time passes",
     "goes off or on",
+    "has or has no room",
     "refuses",
     "refuses",
     "begins",
@@ -341,6 +392,31 @@ steps_ = st.lists(st.tuples(st.sampled_from(WHAT), st.integers(0, 11), st.intege
 
 
 @settings(max_examples=max(300, settings().max_examples))
+@pytest.mark.parametrize("hedges", [False, True], ids=["alone", "hedged"])
 @given(steps=steps_)
-def test_no_schedule_of_failures_gives_two_answers_a_late_retry_or_a_lost_record(steps: list[Step]) -> None:
-    asyncio.run(play([("asks", 0, 0), ("asks", 1, 1), *steps]))
+def test_no_schedule_of_failures_gives_two_answers_a_late_retry_or_a_lost_record(
+    steps: list[Step],
+    hedges: bool,
+) -> None:
+    asyncio.run(play([("asks", 0, 0), ("asks", 1, 1), *steps], hedges=hedges))
+
+
+def test_a_late_attempt_does_get_a_second_one_here() -> None:
+    """Else the test above would say nothing of them."""
+
+    async def late() -> Routed:
+        world = Routed(hedges=True)
+        await world.ask(stream=True, text="text 0")
+        passes(world, 0.6)
+        await loop_turns(TURNS)
+        first, second = world.upstreams
+        assert (first.waits, second.waits) == (True, True)
+        second.begins()
+        await loop_turns(TURNS)
+        world.look()
+        assert first.given_up
+        await finish(world)
+        return world
+
+    world = asyncio.run(late())
+    assert [world.clients[0].record.attempts, world.clients[0].record.provider] == [2, "b"]
