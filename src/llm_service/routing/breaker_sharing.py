@@ -91,6 +91,8 @@ class BreakerSharing:
             raise
         finally:
             self._asking.discard(breaker.name)
+        if breaker.permit != permit and not breaker.closed:  # a later request tries it: what it hears is newer
+            return 0
         breaker.heard = max(breaker.heard, answer.news.version)
         if not answer.done:
             self._take_in(breaker, answer.news)
