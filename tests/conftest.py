@@ -7,6 +7,8 @@ from hypothesis import settings
 
 pytest_plugins = [
     "pytester",
+    "tests.support.collecting",
+    "tests.support.covering",
     "tests.support.evidence",
     "tests.support.network",
     "tests.support.postgres",
@@ -25,13 +27,6 @@ LEAST_WORKERS = 4
 settings.register_profile("bounded", max_examples=60, deadline=None, print_blob=True)
 settings.register_profile("ci", parent=settings.get_profile("bounded"), derandomize=True)
 settings.register_profile("full", max_examples=2_000, deadline=None, print_blob=True)
-
-
-UNCOVERED = frozenset(
-    """test_cache_soak.py test_chaos.py test_failures_before_content.py test_malformed.py test_outages.py
-    test_overload.py test_sandbox_matrix.py test_schemathesis.py test_websocket_scale.py test_workload.py""".split()
-)
-"""Suites of many requests over code that other tests cover: tracing their lines takes as long as they do."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -58,9 +53,6 @@ def pytest_xdist_auto_num_workers() -> int | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.name in UNCOVERED:
-            item.add_marker(pytest.mark.no_cover)
     if config.getoption("--full"):
         return
     full = [item for item in items if item.get_closest_marker("full")]
