@@ -1,0 +1,54 @@
+"""What an operator is told of a group of alerts, and the narrow port that it is told through."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+NoticeStatus = Literal["firing", "resolved"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firing:
+    """One alert: a rule with the labels that it holds for.
+
+    ``value``: what the rule measured, in the rule's own unit; None where it measures nothing. ``since`` and
+    ``resolved_at`` are aware UTC; ``resolved_at`` is None while the alert fires.
+    """
+
+    rule: str
+    labels: Mapping[str, str]
+    summary: str
+    value: float | None
+    since: datetime
+    resolved_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """The state of a group of alerts at a moment. ``status`` is ``firing`` while any alert of the group fires.
+
+    ``group`` is the same for every notice of the group: a newer one takes the place of an older one. ``instance``
+    says which service speaks.
+    """
+
+    group: str
+    status: NoticeStatus
+    severity: str
+    alerts: tuple[Firing, ...]
+    at: datetime
+    instance: str
+
+
+class NoticeFailed(Exception):
+    """A notice was not delivered. The message names no secret: no path or query of an address, no credential."""
+
+
+class Notifier(Protocol):
+    """Where notices go."""
+
+    async def deliver(self, notice: Notice) -> None:
+        """Deliver the notice. Raises NoticeFailed."""
+
+
+__all__ = ["Firing", "Notice", "NoticeFailed", "NoticeStatus", "Notifier"]
