@@ -41,7 +41,15 @@ class Notice:
 
 
 class NoticeFailed(Exception):
-    """A notice was not delivered. The message names no secret: no path or query of an address, no credential."""
+    """A notice was not delivered. The message names no secret: no path or query of an address, no credential.
+
+    ``lasting``: to try again would not help. ``retry_after_s``: how long the receiver asked to be left alone.
+    """
+
+    def __init__(self, message: str, *, lasting: bool = False, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.lasting = lasting
+        self.retry_after_s = retry_after_s
 
 
 class Notifier(Protocol):

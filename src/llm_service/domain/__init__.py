@@ -93,10 +93,12 @@ from llm_service.domain.record import Intent, Tried, UsageRecord
 from llm_service.domain.reply import Head, Inbox, Reply, Sink, Subscription
 from llm_service.domain.secret import MASK, Secret
 from llm_service.domain.setting import (
+    HEADER_VALUE,
     Bounds,
     Called,
     Confidential,
     Doc,
+    HeaderName,
     HeaderSafe,
     NotEmpty,
     OrSingle,
@@ -110,6 +112,7 @@ from llm_service.domain.usage import Cost, CostSource, Price, PriceTerm, Usage
 __all__ = [
     "ANY_ANSWER",
     "CACHE_HITS",
+    "HEADER_VALUE",
     "MASK",
     "MOST_NANO_USD",
     "NO_ALLOWANCE",
@@ -148,6 +151,7 @@ __all__ = [
     "EventKind",
     "GatewayError",
     "Head",
+    "HeaderName",
     "HeaderSafe",
     "IdempotencyKeyReused",
     "Inbox",

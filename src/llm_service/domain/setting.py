@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +125,28 @@ class HeaderSafe:
 
     def json_schema(self) -> Mapping[str, object]:
         return {}
+
+
+_HEADER_NAME: Final = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110, section 5.6.2
+_OWN_HEADERS: Final = frozenset(
+    (
+        *("accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host"),
+        *("keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+    )
+)
+HEADER_VALUE: Final = Pattern(r"[!-~](?:[\t -~]*[!-~])?", "visible ASCII characters, without a line end")
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderName:
+    """A header that an operator may add: none of those that carry the framing of a message."""
+
+    def problem(self, value: str) -> str | None:
+        if not re.fullmatch(_HEADER_NAME, value):
+            return "must be a header name"
+        if value.lower() in _OWN_HEADERS:
+            return "is a header that the service sets itself"
+        return None
+
+    def json_schema(self) -> Mapping[str, object]:
+        return {"pattern": f"^{_HEADER_NAME}$"}

@@ -1,47 +1,33 @@
 """Settings of the providers: where an upstream is, the credential for it, and how long to wait."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
-from llm_service.domain import Bounds, Confidential, Doc, HeaderSafe, Pattern, Reserved, Secret
+from llm_service.domain import (
+    HEADER_VALUE,
+    Bounds,
+    Confidential,
+    Doc,
+    HeaderName,
+    HeaderSafe,
+    Pattern,
+    Reserved,
+    Secret,
+)
 
 ProviderKind = Literal["openrouter", "deepseek", "openai_compatible"]
 HttpClient = Literal["own", "aiohttp"]
 
 _LONGEST_S = 86400
-_HEADER_NAME = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110, section 5.6.2
-_OWN_HEADERS = frozenset(
-    (
-        *("accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host"),
-        *("keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
-    )
-)
-_HEADER_VALUE = Pattern(r"[!-~](?:[\t -~]*[!-~])?", "visible ASCII characters, without a line end")
 _QUERY_NAME = Pattern(r"[A-Za-z0-9._~-]+", "a query parameter's name")
 # Titles, names and models stay in ASCII: they travel in headers, addresses and metric labels.
 _QUERY_VALUE = Pattern(r"[ -~]*", "printable ASCII characters")
 _TITLE = Pattern(r"[!-~](?:[ -~]*[!-~])?", "one line of ASCII characters")
 _NO_ADDRESS = "must be an http:// or https:// address"
 _SERVER = Pattern(r"[a-z0-9][a-z0-9._-]*", "the name of a row of the provider catalogue, such as vllm")
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderName:
-    """A header that an operator may add: none of those that carry the framing of a message."""
-
-    def problem(self, value: str) -> str | None:
-        if not re.fullmatch(_HEADER_NAME, value):
-            return "must be a header name"
-        if value.lower() in _OWN_HEADERS:
-            return "is a header that the service sets itself"
-        return None
-
-    def json_schema(self) -> Mapping[str, object]:
-        return {"pattern": f"^{_HEADER_NAME}$"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +151,7 @@ class ProviderOptions:
         Doc("HTTP client for this upstream: the service's own, or aiohttp, which is slower and puts up with more."),
     ] = "own"
     headers: Annotated[
-        Mapping[Annotated[str, HeaderName()], Annotated[str, _HEADER_VALUE]],
+        Mapping[Annotated[str, HeaderName()], Annotated[str, HEADER_VALUE]],
         Confidential(),
         Doc("Further headers of every request to the upstream; the values are treated as secrets."),
     ] = field(default_factory=dict, repr=False)

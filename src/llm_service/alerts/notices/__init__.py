@@ -1,0 +1,1 @@
+"""Deliveries of notices: what is said, through which channel, and how often it is tried."""
