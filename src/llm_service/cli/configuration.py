@@ -33,14 +33,16 @@ def data_dir_of(loaded: Loaded) -> Path:
 
 def unusable_authorities(loaded: Loaded) -> Iterator[Mistake]:
     """The files of certificate authorities that are named and cannot be used: better said now than as a traceback."""
-    for name, options in loaded.settings.providers.items():
-        if options.ca_file is None:
+    settings = loaded.settings
+    files = {f"providers.{name}.ca_file": options.ca_file for name, options in settings.providers.items()}
+    files |= {f"notifiers.{name}.ca_file": options.ca_file for name, options in settings.notifiers.items()}
+    for setting, ca_file in files.items():
+        if ca_file is None:
             continue
         try:
-            ssl.create_default_context(cafile=options.ca_file)
+            ssl.create_default_context(cafile=ca_file)
         except OSError as error:
             what = "holds no certificate in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
-            setting = f"providers.{name}.ca_file"
             place = loaded.provenance.get(setting, setting)
             yield Mistake(source=place, line=0, column=0, message=f"{setting} cannot be used: {what}")
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
+from llm_service.alerts import problems
 from llm_service.cache import missing_packages
 from llm_service.config.build import Builder
 from llm_service.config.environment import USUAL_NAMES, variable
@@ -59,6 +60,7 @@ def apply_rules(settings: Settings, given: Builder, *, from_file: bool) -> Ruled
         *_limits_of_nobody(settings, given, named),
         *_open_doors(ruled, given),
         *_without_packages(ruled, given),
+        *_wrong_notifiers(ruled, given),
     )
     notes = tuple(f"{_at(name)} is left out: its api_key is empty" for name in left_out)
     return Ruled(ruled, tuple(mistake for mistake in mistakes if mistake is not None), notes)
@@ -168,6 +170,16 @@ def _without_packages(settings: Settings, given: Builder) -> Iterator[Mistake]:
     if settings.cache.semantic.enabled and (missing := missing_packages()):
         said = f"wants packages that are not installed ({', '.join(missing)}): pip install 'llm-service[semantic]'"
         yield Mistake.at(given.places["cache.semantic.enabled"], f"cache.semantic.enabled {said}")
+
+
+def _wrong_notifiers(settings: Settings, given: Builder) -> Iterator[Mistake]:
+    for name, options in settings.notifiers.items():
+        at = f"notifiers.{shown(name)}"
+        paths = given.places.keys() - given.emptied
+        below = {path.removeprefix(f"{at}.").partition(".")[0] for path in paths if path.startswith(f"{at}.")}
+        for setting, message in problems(options, below):
+            path = at if setting is None else f"{at}.{setting}"
+            yield Mistake.at(given.places[path], f"{path} {message}")
 
 
 def _at(provider: str) -> str:

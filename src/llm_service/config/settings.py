@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from llm_service.admission import LimitsOptions
+from llm_service.alerts import NotifierOptions
 from llm_service.api import AuthOptions, GraphqlOptions, ServerOptions, WebSocketOptions
 from llm_service.cache import CacheOptions
 from llm_service.domain import Doc, Pattern
@@ -22,6 +23,7 @@ _PROVIDER_NAME = Pattern(
     "a name of letters, digits, '.', '_' and '-' (it is the first part of provider/model)",
 )
 _MODEL_NAME = Pattern(r"[!-~]{1,256}", "a name without blanks")
+_NOTIFIER_NAME = Pattern(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", "a name of letters, digits, '_' and '-'")
 _PRICED = Pattern(
     r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}/[!-~]{1,256}", "provider/model, or provider/* for all models of one"
 )
@@ -62,4 +64,8 @@ class Settings:
         ),
     ] = field(default_factory=dict)
     ledger: LedgerOptions = field(default_factory=LedgerOptions)
+    notifiers: Annotated[
+        Mapping[Annotated[str, _NOTIFIER_NAME], NotifierOptions],
+        Doc("Where notices of alerts go, by names of your own."),
+    ] = field(default_factory=dict)
     observability: ObservabilityOptions = field(default_factory=ObservabilityOptions)

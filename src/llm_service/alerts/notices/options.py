@@ -26,7 +26,7 @@ Encryption = Literal["starttls", "tls", "none"]
 _NO_ADDRESS: Final = "must be an http:// or https:// address"
 _HOST: Final = Pattern(r"[A-Za-z0-9.:_-]{1,255}", "a host name or an IP address")
 _PORTS: Final[Mapping[Encryption, int]] = {"starttls": 587, "tls": 465, "none": 25}  # RFC 8314, RFC 5321
-# As browsers take them in a form (HTML, "valid e-mail address"): ASCII, and nothing that could end a header or a command.
+# As HTML has "a valid e-mail address": ASCII, and nothing in it that could end a header or a command.
 _MAILBOX: Final = Pattern(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?",
     "an e-mail address such as ops@example.com",
@@ -127,9 +127,7 @@ class Fields(NamedTuple):
 FIELDS: Final[Mapping[NotifierKind, Fields]] = {
     "webhook": Fields(frozenset(("url",)), frozenset(("headers", "secret"))),
     "slack": Fields(frozenset(("webhook_url",))),
-    "email": Fields(
-        frozenset(("host", "from", "to")), frozenset(("port", "encryption", "user", "password"))
-    ),
+    "email": Fields(frozenset(("host", "from", "to")), frozenset(("port", "encryption", "user", "password"))),
 }
 _OF_ONE_KIND: Final = frozenset[str]().union(*(fields.needed | fields.possible for fields in FIELDS.values()))
 

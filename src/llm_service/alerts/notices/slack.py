@@ -1,4 +1,4 @@
-"""Notices as messages of a Slack channel, through an incoming webhook; Mattermost and Rocket.Chat take the same."""
+"""Notices as messages of a Slack channel, through an incoming webhook."""
 
 import re
 from collections.abc import Iterator
@@ -33,13 +33,14 @@ class SlackNotifier:
 
 
 def slack_body(notice: Notice) -> dict[str, Any]:
-    """A headline, a line or two for each alert (ten at most), and when; ``text`` is for where blocks are not shown."""
+    """A headline, two lines for each alert (ten at most), and when; ``text`` is for where blocks are not shown."""
     headline = title(notice)
+    alerts = [*_alerts(notice)]
     return {
-        "text": escaped(headline),
+        "text": "\n".join((escaped(headline), *alerts)),
         "blocks": [
             {"type": "header", "text": {"type": "plain_text", "text": headline, "emoji": False}},
-            *({"type": "section", "text": {"type": "mrkdwn", "text": text}} for text in _alerts(notice)),
+            *({"type": "section", "text": {"type": "mrkdwn", "text": text}} for text in alerts),
             {"type": "context", "elements": [{"type": "mrkdwn", "text": moment(notice.at)}]},
         ],
     }

@@ -7,7 +7,8 @@ from typing import Final
 from llm_service.alerts.notice import Firing, Notice
 
 TITLE_CHARS: Final = 150
-SUMMARY_CHARS: Final = 500
+LINE_CHARS: Final = 250
+"""Two such lines, each character escaped, fit into a block of Slack's: 3000 characters."""
 _UNSHOWN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 """Control characters, line ends, turns of direction, lone surrogates: a label may come from a client."""
 
@@ -24,12 +25,12 @@ def title(notice: Notice) -> str:
 
 def summary_of(alert: Firing) -> str:
     """The alert's own words, or its rule where it has none."""
-    return one_line(alert.summary or alert.rule, most=SUMMARY_CHARS)
+    return one_line(alert.summary or alert.rule, most=LINE_CHARS)
 
 
 def labels_of(alert: Firing) -> str:
     """``provider=deepseek, model=chat``; nothing for an alert without labels."""
-    return one_line(", ".join(f"{name}={value}" for name, value in sorted(alert.labels.items())), most=SUMMARY_CHARS)
+    return one_line(", ".join(f"{name}={value}" for name, value in sorted(alert.labels.items())), most=LINE_CHARS)
 
 
 def times_of(alert: Firing) -> str:

@@ -29,7 +29,7 @@ class WebhookNotifier:
     ) -> None:
         self._name = name
         self._poster = poster
-        self._headers = headers
+        self._headers = {header.lower(): value for header, value in headers.items()}
         self._secret = secret
         self._clock = clock
 
@@ -65,7 +65,7 @@ def webhook_body(notice: Notice, *, receiver: str) -> dict[str, Any]:
     rules = {alert.rule for alert in notice.alerts}
     return {
         "version": "4",
-        "groupKey": notice.group,
+        "groupKey": _encodable(notice.group),
         "truncatedAlerts": len(notice.alerts) - len(alerts),
         "status": notice.status,
         "receiver": receiver,
@@ -78,8 +78,9 @@ def webhook_body(notice: Notice, *, receiver: str) -> dict[str, Any]:
 
 
 def _alert(alert: Firing, notice: Notice) -> dict[str, Any]:
-    labels = {"instance": notice.instance, **alert.labels, "alertname": alert.rule, "severity": notice.severity}
-    annotations = {"summary": alert.summary}
+    named = {"instance": notice.instance, **alert.labels, "alertname": alert.rule, "severity": notice.severity}
+    labels = {_encodable(name): _encodable(value) for name, value in named.items()}
+    annotations = {"summary": _encodable(alert.summary)}
     if alert.value is not None:
         annotations["value"] = f"{alert.value:g}"
     return {
@@ -111,6 +112,11 @@ def _common(all_pairs: Sequence[Mapping[str, str]]) -> dict[str, str]:
         return {}
     first, *others = all_pairs
     return {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
+
+
+def _encodable(text: str) -> str:
+    """Without lone surrogates, which a label that came in a header may have."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _rfc3339(at: datetime) -> str:
