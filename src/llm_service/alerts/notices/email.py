@@ -9,7 +9,7 @@ from typing import Final
 
 from llm_service.alerts.notice import Firing, Notice, NoticeFailed
 from llm_service.alerts.notices.smtp import MailServer, Refused, Sending
-from llm_service.alerts.notices.text import labels_of, moment, state_of, summary_of, times_of, title
+from llm_service.alerts.notices.text import labels_of, moment, rule_of, state_of, summary_of, times_of, title
 from llm_service.runtime import Clock
 
 MOST_ALERTS: Final = 50
@@ -33,9 +33,14 @@ class EmailNotifier:
         self._sending: Sending | None = None
         self._accepted: OrderedDict[str, frozenset[str]] = OrderedDict()
 
+    @property
+    def busy(self) -> bool:
+        """Whether the thread of an attempt is at work."""
+        return self._sending is not None and self._sending.runs
+
     async def deliver(self, notice: Notice) -> None:
         """Mail the notice to all who have not accepted it before. Raises NoticeFailed."""
-        if self._sending is not None and self._sending.runs:
+        if self.busy:
             raise NoticeFailed(f"{self._server.host}: the attempt before has not ended")
         message = mail_of(notice, sender=self._sender, to=self._to)
         known = str(message["message-id"])
@@ -102,7 +107,7 @@ def plain_text(notice: Notice) -> str:
 
 
 def _paragraph(alert: Firing) -> str:
-    lines = (f"{state_of(alert).upper()} {alert.rule}", summary_of(alert), labels_of(alert), times_of(alert))
+    lines = (f"{state_of(alert).upper()} {rule_of(alert)}", summary_of(alert), labels_of(alert), times_of(alert))
     return "\n".join(filter(None, lines))
 
 
@@ -120,7 +125,9 @@ def html_text(notice: Notice) -> str:
 def _row(alert: Firing) -> str:
     state = state_of(alert)
     lines = "<br>\n".join(escape(line) for line in (summary_of(alert), labels_of(alert), times_of(alert)) if line)
-    return f'<p><b style="color:{_COLOURS[state]}">{state.upper()}</b> <b>{escape(alert.rule)}</b><br>\n{lines}</p>\n'
+    return (
+        f'<p><b style="color:{_COLOURS[state]}">{state.upper()}</b> <b>{escape(rule_of(alert))}</b><br>\n{lines}</p>\n'
+    )
 
 
 def _digest(*parts: str) -> str:

@@ -1,4 +1,4 @@
-"""Tries to deliver notices until they are delivered: a queue for each notifier, with the newest notice of each group."""
+"""Tries to deliver notices until they are delivered: a queue for each notifier, with the newest of each group."""
 
 import asyncio
 import random
@@ -151,14 +151,14 @@ class Outbox:
     def _failed(self, waiting: _Waiting, failure: NoticeFailed) -> None:
         waiting.error = str(failure)
         now_s = self._clock.monotonic()
-        if failure.retry_after_s is not None:
-            self._not_before_s = now_s + min(failure.retry_after_s, self._retry_for_s)
+        asked_s = failure.retry_after_s or 0.0
+        self._not_before_s = max(self._not_before_s, now_s + min(asked_s, self._retry_for_s))
         if self._closing or failure.lasting or now_s >= waiting.deadline_s:
             self._tell(waiting.notice, "failed", waiting.error)
         elif waiting.notice.group in self._waiting:  # a newer one came meanwhile
             self._tell(waiting.notice, "replaced", waiting.error)
-        elif self._not_before_s > waiting.deadline_s:
-            self._tell(waiting.notice, "failed", f"{waiting.error}, and asked not to be asked again in time")
+        elif now_s + asked_s > waiting.deadline_s:
+            self._tell(waiting.notice, "failed", f"{waiting.error}, and asks to wait for {asked_s:.0f} s")
         else:
             waiting.due_s = min(now_s + self._backoff_s(waiting.attempts), waiting.deadline_s)
             self._waiting[waiting.notice.group] = waiting

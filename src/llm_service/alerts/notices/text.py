@@ -23,6 +23,11 @@ def title(notice: Notice) -> str:
     return one_line(text, most=TITLE_CHARS)
 
 
+def rule_of(alert: Firing) -> str:
+    """The rule's name, in one line."""
+    return one_line(alert.rule, most=TITLE_CHARS)
+
+
 def summary_of(alert: Firing) -> str:
     """The alert's own words, or its rule where it has none."""
     return one_line(alert.summary or alert.rule, most=LINE_CHARS)
@@ -56,4 +61,4 @@ def one_line(text: str, *, most: int) -> str:
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
-__all__ = ["labels_of", "moment", "one_line", "state_of", "summary_of", "times_of", "title"]
+__all__ = ["labels_of", "moment", "one_line", "rule_of", "state_of", "summary_of", "times_of", "title"]

@@ -62,7 +62,7 @@ def webhook_body(notice: Notice, *, receiver: str) -> dict[str, Any]:
     ``alertname``. Of a group with more than a hundred alerts the first hundred are told.
     """
     alerts = [_alert(alert, notice) for alert in notice.alerts[:MOST_ALERTS]]
-    rules = {alert.rule for alert in notice.alerts}
+    rules = {_encodable(alert.rule) for alert in notice.alerts}
     return {
         "version": "4",
         "groupKey": _encodable(notice.group),
