@@ -99,7 +99,7 @@ class Outbox:
                 self._give_up(waiting, f"{STOPPED}; {waiting.error}" if waiting.error else STOPPED)
         self._changed.set()
         if self._work is not None:
-            timer = self._clock.call_later(CLOSING_S, self._work.cancel)
+            timer = self._clock.call_later(CLOSING_S, self._end)
             await asyncio.wait((self._work,))
             timer.cancel()
         await self._tasks.aclose()
@@ -160,13 +160,14 @@ class Outbox:
         elif now_s + asked_s > waiting.deadline_s:
             self._tell(waiting.notice, "failed", f"{waiting.error}, and asks to wait for {asked_s:.0f} s")
         else:
-            waiting.due_s = min(now_s + self._backoff_s(waiting.attempts), waiting.deadline_s)
+            waiting.due_s = min(now_s + backoff_s(waiting.attempts, self._dice), waiting.deadline_s)
             self._waiting[waiting.notice.group] = waiting
             self._tell(waiting.notice, "delayed", waiting.error)
 
-    def _backoff_s(self, attempts: int) -> float:
-        """Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/."""
-        return self._dice.uniform(0, min(BACKOFF_S * 2 ** min(attempts - 1, 16), BACKOFF_MAX_S))
+    def _end(self) -> None:
+        """Closing has taken long enough."""
+        if self._work is not None:
+            self._work.cancel()
 
     def _give_up(self, waiting: _Waiting, error: str) -> None:
         del self._waiting[waiting.notice.group]
@@ -179,4 +180,12 @@ class Outbox:
             self._on_failure(f"history of notices through {self._name}", defect)
 
 
-__all__ = ["BACKOFF_MAX_S", "BACKOFF_S", "CLOSING_S", "MOST_WAITING", "NoticeOutcome", "Outbox", "Told"]
+def backoff_s(attempts: int, dice: random.Random) -> float:
+    """How long to wait after so many attempts, in seconds.
+
+    Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
+    """
+    return dice.uniform(0, min(BACKOFF_S * 2 ** min(attempts - 1, 16), BACKOFF_MAX_S))
+
+
+__all__ = ["BACKOFF_MAX_S", "BACKOFF_S", "CLOSING_S", "MOST_WAITING", "NoticeOutcome", "Outbox", "Told", "backoff_s"]
