@@ -213,7 +213,7 @@ def certificates(tmp_path_factory) -> Certificates:
 async def test_starttls_comes_before_the_password(certificates) -> None:
     login = {"user": "ops", "password": Secret("hidden")}
     async with receiving(MailReceiver(offers=("starttls", "auth"), tls=certificates.good)) as server:
-        options = mail(server, host="localhost", encryption=None, ca_file=certificates.authority, **login)
+        options = mail(server, host="localhost", encryption="starttls", ca_file=certificates.authority, **login)
         async with channel(**options) as made:
             await made.deliver(a_notice())
     (kept,) = server.mails

@@ -1,5 +1,6 @@
 """What may be said of a notifier in the configuration, and what check-config says of the rest."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from llm_service.config import SettingsError, load_settings
 from llm_service.config.render import rendered
 from llm_service.domain import Secret
 
+DOCUMENT = Path(__file__).parents[3] / "docs" / "notices.md"
 SLACK = "{kind: slack, webhook_url: 'https://hooks.slack.com/services/T0/B0/hidden'}"
 MAIL = "kind: email, host: mail.example.com, from: llm@example.com, to: [ops@example.com]"
 
@@ -32,12 +34,20 @@ def test_each_kind_has_what_it_needs(tmp_path: Path) -> None:
     ).notifiers.values()
     assert webhook.headers == {"authorization": "t"}
     (mail,) = loaded(tmp_path, f"{{{MAIL}, user: a, password: b}}").notifiers.values()
-    assert (mail.sender, mail.to, mail.mail_port, mail.security) == (
+    assert (mail.sender, mail.to, mail.mail_port, mail.encryption) == (
         "llm@example.com",
         ("ops@example.com",),
         587,
         "starttls",
     )
+
+
+def test_the_documented_example_can_be_loaded(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "slack-webhook").write_text("https://hooks.slack.com/services/T0/B0/hidden\n")
+    (tmp_path / "llm-service.yaml").write_text(example.replace("/run/secrets", str(tmp_path)), encoding="utf-8")
+    environ = {"HOOK_TOKEN": "a", "HOOK_SECRET": "b", "SMTP_PASSWORD": "c"}
+    assert len(load_settings(path=None, environ=environ, cwd=tmp_path).settings.notifiers) == 3
 
 
 @pytest.mark.parametrize(("encryption", "port"), [("starttls", 587), ("tls", 465), ("none", 25)])

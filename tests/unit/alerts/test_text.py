@@ -7,6 +7,8 @@ import re
 from datetime import timedelta
 from email.parser import BytesParser
 from email.policy import SMTP
+from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -18,6 +20,7 @@ from llm_service.alerts.notices.webhook import fingerprint, signed, webhook_body
 from llm_service.domain import Secret
 from tests.support.notices import AT, a_notice, an_alert
 
+DOCUMENT = Path(__file__).parents[3] / "docs" / "notices.md"
 RESOLVED = an_alert(resolved_at=AT)
 NASTY = "a\r\nBcc: x@example.com\u202e<!channel> <b>&</b>\ud800"
 
@@ -94,6 +97,18 @@ def test_a_fingerprint_is_that_of_prometheus(labels, expected) -> None:
 def test_a_signature_is_over_the_moment_and_the_body() -> None:
     expected = hmac.new(b"s", b'1700000000.{"a":1}', hashlib.sha256).hexdigest()
     assert signed(Secret("s"), "1700000000", b'{"a":1}') == expected
+
+
+def test_the_documented_check_of_a_signature_holds() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    is_genuine = names["is_genuine"]
+    signature = f"sha256={signed(Secret('s'), '1700000000', b'{}')}"
+    assert is_genuine("s", "1700000000", signature, b"{}", 1700000010.0)
+    assert not is_genuine("s", "1700000000", signature, b"{}", 1700000310.0)
+    assert not is_genuine("s", "1700000000", signature, b"{ }", 1700000010.0)
+    assert not is_genuine("t", "1700000000", signature, b"{}", 1700000010.0)
 
 
 def test_slack_gets_a_headline_two_lines_for_each_alert_and_a_fallback() -> None:

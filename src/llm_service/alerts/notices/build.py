@@ -97,9 +97,9 @@ def _email(options: NotifierOptions, clock: Clock) -> Channel:
     server = MailServer(
         host=options.host,
         port=options.mail_port,
-        encryption=options.security,
+        encryption=options.encryption,
         login=None if options.user is None or options.password is None else (options.user, options.password),
-        tls=None if options.security == "none" else ssl.create_default_context(cafile=cafile),
+        tls=None if options.encryption == "none" else ssl.create_default_context(cafile=cafile),
     )
     return EmailNotifier(server, sender=options.sender, to=options.to, clock=clock, timeout_s=options.timeout_s)
 

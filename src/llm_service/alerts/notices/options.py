@@ -84,12 +84,12 @@ class NotifierOptions:
         Doc("`email` only: its port. Unset: 587, 465 or 25, by `encryption`."),
     ] = None
     encryption: Annotated[
-        Encryption | None,
+        Encryption,
         Doc(
-            "`email` only: `starttls` encrypts before anything is said (also the meaning of unset), `tls` from the "
-            "first byte. The server must prove who it is. `none`: in clear, without a password but on this machine."
+            "`email` only: `starttls` encrypts before anything is said, `tls` from the first byte; the server must prove "
+            "who it is. `none`: in clear, and to another machine without a password."
         ),
-    ] = None
+    ] = "starttls"
     user: Annotated[str | None, _LOGIN, Doc("`email` only: name to log in with. Unset: no login.")] = None
     password: Annotated[Secret | None, _LOGIN, Doc("`email` only: password for the login.")] = None
     sender: Annotated[str | None, Called("from"), _MAILBOX, Doc("`email` only: whom the mail is from.")] = None
@@ -103,18 +103,15 @@ class NotifierOptions:
     retry_for_s: Annotated[
         float,
         Bounds(at_least=0, at_most=7 * 86400),
-        Doc("How long a notice that cannot be delivered is tried again, each time after a longer pause; 0: not once."),
+        Doc(
+            "How long a notice that cannot be delivered is tried again, after ever longer pauses; 0: it is tried once."
+        ),
     ] = 3600.0
-
-    @property
-    def security(self) -> Encryption:
-        """How mail is encrypted."""
-        return self.encryption or "starttls"
 
     @property
     def mail_port(self) -> int:
         """The port of the mail server."""
-        return self.port or _PORTS[self.security]
+        return self.port or _PORTS[self.encryption]
 
 
 class Fields(NamedTuple):
@@ -155,7 +152,7 @@ def _login_problems(options: NotifierOptions, given: Collection[str]) -> Iterato
     for one, other in (("user", "password"), ("password", "user")):
         if one in given and other not in given:
             yield Problem(one, f"needs {other} beside it")
-    if options.security == "none" and "password" in given and options.host and not _is_this_machine(options.host):
+    if options.encryption == "none" and "password" in given and options.host and not _is_this_machine(options.host):
         yield Problem("password", "would travel in clear: encryption must be starttls or tls")
 
 
