@@ -161,6 +161,12 @@ async def test_an_answer_without_end_is_cut_off() -> None:
         await made.deliver(a_notice())
 
 
+async def test_who_has_said_its_status_has_answered() -> None:
+    cut_off = OK + b"Content-Length: 9\r\n\r\nok"
+    async with serving(saying(cut_off)) as address, channel(**slack(address)) as made:
+        await made.deliver(a_notice())
+
+
 def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
@@ -176,6 +182,37 @@ async def test_nobody_at_the_address_is_worth_another_try() -> None:
 async def test_a_connection_that_closes_unanswered_is_worth_another_try() -> None:
     async with serving(saying(b"")) as address:
         assert not (await refusal(**slack(address))).lasting
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("notices"))
+
+
+@asynccontextmanager
+async def encrypted(handle, tls):
+    """The same as `serving`, with TLS from the first byte; yields the port."""
+
+    async def connected(reader, writer) -> None:
+        await handle(reader, writer)
+        writer.close()
+
+    listening = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield listening.sockets[0].getsockname()[1]
+    finally:
+        listening.close()
+
+
+@needs_openssl
+async def test_a_webhook_has_to_prove_who_it_is(certificates) -> None:
+    answer = saying(OK_SLACK)
+    async with encrypted(answer, certificates.good) as port:
+        address = f"https://localhost:{port}"
+        async with channel(**slack(address, ca_file=certificates.authority)) as made:
+            await made.deliver(a_notice())
+        error = await refusal(**slack(address))
+    assert str(error).startswith(f"localhost:{port}: TLS failed: ")
 
 
 # -- e-mail
@@ -202,11 +239,6 @@ async def test_mail_arrives_at_all_recipients() -> None:
     assert "deepseek is down" in kept.part("plain")
     assert "deepseek is down" in kept.part("html")
     assert server.lines[0] == "ehlo example.com"
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory) -> Certificates:
-    return make_certificates(tmp_path_factory.mktemp("mail"))
 
 
 @needs_openssl
@@ -242,21 +274,13 @@ async def test_without_starttls_nothing_is_sent() -> None:
 
 
 @needs_openssl
-async def test_tls_from_the_first_byte(certificates) -> None:
+async def test_mail_goes_by_tls_from_the_first_byte(certificates) -> None:
     server = MailReceiver()
-
-    async def connected(reader, writer) -> None:
-        await server.serve(reader, writer)
-        writer.close()
-
-    listening = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=certificates.good)
-    server.port = listening.sockets[0].getsockname()[1]
-    options = mail(server, host="localhost", encryption="tls", ca_file=certificates.authority)
-    async with channel(**options) as made:
-        await made.deliver(a_notice())
-    await until(lambda: server.mails)
-    listening.close()
-    await listening.wait_closed()
+    async with encrypted(server.serve, certificates.good) as server.port:
+        options = mail(server, host="localhost", encryption="tls", ca_file=certificates.authority)
+        async with channel(**options) as made:
+            await made.deliver(a_notice())
+        await until(lambda: server.mails)
 
 
 @pytest.mark.parametrize(

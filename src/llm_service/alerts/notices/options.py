@@ -86,8 +86,8 @@ class NotifierOptions:
     encryption: Annotated[
         Encryption,
         Doc(
-            "`email` only: `starttls` encrypts before anything is said, `tls` from the first byte; the server must prove "
-            "who it is. `none`: in clear, and to another machine without a password."
+            "`email` only: `starttls` encrypts before anything is said, `tls` from the first byte; the server must "
+            "prove who it is. `none`: in clear, and to another machine without a password."
         ),
     ] = "starttls"
     user: Annotated[str | None, _LOGIN, Doc("`email` only: name to log in with. Unset: no login.")] = None

@@ -112,7 +112,9 @@ class _Receiver:
         self._fail(f"{self._host} did not answer in time")
 
     def _fail(self, message: str) -> None:
-        if not self.answer.done():
+        if self._head is not None:  # the status has been said: a notice that was taken is not sent again
+            self.on_end()
+        elif not self.answer.done():
             self.answer.set_exception(NoticeFailed(message))
 
 
