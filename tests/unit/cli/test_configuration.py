@@ -46,6 +46,12 @@ def test_authorities_that_cannot_be_used_are_a_mistake(
     assert f"llm-service.yaml:2:55: providers.mine.ca_file cannot be used: {reason}" in refused.stderr
 
 
+def test_a_notifiers_authorities_are_looked_at_as_well(command: Command, tmp_path: Path) -> None:
+    notifier = "notifiers:\n  ops: {kind: slack, webhook_url: 'https://h/x', ca_file: ca.pem}\n"
+    (tmp_path / "llm-service.yaml").write_text(notifier)
+    assert "notifiers.ops.ca_file cannot be used: No such file" in command("check-config").stderr
+
+
 def test_the_schema_is_json_with_and_without_being_asked_for(command: Command) -> None:
     plain, asked = command("config-schema"), command("config-schema", "--json")
     assert plain.stdout == asked.stdout
