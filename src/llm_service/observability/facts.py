@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from llm_service.domain import Outcome, fact
+from llm_service.domain import Outcome, UsageRecord, fact
+
+
+@fact
+class Said:
+    """What was asked and what was answered, cut to what may be kept; only where the operator wants it told."""
+
+    prompt: str
+    answer: str
 
 
 @fact
@@ -11,6 +19,8 @@ class RequestFinished:
     """A request has its answer, or its refusal. Durations in milliseconds, from the request's last byte.
 
     ``provider`` and ``upstream_model`` are ``None`` where no provider was asked; ``attempts``: calls of providers.
+    ``record``: what was recorded of it, ``None`` of what was refused or replayed; ``cache``: as in the record.
+    ``trace_id``: of the trace that it is a part of (W3C, 32 hexadecimal digits). ``said``: only where that is wanted.
     """
 
     request_id: str
@@ -25,6 +35,10 @@ class RequestFinished:
     duration_ms: float
     outcome: Outcome
     attempts: int = 0
+    cache: str = "bypass"
+    record: UsageRecord | None = None
+    trace_id: str | None = None
+    said: Said | None = None
 
 
 class Listener(Protocol):

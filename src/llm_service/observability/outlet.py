@@ -1,28 +1,25 @@
 """Where log lines go: a stream that may be full, or whose reader may be gone."""
 
-from typing import BinaryIO, TextIO
+import threading
+from typing import TextIO
 
 
 class Outlet:
     """A stream whose failure costs log lines, and never the request that they tell of.
 
-    A disk that is full and a pipe that nobody reads leave no place where the failure could be told.
+    A pipe that nobody reads leaves no place where the failure could be told; a file of ours does (`LogFile`).
     """
 
-    def __init__(self, stream: TextIO | BinaryIO) -> None:
-        self._write = stream.write
-        self._flush = stream.flush
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream  # whoever drops it closes what it stands for
+        self._raw = stream.buffer
+        self._one_at_a_time = threading.Lock()
 
-    def write(self, line: str | bytes) -> None:
-        """Write the line if that is possible; of the stream's own kind."""
-        try:
-            self._write(line)  # type: ignore[arg-type]
-        except (OSError, ValueError):  # ValueError: closed
-            return
-
-    def flush(self) -> None:
-        """Hand on what was written if that is possible."""
-        try:
-            self._flush()
-        except (OSError, ValueError):
-            return
+    def say(self, lines: bytes) -> None:
+        """Write whole lines, and hand them on, if that is possible."""
+        with self._one_at_a_time:
+            try:
+                self._raw.write(lines)
+                self._raw.flush()
+            except (OSError, ValueError):  # ValueError: closed
+                return

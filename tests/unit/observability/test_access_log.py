@@ -2,23 +2,67 @@
 
 import io
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
 
 import orjson
+import pytest
 
-from llm_service.domain import InvalidValue, Outcome, UpstreamError
-from llm_service.observability import JsonAccessLog, ObservabilityOptions
-from llm_service.observability.logging import KEEP_LINES, KEEP_S
+from llm_service.domain import InvalidValue, LLMServiceError, Outcome, Secret, UpstreamError, UsageRecord
+from llm_service.observability import (
+    AccessLog,
+    JsonAccessLog,
+    LevelOverride,
+    ObservabilityOptions,
+    Redaction,
+    RequestFinished,
+    Said,
+)
+from llm_service.observability.access_log import KEEP_LINES, KEEP_S
 from tests.support.clock import ManualClock
+from tests.support.service import LogLines
 from tests.unit.observability.test_outlet import FACT
+
+CREDENTIAL: Final = "canary7credential8without9form"
+LOOKS: Final = "sk-or-v1-0123456789abcdef"
+RECORD: Final = UsageRecord(
+    request_id="req_1",
+    stream_id=None,
+    at=datetime(2026, 11, 26, tzinfo=UTC),
+    key_id="local",
+    user="somebody@example.org",
+    tags={"team": "red"},
+    surface="rest",
+    model="p/m",
+    provider="p",
+    upstream_model="m",
+    upstream_id="gen_1",
+    input_tokens=12,
+    output_tokens=34,
+    cached_input_tokens=0,
+    reasoning_tokens=0,
+    nano_usd=1_230_000,
+    cost_source="catalog",
+    status="ok",
+    cache="miss",
+    overhead_ms=0.812,
+)
 
 
 class Written:
     def __init__(self, **options: str) -> None:
         self.raw = io.BytesIO()
         self.clock = ManualClock()
+        self.override = LevelOverride()
         settings = ObservabilityOptions(log_format="json", **options)  # type: ignore[arg-type]
         self.stream = io.TextIOWrapper(self.raw)  # closes what it wraps when it is dropped
-        self.log = JsonAccessLog(settings, clock=self.clock, stream=self.stream)
+        self.log = JsonAccessLog(
+            settings,
+            clock=self.clock,
+            stream=self.stream,
+            override=self.override,
+            redaction=Redaction([Secret(CREDENTIAL)]),
+        )
 
     @property
     def lines(self) -> list[dict[str, object]]:
@@ -76,3 +120,75 @@ def test_attempts_are_told_where_they_were_not_one() -> None:
         written.log.request_finished(replace(FACT, attempts=attempts))
     written.log.close()
     assert [line.get("attempts") for line in written.lines] == [0, None, 3]
+
+
+def line_of(fact: RequestFinished) -> dict[str, object]:
+    written = Written()
+    written.log.request_finished(fact)
+    written.log.close()
+    return written.lines[0]
+
+
+def test_the_level_can_be_changed_while_the_service_runs() -> None:
+    written = Written()
+    for level in ("error", "info", None):
+        written.override.level = level  # type: ignore[assignment]
+        written.log.request_finished(FACT)
+    written.log.close()
+    assert len(written.lines) == 2
+
+
+def test_a_line_tells_what_was_recorded_and_neither_the_user_nor_the_tags() -> None:
+    line = line_of(replace(FACT, record=RECORD, cache="miss", trace_id="a" * 32))
+    told = {"cache", "cost_usd", "cost_source", "input_tokens", "output_tokens", "overhead_ms", "trace_id"}
+    assert {name: line[name] for name in told} == {
+        "cache": "miss",
+        "cost_usd": "0.00123",
+        "cost_source": "catalog",
+        "input_tokens": 12,
+        "output_tokens": 34,
+        "overhead_ms": 0.812,
+        "trace_id": "a" * 32,
+    }
+    assert "queue_ms" not in line
+    assert not {"user", "tags", "prompt", "answer"} & line.keys()
+    assert line_of(replace(FACT, record=replace(RECORD, queue_ms=3.5)))["queue_ms"] == 3.5
+    assert line_of(replace(FACT, cache="replay"))["cache"] == "replay"
+
+
+def test_a_failure_tells_its_cause_and_what_to_do() -> None:
+    line = line_of(replace(FACT, outcome=Outcome(status="error", error=UpstreamError("The provider is down."))))
+    assert (line["error_code"], line["cause"]) == ("upstream_error", "The provider is down.")
+    assert "fallbacks" in str(line["hint"])
+
+
+def test_the_words_for_a_callers_mistake_are_not_repeated() -> None:
+    line = line_of(replace(FACT, outcome=Outcome(status="refused", error=InvalidValue(f"no model {LOOKS}"))))
+    assert (line["error_code"], "cause" in line) == ("invalid_value", False)
+
+
+@pytest.mark.parametrize("secret", [CREDENTIAL, LOOKS, CREDENTIAL[-8:], f"Bearer {LOOKS[3:]}", "llms_abcdefgh12345678"])
+def test_whatever_others_wrote_into_a_fact_no_line_shows_a_key(secret: str) -> None:
+    error: LLMServiceError = UpstreamError(f"cannot use {secret}", provider="p")
+    outcome = Outcome(status="error", error=error, late_error=UpstreamError(f"late: {secret}"))
+    said = Said(prompt=f"my key is {secret}", answer=f"your key is {secret}")
+    facts = [
+        replace(FACT, outcome=outcome, said=said),
+        replace(FACT, model=secret, provider=None, upstream_model=None, outcome=outcome),
+    ]
+    for fact in facts:
+        assert secret not in repr(line_of(fact))
+        lines = LogLines()
+        AccessLog(lines).request_finished(fact)
+        if secret not in (CREDENTIAL, CREDENTIAL[-8:]):  # which the log behind it knows, and takes out
+            assert secret not in repr(lines.lines)
+
+
+def test_no_field_of_a_line_is_taken_from_elsewhere_than_the_known_ones() -> None:
+    """Every text of the fact is either ours, or among the few that are redacted."""
+    ours = {"request_id", "surface", "key_id", "provider", "upstream_model", "status", "cache", "cost_source"}
+    ours |= {"error_code", "hint", "trace_id", "cost_usd", "at", "level", "event"}
+    redacted = {"model", "cause", "late_error", "prompt", "answer"}
+    failed = Outcome(status="error", error=UpstreamError("x"), late_error=UpstreamError("y"))
+    line = line_of(replace(FACT, record=RECORD, outcome=failed, trace_id="a" * 32, said=Said(prompt="p", answer="a")))
+    assert {name for name, value in line.items() if isinstance(value, str)} == ours | redacted

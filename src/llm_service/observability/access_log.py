@@ -1,0 +1,179 @@
+"""The access record: one line for each request, of known fields alone. No secret, and no prompt unless it is wanted."""
+
+import sys
+from typing import Any, Final, TextIO
+
+from llm_service.domain import UsageRecord, usd_text
+from llm_service.observability.facts import Listener, RequestFinished
+from llm_service.observability.hints import HINTS
+from llm_service.observability.level import RANKS, LevelOverride, Threshold
+from llm_service.observability.lines import NO_REDACTION_BUT_LOOKS, as_text, json_line, of_worker
+from llm_service.observability.logging import Log
+from llm_service.observability.options import ObservabilityOptions
+from llm_service.observability.outlet import Outlet
+from llm_service.observability.redaction import Redaction
+from llm_service.observability.stamps import Stamps
+from llm_service.runtime import Clock
+
+KEEP_S: Final = 0.05
+KEEP_LINES: Final = 256
+_INFO: Final = RANKS["info"]
+_WARNING: Final = RANKS["warning"]
+
+
+class AccessLog:
+    """One line for each request: who asked what of whom, how it ended, how long it took, what it cost."""
+
+    __slots__ = ("_log",)
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def request_finished(self, fact: RequestFinished) -> None:
+        """Write the line: ``info``, or ``warning`` where we or a provider failed."""
+        say = self._log.warning if _failed(fact) else self._log.info
+        fields: dict[str, Any] = {}
+        add_fields(fields, fact, NO_REDACTION_BUT_LOOKS)
+        say("request", **fields)
+
+    def close(self) -> None:
+        """Every line is written already."""
+
+
+class JsonAccessLog:
+    """The same lines as JSON, without the general log's machinery: every request pays for its line.
+
+    Lines are written together, ``KEEP_S`` after the first of them or when there are ``KEEP_LINES``. Their fields are
+    known, and of all but a few nobody from outside chooses the text: those few alone are redacted (`add_fields`).
+    """
+
+    __slots__ = ("_clock", "_lines", "_out", "_own", "_redaction", "_stamps", "_threshold")
+
+    def __init__(
+        self,
+        options: ObservabilityOptions,
+        *,
+        clock: Clock,
+        stream: TextIO,
+        worker: int | None = None,
+        override: LevelOverride | None = None,
+        redaction: Redaction = NO_REDACTION_BUT_LOOKS,
+    ) -> None:
+        self._clock = clock
+        self._own = of_worker(worker)
+        self._lines: list[bytes] = []
+        self._stamps = Stamps(clock)
+        self._out = Outlet(stream)
+        self._threshold = Threshold(options.log_level, override or LevelOverride())
+        self._redaction = redaction
+
+    def request_finished(self, fact: RequestFinished) -> None:
+        """Keep the line to be written in a moment, if its level is wanted."""
+        failed = _failed(fact)
+        if (_WARNING if failed else _INFO) < self._threshold.least:
+            return
+        line: dict[str, Any] = {
+            "at": self._stamps.now(),
+            "level": "warning" if failed else "info",
+            "event": "request",
+            **self._own,
+        }
+        add_fields(line, fact, self._redaction)
+        if not self._lines:
+            self._clock.call_later(KEEP_S, self.close)
+        self._lines.append(json_line(line))
+        if len(self._lines) >= KEEP_LINES:
+            self.close()
+
+    def close(self) -> None:
+        """Write what is kept."""
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._out.say(b"".join(lines))
+
+
+def build_access_log(
+    options: ObservabilityOptions,
+    *,
+    log: Log,
+    clock: Clock,
+    stream: TextIO = sys.stderr,
+    worker: int | None = None,
+    override: LevelOverride | None = None,
+    redaction: Redaction = NO_REDACTION_BUT_LOOKS,
+) -> Listener:
+    """The listener that writes the line of each request, in the log's format and to its stream."""
+    if as_text(options, on_terminal=stream.isatty()):
+        return AccessLog(log)
+    return JsonAccessLog(options, clock=clock, stream=stream, worker=worker, override=override, redaction=redaction)
+
+
+def add_fields(line: dict[str, Any], fact: RequestFinished, redaction: Redaction) -> None:
+    """The fact as a line's fields; what is unknown is left out.
+
+    What others wrote is redacted: the name of a model that nobody knows, what providers complain of, contents.
+    """
+    outcome, upstream_model = fact.outcome, fact.upstream_model
+    line["request_id"] = fact.request_id
+    line["surface"] = fact.surface
+    if upstream_model is not None:  # then the others are known as well
+        line["key_id"] = fact.key_id
+        line["model"] = fact.model
+        line["provider"] = fact.provider
+        line["upstream_model"] = upstream_model
+    else:
+        _add_asked(line, fact, redaction)
+    line["stream"] = fact.stream
+    line["status"] = outcome.status
+    line["duration_ms"] = round(fact.duration_ms, 2)
+    if fact.first_content_ms is not None:
+        line["first_content_ms"] = round(fact.first_content_ms, 2)
+    if fact.attempts != 1:
+        line["attempts"] = fact.attempts
+    if fact.trace_id is not None:
+        line["trace_id"] = fact.trace_id
+    if fact.record is not None:
+        _add_record(line, fact.record)
+    elif fact.cache != "bypass":
+        line["cache"] = fact.cache
+    if outcome.error is not None or outcome.late_error is not None:
+        _add_errors(line, fact, redaction)
+    if fact.said is not None:
+        line["prompt"] = redaction.text(fact.said.prompt)
+        line["answer"] = redaction.text(fact.said.answer)
+
+
+def _add_asked(line: dict[str, Any], fact: RequestFinished, redaction: Redaction) -> None:
+    """Of a request that nobody can serve: who asked for what, as far as that is known."""
+    if fact.key_id is not None:
+        line["key_id"] = fact.key_id
+    if fact.model is not None:
+        line["model"] = redaction.often(fact.model)
+
+
+def _add_record(line: dict[str, Any], record: UsageRecord) -> None:
+    line["cache"] = record.cache
+    line["input_tokens"] = record.input_tokens
+    line["output_tokens"] = record.output_tokens
+    line["cost_usd"] = usd_text(record.nano_usd)
+    line["cost_source"] = record.cost_source
+    line["overhead_ms"] = record.overhead_ms
+    if record.queue_ms is not None:
+        line["queue_ms"] = record.queue_ms
+
+
+def _add_errors(line: dict[str, Any], fact: RequestFinished, redaction: Redaction) -> None:
+    """Why it failed and what to do. The words for a caller's mistake may repeat what was sent: its code will do."""
+    error, late = fact.outcome.error, fact.outcome.late_error
+    if error is not None:
+        line["error_code"] = error.code
+        if error.fault != "caller":
+            line["cause"] = redaction.often(error.message)
+        line["hint"] = HINTS[error.code]
+    if late is not None:
+        line["late_error"] = redaction.often(late.message)
+
+
+def _failed(fact: RequestFinished) -> bool:
+    error = fact.outcome.error
+    return error is not None and error.fault != "caller"

@@ -1,0 +1,79 @@
+"""How a line looks: the same facts as JSON for machines and as text for people, without secrets in either."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+import structlog
+
+from llm_service.observability.hints import HINTS
+from llm_service.observability.options import ObservabilityOptions
+from llm_service.observability.redaction import Redaction
+from llm_service.observability.stamps import Stamps
+from llm_service.runtime import Clock
+
+NO_REDACTION_BUT_LOOKS: Final = Redaction()
+
+
+class Lines:
+    """Makes the lines of one process. ``worker``: its number among several that write to one place."""
+
+    __slots__ = ("_console", "_own", "_redaction", "_stamps")
+
+    def __init__(
+        self,
+        options: ObservabilityOptions,
+        *,
+        clock: Clock,
+        redaction: Redaction = NO_REDACTION_BUT_LOOKS,
+        worker: int | None = None,
+        on_terminal: bool = False,
+    ) -> None:
+        self._stamps = Stamps(clock)
+        self._own = of_worker(worker)
+        self._redaction = redaction
+        self._console: Any = None
+        if as_text(options, on_terminal=on_terminal):
+            # The renderer's own choice of a traceback shows the values of variables: prompts and credentials.
+            plain = structlog.dev.plain_traceback
+            self._console = structlog.dev.ConsoleRenderer(
+                colors=on_terminal, timestamp_key="at", exception_formatter=plain
+            )
+
+    def of(self, level: str, event: str, facts: Mapping[str, Any]) -> bytes:
+        """The line, with its end. ``exc_info`` becomes a traceback without the values of variables; an ``error_code``
+        gets its hint."""
+        facts = structlog.processors.format_exc_info(None, level, dict(facts))
+        hint = HINTS.get(str(facts.get("error_code")))
+        if hint is not None:
+            facts.setdefault("hint", hint)
+        line = {
+            "at": self._stamps.now(),
+            "level": level,
+            "event": self._redaction.text(event),
+            **self._own,
+            **self._redaction.facts(facts),
+        }
+        if self._console is None:
+            return json_line(line)
+        text: str = self._console(None, level, line)
+        return f"{text}\n".encode("utf-8", "backslashreplace")
+
+
+def json_line(line: Mapping[str, Any]) -> bytes:
+    """The facts as JSON, with the line's end; never raises for what plain values hold."""
+    try:
+        return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # half of a surrogate pair, a number beyond 64 bits
+        return f"{json.dumps(line)}\n".encode()
+
+
+def of_worker(worker: int | None) -> dict[str, int]:
+    """What each line of a worker says of it."""
+    return {} if worker is None else {"worker": worker}
+
+
+def as_text(options: ObservabilityOptions, *, on_terminal: bool) -> bool:
+    """Whether lines are for people."""
+    return options.log_format == "text" or (options.log_format == "auto" and on_terminal)
