@@ -171,9 +171,11 @@ def build_deciding(
 
 def build_row(ground: Ground, deciding: ExplainParts, *, accounts: Accounts, listeners: Listeners) -> Row:
     """The row of stages, in the order in which a request passes them."""
+    told = ground.settings.observability
+    content_max_bytes = told.log_content_max_bytes if told.log_content else None
     return compose(
         [
-            ("observe", Observe(listeners, ground.clock)),
+            ("observe", Observe(listeners, ground.clock, content_max_bytes=content_max_bytes)),
             ("shed", Shed(ground.stores.pressure, deciding.overload, ground.dice)),
             ("resolve", Resolve(deciding.resolver)),
             ("remember", deciding.remember),
