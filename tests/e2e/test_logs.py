@@ -1,6 +1,7 @@
 """What a running service says about itself: JSON for machines, lines for people, secrets in neither."""
 
 import asyncio
+import gzip
 from pathlib import Path
 from typing import Final
 
@@ -8,10 +9,12 @@ import orjson
 import pytest
 
 from llm_service.sandbox import Sandbox
-from tests.support.process import on_terminal, place, serving
+from tests.support.process import on_terminal, place, run, serving
 from tests.support.raw_server import read_request
 from tests.support.raw_server import serving as serving_raw
-from tests.support.rest import ask, connected
+from tests.support.rest import ask, connected, events_of
+from tests.support.waiting import until_answered
+from tests.support.workers import log_of, workers_of
 
 CHAT = "/v1/chat/completions"
 PROVIDER_KEY: Final = "canary2provider4credential6qk81vb"  # without the usual beginning, by which anybody could tell it
@@ -74,6 +77,94 @@ async def test_neither_keys_nor_prompts_are_logged_whatever_upstreams_echo(
     assert [secret for secret in SECRETS[:-1] if secret.encode() in told] == []
 
 
+# -- at run time
+
+
+async def test_the_level_changes_in_every_worker_for_a_while_and_is_shown(tmp_path: Path) -> None:
+    with serving(place(tmp_path), "--workers", "2") as service:
+        workers = set(workers_of(service))
+
+        def who_tells_details() -> set[object]:
+            return {line["worker"] for line in log_of(service) if line["event"] == "http"}
+
+        async def all_tell() -> bool:
+            await ask(service.address, "GET", "/health/live")
+            return who_tells_details() == workers
+
+        for _ in range(8):
+            await ask(service.address, "GET", "/health/live")
+        before = who_tells_details()
+        body = {"log_level": "debug", "log_level_for_s": 600}
+        changed = await ask(service.address, "PATCH", "/admin/config", orjson.dumps(body))
+        await until_answered(all_tell, within_s=20)
+        put_back = await ask(service.address, "PATCH", "/admin/config", b'{"log_level": null}')
+        told = [line for line in log_of(service) if line["event"] == "http"]
+    assert (before, changed.status, put_back.json()["overrides"]["log_level"]) == (set(), 200, None)
+    assert changed.json()["overrides"]["log_level"]["level"] == "debug"
+    assert {(line["level"], line["method"], line["route"], line["status"]) for line in told} >= {
+        ("debug", "GET", "/health/live", 200)
+    }
+
+
+async def test_prompts_and_answers_are_logged_where_that_is_wanted(tmp_path: Path) -> None:
+    on = {
+        "LLM_SERVICE_OBSERVABILITY__LOG_CONTENT": "true",
+        "LLM_SERVICE_OBSERVABILITY__LOG_CONTENT_MAX_BYTES": "60",
+    }
+    with serving(place(tmp_path, cached=True, **on)) as service:
+        body = body_of("openai/sandbox/chat")
+        answers = [await ask(service.address, "POST", CHAT, body) for _ in range(2)]
+        streamed = await ask(service.address, "POST", CHAT, body_of("openai/sandbox/chat", stream=True, seed=7))
+        service.child.stop()
+        service.child.err.all()
+    told = {line["request_id"]: line for line in service.log() if line["event"] == "request"}
+    said = answers[0].json()["choices"][0]["message"]["content"]
+    deltas = [event["choices"][0]["delta"] for event in events_of(streamed.body)[:-1] if event["choices"]]
+    streams = "".join(delta.get("content") or "" for delta in deltas)
+    assert [told[answer.headers["x-request-id"]]["cache"] for answer in answers] == ["miss", "hit"]
+    for answer, text in ((answers[0], said), (answers[1], said), (streamed, streams)):
+        line = told[answer.headers["x-request-id"]]
+        assert line["prompt"].startswith('[{"role":"user","content":"the canary prompt')
+        assert " [cut: 60 of " in line["prompt"]
+        assert text
+        assert line["answer"].startswith(text[:50])
+    assert any("log_content" in line.get("note", "") for line in service.log())
+
+
+# -- into a file
+
+
+async def test_the_lines_of_several_workers_come_whole_into_files_of_a_bounded_size(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    options = {
+        "LLM_SERVICE_OBSERVABILITY__LOG_FILE": str(folder / "service.log"),
+        "LLM_SERVICE_OBSERVABILITY__LOG_MAX_BYTES": "8192",
+        "LLM_SERVICE_OBSERVABILITY__LOG_KEEP": "1000",
+    }
+    with serving(place(tmp_path, **options), "--workers", "2") as service:
+        answers = await asyncio.gather(
+            *(ask(service.address, "POST", CHAT, body_of("openai/sandbox/chat")) for _ in range(150))
+        )
+        service.child.stop()
+        on_stderr = service.child.err.all()
+    files = [*folder.iterdir()]
+    raw = [gzip.decompress(one.read_bytes()) if one.suffix == ".gz" else one.read_bytes() for one in files]
+    lines = [orjson.loads(line) for part in raw for line in part.splitlines()]
+    told = [line["request_id"] for line in lines if line["event"] == "request"]
+    assert sorted(told) == sorted(answer.headers["x-request-id"] for answer in answers)
+    assert {line["worker"] for line in lines if line["event"] == "request"} == {1, 2}
+    assert len(files) > 3
+    assert max(map(len, raw)) <= 8192
+    assert {"serving", "worker ready", "stopped"} <= {line["event"] for line in lines}
+    assert on_stderr == ""
+
+
+def test_a_log_file_that_cannot_be_written_is_said_before_anything_begins(tmp_path: Path) -> None:
+    done = run(place(tmp_path, LLM_SERVICE_OBSERVABILITY__LOG_FILE=str(tmp_path / "none" / "x.log")), "serve")
+    assert (done.code, "observability.log_file cannot be written" in done.err) == (2, True)
+
+
 # -- an upstream that gives everything away
 
 ECHOES = {
@@ -115,6 +206,8 @@ async def ask_everything(address: str) -> bytes:
     ]
     answers = [await ask(address, "POST", CHAT, body, **headers) for body, headers in requests]
     answers.append(await ask(address, "GET", f"/v1/models?key={ADMIN_KEY}"))
+    answers += [await ask(address, "GET", path) for path in (f"/{WRONG_KEY}", "/graphql")]
+    await ask(address, "GET", f"/admin/keys/{WRONG_KEY}")  # which tells its client what it asked for
     async with connected(address) as connection:
         connection.writer.write(f"GET /{PROMPT}/{WRONG_KEY} HTTP/1.1\r\nAuthorization {ADMIN_KEY}\r\n\r\n".encode())
         answers.append(await connection.answer())

@@ -93,7 +93,7 @@ async def test_what_the_command_line_decides_holds_at_once_and_outlasts_reload_a
             assert await said_at(service.address) == "503 provider_disabled"
             assert await admin(service.address, "GET", "/config") | {"settings": None} == {
                 "settings": None,
-                "overrides": {"providers": {"plain": done.json()["override"]}},
+                "overrides": {"providers": {"plain": done.json()["override"]}, "log_level": None},
             }
             assert (await asyncio.to_thread(run, home, "providers", "enable", "plain")).code == 0
             assert await until_said(service.address, "200") < WITHIN_S

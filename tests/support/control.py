@@ -1,7 +1,7 @@
 """The REST routes beside the hot ones, called in the process, in front of providers that answer by script."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
@@ -25,7 +25,7 @@ from llm_service.api import (
 from llm_service.api.rest.app import Control
 from llm_service.api.rest.routes import Route
 from llm_service.config import Settings, rendered
-from llm_service.domain import Candidate, LLMServiceError, ModelInfo, Secret
+from llm_service.domain import Body, Candidate, LLMServiceError, ModelInfo, Secret
 from llm_service.routing import ModelOptions
 from llm_service.runtime import Tasks
 from llm_service.services import Authenticator, CacheAdmin, Health, LimitStates, Models, Usage
@@ -78,11 +78,14 @@ class Parts:
     streams: StreamRoutes
     reload: Reload
     desk: Desk
+    log: LogLines = field(default_factory=LogLines)
 
     @property
     def routes(self) -> tuple[Route, ...]:
         keys = KeyRoutes(self.process.keys, self.process.world.clock)
-        config = ConfigRoutes(lambda: rendered(self.settings), self.reload, lambda: {"providers": {}})
+        config = ConfigRoutes(
+            lambda: rendered(self.settings), self.reload, lambda: {"providers": {}, "log_level": None}, unchanged
+        )
         usage = Usage(self.books.ledger)
         scope = self.settings.cache.scope
         cache = CacheRoutes(CacheAdmin(self.cache, usage, scope=scope, clock=self.books.clock))
@@ -102,6 +105,10 @@ class Parts:
             ProviderRoutes(self.desk.admin),
             explain,
         )
+
+
+async def unchanged(_: Body) -> None:
+    """Whoever built this keeps no settings that change at run time."""
 
 
 async def reloaded() -> Mapping[str, Any]:
@@ -166,7 +173,8 @@ def control_of(parts: Parts, *, keyless: bool = True) -> Control:
             admin_key=Secret(ADMIN_KEY), keyless=keyless, allowed_origins=(), keys=parts.process.issued
         ),
         ids=CountedIds(),
-        log=LogLines(),
+        log=parts.log,
+        clock=parts.process.world.clock,
         fixed_headers=(),
     )
 

@@ -58,11 +58,11 @@ from llm_service.services import (
     Models,
     ProviderAdmin,
     ProviderHealth,
-    ProviderOverrides,
     Standing,
     StoreHealth,
     SystemHealth,
     Usage,
+    level_object,
     override_object,
 )
 
@@ -159,6 +159,7 @@ def build_app(
         authenticator=desk.authenticator,
         ids=ground.ids,
         log=ground.log,
+        clock=ground.clock,
         fixed_headers=desk.fixed_headers,
         sockets=build_sockets(ground, desk, graphql),
         graphql=graphql,
@@ -216,7 +217,10 @@ def build_routes(ground: Ground, desk: Desk, streams: StreamRoutes, *, reload: R
         HealthRoutes(desk.health),
         DocsRoutes(__version__),
         ConfigRoutes(
-            partial(rendered, ground.settings), reload or no_reload, partial(decided_later, ground.stores.overrides)
+            partial(rendered, ground.settings),
+            reload or no_reload,
+            partial(decided_later, ground.stores),
+            ground.stores.log_levels.change,
         ),
         KeyRoutes(ground.stores.keys, ground.clock),
         UsageRoutes(desk.usage),
@@ -257,9 +261,13 @@ async def no_reload() -> Mapping[str, Any]:
     raise InvalidRequest("The settings of this service cannot be read again: it was given them once.")
 
 
-def decided_later(overrides: ProviderOverrides) -> Mapping[str, Any]:
+def decided_later(stores: Stores) -> Mapping[str, Any]:
     """What holds in place of the settings since it was decided at run time."""
-    return {"providers": {name: override_object(one) for name, one in sorted(overrides.known.items())}}
+    level = stores.log_levels.decided
+    return {
+        "providers": {name: override_object(one) for name, one in sorted(stores.overrides.known.items())},
+        "log_level": None if level is None else level_object(level),
+    }
 
 
 def build_health(ground: Ground, providers: ProviderHealth, standing: Standing | None, *, overload: Overload) -> Health:

@@ -2,7 +2,7 @@
 
 import random
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -12,7 +12,7 @@ from llm_service.bootstrap.semantic import SemanticHome
 from llm_service.cache import CacheOptions
 from llm_service.domain import Limit, Secret, span_at
 from llm_service.ledger import Ledger, LedgerOptions
-from llm_service.observability import Log
+from llm_service.observability import LevelOverride, Log
 from llm_service.routing import Breakers, BreakerSharing, Fleet, HedgeOptions, Hedging
 from llm_service.runtime import Clock, Pressure, RandomIds, Tasks
 from llm_service.services import (
@@ -20,6 +20,7 @@ from llm_service.services import (
     IssuedKeys,
     KeyChanges,
     Keys,
+    LogLevels,
     ProviderNews,
     ProviderOverrides,
     ProviderRunning,
@@ -71,6 +72,7 @@ class Stores:
     issued_keys: IssuedKeys
     keys: Keys
     overrides: ProviderOverrides
+    log_levels: LogLevels
     news: ProviderNews
     running: ProviderRunning
     cache: CacheStore
@@ -87,13 +89,17 @@ class Stores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What opening the stores needs besides their settings. ``redis_url`` stands in for the configured one."""
+    """What opening the stores needs besides their settings. ``redis_url`` stands in for the configured one.
+
+    ``level_override``: the one that all logs of this process go by.
+    """
 
     data_dir: Path
     clock: Clock
     dice: random.Random
     log: Log
     redis_url: Secret | None = None
+    level_override: LevelOverride = field(default_factory=LevelOverride)
 
 
 async def open_stores(
@@ -172,6 +178,7 @@ class _Opening:
             issued_keys=issued,
             keys=keys,
             overrides=await self._overrides(database, bulletin),
+            log_levels=await self._log_levels(database, bulletin),
             news=ProviderNews(bulletin=bulletin, clock=around.clock, log=around.log),
             running=ProviderRunning(
                 bulletin,
@@ -373,6 +380,22 @@ class _Opening:
             await overrides.catch_up()
         overrides.start()
         return overrides
+
+    async def _log_levels(self, database: Database, bulletin: Bulletin) -> LogLevels:
+        """What was decided about the level of the log, in force from the start."""
+        around = self._around
+        levels = LogLevels(
+            database.facts,
+            override=around.level_override,
+            bulletin=bulletin,
+            clock=around.clock,
+            tasks=self._tasks,
+            log=around.log,
+        )
+        with suppress(StoreUnavailable):  # it went away just now; whoever follows tells it
+            await levels.catch_up()
+        levels.start()
+        return levels
 
     def _keys(self, database: Database, hashes: HashKeys, bulletin: Bulletin) -> tuple[IssuedKeys, Keys]:
         around = self._around

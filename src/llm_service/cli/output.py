@@ -3,6 +3,7 @@
 import errno
 import sys
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 import orjson
 
@@ -50,6 +51,11 @@ def refuse(message: str, *, as_json: bool) -> int:
     else:
         print(message, file=sys.stderr)
     return 2
+
+
+def cannot_log(path: Path | None, error: OSError) -> str:
+    """What to do when the log file is not to be had."""
+    return f"observability.log_file cannot be written: {path}: {error.strerror or error}."
 
 
 def cannot_listen(host: str, port: int, error: OSError) -> str:

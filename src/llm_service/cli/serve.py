@@ -17,11 +17,20 @@ from llm_service import __version__
 from llm_service.api import listen
 from llm_service.bootstrap import Surroundings, build_service, longest_s, open_stores
 from llm_service.cli.configuration import complain, data_dir_of, load
-from llm_service.cli.output import cannot_listen, print_json, refuse
+from llm_service.cli.output import cannot_listen, cannot_log, print_json, refuse
 from llm_service.cli.sandbox_mode import ALWAYS_THERE, NOTHING_TO_SERVE, simulate, simulated_providers, wants_sandbox
-from llm_service.config import Loaded, Settings, SettingsError
+from llm_service.config import Loaded, Settings, SettingsError, secrets_of
 from llm_service.domain import InvalidRequest, LedgerUnavailable, Secret
-from llm_service.observability import Log, build_access_log, build_log, share_stream
+from llm_service.observability import (
+    LevelOverride,
+    Log,
+    ObservabilityOptions,
+    Redaction,
+    build_access_log,
+    build_log,
+    open_log_file,
+    share_stream,
+)
 from llm_service.runtime import (
     Clock,
     DataDirError,
@@ -63,7 +72,12 @@ def run_service(config: Path | None, overrides: Mapping[str, str], *, as_json: b
     settings, sandboxed = loaded.settings, wants_sandbox(loaded)
     if not sandboxed and not settings.providers:
         return refuse(NOTHING_TO_SERVE, as_json=as_json)
+    clock = SystemClock()
     with ExitStack() as held:
+        try:
+            log_file = log_file_of(settings.observability, clock, archives=False)
+        except OSError as error:
+            return refuse(cannot_log(settings.observability.log_file, error), as_json=as_json)
         try:
             data_dir = held.enter_context(open_data_dir(data_dir_of(loaded)))
             listening = held.enter_context(listen(settings.server.host, settings.server.port))
@@ -71,7 +85,6 @@ def run_service(config: Path | None, overrides: Mapping[str, str], *, as_json: b
             return refuse(str(error), as_json=as_json)
         except OSError as error:
             return refuse(cannot_listen(settings.server.host, settings.server.port, error), as_json=as_json)
-        clock = SystemClock()
         run = Run(
             first=first_edition(loaded, clock),
             read=partial(read_again, config, overrides, sandboxed=sandboxed),
@@ -81,6 +94,7 @@ def run_service(config: Path | None, overrides: Mapping[str, str], *, as_json: b
             clock=clock,
             terminal=terminal,
             data_dir=data_dir.path,
+            log_file=log_file,
         )
         return run.supervised(held) if settings.server.workers > 1 else run.alone()
 
@@ -95,10 +109,20 @@ def read_again(config: Path | None, overrides: Mapping[str, str], *, sandboxed: 
     return loaded
 
 
+def log_file_of(
+    options: ObservabilityOptions, clock: Clock, *, worker: int | None = None, archives: bool = True
+) -> TextIO | None:
+    """The configured file for log lines, opened by this process. Raises OSError where it cannot be written."""
+    if options.log_file is None:
+        return None
+    return open_log_file(options, clock=clock, worker=worker, archives=archives)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Premises:
     """Where a process serves: its data, its clock, its stream for log lines, and the settings of its stores.
 
+    Where log lines go to a file, the process that serves opens it for itself.
     ``private_store``: the address of the Valkey that the workers of this machine share, where they have one.
     """
 
@@ -112,7 +136,7 @@ class Premises:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run of the service."""
+    """One run of the service. ``log_file``: opened by the process that began the run, where one is configured."""
 
     first: Edition
     read: Read
@@ -122,6 +146,7 @@ class Run:
     clock: Clock
     terminal: Terminal
     data_dir: Path
+    log_file: TextIO | None = None
 
     def alone(self) -> int:
         """Serve in this process; the exit code."""
@@ -131,7 +156,7 @@ class Run:
 
         async def serve() -> None:
             log = await serve_alone(
-                partial(furnish, premises=self._premises(sys.stderr)),
+                partial(furnish, premises=self._premises(self.log_file or sys.stderr)),
                 first=self.first,
                 read=self.read,
                 listening=self.listening,
@@ -161,9 +186,11 @@ class Run:
     def supervised(self, held: ExitStack) -> int:
         """Serve in workers, and supervise them from this process; the exit code."""
         guard = held.enter_context(tempfile.TemporaryFile(dir=self.data_dir))  # noqa: SIM115 - it has the run's stack
-        stream = share_stream(sys.stderr, guard)
-        observability = self.first.loaded.settings.observability
-        log = build_log(observability, clock=self.clock, stream=stream)
+        stream = self.log_file or share_stream(sys.stderr, guard)
+        settings = self.first.loaded.settings
+        log = build_log(
+            settings.observability, clock=self.clock, stream=stream, redaction=Redaction(secrets_of(settings))
+        )
         private = None if self.first.loaded.settings.store.redis_url is not None else self._private_store(log)
         premises = self._premises(stream, None if private is None else Secret(private.url))
         supervisor = Supervisor(
@@ -204,10 +231,15 @@ class Run:
                 runner.run(serving)
 
         def on_failure(failure: BaseException) -> None:
-            options = edition.loaded.settings.observability
-            build_log(options, clock=self.clock, stream=premises.stream, worker=number).error(
-                "worker failed", exc_info=failure
+            settings = edition.loaded.settings
+            log = build_log(
+                settings.observability,
+                clock=self.clock,
+                stream=premises.stream,
+                worker=number,
+                redaction=Redaction(secrets_of(settings)),
             )
+            log.error("worker failed", exc_info=failure)
 
         return start(work, not_its_own=others, on_failure=on_failure)
 
@@ -232,16 +264,19 @@ class Run:
 
 async def furnish(held: AsyncExitStack, post: Post, *, premises: Premises) -> Build:
     """What builds the graphs of one process; its stores and simulated providers stay the same for all of them."""
-    sandboxed, clock, stream = premises.sandboxed, premises.clock, premises.stream
+    sandboxed, clock, first = premises.sandboxed, premises.clock, premises.settings
+    stream = log_file_of(first.observability, clock, worker=post.worker) or premises.stream
+    override = LevelOverride()
+    log_to = partial(build_log, clock=clock, stream=stream, worker=post.worker, override=override)
     simulated = await simulate(held=held) if sandboxed else None
     started_at = clock.monotonic()
-    first = premises.settings
     around = Surroundings(
         data_dir=premises.data_dir,
         clock=clock,
         dice=system_random(),
-        log=build_log(first.observability, clock=clock, stream=stream, worker=post.worker),
+        log=log_to(first.observability, redaction=Redaction(secrets_of(first))),
         redis_url=premises.private_store,
+        level_override=override,
     )
     stores = await open_stores(
         held,
@@ -258,8 +293,17 @@ async def furnish(held: AsyncExitStack, post: Post, *, premises: Premises) -> Bu
         settings = edition.loaded.settings
         if simulated is not None:
             settings = replace(settings, providers=simulated_providers(simulated, settings.providers))
-        log = build_log(settings.observability, clock=clock, stream=stream, worker=post.worker)
-        access_log = build_access_log(settings.observability, log=log, clock=clock, stream=stream, worker=post.worker)
+        redaction = Redaction(secrets_of(settings))
+        log = log_to(settings.observability, redaction=redaction)
+        access_log = build_access_log(
+            settings.observability,
+            log=log,
+            clock=clock,
+            stream=stream,
+            worker=post.worker,
+            override=override,
+            redaction=redaction,
+        )
         standing = Standing(
             generation=edition.generation.number,
             loaded_at=edition.generation.loaded_at,

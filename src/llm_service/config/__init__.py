@@ -5,6 +5,7 @@ from llm_service.config.mistake import Mistake, SettingsError
 from llm_service.config.render import rendered
 from llm_service.config.rules import SIMULATED, wants_sandbox
 from llm_service.config.schema import json_schema
+from llm_service.config.secrets import secrets_of
 from llm_service.config.settings import Settings
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "json_schema",
     "load_settings",
     "rendered",
+    "secrets_of",
     "wants_sandbox",
 ]

@@ -8,7 +8,6 @@ LATER = frozenset(
         "alerts",
         "filters",
         "limits.max_input_tokens",
-        "observability.log_content",
         "observability.metrics_key_label",
         "observability.metrics_open",
         "observability.otlp_endpoint",

@@ -62,8 +62,13 @@ def apply_rules(settings: Settings, given: Builder, *, from_file: bool) -> Ruled
         *_without_packages(ruled, given),
         *_wrong_notifiers(ruled, given),
     )
-    notes = tuple(f"{_at(name)} is left out: its api_key is empty" for name in left_out)
+    notes = (*(f"{_at(name)} is left out: its api_key is empty" for name in left_out), *_told_contents(ruled))
     return Ruled(ruled, tuple(mistake for mistake in mistakes if mistake is not None), notes)
+
+
+def _told_contents(settings: Settings) -> Iterator[str]:
+    if settings.observability.log_content:
+        yield "observability.log_content is on: prompts and answers are written into the log"
 
 
 def _without_server(providers: dict[str, ProviderOptions], given: Builder) -> Iterator[tuple[str, Mistake | None]]:

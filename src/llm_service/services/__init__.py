@@ -34,6 +34,7 @@ from llm_service.services.key_changes import KEYS_TOPIC, KeyChanges
 from llm_service.services.key_fields import key_object, status_of
 from llm_service.services.keys import OVERLAP_S, Issued, KeyPage, Keys
 from llm_service.services.limit_states import LimitStates, Standings, standings_object, state_object
+from llm_service.services.log_levels import LogLevels, level_object
 from llm_service.services.models import ModelEntry, Models
 from llm_service.services.moments import moment_text, read_moment
 from llm_service.services.provider_admin import ProviderAdmin, ProviderSeen, provider_object
@@ -120,6 +121,7 @@ __all__ = [
     "LimitStates",
     "LimitView",
     "LimitsView",
+    "LogLevels",
     "ModelEntry",
     "Models",
     "News",
@@ -160,6 +162,7 @@ __all__ = [
     "hash_keys_of",
     "health_object",
     "key_object",
+    "level_object",
     "moment_text",
     "override_object",
     "provider_object",

@@ -11,7 +11,8 @@ from llm_service.runtime import Clock
 RESTART_ONLY: Final = (
     "server.host", "server.port", "server.workers", "server.data_dir", "store.", "ledger.", "auth.hash_key",
     "cache.max_bytes", "cache.eviction", "cache.semantic.", "streams.retention_s", "streams.max_bytes",
-    "streams.total_bytes",
+    "streams.total_bytes", "observability.log_file", "observability.log_max_bytes", "observability.log_keep",
+    "observability.log_compress",
 )  # fmt: skip
 """Settings by the beginnings of their paths that hold from the start of the service to its end: its stores, which all
 graphs of a process share, are opened by them."""

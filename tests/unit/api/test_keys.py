@@ -174,7 +174,7 @@ async def test_a_key_that_is_not_there_is_a_404(client: httpx2.AsyncClient, id: 
         ("POST", "/admin/keys/key_1", "DELETE, GET, HEAD, PATCH"),
         ("GET", "/admin/keys/key_1/rotate", "POST"),
         ("POST", "/v1/models", "GET, HEAD"),
-        ("POST", "/admin/config", "GET, HEAD"),
+        ("POST", "/admin/config", "GET, HEAD, PATCH"),
     ],
 )
 async def test_a_wrong_method_is_told_the_right_ones(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -26,7 +27,7 @@ from llm_service.domain import (
     require_scope,
 )
 from llm_service.observability import Log
-from llm_service.runtime import IdSource
+from llm_service.runtime import Clock, IdSource
 from llm_service.services import Authenticator
 
 Parse = Callable[[Body, int], ModelRequest]
@@ -46,6 +47,7 @@ class RestApp:
         authenticator: Authenticator,
         ids: IdSource,
         log: Log,
+        clock: Clock,
         fixed_headers: tuple[tuple[bytes, bytes], ...],
         sockets: App,
         graphql: GraphqlDoor | None = None,
@@ -56,7 +58,10 @@ class RestApp:
         self._hot = hot_paths()
         self._ids = ids
         self._log = log
-        self._control = Control(routes, authenticator=authenticator, ids=ids, log=log, fixed_headers=fixed_headers)
+        self._clock = clock
+        self._control = Control(
+            routes, authenticator=authenticator, ids=ids, log=log, clock=clock, fixed_headers=fixed_headers
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request, or one WebSocket."""
@@ -65,7 +70,10 @@ class RestApp:
             if parse is not None and scope["method"] == "POST":
                 await self._door.serve(scope, receive, send, parse=parse)
             elif self._graphql is not None and self._graphql.serves(scope["path"]):
+                begun_at = self._clock.monotonic()
                 await self._graphql(scope, receive, send)
+                took_ms = round((self._clock.monotonic() - begun_at) * 1000, 2)
+                self._log.debug("http", method=scope["method"], route="/graphql", duration_ms=took_ms)
             else:
                 await self._control(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -95,11 +103,13 @@ class Control:
         authenticator: Authenticator,
         ids: IdSource,
         log: Log,
+        clock: Clock,
         fixed_headers: tuple[tuple[bytes, bytes], ...],
     ) -> None:
         self._authenticator = authenticator
         self._ids = ids
         self._log = log
+        self._clock = clock
         self._fixed_headers = [*fixed_headers]
         self._app = Starlette(
             routes=[
@@ -113,18 +123,31 @@ class Control:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request that is not on a hot route."""
-        request_id = self._ids.new("req")
-        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        request_id, begun_at = self._ids.new("req"), self._clock.monotonic()
+        state = scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         own = [(b"x-request-id", request_id.encode()), *self._fixed_headers]
+        status: object = None
 
         async def send_with_id(message: dict[str, object]) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 message["headers"] = [*message.get("headers", ()), *own]  # type: ignore[misc]
             await send(message)
 
         await self._app(scope, receive, send_with_id)  # type: ignore[arg-type]
+        took_ms = round((self._clock.monotonic() - begun_at) * 1000, 2)
+        self._tell(state, method=scope["method"], status=status, duration_ms=took_ms)
+
+    def _tell(self, state: Mapping[str, Any], **facts: object) -> None:
+        """A line for the request: by its route, since an address may hold anything."""
+        caller = state.get("caller")
+        named = {"route": state.get("route"), "key_id": None if caller is None else caller.key_id}
+        known = {name: value for name, value in named.items() if value is not None}
+        self._log.debug("http", request_id=state["request_id"], **known, **facts)
 
     async def _serve(self, route: Route, request: Request) -> Response:
+        request.state.route = route.path
         try:
             headers = headers_of(request.scope)
             if route.access != "open":

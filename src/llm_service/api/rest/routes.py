@@ -92,6 +92,7 @@ def control_routes(
         Route("/docs/{name}", docs.file, "read"),
         Route("/openapi.json", docs.openapi, "read"),
         Route("/admin/config", config.get, "admin"),
+        Route("/admin/config", config.change, "admin", "PATCH"),
         Route("/admin/config/reload", config.reload, "admin", "POST"),
         *(stream_routes(streams) if streams is not None else ()),
         *(key_routes(keys) if keys is not None else ()),

@@ -5,6 +5,7 @@ from typing import Any, Final, get_args
 from llm_service.api.rest.openapi.objects import closed_object, list_of, map_of, ref
 from llm_service.api.rest.openapi.operations import KEYED_FAILS, failures, get, json_content, response
 from llm_service.domain import BudgetPeriod, Scope
+from llm_service.observability import LogLevel
 
 Json = dict[str, Any]
 
@@ -68,11 +69,17 @@ def admin_paths() -> Json:
         "reloadConfig", "Read the settings again, on every worker or on none; a mistake leaves all as it is",
         gives="Generation",
     )  # fmt: skip
+    change = _change(
+        "changeConfig", "Change the level of the log at run time, in every process within a second",
+        takes="ConfigurationPatch", gives="Configuration",
+    )  # fmt: skip
+    change["requestBody"]["content"]["application/json"]["example"] = {"log_level": "debug", "log_level_for_s": 600}
+    change["responses"] |= failures((503,))
     return {
         "/admin/keys": {**page, "post": create},
         "/admin/keys/{id}": {**one, "patch": _of_one(update), "delete": _of_one(revoke), "parameters": [_ID]},
         "/admin/keys/{id}/rotate": {"post": _of_one(rotate), "parameters": [_ID]},
-        "/admin/config": config,
+        "/admin/config": {**config, "patch": change},
         "/admin/config/reload": {"post": reload},
     }
 
@@ -112,6 +119,17 @@ def admin_schemas() -> Json:
         "Generation": closed_object(
             {"generation": {"type": "integer", "minimum": 1}, "loaded_at": _MOMENT},
             said="The settings in force: 1 from the start of the service, one more with each reload.",
+        ),
+        "ConfigurationPatch": closed_object(
+            {"log_level": {"enum": [*get_args(LogLevel), None], "description": "Null: as configured."}},
+            {
+                "log_level_for_s": {
+                    "type": ["number", "null"],
+                    "exclusiveMinimum": 0,
+                    "maximum": 604_800,
+                    "description": "For how many seconds; null: until it is changed again, also through restarts.",
+                }
+            },
         ),
         "Configuration": closed_object(
             {"settings": map_of({}), "overrides": ref("Overrides")}, said="As in the file, with all defaults."

@@ -6,6 +6,7 @@ from llm_service.api.rest.openapi.admin import TAG
 from llm_service.api.rest.openapi.objects import closed_object, list_of, ref
 from llm_service.api.rest.openapi.operations import KEYED_FAILS, failures, get, json_content, response
 from llm_service.domain import ProviderState
+from llm_service.observability import LogLevel
 from llm_service.services import Condition
 
 Json = dict[str, Any]
@@ -102,6 +103,7 @@ def provider_schemas() -> Json:
         "problem": _TEXT | {"description": "What is wrong, in words."},
         "remedy": _TEXT | {"description": "What to do about it."},
     }
+    level = closed_object({"level": {"enum": [*get_args(LogLevel)]}, "since": _MOMENT, "until": _MAYBE_MOMENT})
     return {
         "Provider": closed_object(provider),
         "ProviderList": closed_object({"data": list_of(ref("Provider")), "next_cursor": {"type": "null"}}),
@@ -120,7 +122,10 @@ def provider_schemas() -> Json:
         ),
         "ProviderHealth": closed_object({"kind": _TEXT, **_figures()}),
         "Overrides": closed_object(
-            {"providers": {"type": "object", "additionalProperties": override}},
+            {
+                "providers": {"type": "object", "additionalProperties": override},
+                "log_level": {**level, "type": ["object", "null"]},
+            },
             said="What was decided at run time and holds in place of the settings.",
         ),
     }
