@@ -11,6 +11,7 @@ from llm_service.api import HttpServer, listen
 from llm_service.bootstrap import Service, Stores, Surroundings, build_service, open_stores
 from llm_service.config import Settings
 from llm_service.domain import Secret
+from llm_service.observability import MetricsSource
 from llm_service.providers import ProviderOptions, TimeoutOptions
 from llm_service.routing import BreakerOptions, RoutingOptions
 from llm_service.runtime import Clock, SystemClock, system_random
@@ -66,6 +67,7 @@ async def running(
     cached: bool = False,
     resilient: bool = False,
     clock: Clock | None = None,
+    figures: MetricsSource | None = None,
 ) -> AsyncIterator[Running]:
     """The service on a free port, with stores of its own, until the block ends.
 
@@ -79,7 +81,7 @@ async def running(
     async with AsyncExitStack() as held:
         log = LogLines()
         stores = await stores_in(held, settings, log=log, clock=clock)
-        service = build_service(settings, stores, log=log, sandbox=sandbox, clock=clock)
+        service = build_service(settings, stores, log=log, sandbox=sandbox, clock=clock, figures=figures)
         async with served(service) as address:
             yield Running(address, service, stores, log)
 

@@ -2,6 +2,7 @@
 
 from llm_service.api.calls import Calls
 from llm_service.api.connection import Refused
+from llm_service.api.errors import status_of
 from llm_service.api.graphql.door import GraphqlDoor
 from llm_service.api.graphql.options import GraphqlOptions
 from llm_service.api.graphql.parts import GraphqlParts
@@ -65,5 +66,6 @@ __all__ = [
     "WebSocketOptions",
     "control_routes",
     "listen",
+    "status_of",
     "withdrawn_for_pages",
 ]

@@ -18,12 +18,22 @@ MAX_TAG_CHARS: Final = 128
 _TAG: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
+class TraceHeaders(NamedTuple):
+    """``traceparent`` and ``tracestate`` as they were said, valid or not (W3C Trace Context)."""
+
+    parent: str | None = None
+    state: str | None = None
+
+
+NO_TRACE: Final = TraceHeaders()
+
+
 @fact
 class CallOptions:
     """What may be said of one call. ``None``: not said.
 
     ``timeout_s``: the caller's own deadline, from the request's arrival. ``control``: what the cache may do.
-    ``on_disconnect``: what becomes of the generation when its client leaves.
+    ``on_disconnect``: what becomes of the generation when its client leaves. ``trace``: the trace that it belongs to.
     """
 
     timeout_s: float | None = None
@@ -32,6 +42,10 @@ class CallOptions:
     control: CacheControl = ANY_ANSWER
     idempotency_key: str | None = None
     on_disconnect: OnDisconnect | None = None
+    trace: TraceHeaders = NO_TRACE
+
+
+NO_OPTIONS: Final = CallOptions()
 
 
 class Place(NamedTuple):

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from llm_service.api.call_options import CallOptions
+from llm_service.api.call_options import NO_OPTIONS, CallOptions
 from llm_service.api.http_request import HungUp
 from llm_service.api.leaving import Leaving
 from llm_service.api.serving import Serving
 from llm_service.domain import Caller, LLMServiceError, ModelRequest, Outcome, Reply
-from llm_service.observability import Listeners, RequestFinished
+from llm_service.observability import Listeners, RequestFinished, Tracer
 from llm_service.pipeline import Exchange
 from llm_service.runtime import Clock, Tasks
 from llm_service.services import Gateway
@@ -18,7 +18,10 @@ from llm_service.streams import Stream, stream_id_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calls:
-    """``finish``: the generation of a request that does not say goes on without its client."""
+    """``finish``: the generation of a request that does not say goes on without its client.
+
+    ``tracer``: decides which requests are recorded in traces; without it none is.
+    """
 
     gateway: Gateway
     listeners: Listeners
@@ -26,6 +29,7 @@ class Calls:
     finish: bool
     clock: Clock
     tasks: Tasks
+    tracer: Tracer | None = None
 
     def exchange(
         self,
@@ -55,6 +59,7 @@ class Calls:
             control=options.control,
             finish=options.idempotency_key is not None or self._finishes(options, caller),
             idempotency_key=options.idempotency_key,
+            trace=None if self.tracer is None else self.tracer.begin(options.trace.parent, options.trace.state),
         )
         if request.stream:
             exchange.stream = Stream(
@@ -91,8 +96,22 @@ class Calls:
         finally:
             readers.remove(leaving)
 
-    def refused(self, error: LLMServiceError, *, request_id: str, surface: str, begun_at: float) -> None:
-        """A request that never became an exchange is told to the listeners all the same."""
+    def refused(
+        self,
+        error: LLMServiceError,
+        *,
+        request_id: str,
+        surface: str,
+        begun_at: float,
+        options: CallOptions = NO_OPTIONS,
+    ) -> None:
+        """A request that never became an exchange is told to the listeners all the same.
+
+        ``options``: what it said, as far as that was read.
+        """
+        tracer = self.tracer
+        said = None if tracer is None else tracer.begin(*options.trace)
+        trace = None if tracer is None else tracer.recorded(said)
         self.listeners.request_finished(
             RequestFinished(
                 request_id=request_id,
@@ -106,6 +125,8 @@ class Calls:
                 first_content_ms=None,
                 duration_ms=(self.clock.monotonic() - begun_at) * 1000,
                 outcome=Outcome(status="refused", error=error),
+                trace_id=None if trace is None else trace.trace_id,
+                trace=trace,
             )
         )
 

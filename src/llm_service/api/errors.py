@@ -54,6 +54,11 @@ def spoken(error: LLMServiceError) -> Spoken:
     raise AssertionError("the root of the tree has a row")
 
 
+def status_of(error: LLMServiceError) -> int:
+    """The HTTP status of an error."""
+    return spoken(error).status
+
+
 def error_object(error: LLMServiceError, *, request_id: str) -> dict[str, Any]:
     """The contract's error body, for every surface."""
     said: dict[str, Any] = {

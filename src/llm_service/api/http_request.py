@@ -1,6 +1,6 @@
 """What the head of an HTTP request says, and who sends it; a WebSocket begins with one too."""
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Final
 
 from llm_service.domain import Credentials, InvalidRequest
@@ -45,9 +45,19 @@ def headers_of(scope: Scope) -> Headers:
         for name in _ONCE:
             if names.count(name) > 1:
                 raise InvalidRequest(f"The header {name.decode()} may come only once.")
+        _join_trace_headers(headers, pairs)
     if b"host" not in headers and scope["http_version"] == "1.1":
         raise InvalidRequest("A request in HTTP/1.1 needs the header Host.")
     return headers
+
+
+def _join_trace_headers(headers: dict[bytes, bytes], pairs: Sequence[tuple[bytes, bytes]]) -> None:
+    """Several ``tracestate`` are one list; several ``traceparent`` are none (W3C Trace Context, sections 3.2, 3.3)."""
+    if sum(name == b"traceparent" for name, _ in pairs) > 1:
+        del headers[b"traceparent"]
+    states = [value for name, value in pairs if name == b"tracestate"]
+    if len(states) > 1:
+        headers[b"tracestate"] = b",".join(states)
 
 
 def credentials_of(scope: Scope, headers: Headers) -> Credentials:

@@ -44,7 +44,7 @@ from llm_service.bootstrap.provider_parts import ProviderParts
 from llm_service.bootstrap.stores import Stores
 from llm_service.config import rendered
 from llm_service.domain import InvalidRequest
-from llm_service.observability import Listeners
+from llm_service.observability import Listeners, Tracer
 from llm_service.routing import Overload
 from llm_service.runtime import Clock
 from llm_service.services import (
@@ -97,15 +97,18 @@ CORS_HEADERS = (
 )
 
 
-def build_calls(ground: Ground, gateway: Gateway, listeners: Listeners) -> Calls:
+def build_calls(
+    ground: Ground, gateway: Gateway, listeners: Listeners, *, serving: Serving, tracer: Tracer | None
+) -> Calls:
     """What every door does with a call."""
     return Calls(
         gateway=gateway,
         listeners=listeners,
-        serving=Serving(ground.stores.streams),
+        serving=serving,
         finish=ground.settings.streams.on_disconnect == "finish",
         clock=ground.clock,
         tasks=ground.tasks,
+        tracer=tracer,
     )
 
 

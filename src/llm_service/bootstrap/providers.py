@@ -52,6 +52,7 @@ def build_provider(name: str, options: ProviderOptions, *, clock: Clock, on_fail
         timeouts=options.timeouts,
         clock=clock,
         keys=credentials_for(name, options),
+        propagate_trace=options.propagate_trace,
     )
 
 

@@ -16,8 +16,9 @@ from llm_service.bootstrap.providers import build_resolver
 from llm_service.bootstrap.routing import build_call, build_ranking, hold_to
 from llm_service.bootstrap.sharing import build_alike, build_promises, build_remember, build_share
 from llm_service.bootstrap.stores import Stores
+from llm_service.bootstrap.telemetry import Sending, build_telemetry
 from llm_service.config import Settings
-from llm_service.observability import AccessLog, Listener, Listeners, Log
+from llm_service.observability import AccessLog, Listener, Listeners, Log, MetricsSource, Tracer
 from llm_service.pipeline import (
     MARK,
     Account,
@@ -57,12 +58,15 @@ class Service:
     tasks: Tasks
     unsettled: Tally
     upkeep: Upkeep
+    sending: Sending | None
     hold: Callable[[], None]
 
     async def aclose(self) -> None:
         """Close in reverse order of building: running work first, then the listeners and the connections."""
         await self.tasks.aclose()
         self.listeners.close()
+        if self.sending is not None:
+            await self.sending.aclose()
         await self.parts.aclose()
 
 
@@ -77,11 +81,12 @@ def build_service(
     ids: IdSource | None = None,
     standing: Standing | None = None,
     reload: Reload | None = None,
+    figures: MetricsSource | None = None,
 ) -> Service:
     """The service for these settings; call it on the running event loop, once for each generation of the settings.
 
     ``listening`` are told of every request; without any, the log gets a line for each. ``reload`` makes the next
-    generation; without it there is none.
+    generation; without it there is none. ``figures``: what is sent as metrics beside those of this process's requests.
     """
     clock = clock or SystemClock()
     ids = ids or RandomIds(clock, system_random())
@@ -98,7 +103,16 @@ def build_service(
     leads = standing is None or standing.worker in (None, FIRST_WORKER)
     parts = build_provider_parts(ground, on_failure=on_failure, leads=leads)
     models = parts.models
-    listeners = Listeners(listening or [AccessLog(log)])
+    worker = None if standing is None else standing.worker
+    serving = Serving(stores.streams)
+    telemetry = build_telemetry(
+        ground,
+        figures=figures if leads else None,
+        replaced=lambda: serving.retired and serving.draining is None,
+        on_failure=on_failure,
+        worker=worker,
+    )
+    listeners = Listeners([*(listening or [AccessLog(log)]), *telemetry.listeners])
     rules = Rules(settings.limits, now=clock.now, time=clock.time)
     accounts = build_accounts(ground, rules=rules, known=models.told)
     unsettled = Tally()
@@ -106,18 +120,20 @@ def build_service(
     hold()
     ranking = build_ranking(ground, accounts, models.told, is_on=parts.states.is_on)
     deciding = build_deciding(ground, parts, accounts=accounts, ranking=ranking, unsettled=unsettled)
-    row = build_row(ground, deciding, accounts=accounts, listeners=listeners)
+    row = build_row(ground, deciding, accounts=accounts, listeners=listeners, tracer=telemetry.tracer)
     gateway = Gateway(row=row, tasks=tasks, log=log, clock=clock, ids=ids)
     corrected = {name: one for name, one in parts.providers.items() if settings.providers[name].enabled}
     corrections = build_corrections(stores.database, stores.ledger, corrected, clock=clock, log=log)
     health = build_health(ground, parts.health, standing, overload=deciding.overload)
-    calls = build_calls(ground, gateway, listeners)
+    calls = build_calls(ground, gateway, listeners, serving=serving, tracer=telemetry.tracer)
     explain = Explain(deciding)
     app = build_app(ground, calls=calls, explain=explain, parts=parts, health=health, rules=rules, reload=reload)
+    if telemetry.sending is not None:
+        telemetry.sending.start()
     return Service(
         app=with_cors(app, settings.server.allowed_origins),
         refused=app.refused,
-        serving=calls.serving,
+        serving=serving,
         health=health,
         models=models,
         parts=parts,
@@ -125,6 +141,7 @@ def build_service(
         tasks=tasks,
         unsettled=unsettled,
         upkeep=Upkeep(parts.probes, corrections, stores.database.replays, tasks=tasks, clock=clock, log=log),
+        sending=telemetry.sending,
         hold=hold,
     )
 
@@ -169,13 +186,20 @@ def build_deciding(
     )
 
 
-def build_row(ground: Ground, deciding: ExplainParts, *, accounts: Accounts, listeners: Listeners) -> Row:
+def build_row(
+    ground: Ground,
+    deciding: ExplainParts,
+    *,
+    accounts: Accounts,
+    listeners: Listeners,
+    tracer: Tracer | None,
+) -> Row:
     """The row of stages, in the order in which a request passes them."""
     told = ground.settings.observability
     content_max_bytes = told.log_content_max_bytes if told.log_content else None
     return compose(
         [
-            ("observe", Observe(listeners, ground.clock, content_max_bytes=content_max_bytes)),
+            ("observe", Observe(listeners, ground.clock, tracer, content_max_bytes=content_max_bytes)),
             ("shed", Shed(ground.stores.pressure, deciding.overload, ground.dice)),
             ("resolve", Resolve(deciding.resolver)),
             ("remember", deciding.remember),

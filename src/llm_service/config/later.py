@@ -10,7 +10,6 @@ LATER = frozenset(
         "limits.max_input_tokens",
         "observability.metrics_key_label",
         "observability.metrics_open",
-        "observability.otlp_endpoint",
         "server.admin_port",
         "server.tls",
     )

@@ -7,12 +7,27 @@ from llm_service.observability.libraries import LibraryLog
 from llm_service.observability.log_file import open_log_file
 from llm_service.observability.logging import Log, build_log
 from llm_service.observability.options import LogLevel, ObservabilityOptions
+from llm_service.observability.otlp.encoding import Envelope
+from llm_service.observability.otlp.exporter import Answer, Exporter, ExporterParts, Unreachable
+from llm_service.observability.otlp.figures import GenAiFigures
+from llm_service.observability.otlp.snapshots import MetricsSource, metrics_of
 from llm_service.observability.redaction import Redaction
 from llm_service.observability.shared_stream import share_stream
+from llm_service.observability.tracing.content import Content
+from llm_service.observability.tracing.listener import SpanListener
+from llm_service.observability.tracing.names import provider_name
+from llm_service.observability.tracing.spans import SpanParts, Spans, Upstream
+from llm_service.observability.tracing.trace import Trace, Tracer
 
 __all__ = [
     "RANKS",
     "AccessLog",
+    "Answer",
+    "Content",
+    "Envelope",
+    "Exporter",
+    "ExporterParts",
+    "GenAiFigures",
     "JsonAccessLog",
     "LevelOverride",
     "LibraryLog",
@@ -20,12 +35,22 @@ __all__ = [
     "Listeners",
     "Log",
     "LogLevel",
+    "MetricsSource",
     "ObservabilityOptions",
     "Redaction",
     "RequestFinished",
     "Said",
+    "SpanListener",
+    "SpanParts",
+    "Spans",
+    "Trace",
+    "Tracer",
+    "Unreachable",
+    "Upstream",
     "build_access_log",
     "build_log",
+    "metrics_of",
     "open_log_file",
+    "provider_name",
     "share_stream",
 ]

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from llm_service.domain import Outcome, UsageRecord, fact
+from llm_service.domain import Candidate, Event, Lease, ModelRequest, Outcome, Usage, UsageRecord, fact
+from llm_service.observability.tracing.trace import Trace
 
 
 @fact
@@ -14,13 +15,40 @@ class Said:
     answer: str
 
 
+class Attempted(Protocol):
+    """One call of a provider. ``error_code``: why it failed; ``lost``, ``aborted``; ``None``: it answered.
+
+    Moments in monotonic seconds; ``ended_at``: at its first content, its failure, or when it was given up. ``usage``:
+    what a failed one bills all the same. ``span_id``: under which its upstream was called, empty where none was chosen.
+    """
+
+    candidate: Candidate
+    error_code: str | None
+    begun_at: float
+    ended_at: float | None
+    usage: Usage | None
+    span_id: str
+
+
+class Streamed(Protocol):
+    """A streamed answer as far as it is kept."""
+
+    @property
+    def events(self) -> Sequence[Event] | None:
+        """All events; ``None``: the first of them are gone."""
+
+
 @fact
 class RequestFinished:
     """A request has its answer, or its refusal. Durations in milliseconds, from the request's last byte.
 
-    ``provider`` and ``upstream_model`` are ``None`` where no provider was asked; ``attempts``: calls of providers.
-    ``record``: what was recorded of it, ``None`` of what was refused or replayed; ``cache``: as in the record.
-    ``trace_id``: of the trace that it is a part of (W3C, 32 hexadecimal digits). ``said``: only where that is wanted.
+    ``provider`` and ``upstream_model`` are ``None`` where it is not known who would be asked; ``attempts``: calls of
+    providers. What follows is the request's own, to be read at once and not to be kept or changed: its one record,
+    where it was admitted; ``saved_nano_usd``: what its answer cost whoever paid it; its calls; the lease under which
+    it ran; and, in monotonic seconds, when its last byte had come, when each stage began, and when its answer began.
+    ``queue_s``: what it waited for places at providers. ``trace_id``: of the trace that it was recorded in.
+    ``trace``: the same with all that spans need, ``None`` where none are made. ``whole``: the answer, where it came
+    so, and ``streamed``, where it did not; ``said``: what was said, cut to a bound, only where that is wanted.
     """
 
     request_id: str
@@ -37,7 +65,18 @@ class RequestFinished:
     attempts: int = 0
     cache: str = "bypass"
     record: UsageRecord | None = None
+    saved_nano_usd: int = 0
+    tries: Sequence[Attempted] = ()
+    lease: Lease | None = None
+    received_at: float = 0.0
+    marks: Sequence[float] = ()
+    head_at: float | None = None
+    queue_s: float | None = None
     trace_id: str | None = None
+    trace: Trace | None = None
+    request: ModelRequest | None = None
+    whole: bytes | None = None
+    streamed: Streamed | None = None
     said: Said | None = None
 
 

@@ -29,6 +29,7 @@ from llm_service.domain import (
     Usage,
     UsageRecord,
 )
+from llm_service.observability import Trace
 from llm_service.routing import NOWHERE, Route
 from llm_service.runtime import Tasks
 from llm_service.storage import CacheLook
@@ -71,10 +72,10 @@ class Try:
 
     Moments in monotonic seconds; ``ended_at``: at its first content, its failure, or when it was given up. ``usage``,
     ``cost``: what a failed one bills all the same, where its provider says so. ``nano_usd``: what one
-    probably cost that lost.
+    probably cost that lost. ``span_id``: its place in a trace, empty where nobody is told of one.
     """
 
-    __slots__ = ("begun_at", "candidate", "cost", "ended_at", "error_code", "nano_usd", "usage")
+    __slots__ = ("begun_at", "candidate", "cost", "ended_at", "error_code", "nano_usd", "span_id", "usage")
 
     def __init__(self, candidate: Candidate, begun_at: float) -> None:
         self.candidate = candidate
@@ -84,6 +85,7 @@ class Try:
         self.usage: Usage | None = None
         self.cost: Cost | None = None
         self.nano_usd = 0
+        self.span_id = ""
 
     def fails(self, error: LLMServiceError) -> None:
         """Why it gave no content, and what it bills for that."""
@@ -107,8 +109,9 @@ class Exchange:
 
     Fixed at the door: ``id``, ``stream_id``, ``surface``, ``request``, ``caller``, ``user``, ``tags``, ``at`` (aware,
     UTC), ``received_at`` and ``deadline`` (monotonic seconds; ``None`` where there is none), ``control``,
-    ``finish`` (its generation goes on when its client leaves), ``idempotency_key``; and ``stream``, what its client is
-    told of one. ``marks`` are the moments at which the stages began, in the row's order.
+    ``finish`` (its generation goes on when its client leaves), ``idempotency_key``, ``trace`` (``None`` where tracing
+    is off, or nobody has heard of one); and ``stream``, what its client is told of one. ``marks`` are the moments at
+    which the stages began, in the row's order.
 
     Set by stages; once each, but for ``cache`` (a miss, until ``share`` knows better), ``admitted`` and
     ``admit_in_full`` (a place at first, then what an upstream call takes), ``epochs`` and ``found`` (what the latest
@@ -132,7 +135,7 @@ class Exchange:
         "_settling", "_tasks", "admit_in_full", "admitted", "at", "cache", "caller", "control", "deadline", "epochs",
         "finish", "flies", "followed", "found", "generation", "head_at", "id", "idempotency_key", "is_expected",
         "kept", "look", "marks", "order", "place", "plan", "queue_s", "received_at", "record", "refresh", "request",
-        "route", "search", "stream", "stream_id", "surface", "tags", "tries", "user", "watchers",
+        "route", "search", "stream", "stream_id", "surface", "tags", "trace", "tries", "user", "watchers",
     )  # fmt: skip
 
     def __init__(
@@ -152,6 +155,7 @@ class Exchange:
         control: CacheControl = ANY_ANSWER,
         finish: bool = False,
         idempotency_key: str | None = None,
+        trace: Trace | None = None,
     ) -> None:
         self.id = id
         self.stream_id = stream_id
@@ -166,6 +170,7 @@ class Exchange:
         self.control = control
         self.finish = finish
         self.idempotency_key = idempotency_key
+        self.trace = trace
         self.watchers: list[Watcher] = []
         self.marks: list[float] = []
         self.route: Route = NOWHERE

@@ -96,11 +96,13 @@ class Call:
         leg = Leg(place, member, breaker, permit, now, self._now, stream=exchange.request.stream)
         exchange.place = place
         exchange.tries.append(leg.attempt)
+        if exchange.trace is not None:
+            leg.attempt.span_id = exchange.trace.attempt()
         if made is not None:
             made.append(leg.attempt)
         home.pending.add(leg)
         try:
-            reply = await provider.chat(self._call(exchange, place, now))
+            reply = await provider.chat(self._call(exchange, leg, now))
         except BaseException as failure:
             self._ends(exchange, leg, failure)
             raise
@@ -122,8 +124,8 @@ class Call:
             leg.attempt.fails(disabled)
             raise disabled from None
 
-    def _call(self, exchange: Exchange, place: int, now: float) -> UpstreamCall:
-        candidate = exchange.route.candidates[place]
+    def _call(self, exchange: Exchange, leg: Leg, now: float) -> UpstreamCall:
+        candidate = leg.attempt.candidate
         return UpstreamCall(
             request=_without_models(exchange.request) if exchange.route.is_ours else exchange.request,
             candidate=candidate,
@@ -131,6 +133,8 @@ class Call:
             spent_s=exchange.spent_s(candidate.provider, now) if len(exchange.tries) > 1 else 0.0,
             request_id=exchange.id,
             output_cap=exchange.admitted.cap,
+            trace=exchange.trace,
+            span_id=leg.attempt.span_id,
         )
 
     async def _let_in(self, exchange: Exchange, member: Member, breaker: Breaker) -> tuple[int, float]:

@@ -3,45 +3,60 @@
 from collections.abc import Awaitable
 
 from llm_service.domain import Event, Outcome, Reply
-from llm_service.observability import Listeners, RequestFinished, Said
+from llm_service.observability import Listeners, RequestFinished, Said, Trace, Tracer
 from llm_service.pipeline.base import Exchange, Proceed, Watcher
 from llm_service.pipeline.content import Spoken
 from llm_service.runtime import Clock
 
 
 class Observe:
-    """Leaves the watcher that states the fact. ``content_max_bytes``: of prompts and answers, where they are told."""
+    """Leaves the watcher that states the fact."""
 
-    def __init__(self, listeners: Listeners, clock: Clock, *, content_max_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        listeners: Listeners,
+        clock: Clock,
+        tracer: Tracer | None = None,
+        *,
+        content_max_bytes: int | None = None,
+    ) -> None:
+        """``tracer``: decides which requests are recorded; without it none is. ``content_max_bytes``: of prompts and
+        answers, where they are told."""
         self._listeners = listeners
         self._clock = clock
+        self._tracer = tracer
         self._content_max_bytes = content_max_bytes
 
     async def __call__(self, exchange: Exchange, proceed: Proceed) -> Reply:
         """Go on; the fact is stated when the exchange settles, however it ends."""
         if self._content_max_bytes is not None:
             return await self._listen(exchange, proceed, self._content_max_bytes)
-        exchange.watchers.append(_Observer(exchange, self._listeners, self._clock))
+        exchange.watchers.append(_Observer(exchange, self._listeners, self._clock, self._tracer))
         return await proceed(exchange)
 
     async def _listen(self, exchange: Exchange, proceed: Proceed, max_bytes: int) -> Reply:
-        observer = _Listening(exchange, self._listeners, self._clock, Spoken(exchange.request, max_bytes=max_bytes))
+        spoken = Spoken(exchange.request, max_bytes=max_bytes)
+        observer = _Listening(exchange, self._listeners, self._clock, self._tracer, spoken)
         exchange.watchers.append(observer)
         observer.reply = reply = await proceed(exchange)
         return reply
 
 
 class _Observer(Watcher):
-    __slots__ = ("_clock", "_exchange", "_listeners")
+    __slots__ = ("_clock", "_exchange", "_listeners", "_tracer")
 
-    def __init__(self, exchange: Exchange, listeners: Listeners, clock: Clock) -> None:
+    def __init__(self, exchange: Exchange, listeners: Listeners, clock: Clock, tracer: Tracer | None) -> None:
         self._exchange = exchange
         self._listeners = listeners
         self._clock = clock
+        self._tracer = tracer
 
     def settle(self, outcome: Outcome) -> Awaitable[None] | None:
-        self._listeners.request_finished(finished(self._exchange, outcome, self._clock.monotonic()))
+        self._listeners.request_finished(finished(self._exchange, outcome, self._clock.monotonic(), self._trace()))
         return None
+
+    def _trace(self) -> Trace | None:
+        return None if self._tracer is None else self._tracer.recorded(self._exchange.trace)
 
 
 class _Listening(_Observer):
@@ -49,8 +64,10 @@ class _Listening(_Observer):
 
     __slots__ = ("_heard", "_spoken", "looks", "reply")
 
-    def __init__(self, exchange: Exchange, listeners: Listeners, clock: Clock, spoken: Spoken) -> None:
-        super().__init__(exchange, listeners, clock)
+    def __init__(
+        self, exchange: Exchange, listeners: Listeners, clock: Clock, tracer: Tracer | None, spoken: Spoken
+    ) -> None:
+        super().__init__(exchange, listeners, clock, tracer)
         self.looks = exchange.request.stream
         self.reply: Reply | None = None
         self._spoken = spoken
@@ -64,14 +81,28 @@ class _Listening(_Observer):
     def settle(self, outcome: Outcome) -> Awaitable[None] | None:
         if not self._heard:
             self._spoken.hear_whole(self.reply)
-        now = self._clock.monotonic()
-        self._listeners.request_finished(finished(self._exchange, outcome, now, self._spoken.said()))
+        now, whole = self._clock.monotonic(), None if self.reply is None else self.reply.whole
+        self._listeners.request_finished(
+            finished(self._exchange, outcome, now, self._trace(), said=self._spoken.said(), whole=whole)
+        )
         return None
 
 
-def finished(exchange: Exchange, outcome: Outcome, now: float, said: Said | None = None) -> RequestFinished:
-    """The fact of an exchange that ends now (monotonic seconds)."""
+def finished(
+    exchange: Exchange,
+    outcome: Outcome,
+    now: float,
+    trace: Trace | None = None,
+    *,
+    said: Said | None = None,
+    whole: bytes | None = None,
+) -> RequestFinished:
+    """The fact of an exchange that ends now (monotonic seconds); ``trace``: where it is recorded.
+
+    ``said`` and ``whole``: what was said, and the whole answer, where that is told.
+    """
     candidate = exchange.candidate if exchange.order else None
+    record, held = exchange.record, exchange.admitted.held
     return RequestFinished(
         request_id=exchange.id,
         stream_id=exchange.stream_id if exchange.request.stream else None,
@@ -85,7 +116,19 @@ def finished(exchange: Exchange, outcome: Outcome, now: float, said: Said | None
         duration_ms=(now - exchange.received_at) * 1000,
         outcome=outcome,
         attempts=len(exchange.tries),
-        record=exchange.record,
         cache=exchange.cache,
+        record=record,
+        saved_nano_usd=exchange.saved_nano_usd if record is None else record.saved_nano_usd,
+        tries=exchange.tries,
+        lease=None if held is None else held.lease,
+        received_at=exchange.received_at,
+        marks=exchange.marks,
+        head_at=exchange.head_at,
+        queue_s=exchange.queue_s,
+        trace_id=None if trace is None else trace.trace_id,
+        trace=trace,
+        request=exchange.request,
+        whole=whole,
+        streamed=exchange.generation,
         said=said,
     )

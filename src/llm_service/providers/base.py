@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from llm_service.domain import Candidate, Event, LLMServiceError, ModelInfo, ModelRequest, Outcome, Reply, fact
+from llm_service.observability import Trace
 
 
 @fact
@@ -15,6 +16,7 @@ class UpstreamCall:
     ``spent_s``: seconds that earlier attempts at this provider took: they count towards its time-out of a whole one.
 
     ``output_cap``: the most tokens that a choice may have, where a limit was asked for them; the request named none.
+    ``trace``, ``span_id``: what providers are told of the trace that it belongs to, where they are.
     """
 
     request: ModelRequest
@@ -23,6 +25,8 @@ class UpstreamCall:
     spent_s: float = 0.0
     request_id: str = ""
     output_cap: int | None = None
+    trace: Trace | None = None
+    span_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

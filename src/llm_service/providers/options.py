@@ -167,6 +167,13 @@ class ProviderOptions:
     ca_file: Annotated[
         Path | None, Doc("PEM file with the certificate authorities to trust. Unset: those of the system.")
     ] = None
+    propagate_trace: Annotated[
+        bool,
+        Doc(
+            "Tell the upstream which trace a request belongs to (`traceparent`, `tracestate`): for your own servers, "
+            "since others need not know."
+        ),
+    ] = False
     enabled: Annotated[bool, Doc("Off, the provider is kept in the configuration and gets no request.")] = True
 
     def completed(self, name: str) -> "ProviderOptions":

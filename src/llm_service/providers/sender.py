@@ -48,8 +48,12 @@ class HttpProvider:
         timeouts: TimeoutOptions,
         clock: Clock,
         keys: Sequence[tuple[Secret | None, Mapping[str, str]]],
+        propagate_trace: bool = False,
     ) -> None:
-        """``keys``: the operator's credentials, at least one, each with the headers that show it; ``None``: none."""
+        """``keys``: the operator's credentials, at least one, each with the headers that show it; ``None``: none.
+
+        ``propagate_trace``: the upstream is told which trace a call belongs to.
+        """
         self.name = name
         self._dialect = dialect
         self._transport = transport
@@ -63,6 +67,7 @@ class HttpProvider:
         self._query = f"?{urlencode(query)}" if query else ""
         self._timeouts = timeouts
         self._clock = clock
+        self._propagate_trace = propagate_trace
 
     @property
     def keeps_generations(self) -> bool:
@@ -87,10 +92,13 @@ class HttpProvider:
             timeouts=self._timeouts,
             credential=credential.secret,
         )
+        headers = {**credential.headers, **upstream.headers} if upstream.headers else credential.headers
+        if self._propagate_trace and call.trace is not None:
+            headers = {**headers, **call.trace.headers(call.span_id)}
         request = HttpRequest(
             method="POST",
             url=f"{upstream.base_url or self._base_url}{upstream.path}{self._query}",
-            headers={**credential.headers, **upstream.headers} if upstream.headers else credential.headers,
+            headers=headers,
             body=_encoded(upstream.body),
             connect_s=self._timeouts.connect_s,
         )

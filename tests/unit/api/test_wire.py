@@ -114,6 +114,14 @@ def test_other_headers_may_come_again() -> None:
     assert headers_of({"http_version": "1.0", "headers": [(b"accept", b"a"), (b"accept", b"b")]}) == {b"accept": b"b"}
 
 
+def test_several_states_of_a_trace_are_one_list_and_several_parents_are_none() -> None:
+    pairs = [(b"tracestate", b"a=1"), (b"traceparent", b"00-x"), (b"tracestate", b"b=2")]
+    once = headers_of({"http_version": "1.0", "headers": pairs})
+    assert once == {b"tracestate": b"a=1,b=2", b"traceparent": b"00-x"}
+    twice = headers_of({"http_version": "1.0", "headers": [*pairs, (b"traceparent", b"00-x")]})
+    assert twice == {b"tracestate": b"a=1,b=2"}
+
+
 @given(st.text())
 def test_a_header_value_never_breaks_its_line(text: str) -> None:
     value = header_value(text) if text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text) else b""

@@ -1,13 +1,13 @@
 """A request to a model whose whole answer is waited for."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import orjson
 import strawberry
 
-from llm_service.api.call_options import CallOptions
+from llm_service.api.call_options import NO_TRACE, CallOptions
 from llm_service.api.graphql.chat_body import chat_request_of, embedding_request_of, options_of
 from llm_service.api.graphql.chat_inputs import ChatInput, EmbedInput
 from llm_service.api.graphql.chat_types import ChatCompletion, Embeddings, TokenUsage, choices_of, embeddings_of
@@ -79,6 +79,8 @@ def exchange_for(context: Context, request: ModelRequest, options: CallOptions, 
     """
     if (draining := context.calls.serving.draining) is not None:
         raise refused(context, draining.again(), request_id)
+    if options.trace == NO_TRACE:
+        options = replace(options, trace=context.trace)
     return context.calls.exchange(
         request,
         options,

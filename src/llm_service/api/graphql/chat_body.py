@@ -11,6 +11,7 @@ import strawberry
 from llm_service.api.call_options import (
     CallOptions,
     Place,
+    TraceHeaders,
     idempotency_key_in,
     on_disconnect_in,
     tags_in,
@@ -73,6 +74,7 @@ def options_of(given: CallOptionsInput | None) -> CallOptions:
         control=ANY_ANSWER if given.cache_control is None else cache_control(given.cache_control),
         idempotency_key=None if key is None else idempotency_key_in(key, _place("idempotencyKey")),
         on_disconnect=None if ends is None else on_disconnect_in(ends.value, _place("onDisconnect")),
+        trace=TraceHeaders(given.traceparent, given.tracestate),
     )
 
 

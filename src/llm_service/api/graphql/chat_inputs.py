@@ -92,6 +92,8 @@ class CallOptionsInput:
     tags: list[TagInput] | None = said("Names and values to be recorded with it, at most 16.")
     timeout_s: float | None = said("Seconds after which the caller no longer wants the answer.")
     on_disconnect: OnDisconnectWord | None = said("What becomes of the generation when its last reader leaves.")
+    traceparent: str | None = said("The trace that it belongs to (W3C Trace Context); else the header of the request.")
+    tracestate: str | None = said("What tracing systems say beside it, as in the header of that name.")
 
 
 @strawberry.input(description="A request to a chat model.")

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import strawberry
 from strawberry.dataloader import DataLoader
 
+from llm_service.api.call_options import NO_TRACE, TraceHeaders
 from llm_service.api.calls import Calls
 from llm_service.api.graphql.parts import GraphqlParts
 from llm_service.api.leaving import GoesOn, Leaving
@@ -40,12 +41,16 @@ class Watched(Protocol):
 
 @dataclass(kw_only=True)
 class Context:
-    """``request_id``: of the operation; each further request to a model in it gets one of its own."""
+    """``request_id``: of the operation; each further request to a model in it gets one of its own.
+
+    ``trace``: the trace that these requests belong to, where they do not say one themselves.
+    """
 
     parts: GraphqlParts
     caller: Caller
     request_id: str
     client: Client
+    trace: TraceHeaders = NO_TRACE
     _asked: int = 0
     _models: "asyncio.Future[Sequence[ModelEntry]] | None" = None
     keys: "DataLoader[str, ApiKey | None]" = field(init=False)

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from llm_service.api.call_options import NO_TRACE
 from llm_service.api.errors import error_headers, spoken
 from llm_service.api.graphql.context import Context
 from llm_service.api.graphql.documents import Asked, Prepared, asked_in, asked_of_json, check_values
@@ -19,6 +20,7 @@ from llm_service.api.graphql.parts import GraphqlParts
 from llm_service.api.graphql.revocation import Operations
 from llm_service.api.graphql.sse import EventOutlet
 from llm_service.api.http_request import Headers, HungUp, Receive, Scope, Send, credentials_of, headers_of
+from llm_service.api.rest.call_headers import trace_of
 from llm_service.api.rest.hang_up import HangUp, HangUpWatch
 from llm_service.api.rest.wire import let_pass, read_body
 from llm_service.api.whole_response import respond
@@ -113,6 +115,7 @@ class HttpDoor:
             raise self._serving.draining
         headers = headers_of(scope)
         response.media_type = media_type(headers.get(b"accept"))
+        response.trace = trace_of(headers)
         if scope["method"] not in ("GET", "POST"):
             raise MethodNotAllowed("GraphQL is asked by POST, and queries by GET too.", allowed=("GET", "POST"))
         if scope["method"] == "POST" and not _is_json(headers):
@@ -122,7 +125,7 @@ class HttpDoor:
         if response.media_type == EVENTS:
             await self._send_events(asked, batch, caller, scope, receive, response, task)
             return
-        contexts = [self._context(caller, receive, response.request_id, at) for at in range(len(asked))]
+        contexts = [self._context(caller, receive, response, at) for at in range(len(asked))]
         prepared = self._prepared(asked, contexts, scope, batch=batch)
         results = [await self._result(one, context) for one, context in zip(prepared, contexts, strict=True)]
         if batch:
@@ -155,12 +158,13 @@ class HttpDoor:
         check_values(one.variables for one in batch)
         return batch, True
 
-    def _context(self, caller: Caller, receive: Receive, request_id: str, at: int = 0) -> Context:
+    def _context(self, caller: Caller, receive: Receive, response: "_Response", at: int = 0) -> Context:
         return Context(
             parts=self._parts,
             caller=caller,
-            request_id=request_id if at == 0 else self._parts.ids.new("req"),
+            request_id=response.request_id if at == 0 else self._parts.ids.new("req"),
             client=HttpClient(self._hang_ups, receive),
+            trace=response.trace,
         )
 
     def _prepared(
@@ -203,7 +207,7 @@ class HttpDoor:
             raise InvalidValue("A batch is answered as JSON, not as events.", param="Accept")
         if scope["method"] == "GET":
             raise MethodNotAllowed("Events are asked for by POST.", allowed=("POST",))
-        context = self._context(caller, receive, response.request_id)
+        context = self._context(caller, receive, response)
         operation = Operation(self._serving)
         operation.caller_id = caller.key_id
         context.client = operation
@@ -224,6 +228,7 @@ class _Response:
     def __init__(self, parts: GraphqlParts, scope: Scope, send: Send, *, request_id: str) -> None:
         self.request_id = request_id
         self.media_type = RESPONSE
+        self.trace = NO_TRACE
         self.begun = False
         self.sender = send
         self._parts = parts

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from llm_service.api.call_options import (
+    NO_TRACE,
     CallOptions,
     OnDisconnect,
     Place,
+    TraceHeaders,
     idempotency_key_in,
     on_disconnect_in,
     printable,
@@ -34,6 +36,15 @@ def options_of(headers: Headers) -> CallOptions:
         control=ANY_ANSWER if control is None else cache_control(control.decode("latin-1")),
         idempotency_key=idempotency_key_of(headers),
         on_disconnect=on_disconnect_of(headers),
+        trace=trace_of(headers) if b"traceparent" in headers else NO_TRACE,
+    )
+
+
+def trace_of(headers: Headers) -> TraceHeaders:
+    """The trace that the request belongs to, as it says."""
+    parent, state = headers.get(b"traceparent"), headers.get(b"tracestate")
+    return TraceHeaders(
+        None if parent is None else parent.decode("latin-1"), None if state is None else state.decode("latin-1")
     )
 
 

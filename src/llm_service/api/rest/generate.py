@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, cast
 
+from llm_service.api.call_options import NO_OPTIONS
 from llm_service.api.calls import Calls
 from llm_service.api.errors import error_body, error_headers, spoken
 from llm_service.api.http_request import HungUp, Receive, Scope, Send, credentials_of, headers_of
@@ -131,7 +132,7 @@ class GenerateDoor:
 
     async def _exchange(self, scope: Scope, receive: Receive, *, request_id: str, parse: Parse) -> Exchange:
         parts, serving = self._parts, self._serving
-        begun_at = self._clock.monotonic()
+        begun_at, options = self._clock.monotonic(), NO_OPTIONS
         try:
             if serving.draining is not None:
                 raise serving.draining
@@ -147,7 +148,7 @@ class GenerateDoor:
             received_at = self._clock.monotonic()
             request = parse(json_object(body), len(body))
         except LLMServiceError as error:
-            self._calls.refused(error, request_id=request_id, surface="rest", begun_at=begun_at)
+            self._calls.refused(error, request_id=request_id, surface="rest", begun_at=begun_at, options=options)
             raise
         return self._calls.exchange(
             request, options, caller=caller, request_id=request_id, surface="rest", received_at=received_at

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 from llm_service.api.call_options import (
     CallOptions,
     Place,
+    TraceHeaders,
     idempotency_key_in,
     on_disconnect_in,
     tags_in,
@@ -27,7 +28,10 @@ from llm_service.domain import (
 MAX_ID_CHARS: Final = 128
 MAX_CREDIT: Final = 1_000_000_000
 OPTIONS: Final = frozenset(
-    ("idempotency_key", "cache_control", "user", "tags", "timeout_s", "on_disconnect", "credit"),
+    (
+        *("idempotency_key", "cache_control", "user", "tags", "timeout_s", "on_disconnect", "credit"),
+        *("traceparent", "tracestate"),
+    )
 )
 T = TypeVar("T")
 
@@ -69,6 +73,7 @@ def options_in(frame: Body) -> CallOptions:
         on_disconnect=_option(
             options, "on_disconnect", lambda value, place: on_disconnect_in(_text(value, place), place)
         ),
+        trace=TraceHeaders(_option(options, "traceparent", _text), _option(options, "tracestate", _text)),
     )
 
 

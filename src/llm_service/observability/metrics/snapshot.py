@@ -1,9 +1,7 @@
 """What was measured up to one moment, whoever counted it: by name and labels, to be added up."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Final
+from dataclasses import dataclass, field
 
 from llm_service.observability.metrics.metric import Metric
 
@@ -68,15 +66,12 @@ class Family:
     distributions: Mapping[Labels, Distribution]
 
 
-NO_FAMILIES: Final[Mapping[str, Family]] = MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """All families by the metric's name. ``at``: seconds since the epoch."""
 
     at: float
-    families: Mapping[str, Family] = NO_FAMILIES
+    families: Mapping[str, Family] = field(default_factory=dict)
 
     def total(self, name: str, **where: str | Sequence[str]) -> float:
         """The sum over the series whose labels have these values, or one of several; 0 where there are none."""

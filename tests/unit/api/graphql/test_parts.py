@@ -160,8 +160,11 @@ def test_options_say_what_headers_say() -> None:
             tags=[TagInput(name="team", value="search")],
             timeout_s=2.5,
             on_disconnect=OnDisconnectWord.FINISH,
+            traceparent="00-x",
+            tracestate="a=1",
         )
     )
+    assert said.trace == ("00-x", "a=1")
     assert (said.idempotency_key, said.control.no_cache, said.user) == ("k", True, "eve")
     assert (dict(said.tags), said.timeout_s, said.on_disconnect) == ({"team": "search"}, 2.5, "finish")
 

@@ -37,12 +37,15 @@ def test_all_options() -> None:
                 "timeout_s": 3,
                 "on_disconnect": "finish",
                 "credit": 7,
+                "traceparent": "00-x",
+                "tracestate": "a=1",
             }
         }
     )
     assert (options.idempotency_key, options.user, options.tags) == ("k", "anna", {"team": "search"})
     assert (options.timeout_s, options.on_disconnect) == (3, "finish")
     assert (options.control.no_cache, options.control.max_age_s) == (True, 5)
+    assert options.trace == ("00-x", "a=1")
 
 
 @pytest.mark.parametrize("frame", [{}, {"options": None}, {"options": {}}, {"options": {"user": None, "tags": None}}])

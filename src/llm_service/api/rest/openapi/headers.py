@@ -191,6 +191,19 @@ REQUEST_HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "`streams.on_disconnect` does.",
         "schema": {"type": "string", "enum": ["cancel", "finish"]},
     },
+    "Traceparent": {
+        "name": "traceparent",
+        "in": "header",
+        "description": "The trace that the request belongs to, and whether it is recorded (W3C Trace Context). What "
+        "is not valid counts as not said.",
+        "schema": {"type": "string", "examples": ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]},
+    },
+    "Tracestate": {
+        "name": "tracestate",
+        "in": "header",
+        "description": "What tracing systems say beside `traceparent`, to be passed on.",
+        "schema": {"type": "string", "examples": ["vendor=value"]},
+    },
     "LastEventId": {
         "name": "Last-Event-ID",
         "in": "header",

@@ -1,0 +1,1 @@
+"""Traces: what callers say of them, which are recorded, and the spans that are made of finished requests."""
