@@ -8,8 +8,6 @@ LATER = frozenset(
         "alerts",
         "filters",
         "limits.max_input_tokens",
-        "observability.metrics_key_label",
-        "observability.metrics_open",
         "server.admin_port",
         "server.tls",
     )

@@ -6,11 +6,37 @@ from llm_service.observability.level import RANKS, LevelOverride
 from llm_service.observability.libraries import LibraryLog
 from llm_service.observability.log_file import open_log_file
 from llm_service.observability.logging import Log, build_log
+from llm_service.observability.metrics import (
+    EVICTIONS_AT,
+    Arena,
+    Availability,
+    Counter,
+    Distribution,
+    Exemplar,
+    Family,
+    FileLocks,
+    HttpMeter,
+    Labels,
+    Meters,
+    Metric,
+    MetricsSource,
+    ProcessFigures,
+    Reading,
+    RequestMeter,
+    Sampler,
+    Scrape,
+    SharedTotal,
+    SlowSource,
+    Snapshot,
+    Source,
+    Whole,
+    catalog,
+)
 from llm_service.observability.options import LogLevel, ObservabilityOptions
 from llm_service.observability.otlp.encoding import Envelope
 from llm_service.observability.otlp.exporter import Answer, Exporter, ExporterParts, Unreachable
 from llm_service.observability.otlp.figures import GenAiFigures
-from llm_service.observability.otlp.snapshots import MetricsSource, metrics_of
+from llm_service.observability.otlp.snapshots import metrics_of
 from llm_service.observability.redaction import Redaction
 from llm_service.observability.shared_stream import share_stream
 from llm_service.observability.tracing.content import Content
@@ -20,26 +46,47 @@ from llm_service.observability.tracing.spans import SpanParts, Spans, Upstream
 from llm_service.observability.tracing.trace import Trace, Tracer
 
 __all__ = [
+    "EVICTIONS_AT",
     "RANKS",
     "AccessLog",
     "Answer",
+    "Arena",
+    "Availability",
     "Content",
+    "Counter",
+    "Distribution",
     "Envelope",
+    "Exemplar",
     "Exporter",
     "ExporterParts",
+    "Family",
+    "FileLocks",
     "GenAiFigures",
+    "HttpMeter",
     "JsonAccessLog",
+    "Labels",
     "LevelOverride",
     "LibraryLog",
     "Listener",
     "Listeners",
     "Log",
     "LogLevel",
+    "Meters",
+    "Metric",
     "MetricsSource",
     "ObservabilityOptions",
+    "ProcessFigures",
+    "Reading",
     "Redaction",
     "RequestFinished",
+    "RequestMeter",
     "Said",
+    "Sampler",
+    "Scrape",
+    "SharedTotal",
+    "SlowSource",
+    "Snapshot",
+    "Source",
     "SpanListener",
     "SpanParts",
     "Spans",
@@ -47,8 +94,10 @@ __all__ = [
     "Tracer",
     "Unreachable",
     "Upstream",
+    "Whole",
     "build_access_log",
     "build_log",
+    "catalog",
     "metrics_of",
     "open_log_file",
     "provider_name",

@@ -17,7 +17,7 @@ _ADDRESS = Pattern(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservabilityOptions:
-    """Logs, traces and metrics that are sent."""
+    """Logs, traces, and figures that are sent or asked for."""
 
     log_format: Annotated[
         Literal["auto", "json", "text"], Doc("`auto`: readable lines on a terminal, JSON lines elsewhere.")
@@ -25,6 +25,13 @@ class ObservabilityOptions:
     log_level: Annotated[
         LogLevel, Doc("The least important kind of line that is written; `PATCH /admin/config` changes it at run time.")
     ] = "info"
+    metrics_open: Annotated[
+        bool, Doc("`/metrics` answers everybody. Otherwise it takes a key with the scope `read`, or the admin key.")
+    ] = False
+    metrics_key_label: Annotated[
+        bool,
+        Doc("Requests, tokens and cost by API key as well (`llm_key_*`): 1000 keys at most have their own."),
+    ] = False
     log_content: Annotated[
         bool,
         Doc(

@@ -14,6 +14,9 @@ FIRST_CHUNK_S: Final = (0.001, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 
 OVERHEAD_S: Final = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5)
 TOKEN_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
 
+PROMISED: Final = 0.999
+"""Of the requests that are not refused by their callers' own fault, the share that is answered."""
+
 _WHOM: Final = ("model", "provider")
 
 
@@ -31,7 +34,8 @@ def _histogram(name: str, text: str, bounds: tuple[float, ...], *labels: str) ->
 
 REQUESTS: Final = _counter(
     "llm_requests_total",
-    "Requests that ended, refused ones included. status: ok, error, aborted, refused, interrupted.",
+    "Requests that ended, refused ones included. status: ok, error, aborted, refused, interrupted. A model that no "
+    "configuration and no catalogue names is `other`.",
     "surface", *_WHOM, "status", "cache",
 )  # fmt: skip
 REQUEST_ERRORS: Final = _counter(
@@ -40,7 +44,11 @@ REQUEST_ERRORS: Final = _counter(
     "code", "fault",
 )  # fmt: skip
 REQUEST_DURATION: Final = _histogram(
-    "llm_request_duration_seconds", "From the request's last byte to the end of its answer.", ANSWER_S, *_WHOM, "cache"
+    "llm_request_duration_seconds",
+    "From the request's last byte to the end of its answer; refused ones do not count.",
+    ANSWER_S,
+    *_WHOM,
+    "cache",
 )
 TIME_TO_FIRST_CHUNK: Final = _histogram(
     "llm_time_to_first_chunk_seconds", "From the request's last byte to the first content.", FIRST_CHUNK_S, *_WHOM
@@ -49,7 +57,10 @@ TIME_PER_OUTPUT_TOKEN: Final = _histogram(
     "llm_time_per_output_token_seconds", "What a token behind the first took on average in a stream.", TOKEN_S, *_WHOM
 )
 OVERHEAD: Final = _histogram(
-    "llm_overhead_seconds", "Our own share of the time until the first content, by stage.", OVERHEAD_S, "stage"
+    "llm_overhead_seconds",
+    "Our own share of the time until the first content, by stage; `total`: all of them.",
+    OVERHEAD_S,
+    "stage",
 )
 QUEUE: Final = _histogram(
     "llm_queue_seconds", "What requests waited for a place at a provider.", (*OVERHEAD_S, 1.0, 5.0, 30.0), "provider"
@@ -61,7 +72,10 @@ TOKENS: Final = _counter(
     *_WHOM, "kind",
 )  # fmt: skip
 COST: Final = _counter(
-    "llm_cost_usd_total", "Money that was charged, in USD, by where its figure is from.", *_WHOM, "source"
+    "llm_cost_usd_total",
+    "Money that was charged, in USD, by where its figure is from. What the ledger corrects later is not in it.",
+    *_WHOM,
+    "source",
 )
 SAVED: Final = _counter(
     "llm_saved_usd_total", "What answers cost that were given again without paying, in USD.", "model"
@@ -69,7 +83,9 @@ SAVED: Final = _counter(
 WASTED: Final = _counter("llm_wasted_usd_total", "What attempts cost that were not the answer, in USD.", "provider")
 STREAMS: Final = _counter("llm_streams_total", "Answers that were streamed, by how they ended.", "status")
 STREAMS_OPEN: Final = _gauge("llm_streams_open", "Generations that are kept to be resumed.")
-RESUMES: Final = _counter("llm_stream_resumes_total", "Streams that clients came back for.", "outcome")
+RESUMES: Final = _counter(
+    "llm_stream_resumes_total", "Streams that clients came back for. outcome: resumed, refused.", "outcome"
+)
 HTTP_REQUESTS: Final = _counter(
     "llm_http_requests_total", "HTTP answers by route template, `other` for unknown paths.", "method", "route", "status"
 )
@@ -130,7 +146,9 @@ NOTICES: Final = _counter(
     "llm_alert_notices_total", "Notices of alerts. outcome: delivered, failed.", "channel", "outcome"
 )
 
-LOOP_LAG: Final = _gauge("llm_event_loop_lag_seconds", "How late the event loop is, in the worst process.", merge="max")
+LOOP_LAG: Final = _gauge(
+    "llm_event_loop_lag_seconds", "How late the event loop was in the last second, in the worst process.", merge="max"
+)
 WORKERS: Final = _gauge("llm_workers", "Processes that serve.")
 BUILD: Final = _gauge("llm_build_info", "1, with the version.", "version", merge="max")
 CONFIG_GENERATION: Final = _gauge("llm_config_generation", "How often the settings were loaded.", merge="min")
@@ -141,7 +159,9 @@ MEMORY: Final = _gauge(
 DESCRIPTORS: Final = _gauge("process_open_fds", "Open descriptors.")
 STARTED: Final = _gauge("process_start_time_seconds", "When the oldest process began.", merge="min")
 SERIES_DROPPED: Final = _counter(
-    "llm_metrics_series_dropped_total", "Figures that went to the series `other` since a metric has too many.", "metric"
+    "llm_metrics_series_dropped_total",
+    "How often a series was wanted of a metric that has too many, and `other` was counted instead.",
+    "metric",
 )
 
 KEY_REQUESTS: Final = _counter(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import orjson
 
@@ -13,13 +13,6 @@ from llm_service.observability.otlp.encoding import CUMULATIVE, attributes, nano
 UNITS: Final = (("_seconds", "s"), ("_bytes", "By"), ("_ratio", "1"))
 PIECE: Final = 256
 """As many series are written at a time: some 2 ms."""
-
-
-class MetricsSource(Protocol):
-    """Whoever can be asked for all figures of this machine."""
-
-    async def read(self) -> Snapshot:
-        """What was counted until now, and how the gauges stand."""
 
 
 async def metrics_of(snapshot: Snapshot) -> Sequence[bytes]:
