@@ -15,6 +15,7 @@ from llm_service.api import (
     HealthRoutes,
     KeyRoutes,
     LimitRoutes,
+    MetricsRoutes,
     ModelRoutes,
     ProviderRoutes,
     Reload,
@@ -104,7 +105,12 @@ class Parts:
             cache,
             ProviderRoutes(self.desk.admin),
             explain,
+            MetricsRoutes(scraped, is_open=False),
         )
+
+
+async def scraped(accept: str) -> tuple[bytes, str]:
+    return b"# EOF\n", "text/plain"
 
 
 async def unchanged(_: Body) -> None:

@@ -1,5 +1,6 @@
 """Going on with a stream from where its reader left it, and cancelling one: for its owner alone."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,8 +25,10 @@ class Resumed:
 class Resuming:
     """To all but the owner of a stream it is not there."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: Streams, *, tell: Callable[[str], None] = lambda outcome: None) -> None:
+        """``tell``: hears of each client that comes back, `resumed` or `refused`."""
         self._streams = streams
+        self._tell = tell
 
     async def at(self, cursor: str, place: Place, *, owner: str) -> Resumed:
         """The stream that a cursor such as ``str_0675fd8a.12`` names, joined; ``place``: where the cursor was given.
@@ -41,6 +44,15 @@ class Resuming:
         Raises NotFound where it is not this owner's, has ended too long ago, or no longer keeps its beginning, and
         InvalidValue for an event that there is not.
         """
+        try:
+            resumed = await self._after(stream_id, after, owner=owner)
+        except (NotFound, InvalidValue):
+            self._tell("refused")
+            raise
+        self._tell("resumed")
+        return resumed
+
+    async def _after(self, stream_id: str, after: int | str | None, *, owner: str) -> Resumed:
         stream, generation = await self._joined(stream_id, owner=owner)
         try:
             number = 0 if after is None else number_in(str(after), stream.id)

@@ -24,6 +24,7 @@ from llm_service.api import (
     HealthRoutes,
     KeyRoutes,
     LimitRoutes,
+    MetricsRoutes,
     ModelRoutes,
     ProviderRoutes,
     Reload,
@@ -156,6 +157,7 @@ def build_app(
                 resumed=streams,
                 ids=ground.ids,
                 fixed_headers=desk.fixed_headers,
+                answered=ground.stores.metering.http.answered,
             )
         ),
         routes=build_routes(ground, desk, streams, reload=reload),
@@ -166,6 +168,7 @@ def build_app(
         fixed_headers=desk.fixed_headers,
         sockets=build_sockets(ground, desk, graphql),
         graphql=graphql,
+        answered=ground.stores.metering.http.answered,
     )
 
 
@@ -200,7 +203,7 @@ def build_desk(
             allowed_origins=settings.server.allowed_origins,
             keys=stores.issued_keys,
         ),
-        resuming=Resuming(stores.streams),
+        resuming=Resuming(stores.streams, tell=stores.metering.resumed),
         models=parts.models,
         providers=parts.admin,
         health=health,
@@ -232,6 +235,7 @@ def build_routes(ground: Ground, desk: Desk, streams: StreamRoutes, *, reload: R
         CacheRoutes(desk.cache),
         ProviderRoutes(desk.providers),
         ExplainRoutes(desk.explain, desk.calls, max_body_bytes=ground.settings.server.max_body_bytes),
+        MetricsRoutes(ground.stores.metering.scrape.text, is_open=ground.settings.observability.metrics_open),
     )
 
 

@@ -2,22 +2,45 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from llm_service.bootstrap.gauges import ServiceGauges
 from llm_service.bootstrap.ground import Ground
+from llm_service.bootstrap.providers import build_aliases
 from llm_service.bootstrap.stores import Stores
 from llm_service.config import Settings
-from llm_service.domain import Candidate, ModelInfo
-from llm_service.pipeline import Accounts, CallParts, Hedges, TripParts
+from llm_service.domain import Candidate, ModelInfo, ModelNotFound
+from llm_service.pipeline import Accounts, CallParts, Hedges, Resolver, TripParts
 from llm_service.prices import Ceiling
 from llm_service.providers import Provider
 from llm_service.routing import Places, Ranking, way_of
 
 
-def hold_to(settings: Settings, stores: Stores) -> None:
+def hold_to(settings: Settings, stores: Stores, gauges: ServiceGauges) -> None:
     """Let what all generations of the settings share go by these from now on."""
     routing = settings.routing
     stores.fleet.configure(routing, places_of(settings))
     stores.breakers.configure(routing.breaker, groups_of(settings))
     stores.hedging.options = routing.hedge
+    stores.metering.sampler.of_service = gauges.sources()
+    stores.metering.sampler.slow_of_service = gauges.slow()
+
+
+def build_knows(
+    settings: Settings, resolver: Resolver, told: Callable[[str, str], ModelInfo | None]
+) -> Callable[[str], bool]:
+    """Whether a model has a name that the settings give, or that a provider's catalogue has."""
+    named = {*settings.models, *build_aliases(settings.providers)}
+    deployed = {way_of(one).candidate for model in settings.models.values() for one in model.deployments}
+
+    def knows(model: str) -> bool:
+        if model in named:
+            return True
+        try:
+            candidates = resolver.candidates(model)
+        except ModelNotFound:
+            return False
+        return any(one in deployed or told(one.provider, one.upstream_model) is not None for one in candidates)
+
+    return knows
 
 
 def build_ranking(

@@ -10,15 +10,16 @@ from llm_service.admission import Rules
 from llm_service.api import Refused, Reload, Serving
 from llm_service.bootstrap.accounts import build_accounts, build_corrections
 from llm_service.bootstrap.doors import build_app, build_calls, build_health, with_cors
+from llm_service.bootstrap.gauges import ServiceGauges
 from llm_service.bootstrap.ground import Ground
 from llm_service.bootstrap.provider_parts import ProviderParts, build_provider_parts
 from llm_service.bootstrap.providers import build_resolver
-from llm_service.bootstrap.routing import build_call, build_ranking, hold_to
+from llm_service.bootstrap.routing import build_call, build_knows, build_ranking, hold_to
 from llm_service.bootstrap.sharing import build_alike, build_promises, build_remember, build_share
 from llm_service.bootstrap.stores import Stores
 from llm_service.bootstrap.telemetry import Sending, build_telemetry
 from llm_service.config import Settings
-from llm_service.observability import AccessLog, Listener, Listeners, Log, MetricsSource, Tracer
+from llm_service.observability import AccessLog, Listener, Listeners, Log, MetricsSource, RequestMeter, Tracer
 from llm_service.pipeline import (
     MARK,
     Account,
@@ -86,7 +87,8 @@ def build_service(
     """The service for these settings; call it on the running event loop, once for each generation of the settings.
 
     ``listening`` are told of every request; without any, the log gets a line for each. ``reload`` makes the next
-    generation; without it there is none. ``figures``: what is sent as metrics beside those of this process's requests.
+    generation; without it there is none. ``figures``: what is sent as metrics beside those of this process's requests;
+    without them, those of this machine.
     """
     clock = clock or SystemClock()
     ids = ids or RandomIds(clock, system_random())
@@ -103,24 +105,32 @@ def build_service(
     leads = standing is None or standing.worker in (None, FIRST_WORKER)
     parts = build_provider_parts(ground, on_failure=on_failure, leads=leads)
     models = parts.models
+    meter = RequestMeter(
+        stores.metering.meters,
+        knows=build_knows(settings, build_resolver(settings, stores.fleet), models.told),
+        per_key=settings.observability.metrics_key_label,
+        time=clock.time,
+    )
     worker = None if standing is None else standing.worker
     serving = Serving(stores.streams)
     telemetry = build_telemetry(
         ground,
-        figures=figures if leads else None,
+        figures=(figures or stores.metering.whole) if leads else None,
         replaced=lambda: serving.retired and serving.draining is None,
         on_failure=on_failure,
         worker=worker,
     )
-    listeners = Listeners([*(listening or [AccessLog(log)]), *telemetry.listeners])
+    listeners = Listeners([*(listening or [AccessLog(log)]), meter, *telemetry.listeners])
     rules = Rules(settings.limits, now=clock.now, time=clock.time)
+    gauges = ServiceGauges(ground, parts, rules, standing, leads=leads)
     accounts = build_accounts(ground, rules=rules, known=models.told)
     unsettled = Tally()
-    hold = partial(hold_to, settings, stores)
+    hold = partial(hold_to, settings, stores, gauges)
     hold()
     ranking = build_ranking(ground, accounts, models.told, is_on=parts.states.is_on)
     deciding = build_deciding(ground, parts, accounts=accounts, ranking=ranking, unsettled=unsettled)
     row = build_row(ground, deciding, accounts=accounts, listeners=listeners, tracer=telemetry.tracer)
+    meter.name_stages(row.names)
     gateway = Gateway(row=row, tasks=tasks, log=log, clock=clock, ids=ids)
     corrected = {name: one for name, one in parts.providers.items() if settings.providers[name].enabled}
     corrections = build_corrections(stores.database, stores.ledger, corrected, clock=clock, log=log)

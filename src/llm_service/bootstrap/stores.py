@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from llm_service.admission import Arrears, Gate, Lost, Pulse
+from llm_service.bootstrap.metering import Known, Metering, build_metering
 from llm_service.bootstrap.semantic import SemanticHome
 from llm_service.cache import CacheOptions
 from llm_service.domain import Limit, Secret, span_at
 from llm_service.ledger import Ledger, LedgerOptions
-from llm_service.observability import LevelOverride, Log
+from llm_service.observability import Arena, LevelOverride, Log
 from llm_service.routing import Breakers, BreakerSharing, Fleet, HedgeOptions, Hedging
 from llm_service.runtime import Clock, Pressure, RandomIds, Tasks
 from llm_service.services import (
@@ -85,13 +86,15 @@ class Stores:
     pressure: Pressure
     fleet: Fleet
     hedging: Hedging
+    metering: Metering
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What opening the stores needs besides their settings. ``redis_url`` stands in for the configured one.
 
-    ``level_override``: the one that all logs of this process go by.
+    ``level_override``: the one that all logs of this process go by. ``arena``: where the processes of this machine keep
+    their figures; ``None``: this one is alone.
     """
 
     data_dir: Path
@@ -99,6 +102,7 @@ class Surroundings:
     dice: random.Random
     log: Log
     redis_url: Secret | None = None
+    arena: Arena | None = None
     level_override: LevelOverride = field(default_factory=LevelOverride)
 
 
@@ -165,6 +169,10 @@ class _Opening:
         breakers = self._breakers(store, shared, bulletin)
         fleet = Fleet(breaker_of=breakers.of, workers=lambda: gate.workers, clock=around.clock, dice=around.dice)
         vitals = Vitals(limits, holder=self._holder, clock=around.clock)
+        kept = self._cache(store, cache, shared)
+        found = self._streams(store, streams, vitals, shared, bulletin, longest_s)
+        pressure = self._pressure()
+        known = Known(pressure=pressure, ledger=records, database=database, shared=shared, cache=kept, streams=found)
         return Stores(
             holder=self._holder,
             data_dir=around.data_dir,
@@ -188,16 +196,17 @@ class _Opening:
                 log=around.log,
                 sees_all=database.reach != "cluster" or limits.reach == "cluster",
             ),
-            cache=self._cache(store, cache, shared),
-            streams=self._streams(store, streams, vitals, shared, bulletin, longest_s),
+            cache=kept,
+            streams=found,
             vitals=vitals,
             semantic=self._semantic(),
             arrears=arrears,
             tokenizers=Tokenizers(on_fallback=self._on_fallback),
-            pressure=self._pressure(),
+            pressure=pressure,
             breakers=breakers,
             fleet=fleet,
             hedging=Hedging(HedgeOptions()),
+            metering=self._metering(known),
         )
 
     def _on_fallback(self, fault: Exception) -> None:
@@ -278,6 +287,15 @@ class _Opening:
         breakers = Breakers(clock=around.clock, log=around.log, sharing=sharing)
         breakers.start()
         return breakers
+
+    def _metering(self, known: Known) -> Metering:
+        around = self._around
+        metering = build_metering(
+            around.arena or Arena.alone(), known, clock=around.clock, log=around.log, on_failure=self._on_failure
+        )
+        self._tasks.spawn(metering.sampler.run(), name="metrics")
+        self._tasks.spawn(metering.sampler.run_slow(), name="metrics of the stores")
+        return metering
 
     def _semantic(self) -> SemanticHome:
         home = SemanticHome(self._around.clock, self._around.log)

@@ -22,6 +22,8 @@ from llm_service.cli.sandbox_mode import ALWAYS_THERE, NOTHING_TO_SERVE, simulat
 from llm_service.config import Loaded, Settings, SettingsError, secrets_of
 from llm_service.domain import InvalidRequest, LedgerUnavailable, Secret
 from llm_service.observability import (
+    Arena,
+    FileLocks,
     LevelOverride,
     Log,
     ObservabilityOptions,
@@ -123,7 +125,8 @@ class Premises:
     """Where a process serves: its data, its clock, its stream for log lines, and the settings of its stores.
 
     Where log lines go to a file, the process that serves opens it for itself.
-    ``private_store``: the address of the Valkey that the workers of this machine share, where they have one.
+    ``private_store``: the address of the Valkey that the workers of this machine share, where they have one; ``arena``:
+    where they keep their figures.
     """
 
     settings: Settings
@@ -132,6 +135,7 @@ class Premises:
     clock: Clock
     stream: TextIO
     private_store: Secret | None = None
+    arena: Arena | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +177,7 @@ class Run:
             return refuse(str(error), as_json=self.as_json)
         return 0
 
-    def _premises(self, stream: TextIO, private_store: Secret | None = None) -> Premises:
+    def _premises(self, stream: TextIO, private_store: Secret | None = None, arena: Arena | None = None) -> Premises:
         return Premises(
             settings=self.first.loaded.settings,
             sandboxed=self.sandboxed,
@@ -181,6 +185,7 @@ class Run:
             clock=self.clock,
             stream=stream,
             private_store=private_store,
+            arena=arena,
         )
 
     def supervised(self, held: ExitStack) -> int:
@@ -192,7 +197,9 @@ class Run:
             settings.observability, clock=self.clock, stream=stream, redaction=Redaction(secrets_of(settings))
         )
         private = None if self.first.loaded.settings.store.redis_url is not None else self._private_store(log)
-        premises = self._premises(stream, None if private is None else Secret(private.url))
+        locks = held.enter_context(tempfile.TemporaryFile(dir=self.data_dir))  # noqa: SIM115 - it has the run's stack
+        arena = Arena.for_workers(self.first.loaded.settings.server.workers, FileLocks(locks))
+        premises = self._premises(stream, None if private is None else Secret(private.url), arena)
         supervisor = Supervisor(
             first=self.first,
             start=partial(self._start_worker, premises),
@@ -276,6 +283,7 @@ async def furnish(held: AsyncExitStack, post: Post, *, premises: Premises) -> Bu
         dice=system_random(),
         log=log_to(first.observability, redaction=Redaction(secrets_of(first))),
         redis_url=premises.private_store,
+        arena=premises.arena,
         level_override=override,
     )
     stores = await open_stores(

@@ -84,6 +84,11 @@ class Breakers:
         now = self._clock.monotonic()
         return [_report(breaker, now) for breaker in self._breakers.values()]
 
+    def tripped(self) -> Sequence[tuple[Candidate, BreakerState]]:
+        """Those that let nobody pass, or few."""
+        now = self._clock.monotonic()
+        return [(one.candidate, one.state(now)) for one in self._breakers.values() if one.broken]
+
     def reset(self, provider: str) -> int:
         """Close those of a provider, here and in all processes, and forget its failures here. How many were open."""
         found = [breaker for (name, _), breaker in self._breakers.items() if name == provider]

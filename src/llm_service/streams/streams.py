@@ -52,6 +52,11 @@ class Streams:
         """Those that have not ended."""
         return tuple(self._running.values())
 
+    @property
+    def kept(self) -> int:
+        """How many there are, ended ones included."""
+        return len(self._running) + len(self._ended)
+
     def find(self, stream_id: str) -> Stream | None:
         """A stream that runs, or that is still kept."""
         return self._running.get(stream_id) or self._ended.get(stream_id)

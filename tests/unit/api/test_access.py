@@ -20,7 +20,14 @@ OPEN = {
     "/health/readiness",
     "/readyz",
 }
-SCOPES = {"/v1/models": "inference", "/models": "inference", "/docs": "read", "/openapi.json": "read", "/": "read"}
+SCOPES = {
+    "/v1/models": "inference",
+    "/models": "inference",
+    "/metrics": "read",
+    "/docs": "read",
+    "/openapi.json": "read",
+    "/": "read",
+}
 
 
 def concrete(path: str) -> str:

@@ -109,7 +109,12 @@ class Asked:
                 ids=Ids(),
             )
         )
-        scope = {"method": "POST", "client": ("127.0.0.1", 1), "headers": [*HEADERS, *headers]}
+        scope = {
+            "method": "POST",
+            "path": "/v1/chat/completions",
+            "client": ("127.0.0.1", 1),
+            "headers": [*HEADERS, *headers],
+        }
         self.served = asyncio.ensure_future(door.serve(scope, self.receive, self.send, parse=chat_request))
 
     async def receive(self) -> Any:

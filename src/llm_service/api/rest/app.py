@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.routing import Route as StarletteRoute
 
+from llm_service.api.answered import Answered, overheard, unheard
 from llm_service.api.graphql.door import GraphqlDoor
 from llm_service.api.http_request import App, HungUp, Receive, Scope, Send, credentials_of, headers_of
 from llm_service.api.rest.generate import GenerateDoor
@@ -31,6 +32,9 @@ from llm_service.runtime import Clock, IdSource
 from llm_service.services import Authenticator
 
 Parse = Callable[[Body, int], ModelRequest]
+GRAPHQL: Final = "/graphql"
+OTHER: Final = "other"
+"""In place of a route's template, where none serves the address."""
 
 
 class RestApp:
@@ -51,7 +55,9 @@ class RestApp:
         fixed_headers: tuple[tuple[bytes, bytes], ...],
         sockets: App,
         graphql: GraphqlDoor | None = None,
+        answered: Answered = unheard,
     ) -> None:
+        self._answered = answered
         self._door = door
         self._sockets = sockets
         self._graphql = graphql
@@ -60,7 +66,13 @@ class RestApp:
         self._log = log
         self._clock = clock
         self._control = Control(
-            routes, authenticator=authenticator, ids=ids, log=log, clock=clock, fixed_headers=fixed_headers
+            routes,
+            authenticator=authenticator,
+            ids=ids,
+            log=log,
+            clock=clock,
+            fixed_headers=fixed_headers,
+            answered=answered,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,9 +83,10 @@ class RestApp:
                 await self._door.serve(scope, receive, send, parse=parse)
             elif self._graphql is not None and self._graphql.serves(scope["path"]):
                 begun_at = self._clock.monotonic()
-                await self._graphql(scope, receive, send)
+                heard, sending = overheard(scope, send, route=GRAPHQL, answered=self._answered)
+                await self._graphql(heard, receive, sending)
                 took_ms = round((self._clock.monotonic() - begun_at) * 1000, 2)
-                self._log.debug("http", method=scope["method"], route="/graphql", duration_ms=took_ms)
+                self._log.debug("http", method=scope["method"], route=GRAPHQL, duration_ms=took_ms)
             else:
                 await self._control(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -105,7 +118,9 @@ class Control:
         log: Log,
         clock: Clock,
         fixed_headers: tuple[tuple[bytes, bytes], ...],
+        answered: Answered = unheard,
     ) -> None:
+        self._answered = answered
         self._authenticator = authenticator
         self._ids = ids
         self._log = log
@@ -133,6 +148,8 @@ class Control:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), *own]  # type: ignore[misc]
+                route = scope["state"].get("route", OTHER)
+                self._answered(scope["method"], route, message["status"])  # type: ignore[arg-type]
             await send(message)
 
         await self._app(scope, receive, send_with_id)  # type: ignore[arg-type]

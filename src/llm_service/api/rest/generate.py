@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, cast
 
+from llm_service.api.answered import Answered, unheard
 from llm_service.api.call_options import NO_OPTIONS
 from llm_service.api.calls import Calls
 from llm_service.api.errors import error_body, error_headers, spoken
@@ -56,6 +57,7 @@ class DoorParts:
     resumed: StreamRoutes
     ids: IdSource
     fixed_headers: tuple[tuple[bytes, bytes], ...] = ()
+    answered: Answered = unheard
 
 
 class _ResumeAsked(Exception):
@@ -76,6 +78,7 @@ class GenerateDoor:
         self._serving = calls.serving
         self._clock = calls.clock
         self._log = parts.log
+        self._answered = parts.answered
         self._hang_ups = HangUpWatch(clock=calls.clock, tasks=calls.tasks)
         self._open = OpenStreams(parts.authenticator)
         names = ("parse", *calls.gateway.stage_names)
@@ -91,7 +94,7 @@ class GenerateDoor:
         try:
             exchange = await self._exchange(scope, receive, request_id=request_id, parse=parse)
             if exchange.request.stream:
-                await self._stream(exchange, receive, send, task)
+                await self._stream(exchange, scope, receive, send, task)
             else:
                 await self._whole(exchange, scope, receive, send, task)
         except HungUp:
@@ -116,6 +119,7 @@ class GenerateDoor:
             await self._parts.resumed.continue_(
                 asked.cursor, owner=asked.owner, headers=own, scope=scope, receive=receive, send=send
             )
+            self._answered(scope["method"], route_of(scope), 200)
         except LLMServiceError as error:
             await self._refuse(scope, send, error, request_id)
 
@@ -175,9 +179,12 @@ class GenerateDoor:
             headers.append((b"x-llm-cost-source", record.cost_source.encode()))
         elif exchange.is_free:
             headers += _REPLAYED_COST
+        self._answered(scope["method"], route_of(scope), 200)
         await respond(scope, send, status=200, headers=headers, body=body)
 
-    async def _stream(self, exchange: Exchange, receive: Receive, send: Send, task: "asyncio.Task[None]") -> None:
+    async def _stream(
+        self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, task: "asyncio.Task[None]"
+    ) -> None:
         stream = exchange.stream
         if stream is None:
             raise ValueError("an exchange that streams has a stream")
@@ -197,6 +204,8 @@ class GenerateDoor:
         finally:
             self._open.remove(stream)
             stream.sinks.remove(sink)  # the stream is kept longer than its request
+            if sink.opened:
+                self._answered(scope["method"], route_of(scope), 200)
 
     async def _answer(self, exchange: Exchange, sink: SseSink, receive: Receive, task: "asyncio.Task[None]") -> None:
         try:
@@ -265,6 +274,7 @@ class GenerateDoor:
         if isinstance(error, LimitReached):
             headers += refusal_headers(error)
         status = spoken(error).status
+        self._answered(scope["method"], route_of(scope), status)
         if unread is None:
             await respond(scope, send, status=status, headers=headers, body=body)
             return
@@ -273,6 +283,12 @@ class GenerateDoor:
         await send({"type": "http.response.body", "body": body, "more_body": True})
         await let_pass(scope, unread)
         await send({"type": "http.response.body", "body": b""})
+
+
+def route_of(scope: Scope) -> str:
+    """The route's template, whichever of its spellings was asked."""
+    path: str = scope["path"].rstrip("/")
+    return path if path.startswith("/v1/") else f"/v1{path}"
 
 
 def server_timing(form: bytes, exchange: Exchange) -> bytes:

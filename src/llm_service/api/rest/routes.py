@@ -15,6 +15,7 @@ from llm_service.api.rest.explain import ExplainRoutes
 from llm_service.api.rest.health import HealthRoutes
 from llm_service.api.rest.keys import KeyRoutes
 from llm_service.api.rest.limits import LimitRoutes
+from llm_service.api.rest.metrics import MetricsRoutes
 from llm_service.api.rest.models import ModelRoutes
 from llm_service.api.rest.providers import ProviderRoutes
 from llm_service.api.rest.streams import StreamRoutes
@@ -72,6 +73,7 @@ def control_routes(
     cache: CacheRoutes | None = None,
     providers: ProviderRoutes | None = None,
     explain: ExplainRoutes | None = None,
+    metrics: MetricsRoutes | None = None,
 ) -> tuple[Route, ...]:
     """The routes beside the hot ones, the first match first; ``None`` where nothing keeps what they tell of."""
     return (
@@ -101,6 +103,7 @@ def control_routes(
         *(cache_routes(cache) if cache is not None else ()),
         *(provider_routes(providers) if providers is not None else ()),
         *(explain_routes(explain) if explain is not None else ()),
+        *((Route("/metrics", metrics.text, metrics.access),) if metrics is not None else ()),
     )
 
 

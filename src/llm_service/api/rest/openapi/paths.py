@@ -63,6 +63,7 @@ def paths(page_files: Sequence[str]) -> Json:
         **cache_paths(),
         **provider_paths(),
         **_health(),
+        **_metrics(),
         **_description(page_files),
     }
 
@@ -109,6 +110,17 @@ def _health() -> Json:
         ready["get"]["responses"]["503"] = response("It is shutting down.", json_content("Status"))
         paths[path] = ready
     return paths
+
+
+def _metrics() -> Json:
+    text = {"schema": {"type": "string"}}
+    operation = get(
+        "metrics",
+        "Figures of this machine's processes (docs/metrics.md)",
+        tag="Health",
+        gives={"text/plain": text, "application/openmetrics-text": text},
+    )
+    return {"/metrics": operation}
 
 
 def _description(page_files: Sequence[str]) -> Json:
