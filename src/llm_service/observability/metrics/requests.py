@@ -131,7 +131,7 @@ class RequestMeter:
         view[cell] += 1.0
         view[bound.duration + _ANSWER_SUM] += duration_s
         if fact.trace_id is not None:
-            self._meters.exemplars[cell] = Exemplar(fact.trace_id, duration_s, self._time())
+            self._remember(cell, fact, duration_s)
         if fact.first_content_ms is None:
             return
         first_s = fact.first_content_ms * 0.001
@@ -141,13 +141,18 @@ class RequestMeter:
         view[cell] += 1.0
         view[bound.first_chunk + _FIRST_CHUNK_SUM] += first_s
         if fact.trace_id is not None:
-            self._meters.exemplars[cell] = Exemplar(fact.trace_id, first_s, self._time())
+            self._remember(cell, fact, first_s)
         if fact.stream and record is not None and fact.tries and record.output_tokens > 1:
             if bound.token < 0:
                 bound.token = self._meters.cell(catalog.TIME_PER_OUTPUT_TOKEN, (bound.model, bound.provider))
             token_s = (duration_s - first_s) / (record.output_tokens - 1)
             view[bound.token + bisect_left(_TOKEN_S, token_s)] += 1.0
             view[bound.token + _TOKEN_SUM] += token_s
+
+    def _remember(self, cell: int, fact: RequestFinished, value: float) -> None:
+        """Let the bucket point to the request's trace, unless nobody keeps that one."""
+        if fact.trace_id is not None and (fact.trace is None or fact.trace.sampled):
+            self._meters.exemplars[cell] = Exemplar(fact.trace_id, value, self._time())
 
     def _used(self, record: UsageRecord, bound: _Bound) -> None:
         """Tokens and money, as recorded."""

@@ -19,7 +19,7 @@ from llm_service.domain import (
 from llm_service.domain import (
     Tried as TriedOfRecord,
 )
-from llm_service.observability import Arena, Meters, RequestFinished, RequestMeter, Snapshot, Whole
+from llm_service.observability import Arena, Meters, RequestFinished, RequestMeter, Snapshot, Trace, Whole
 from llm_service.observability.metrics.requests import MOST_BOUND
 from tests.support.clock import ManualClock
 from tests.support.finished import STAGES, Tried, finished, record
@@ -302,6 +302,12 @@ async def test_a_trace_is_remembered_in_the_buckets_of_its_request(counting: Cou
     kept = counting.meters.shown_exemplars()
     assert {name for name, _, _ in kept} == {"llm_request_duration_seconds", "llm_time_to_first_chunk_seconds"}
     assert {one.trace_id for one in kept.values()} == {"0af7651916cd43dd8448eb211c80319c"}
+
+
+async def test_nothing_points_to_a_trace_that_was_not_sampled(counting: Counting) -> None:
+    trace = Trace(None, None, "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", 0)
+    await counting.of(finished(trace_id=trace.trace_id, trace=trace))
+    assert not counting.meters.shown_exemplars()
 
 
 def test_the_fact_takes_what_the_pipeline_has() -> None:
