@@ -1,4 +1,7 @@
-"""A collector that understands OTLP's JSON form, and nothing that the protocol does not have."""
+"""A collector that understands OTLP's JSON form, and nothing that the protocol does not have.
+
+The protocol's own classes read each message too; they take more forms than senders are allowed.
+"""
 
 import asyncio
 import re
@@ -9,6 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
+from google.protobuf.json_format import Parse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.support.raw_server import read_request, serving
 
@@ -156,6 +162,7 @@ KINDS: Final = {2: "server", 3: "client"}
 def spans_in(body: bytes) -> list[Span]:
     """The spans of a request for ``/v1/traces``. Raises AssertionError for what is no OTLP."""
     spans = []
+    Parse(body, ExportTraceServiceRequest())
     for resource in TRACES(orjson.loads(body))["resourceSpans"]:
         assert resource["resource"]["attributes"]["service.name"] == "llm-service"
         for scope in resource["scopeSpans"]:
@@ -182,6 +189,7 @@ def _span(told: dict[str, Any]) -> Span:
 def metrics_in(body: bytes) -> dict[str, dict[str, Any]]:
     """The metrics of a request for ``/v1/metrics`` by name. Raises AssertionError for what is no OTLP."""
     found: dict[str, dict[str, Any]] = {}
+    Parse(body, ExportMetricsServiceRequest())
     for resource in METRICS(orjson.loads(body))["resourceMetrics"]:
         for scope in resource["scopeMetrics"]:
             found |= {one["name"]: one for one in scope["metrics"]}
