@@ -91,7 +91,8 @@ async def test_no_graphql_document_makes_the_service_fail(service: Running) -> N
 
 async def test_no_request_of_the_rest_interface_makes_the_service_fail(service: Running) -> None:
     def run() -> Tally:
-        return asked(schemathesis.openapi.from_url(f"{service.address}/openapi.json"), timeout=10)
+        described = schemathesis.openapi.from_url(f"{service.address}/openapi.json")
+        return asked(described.exclude(path="/admin/events"), timeout=10)  # that answer has no end
 
     tally = await asyncio.to_thread(run)
     assert not tally.failures

@@ -15,10 +15,12 @@ from llm_service.api import (
     HealthRoutes,
     KeyRoutes,
     LimitRoutes,
+    LiveRoutes,
     MetricsRoutes,
     ModelRoutes,
     ProviderRoutes,
     Reload,
+    Serving,
     StreamRoutes,
     UsageRoutes,
     control_routes,
@@ -29,11 +31,21 @@ from llm_service.config import Settings, rendered
 from llm_service.domain import Body, Candidate, LLMServiceError, ModelInfo, Secret
 from llm_service.routing import ModelOptions
 from llm_service.runtime import Tasks
-from llm_service.services import Authenticator, CacheAdmin, Health, LimitStates, Models, Usage
+from llm_service.services import (
+    Authenticator,
+    CacheAdmin,
+    Events,
+    Health,
+    LimitStates,
+    MetricsHistory,
+    Models,
+    Usage,
+)
 from llm_service.storage import MemoryCache
 from llm_service.streams import Streams
 from tests.support.clock import ManualClock
 from tests.support.key_service import Process, World
+from tests.support.measured import Measured
 from tests.support.provider_service import Desk, ScriptedProvider
 from tests.support.service import LogLines
 from tests.support.usage_service import Books
@@ -106,6 +118,7 @@ class Parts:
             ProviderRoutes(self.desk.admin),
             explain,
             MetricsRoutes(scraped, is_open=False),
+            live_routes_of(self.process),
         )
 
 
@@ -115,6 +128,16 @@ async def scraped(accept: str) -> tuple[bytes, str]:
 
 async def unchanged(_: Body) -> None:
     """Whoever built this keeps no settings that change at run time."""
+
+
+def live_routes_of(process: Process) -> LiveRoutes:
+    """Of a generation of the settings that is over: whoever listens is told so at once."""
+    clock, tasks = process.world.clock, process.tasks
+    history = MetricsHistory(Measured(clock), bulletin=None, clock=clock, tasks=tasks, log=process.log)
+    events = Events(history, bulletin=None, process="proc_1", worker=None, clock=clock, tasks=tasks, log=process.log)
+    serving = Serving(Streams(clock, retention_s=60, total_bytes=1_000_000))
+    serving.retired = True
+    return LiveRoutes(events, history, serving=serving, authenticator=process.authenticator, keep_alive_s=10)
 
 
 async def reloaded() -> Mapping[str, Any]:

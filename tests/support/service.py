@@ -80,16 +80,23 @@ async def running(
         settings = replace(settings, cache=replace(settings.cache, enabled=False))
     async with AsyncExitStack() as held:
         log = LogLines()
-        stores = await stores_in(held, settings, log=log, clock=clock)
+        stores = await stores_in(held, settings, log=log, clock=clock, metrics=figures)
         service = build_service(settings, stores, log=log, sandbox=sandbox, clock=clock, figures=figures)
         async with served(service) as address:
             yield Running(address, service, stores, log)
 
 
-async def stores_in(held: AsyncExitStack, settings: Settings, *, log: LogLines, clock: Clock | None = None) -> Stores:
+async def stores_in(
+    held: AsyncExitStack,
+    settings: Settings,
+    *,
+    log: LogLines,
+    clock: Clock | None = None,
+    metrics: MetricsSource | None = None,
+) -> Stores:
     """Open stores in a folder that is gone afterwards."""
     folder = Path(held.enter_context(TemporaryDirectory()))
-    around = Surroundings(data_dir=folder, clock=clock or SystemClock(), dice=system_random(), log=log)
+    around = Surroundings(data_dir=folder, clock=clock or SystemClock(), dice=system_random(), log=log, metrics=metrics)
     return await open_stores(
         held,
         around,

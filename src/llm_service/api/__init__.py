@@ -17,6 +17,7 @@ from llm_service.api.rest.generate import DoorParts, GenerateDoor
 from llm_service.api.rest.health import HealthRoutes
 from llm_service.api.rest.keys import KeyRoutes
 from llm_service.api.rest.limits import LimitRoutes
+from llm_service.api.rest.live import LiveRoutes
 from llm_service.api.rest.metrics import MetricsRoutes
 from llm_service.api.rest.models import ModelRoutes
 from llm_service.api.rest.providers import ProviderRoutes
@@ -50,6 +51,7 @@ __all__ = [
     "HttpServer",
     "KeyRoutes",
     "LimitRoutes",
+    "LiveRoutes",
     "MetricsRoutes",
     "ModelRoutes",
     "ProviderRoutes",

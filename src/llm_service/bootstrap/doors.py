@@ -24,6 +24,7 @@ from llm_service.api import (
     HealthRoutes,
     KeyRoutes,
     LimitRoutes,
+    LiveRoutes,
     MetricsRoutes,
     ModelRoutes,
     ProviderRoutes,
@@ -236,6 +237,13 @@ def build_routes(ground: Ground, desk: Desk, streams: StreamRoutes, *, reload: R
         ProviderRoutes(desk.providers),
         ExplainRoutes(desk.explain, desk.calls, max_body_bytes=ground.settings.server.max_body_bytes),
         MetricsRoutes(ground.stores.metering.scrape.text, is_open=ground.settings.observability.metrics_open),
+        LiveRoutes(
+            ground.stores.live.events,
+            ground.stores.live.history,
+            serving=desk.calls.serving,
+            authenticator=desk.authenticator,
+            keep_alive_s=ground.settings.server.keep_alive_s,
+        ),
     )
 
 
@@ -256,6 +264,7 @@ def build_graphql(ground: Ground, desk: Desk) -> GraphqlDoor:
             keys=ground.stores.keys,
             limits=desk.limits,
             cache=desk.cache,
+            events=ground.stores.live.events,
             ids=ground.ids,
             log=ground.log,
             fixed_headers=desk.fixed_headers,

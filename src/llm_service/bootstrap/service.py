@@ -19,6 +19,7 @@ from llm_service.bootstrap.sharing import build_alike, build_promises, build_rem
 from llm_service.bootstrap.stores import Stores
 from llm_service.bootstrap.telemetry import Sending, build_telemetry
 from llm_service.config import Settings
+from llm_service.domain import ProviderState
 from llm_service.observability import AccessLog, Listener, Listeners, Log, MetricsSource, RequestMeter, Tracer
 from llm_service.pipeline import (
     MARK,
@@ -36,7 +37,7 @@ from llm_service.pipeline import (
 )
 from llm_service.routing import Overload, Ranking
 from llm_service.runtime import Clock, IdSource, RandomIds, SystemClock, Tally, Tasks, system_random
-from llm_service.services import Explain, ExplainParts, Gateway, Health, Models, Standing, Upkeep
+from llm_service.services import Events, Explain, ExplainParts, Gateway, Health, Models, Standing, Upkeep
 
 FIRST_WORKER: Final = 1
 
@@ -46,7 +47,8 @@ class Service:
     """The built service: the ASGI application, what shutting down needs, and the parts that commands use.
 
     ``unsettled``: exchanges that may go on though their clients have left. ``hold``: lets the fleet, which all
-    generations share, go by these settings again, after others were built that nobody uses.
+    generations share, go by these settings again, after others were built that nobody uses. ``took_over``: tells that
+    these settings are in force from now on.
     """
 
     app: Any
@@ -61,6 +63,7 @@ class Service:
     upkeep: Upkeep
     sending: Sending | None
     hold: Callable[[], None]
+    took_over: Callable[[], None]
 
     async def aclose(self) -> None:
         """Close in reverse order of building: running work first, then the listeners and the connections."""
@@ -111,6 +114,7 @@ def build_service(
         per_key=settings.observability.metrics_key_label,
         time=clock.time,
     )
+    events = stores.live.events
     worker = None if standing is None else standing.worker
     serving = Serving(stores.streams)
     telemetry = build_telemetry(
@@ -120,7 +124,7 @@ def build_service(
         on_failure=on_failure,
         worker=worker,
     )
-    listeners = Listeners([*(listening or [AccessLog(log)]), meter, *telemetry.listeners])
+    listeners = Listeners([*(listening or [AccessLog(log)]), meter, *telemetry.listeners, events])
     rules = Rules(settings.limits, now=clock.now, time=clock.time)
     gauges = ServiceGauges(ground, parts, rules, standing, leads=leads)
     accounts = build_accounts(ground, rules=rules, known=models.told)
@@ -136,6 +140,7 @@ def build_service(
     corrections = build_corrections(stores.database, stores.ledger, corrected, clock=clock, log=log)
     health = build_health(ground, parts.health, standing, overload=deciding.overload)
     calls = build_calls(ground, gateway, listeners, serving=serving, tracer=telemetry.tracer)
+    tell_of_states(events, parts, serving)
     explain = Explain(deciding)
     app = build_app(ground, calls=calls, explain=explain, parts=parts, health=health, rules=rules, reload=reload)
     if telemetry.sending is not None:
@@ -153,7 +158,23 @@ def build_service(
         upkeep=Upkeep(parts.probes, corrections, stores.database.replays, tasks=tasks, clock=clock, log=log),
         sending=telemetry.sending,
         hold=hold,
+        took_over=partial(tell_of_settings, events, standing),
     )
+
+
+def tell_of_states(events: Events, parts: ProviderParts, serving: Serving) -> None:
+    """Have the generation in force tell when a provider is switched."""
+
+    def changed(name: str, state: ProviderState) -> None:
+        if not serving.retired:
+            events.tell_here("provider", {"provider": name, "change": "state", "state": state})
+
+    parts.states.on_change(changed)
+
+
+def tell_of_settings(events: Events, standing: Standing | None) -> None:
+    """Tell that settings are in force that were not."""
+    events.tell_here("config", {"generation": None if standing is None else standing.generation})
 
 
 def build_overload(ground: Ground) -> Overload:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from llm_service.admission import Arrears, Gate, Lost, Pulse
+from llm_service.bootstrap.live import Live, build_live, tell_of_providers, tell_of_stores
 from llm_service.bootstrap.metering import Known, Metering, build_metering
 from llm_service.bootstrap.semantic import SemanticHome
 from llm_service.cache import CacheOptions
 from llm_service.domain import Limit, Secret, span_at
 from llm_service.ledger import Ledger, LedgerOptions
-from llm_service.observability import Arena, LevelOverride, Log
+from llm_service.observability import Arena, LevelOverride, Log, MetricsSource
 from llm_service.routing import Breakers, BreakerSharing, Fleet, HedgeOptions, Hedging
 from llm_service.runtime import Clock, Pressure, RandomIds, Tasks
 from llm_service.services import (
@@ -87,6 +88,7 @@ class Stores:
     fleet: Fleet
     hedging: Hedging
     metering: Metering
+    live: Live
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,7 @@ class Surroundings:
 
     ``level_override``: the one that all logs of this process go by. ``arena``: where the processes of this machine keep
     their figures; ``None``: this one is alone.
+    ``worker``: the number of the process among several. ``metrics``: where the figures of all of them are read.
     """
 
     data_dir: Path
@@ -104,6 +107,8 @@ class Surroundings:
     redis_url: Secret | None = None
     arena: Arena | None = None
     level_override: LevelOverride = field(default_factory=LevelOverride)
+    worker: int | None = None
+    metrics: MetricsSource | None = None
 
 
 async def open_stores(
@@ -173,6 +178,12 @@ class _Opening:
         found = self._streams(store, streams, vitals, shared, bulletin, longest_s)
         pressure = self._pressure()
         known = Known(pressure=pressure, ledger=records, database=database, shared=shared, cache=kept, streams=found)
+        metering = self._metering(known)
+        overrides = await self._overrides(database, bulletin)
+        news = ProviderNews(bulletin=bulletin, clock=around.clock, log=around.log)
+        live = self._live(around.metrics or metering.whole, None if shared is None else bulletin)
+        tell_of_stores(live.events, shared, overrides)
+        tell_of_providers(live.events, breakers, news)
         return Stores(
             holder=self._holder,
             data_dir=around.data_dir,
@@ -185,9 +196,9 @@ class _Opening:
             hash_keys=hashes,
             issued_keys=issued,
             keys=keys,
-            overrides=await self._overrides(database, bulletin),
+            overrides=overrides,
             log_levels=await self._log_levels(database, bulletin),
-            news=ProviderNews(bulletin=bulletin, clock=around.clock, log=around.log),
+            news=news,
             running=ProviderRunning(
                 bulletin,
                 holder=self._holder,
@@ -206,7 +217,8 @@ class _Opening:
             breakers=breakers,
             fleet=fleet,
             hedging=Hedging(HedgeOptions()),
-            metering=self._metering(known),
+            metering=metering,
+            live=live,
         )
 
     def _on_fallback(self, fault: Exception) -> None:
@@ -296,6 +308,18 @@ class _Opening:
         self._tasks.spawn(metering.sampler.run(), name="metrics")
         self._tasks.spawn(metering.sampler.run_slow(), name="metrics of the stores")
         return metering
+
+    def _live(self, source: MetricsSource, bulletin: Bulletin | None) -> Live:
+        around = self._around
+        return build_live(
+            source,
+            bulletin=bulletin,
+            process=self._holder,
+            worker=around.worker,
+            clock=around.clock,
+            tasks=self._tasks,
+            log=around.log,
+        )
 
     def _semantic(self) -> SemanticHome:
         home = SemanticHome(self._around.clock, self._around.log)

@@ -116,6 +116,20 @@ def limits(
 
 
 @app.command()
+def top(
+    interval: Annotated[float, typer.Option(help="Seconds between two looks.", min=1, max=60)] = 1,
+    once: Annotated[bool, typer.Option("--once", help="Look once and end.")] = False,
+    url: Address = DEFAULT_ADDRESS,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Watch a running service live until Ctrl-C; `--key` needs the scope `read`."""
+    from llm_service.cli.top import run_top
+
+    raise typer.Exit(run_top(url, key=key, interval_s=interval, once=once, as_json=as_json))
+
+
+@app.command()
 def chat(
     prompt: Annotated[list[str] | None, typer.Argument(help="What to ask; else a conversation begins.")] = None,
     model: Annotated[str | None, typer.Option("--model", "-m", help="Model; else the first of the list.")] = None,

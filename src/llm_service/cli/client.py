@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,6 +24,7 @@ class Unanswered(Exception):
 
     def __init__(self, code: str, message: str, *, request_id: str | None = None) -> None:
         super().__init__(f"{code}: {message}" + (f" (request {request_id})" if request_id else ""))
+        self.code = code
         self.body = {"error": {"message": message, "code": code}, "request_id": request_id}
 
 
@@ -149,6 +150,26 @@ class Server:
         async with self._response(method, path + query) as response:
             return decoded(await response.read())
 
+    async def events(
+        self, path: str, wanted: Mapping[str, str], *, silent_s: float
+    ) -> AsyncGenerator[tuple[str, dict[str, Any]], None]:
+        """Server-sent events as kind and data, until the service ends them.
+
+        Raises Unanswered: also for the event ``error``, and when nothing comes for ``silent_s``.
+        """
+        async with self._response("GET", f"{path}?{urlencode(wanted)}", silent_s=silent_s) as response:
+            if response.content_type != "text/event-stream":
+                raise not_understood()
+            kind = ""
+            async for line in response.content:
+                if line.startswith(b"event: "):
+                    kind = line[7:].decode().strip()
+                elif line.startswith(b"data: "):
+                    data = decoded(line[6:])
+                    if kind == "error":
+                        raise refusal(data)
+                    yield kind, data
+
     async def first_model(self) -> str:
         """The first that it lists."""
         models = await self.models()
@@ -190,9 +211,11 @@ class Server:
             raise self._lost("no end")
 
     @asynccontextmanager
-    async def _response(self, method: str, path: str, body: Any = None) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _response(
+        self, method: str, path: str, body: Any = None, *, silent_s: float | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         headers = {"authorization": f"Bearer {self.key}"} if self.key else {}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=silent_s)
         try:
             async with (
                 aiohttp.ClientSession(headers=headers, timeout=timeout, read_bufsize=LONGEST_LINE_BYTES) as session,

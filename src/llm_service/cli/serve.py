@@ -285,6 +285,7 @@ async def furnish(held: AsyncExitStack, post: Post, *, premises: Premises) -> Bu
         redis_url=premises.private_store,
         arena=premises.arena,
         level_override=override,
+        worker=post.worker,
     )
     stores = await open_stores(
         held,

@@ -1,7 +1,7 @@
 """What the service tells about itself: facts, and the listeners that make logs of them."""
 
 from llm_service.observability.access_log import AccessLog, JsonAccessLog, build_access_log
-from llm_service.observability.facts import Listener, Listeners, RequestFinished, Said
+from llm_service.observability.facts import AlertChanged, Listener, Listeners, RequestFinished, Said
 from llm_service.observability.level import RANKS, LevelOverride
 from llm_service.observability.libraries import LibraryLog
 from llm_service.observability.log_file import open_log_file
@@ -49,6 +49,7 @@ __all__ = [
     "EVICTIONS_AT",
     "RANKS",
     "AccessLog",
+    "AlertChanged",
     "Answer",
     "Arena",
     "Availability",

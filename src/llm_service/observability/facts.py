@@ -1,7 +1,8 @@
 """What the pipeline tells about itself: facts, and whoever listens to them."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Literal, Protocol
 
 from llm_service.domain import Candidate, Event, Lease, ModelRequest, Outcome, Usage, UsageRecord, fact
 from llm_service.observability.tracing.trace import Trace
@@ -78,6 +79,19 @@ class RequestFinished:
     whole: bytes | None = None
     streamed: Streamed | None = None
     said: Said | None = None
+
+
+@fact
+class AlertChanged:
+    """An alert has begun to fire, or is over. ``value``: what its rule measured, in the unit of the rule's kind."""
+
+    rule: str
+    labels: Mapping[str, str]
+    severity: str
+    state: Literal["firing", "resolved"]
+    summary: str
+    value: float
+    at: datetime
 
 
 class Listener(Protocol):

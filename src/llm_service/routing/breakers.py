@@ -52,6 +52,7 @@ class Breakers:
         self._options = BreakerOptions()
         self._groups_of: GroupsOf = _no_groups
         self._breakers: dict[tuple[str, str], Breaker] = {}
+        self._on_change: Callable[[Breaker], None] = lambda breaker: None
 
     def configure(self, options: BreakerOptions, groups_of: GroupsOf) -> None:
         """Go on with other settings."""
@@ -64,6 +65,10 @@ class Breakers:
         """Follow the other processes from now on, until the owner of the sharing's tasks ends them."""
         if self._sharing is not None:
             self._sharing.start(self)
+
+    def on_change(self, tell: Callable[[Breaker], None]) -> None:
+        """Call back with each breaker that opens or closes here; those that other processes tell of are theirs."""
+        self._on_change = tell
 
     def of(self, candidate: Candidate) -> Breaker:
         """The breaker of a deployment. Ask for each attempt: one that says nothing is forgotten when there are many."""
@@ -149,6 +154,8 @@ class Breakers:
             self._log.warning("deployment is left alone", **names, cause=breaker.cause, for_s=breaker.pause_s)
         elif change in ("closed", "reset"):
             self._log.info("deployment is asked again", **names)
+        if change in ("opened", "closed", "reset"):
+            self._on_change(breaker)
         if self._sharing is not None:
             self._sharing.tell(breaker, change)
 

@@ -13,6 +13,16 @@ from llm_service.services.cache import (
 from llm_service.services.catalogue_shelf import CatalogueShelf, KeptCatalogue
 from llm_service.services.corrections import Corrected, Corrections, corrected_object
 from llm_service.services.diagnosis import Diagnosis, Site, diagnose
+from llm_service.services.events import (
+    KINDS,
+    UNLESS_ASKED,
+    EventKind,
+    Events,
+    Heard,
+    Listening,
+    event_object,
+    read_kinds,
+)
 from llm_service.services.explain import Explain, ExplainParts
 from llm_service.services.explanation import (
     CacheView,
@@ -35,6 +45,8 @@ from llm_service.services.key_fields import key_object, status_of
 from llm_service.services.keys import OVERLAP_S, Issued, KeyPage, Keys
 from llm_service.services.limit_states import LimitStates, Standings, standings_object, state_object
 from llm_service.services.log_levels import LogLevels, level_object
+from llm_service.services.metrics_frame import SERIES, MetricsSnapshot, NamedFigures
+from llm_service.services.metrics_history import LONGEST_INTERVAL_S, LONGEST_S, MetricsHistory
 from llm_service.services.models import ModelEntry, Models
 from llm_service.services.moments import moment_text, read_moment
 from llm_service.services.provider_admin import ProviderAdmin, ProviderSeen, provider_object
@@ -78,14 +90,19 @@ __all__ = [
     "GROUPS",
     "HASH_KEY_FILE",
     "KEYS_TOPIC",
+    "KINDS",
     "LOCAL_KEY",
+    "LONGEST_INTERVAL_S",
+    "LONGEST_S",
     "OLDER_THAN",
     "OVERLAP_S",
     "PROVIDERS_TOPIC",
     "SELECTORS",
+    "SERIES",
     "STATES",
     "STATS_GROUPS",
     "STATUSES",
+    "UNLESS_ASKED",
     "Asked",
     "Authenticator",
     "CacheAdmin",
@@ -101,6 +118,8 @@ __all__ = [
     "DeploymentView",
     "Diagnosis",
     "Drift",
+    "EventKind",
+    "Events",
     "Explain",
     "ExplainParts",
     "Explanation",
@@ -112,6 +131,7 @@ __all__ = [
     "HashKeyError",
     "HashKeys",
     "Health",
+    "Heard",
     "Issued",
     "IssuedKeys",
     "KeptCatalogue",
@@ -121,9 +141,13 @@ __all__ = [
     "LimitStates",
     "LimitView",
     "LimitsView",
+    "Listening",
     "LogLevels",
+    "MetricsHistory",
+    "MetricsSnapshot",
     "ModelEntry",
     "Models",
+    "NamedFigures",
     "News",
     "Override",
     "PriceView",
@@ -158,6 +182,7 @@ __all__ = [
     "correction",
     "decided",
     "diagnose",
+    "event_object",
     "generation_object",
     "hash_keys_of",
     "health_object",
@@ -170,6 +195,7 @@ __all__ = [
     "read_filter",
     "read_format",
     "read_groups",
+    "read_kinds",
     "read_moment",
     "read_overrides",
     "record_object",

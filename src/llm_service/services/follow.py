@@ -27,6 +27,8 @@ class Follower:
         self._tasks = tasks
         self._log = log
         self._away = False
+        self.on_change: Callable[[StoreUnavailable | None], None] = lambda away: None
+        """Called back with why the database does not answer, and with ``None`` once it does again."""
         self._due = asyncio.Event()
 
     def start(self) -> None:
@@ -58,4 +60,6 @@ class Follower:
             self._log.warning(f"{self._what} cannot be read; {self._meanwhile}", error=str(away))
         elif away is None and self._away:
             self._log.info(f"{self._what} are read again")
-        self._away = away is not None
+        if (away is not None) != self._away:
+            self._away = away is not None
+            self.on_change(away)

@@ -1,6 +1,6 @@
 """What providers' free endpoints said last, to whichever process asked: the others are told."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal, get_args
@@ -35,6 +35,9 @@ class News:
     limit_remaining_usd: str | None = None
 
 
+NO_NEWS: Final = News(at=0.0)
+
+
 class ProviderNews:
     """The news by provider and endpoint. ``bulletin`` is ``None`` where no messages are to be had."""
 
@@ -43,6 +46,7 @@ class ProviderNews:
         self._clock = clock
         self._log = log
         self._last: dict[tuple[str, Endpoint], News] = {}
+        self._on_change: Callable[[str, Endpoint, News], None] = lambda provider, endpoint, news: None
         if bulletin is not None:
             bulletin.listen(NEWS_TOPIC, self._hear)
 
@@ -50,9 +54,13 @@ class ProviderNews:
         """What was said last, here or elsewhere."""
         return self._last.get((provider, endpoint))
 
+    def on_change(self, tell: Callable[[str, Endpoint, News], None]) -> None:
+        """Call back with news, from here or elsewhere, after which a provider stands otherwise than before."""
+        self._on_change = tell
+
     async def tell(self, provider: str, endpoint: Endpoint, news: News) -> None:
         """Take the news in, and tell the other processes as far as they can be reached."""
-        self._last[provider, endpoint] = news
+        self._take(provider, endpoint, news)
         if self._bulletin is None:
             return
         text = orjson.dumps({"provider": provider, "endpoint": endpoint, **asdict(news)}).decode()
@@ -71,7 +79,13 @@ class ProviderNews:
             self._log.debug("news of a provider not understood", cause=str(garbage))
             return
         if endpoint in get_args(Endpoint):
-            self._last[provider, endpoint] = news
+            self._take(provider, endpoint, news)
+
+    def _take(self, provider: str, endpoint: Endpoint, news: News) -> None:
+        before = self._last.get((provider, endpoint), NO_NEWS)
+        self._last[provider, endpoint] = news
+        if (before.code, before.usable) != (news.code, news.usable):
+            self._on_change(provider, endpoint, news)
 
 
 def failed(error: LLMServiceError, *, at: float, before: News | None) -> News:

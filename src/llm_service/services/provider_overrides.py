@@ -75,6 +75,10 @@ class ProviderOverrides:
             self._bulletin.listen(PROVIDERS_TOPIC, lambda _: self._follower.look_now())
         self._follower.start()
 
+    def on_reach(self, tell: Callable[[StoreUnavailable | None], None]) -> None:
+        """Call back with why the database does not answer any more, and with ``None`` once it does again."""
+        self._follower.on_change = tell
+
     def listen(self, hear: Hear) -> None:
         """Call back with the name of each provider whose override has changed, once it holds here."""
         self._hearing[hear] = None

@@ -78,6 +78,7 @@ class Graphs:
             return False
         old, self.current, self._prepared = self.current, self._prepared, None
         self._switch.app = self.current.service.app
+        self.current.service.took_over()
         old.service.serving.retire()
         _send_libraries_to(self.current.log)
         self._finishing[old] = asyncio.get_running_loop().create_task(self._finish(old, self.server.requests))

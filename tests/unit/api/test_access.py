@@ -38,10 +38,12 @@ def test_nothing_is_open_but_health() -> None:
     assert {route.path for route in parts_of().routes if route.access == "open"} == OPEN
 
 
-def test_everything_below_admin_asks_for_the_admin_scope_but_for_usage_reading_is_enough() -> None:
+def test_everything_below_admin_asks_for_the_admin_scope_but_to_see_what_was_used_and_is_done_reading_is_enough() -> (
+    None
+):
     routes = parts_of().routes
     below = {route.path: route.scopes for route in routes if route.path.startswith("/admin/")}
-    usage = {path for path in below if path.startswith("/admin/usage")}
+    usage = {path for path in below if path.startswith(("/admin/usage", "/admin/metrics", "/admin/events"))}
     assert {below[path] for path in usage} == {("read", "admin")}
     assert {below[path] for path in below.keys() - usage} == {("admin",)}
     assert not [route.path for route in routes if route.scopes == ("admin",) and route.path not in below]

@@ -50,8 +50,8 @@ def test_the_commands_of_the_guide_to_the_cache_try_other_settings(command: Comm
     assert Path("ratios.svg").exists()
 
 
-@pytest.mark.parametrize("arguments", commands("limits.md"), ids=" ".join)
-def test_a_command_of_the_guide_to_limits_is_understood(arguments: list[str], command: Command) -> None:
+@pytest.mark.parametrize("arguments", [*commands("limits.md"), *commands("events.md")], ids=" ".join)
+def test_a_command_of_the_guides_to_limits_and_events_is_understood(arguments: list[str], command: Command) -> None:
     asked = command(*arguments, "--url", "http://127.0.0.1:1")
     assert asked.exit_code == 1
     assert "No service answers at http://127.0.0.1:1" in asked.stderr + asked.stdout

@@ -31,6 +31,7 @@ class FakeService:
         self.health = self.serving = self
         self.retired = 0
         self.held = 0
+        self.taken_over = 0
         self.draining = False
         self.unsettled = Tally()
         self.tasks = Tasks(lambda work, failure: None)
@@ -42,6 +43,9 @@ class FakeService:
 
     def hold(self) -> None:
         self.held += 1
+
+    def took_over(self) -> None:
+        self.taken_over += 1
 
     def retire(self) -> None:
         self.retired += 1
@@ -143,6 +147,13 @@ async def test_what_is_given_up_is_closed(house: House) -> None:
 async def test_connections_that_outlive_their_requests_are_asked_to_meet_the_new_graph(house: House) -> None:
     await house.change()
     assert [service.retired for service in house.services] == [1, 0]
+
+
+async def test_new_settings_are_told_of_when_they_are_in_force_and_not_before(house: House) -> None:
+    await house.graphs.prepare(house.edition(2))
+    assert [service.taken_over for service in house.services] == [0, 0]
+    house.graphs.commit()
+    assert [service.taken_over for service in house.services] == [0, 1]
 
 
 async def test_a_shutdown_drains_every_graph_and_takes_no_new_one(house: House) -> None:

@@ -37,6 +37,8 @@ ACCESS: Final[Mapping[str, tuple[Scope, ...]]] = MappingProxyType(
         "Mutation.setProviderEnabled": ("admin",),
         "Mutation.drainProvider": ("admin",),
         "Subscription.chatStream": ("inference",),
+        "Subscription.events": READS,
+        "Subscription.metrics": READS,
         "ApiKey.usage": READS,
         "Generation.key": ("admin",),
         "Provider.models": ("inference",),

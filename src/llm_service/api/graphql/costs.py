@@ -37,6 +37,8 @@ COSTS: Final[Mapping[str, int]] = MappingProxyType(
         "Mutation.setProviderEnabled": 20,
         "Mutation.drainProvider": 20,
         "Subscription.chatStream": 100,
+        "Subscription.events": 50,
+        "Subscription.metrics": 50,
     }
 )
 """Of fields that cost more than others."""

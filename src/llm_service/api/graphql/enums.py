@@ -150,3 +150,14 @@ class ConditionWord(Enum):
     DISABLED = "disabled"
     DRAINING = "draining"
     UNKNOWN = strawberry.enum_value("unknown", description="Nobody has asked it yet.")
+
+
+@strawberry.enum(name="EventKind", description="What events are about.")
+class EventKindWord(Enum):
+    REQUEST = strawberry.enum_value("request", description="A request has ended.")
+    ALERT = "alert"
+    BREAKER = strawberry.enum_value("breaker", description="A deployment is left alone, or asked again.")
+    PROVIDER = strawberry.enum_value("provider", description="A provider is switched, or its free endpoints say so.")
+    CONFIG = strawberry.enum_value("config", description="Other settings are in force.")
+    STORE = strawberry.enum_value("store", description="A store is lost, or back.")
+    METRICS = strawberry.enum_value("metrics", description="Figures, once a second.")

@@ -11,6 +11,7 @@ from llm_service.runtime import IdSource
 from llm_service.services import (
     Authenticator,
     CacheAdmin,
+    Events,
     Explain,
     Health,
     Keys,
@@ -38,6 +39,7 @@ class GraphqlParts:
     keys: Keys
     limits: LimitStates
     cache: CacheAdmin
+    events: Events
     ids: IdSource
     log: Log
     fixed_headers: tuple[tuple[bytes, bytes], ...] = ()

@@ -1,14 +1,21 @@
 """What can be listened to."""
 
 from collections.abc import AsyncGenerator
+from typing import Final
 
 import strawberry
 
 from llm_service.api.graphql.chat_inputs import ChatInput
 from llm_service.api.graphql.chat_types import ChatChunk
 from llm_service.api.graphql.context import Info
+from llm_service.api.graphql.enums import EventKindWord
+from llm_service.api.graphql.listening import heard_events
+from llm_service.api.graphql.live_types import MetricsSnapshotType, ServiceEventType
 from llm_service.api.graphql.streaming import resumed_chunks, started_chunks
 from llm_service.domain import InvalidValue
+from llm_service.services import UNLESS_ASKED, EventKind
+
+FIGURES: Final[tuple[EventKind, ...]] = ("metrics",)
 
 
 @strawberry.type
@@ -30,3 +37,29 @@ class Subscription:
                 yield chunk
         finally:
             await chunks.aclose()
+
+    @strawberry.subscription(
+        description="What happens here, of these kinds; unless given of all but METRICS. Scope: read or admin."
+    )
+    async def events(
+        self, info: Info, kinds: list[EventKindWord] | None = None
+    ) -> AsyncGenerator[ServiceEventType, None]:
+        wanted = UNLESS_ASKED if kinds is None else [kind.value for kind in kinds]
+        heard = heard_events(info.context, wanted)
+        try:
+            async for one in heard:
+                yield ServiceEventType.of(one)
+        finally:
+            await heard.aclose()
+
+    @strawberry.subscription(
+        description="The figures of the whole service, after each interval of 1 to 60 seconds. Scope: read or admin."
+    )
+    async def metrics(self, info: Info, interval_s: float | None = 1) -> AsyncGenerator[MetricsSnapshotType, None]:
+        heard = heard_events(info.context, FIGURES, interval_s=1 if interval_s is None else interval_s)
+        try:
+            async for one in heard:
+                if one.event.snapshot is not None:
+                    yield MetricsSnapshotType.of(one.event.snapshot)
+        finally:
+            await heard.aclose()

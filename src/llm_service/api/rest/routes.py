@@ -15,6 +15,7 @@ from llm_service.api.rest.explain import ExplainRoutes
 from llm_service.api.rest.health import HealthRoutes
 from llm_service.api.rest.keys import KeyRoutes
 from llm_service.api.rest.limits import LimitRoutes
+from llm_service.api.rest.live import LiveRoutes
 from llm_service.api.rest.metrics import MetricsRoutes
 from llm_service.api.rest.models import ModelRoutes
 from llm_service.api.rest.providers import ProviderRoutes
@@ -74,6 +75,7 @@ def control_routes(
     providers: ProviderRoutes | None = None,
     explain: ExplainRoutes | None = None,
     metrics: MetricsRoutes | None = None,
+    live: LiveRoutes | None = None,
 ) -> tuple[Route, ...]:
     """The routes beside the hot ones, the first match first; ``None`` where nothing keeps what they tell of."""
     return (
@@ -104,6 +106,7 @@ def control_routes(
         *(provider_routes(providers) if providers is not None else ()),
         *(explain_routes(explain) if explain is not None else ()),
         *((Route("/metrics", metrics.text, metrics.access),) if metrics is not None else ()),
+        *(live_routes(live) if live is not None else ()),
     )
 
 
@@ -114,6 +117,14 @@ def provider_routes(providers: ProviderRoutes) -> tuple[Route, ...]:
         Route("/admin/providers/{name}", providers.get, "admin"),
         Route("/admin/providers/{name}", providers.update, "admin", "PATCH"),
         Route("/admin/providers/{name}/test", providers.test, "admin", "POST"),
+    )
+
+
+def live_routes(live: LiveRoutes) -> tuple[Route, ...]:
+    """What happens now. Events tell of requests what their records tell as well, so whoever reads those may listen."""
+    return (
+        Route("/admin/metrics", live.metrics, READS_USAGE),
+        Route("/admin/events", live.events, READS_USAGE),
     )
 
 

@@ -1,6 +1,7 @@
 """How REST takes a request apart: the body read within its bound, JSON, the query."""
 
 import asyncio
+import re
 from contextlib import suppress
 from typing import Final
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from llm_service.domain import Body, Caller, InvalidJson, InvalidValue, RequestT
 
 MAX_CONTROL_BYTES: Final = 64 * 1024
 MAX_DIGITS: Final = 9
+NUMBER: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
 UNWANTED_S: Final = 5.0
 UNWANTED_SILENCE_S: Final = 1.0
 UNWANTED_BYTES: Final = 64 * 1024 * 1024
@@ -124,6 +126,16 @@ def count_of(request: Request, name: str, *, default: int, at_most: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS and 1 <= int(text) <= at_most):
         raise InvalidValue(f"'{name}' must be a whole number from 1 to {at_most}.", param=name)
     return int(text)
+
+
+def number_of(request: Request, name: str, *, default: float, at_least: float, at_most: float) -> float:
+    """A number in the query, within bounds. Raises InvalidValue."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (NUMBER.fullmatch(text) and at_least <= float(text) <= at_most):
+        raise InvalidValue(f"'{name}' must be a number from {at_least:g} to {at_most:g}.", param=name)
+    return float(text)
 
 
 def header_value(text: str) -> bytes:

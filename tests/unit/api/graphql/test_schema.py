@@ -15,7 +15,7 @@ from graphql import (
     get_named_type,
 )
 
-from llm_service import domain, storage
+from llm_service import domain, services, storage
 from llm_service.api.graphql import access, enums
 from llm_service.api.graphql.costs import COSTS, LENGTHS
 from llm_service.api.graphql.schema import build_schema, core_of, schema_text
@@ -32,6 +32,7 @@ WORDS = {
     enums.LimitScopeWord: domain.LimitScope,
     enums.LimitKindWord: domain.LimitKind,
     enums.ReachWord: storage.Reach,
+    enums.EventKindWord: services.EventKind,
 }
 DESCRIBES_ITSELF = {"PageInfo", "Query", "Mutation", "Subscription"}
 
@@ -57,7 +58,7 @@ def test_the_fields_of_the_contract_are_there(schema: GraphQLSchema) -> None:
          "keys", "me", "explain"},
         {"chat", "embed", "cancel", "createKey", "updateKey", "rotateKey", "revokeKey", "purgeCache",
              "setProviderEnabled", "drainProvider"},
-        {"chatStream"},
+        {"chatStream", "events", "metrics"},
     ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from llm_service.api.rest.openapi.cache import cache_schemas
 from llm_service.api.rest.openapi.explain import explain_schemas
 from llm_service.api.rest.openapi.failures import error_responses, error_schemas, error_table
 from llm_service.api.rest.openapi.headers import REQUEST_HEADERS, RESPONSE_HEADERS
+from llm_service.api.rest.openapi.live import live_schemas
 from llm_service.api.rest.openapi.paths import TAGS, paths
 from llm_service.api.rest.openapi.providers import provider_schemas
 from llm_service.api.rest.openapi.requests import request_schemas
@@ -60,6 +61,7 @@ def openapi_document(version: str, *, page_files: Sequence[str]) -> dict[str, An
                 **cache_schemas(),
                 **provider_schemas(),
                 **usage_schemas(),
+                **live_schemas(),
                 **error_schemas(),
             },
             "responses": error_responses(),

@@ -9,6 +9,7 @@ from llm_service.api.rest.openapi.cache import cache_paths
 from llm_service.api.rest.openapi.examples import CHAT, CHAT_STREAM, COMPLETION, COMPLETION_STREAM, EMBEDDING, Examples
 from llm_service.api.rest.openapi.explain import explain_paths
 from llm_service.api.rest.openapi.headers import ON_ANSWERS, REQUEST_HEADERS
+from llm_service.api.rest.openapi.live import live_paths
 from llm_service.api.rest.openapi.operations import (
     KEYED_FAILS,
     failures,
@@ -62,6 +63,7 @@ def paths(page_files: Sequence[str]) -> Json:
         **admin_paths(),
         **cache_paths(),
         **provider_paths(),
+        **live_paths(),
         **_health(),
         **_metrics(),
         **_description(page_files),

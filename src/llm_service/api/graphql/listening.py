@@ -1,0 +1,28 @@
+"""Subscribers to what happens in the service, each at its own pace."""
+
+from collections.abc import AsyncGenerator, Collection
+
+from llm_service.api.graphql.context import Context
+from llm_service.services import EventKind, Heard
+
+
+async def heard_events(
+    context: Context, kinds: Collection[EventKind], *, interval_s: float = 1.0
+) -> AsyncGenerator[Heard, None]:
+    """Events until the subscriber leaves, the service ends, or other settings are in force.
+
+    Raises InvalidValue, and ConcurrencyLimited where the caller listens too often.
+    """
+    serving = context.calls.serving
+    listening = context.parts.events.listen(kinds, owner=context.caller.key_id, interval_s=interval_s)
+    serving.stands(listening.end)
+    try:
+        if serving.retired:
+            listening.end()
+        while not listening.over:
+            for heard in listening.take():
+                yield heard
+            await listening.wait()
+    finally:
+        serving.fell(listening.end)
+        listening.close()
