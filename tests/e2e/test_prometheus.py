@@ -161,6 +161,6 @@ async def test_an_alert_reaches_the_webhook_and_so_does_its_end(watched: Watched
     assert alert["annotations"]["runbook"] == "docs/alerts.md#target-down"
 
     _, key = await new_key(watched.service)
-    watched.key_file.write_text(key, encoding="utf-8")  # noqa: ASYNC240 - a few bytes
+    watched.key_file.write_text(key, encoding="utf-8")
     await until(lambda: webhook.of("LlmServiceTargetDown", "resolved"), within_s=WITHIN_S)
     assert {one.body["commonLabels"]["alertname"] for one in webhook.notices} == {"LlmServiceTargetDown"}

@@ -179,7 +179,7 @@ async def _running(log: Path, *command: str) -> AsyncIterator[str]:
         )
         try:
             ready = await until_answered(lambda: _ready(f"http://127.0.0.1:{port}", process), within_s=20)
-            assert ready == 200, log.read_text(errors="replace")
+            assert ready == 200, _said(log)
             yield f"http://127.0.0.1:{port}"
         finally:
             if process.returncode is None:
@@ -195,3 +195,7 @@ async def _ready(address: str, process: asyncio.subprocess.Process) -> int | Non
         return 200 if (await ask(address, "GET", "/-/ready")).status == 200 else None
     except OSError:
         return None
+
+
+def _said(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")

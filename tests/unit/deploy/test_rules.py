@@ -8,7 +8,7 @@ import pytest
 
 from llm_service.observability.metrics import catalog
 from tests.support import promql
-from tests.support.deploy import PROMETHEUS, RULE_TESTS, alerts, recorded, rules, yaml
+from tests.support.deploy import CHECKOUT, PROMETHEUS, RULE_TESTS, alerts, recorded, rules, yaml
 
 ASKED = re.compile(r'ALERTS\{alertname="(\w+)", alertstate="firing"\}')
 ANSWERED = re.compile(r'ALERTS\{alertname="(\w+)", alertstate="firing"[,}]')
@@ -58,6 +58,18 @@ def test_an_alert_says_how_bad_it_is_and_what_to_do(name: str) -> None:
     assert len(rule["annotations"]["description"]) > 80
     anchor = re.sub(r"(?<!^)(?=[A-Z])", "-", name.removeprefix("LlmService")).lower()
     assert rule["annotations"]["runbook"] == f"docs/alerts.md#{anchor}"
+
+
+def test_the_runbook_has_a_section_for_each_alert() -> None:
+    page = (CHECKOUT / "docs" / "alerts.md").read_text(encoding="utf-8")
+    sections = {f"docs/alerts.md#{heading}" for heading in re.findall(r"^#+ ([a-z-]+)$", page, re.MULTILINE)}
+    assert {rule["annotations"]["runbook"] for rule in alerts().values()} <= sections
+
+
+def test_the_documented_alerts_are_the_alerts() -> None:
+    page = (CHECKOUT / "docs" / "prometheus.md").read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| `(LlmService\w+)` \|.*\| (\w+) \| (\w+) \|$", page, re.MULTILINE))
+    assert rows == {(name, rule["for"], rule["labels"]["severity"]) for name, rule in alerts().items()}
 
 
 def test_names_are_given_once() -> None:
