@@ -85,8 +85,8 @@ ANSWERS = Row(
             queries=(Query(f"topk(10, 3600 * {rate('llm_saved_usd_total', 'model')})", "{{model}}"),),
         ),
         Panel(
-            title="Looking up, p95",
-            about="By stage, as on the dashboard Latency.",
+            title="Our own share by stage, p95",
+            about="A hit is our own work alone.",
             unit="s",
             queries=(Query(quantile(0.95, "llm_overhead_seconds", "stage"), "{{stage}}"),),
         ),
