@@ -92,6 +92,13 @@ def test_shares_are_above_bounds_of_the_histograms() -> None:
             assert float(bound) in catalog.ALL[metric].bounds
 
 
+@pytest.mark.parametrize("name", sorted(name for name in recorded() if ":ratio_rate" in name))
+def test_a_recorded_ratio_is_over_the_window_of_its_name(name: str) -> None:
+    (rule,) = (rule for rule in rules() if rule.get("record") == name)
+    windows = set(re.findall(r"\[(\w+)\]", rule["expr"])) or set(re.findall(r":rate(\w+)", rule["expr"]))
+    assert windows == {name.rpartition("ratio_rate")[2]}
+
+
 def test_what_is_recorded_is_used() -> None:
     used = {series.name for rule in rules() for series in promql.read(rule["expr"]).series}
     assert recorded() <= used
