@@ -5,6 +5,7 @@ implementation behind one conformance suite. All methods raise StoreUnavailable 
 or cannot do its work; what was asked for may have happened then.
 """
 
+from llm_service.storage.ports.alerts import AlertEntry, AlertLease, AlertStore, Sample, SampleStore, SilenceRow
 from llm_service.storage.ports.base import Reach, StoreUnavailable
 from llm_service.storage.ports.breakers import BreakerAnswer, BreakerNews, BreakerStore, Ejection
 from llm_service.storage.ports.bulletin import Bulletin
@@ -18,6 +19,9 @@ from llm_service.storage.ports.streams import Flight, LogAsk, LogPart, LogRead, 
 
 __all__ = [
     "NOT_KNOWN",
+    "AlertEntry",
+    "AlertLease",
+    "AlertStore",
     "BreakerAnswer",
     "BreakerNews",
     "BreakerStore",
@@ -40,7 +44,10 @@ __all__ = [
     "Reach",
     "Replay",
     "ReplayStore",
+    "Sample",
+    "SampleStore",
     "Seal",
+    "SilenceRow",
     "Spent",
     "StoreUnavailable",
     "StreamStore",

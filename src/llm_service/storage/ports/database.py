@@ -1,8 +1,9 @@
-"""Port to the database, which holds keys, records, small facts, and answers under idempotency keys."""
+"""Port to the database, which holds keys, records, small facts, and answers under idempotency keys, alerts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from llm_service.storage.ports.alerts import AlertStore, SampleStore
 from llm_service.storage.ports.base import Reach
 from llm_service.storage.ports.keys import KeyStore
 from llm_service.storage.ports.ledger import LedgerStore
@@ -33,6 +34,8 @@ class Database(Protocol):
     ledger: LedgerStore
     facts: FactStore
     replays: ReplayStore
+    alerts: AlertStore
+    samples: SampleStore
 
     async def ping(self) -> None:
         """Raises StoreUnavailable when it cannot be reached."""

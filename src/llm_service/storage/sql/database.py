@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 
-from llm_service.storage.ports import FactStore, KeyStore, LedgerStore, Reach, ReplayStore
+from llm_service.storage.ports import AlertStore, FactStore, KeyStore, LedgerStore, Reach, ReplayStore, SampleStore
+from llm_service.storage.sql.alerts import SqlAlerts
 from llm_service.storage.sql.base import Driver
 from llm_service.storage.sql.facts import SqlFacts
 from llm_service.storage.sql.keys import SqlKeys
 from llm_service.storage.sql.ledger import SqlLedger
 from llm_service.storage.sql.replays import SqlReplays
+from llm_service.storage.sql.samples import SqlSamples
 
 
 class SqlDatabase:
-    """The port Database: four stores on one driver."""
+    """The port Database: six stores on one driver."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
@@ -20,6 +22,8 @@ class SqlDatabase:
         self.ledger: LedgerStore = SqlLedger(driver)
         self.facts: FactStore = SqlFacts(driver)
         self.replays: ReplayStore = SqlReplays(driver)
+        self.alerts: AlertStore = SqlAlerts(driver)
+        self.samples: SampleStore = SqlSamples(driver)
 
     async def ping(self) -> None:
         await self._driver.ping()
