@@ -39,7 +39,7 @@ def read_book(text: str | None) -> Book:
             told={(row["notifier"], row["group"]): _told(row) for row in kept["told"]},
             looked_at=_moment(kept["looked_at"]),
         )
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise ValueError("no state of alerts") from error
 
 

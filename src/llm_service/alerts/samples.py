@@ -73,7 +73,7 @@ def read_sample(text: str) -> Snapshot:
         told: dict[str, Any] = orjson.loads(text)
         families = {name: _read(_METRICS[name], rows) for name, rows in told["families"].items() if name in _METRICS}
         return Snapshot(float(told["at"]), families)
-    except (KeyError, TypeError, IndexError, orjson.JSONDecodeError) as error:
+    except (AttributeError, KeyError, TypeError, IndexError, orjson.JSONDecodeError) as error:
         raise ValueError("no sample of figures") from error
 
 

@@ -95,13 +95,23 @@ class Watch:
             self._parts.tasks.spawn(self._follow(), name="alerts")
 
     @property
+    def looks(self) -> bool:
+        """Whether this process looks at the rules: for all, or by itself."""
+        return self._held or self._alone
+
+    @property
+    def telling(self) -> Telling:
+        """What makes notices."""
+        return self._parts.telling
+
+    @property
     def alone(self) -> Book | None:
         """What this process knows by itself, while the database is away."""
         return self._book if self._alone else None
 
     def firing(self) -> Mapping[tuple[str, str], float]:
         """For `llm_alerts_firing`: 1 for each rule and severity that fires, in the process that looks."""
-        if not (self._held or self._alone):
+        if not self.looks:
             return {}
         return {(one.rule, one.severity): 1.0 for one in self._book.alerts.values() if one.state == "firing"}
 
@@ -112,7 +122,7 @@ class Watch:
                     await self.tick()
                 except Exception as defect:  # noqa: BLE001 - it is told, and must not end the alerts for good
                     self._log.error("alerts cannot be looked at", exc_info=defect)
-                await self._parts.clock.sleep(self._interval_s if self._held or self._alone else self._interval_s / 2)
+                await self._parts.clock.sleep(self._interval_s if self.looks else self._interval_s / 2)
         finally:
             await self._release()
 
@@ -131,7 +141,7 @@ class Watch:
                 await self._leave_to(lease, now)
         except StoreUnavailable as away:
             self._go_alone(away)
-        if self._held or self._alone:
+        if self.looks:
             await self._look(now)
         await self._deliver(now)
 
@@ -192,7 +202,7 @@ class Watch:
         self._held, self._alone, self._version, self._known = False, False, None, lease.state
 
     def _go_alone(self, away: StoreUnavailable) -> None:
-        if not (self._held or self._alone):
+        if not self.looks:
             self._book = self._read(self._known)
         if not self._alone:
             self._log.warning("alerts are looked at by this machine alone", cause=str(away))

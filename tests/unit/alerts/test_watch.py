@@ -1,0 +1,297 @@
+"""Once per cluster: one looks, another goes on, nothing is forgotten or told twice; and each alone without a database."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from llm_service.alerts import AlertOptions, Matcher, Silence, read_book, read_entry, silence_text
+from llm_service.storage import SilenceRow
+from tests.support.alerting import OPTIONS, Site, Watched
+from tests.support.figures import Machine
+
+DOWN = AlertOptions(name="down", kind="provider_down", for_="0", keep_firing_for="0")
+STORE = AlertOptions(name="store", kind="store_down", for_="20s", keep_firing_for="0")
+BURN = AlertOptions(name="burn", kind="error_ratio", above=0.1, window="1h", for_="0", severity="critical")
+
+
+def down(machine: Machine, is_down: bool = True, provider: str = "a") -> None:
+    machine.gauge("llm_provider_up", 0 if is_down else 1, provider=provider)
+
+
+async def history_of(site: Site) -> list[tuple[str, str]]:
+    """What happened, oldest first."""
+    entries = await site.database.alerts.history(rule=None, after=None, count=100)
+    return [(event.happened, event.rule) for event in map(read_entry, reversed(entries))]
+
+
+async def state_of(site: Site) -> dict[str, str]:
+    book = read_book((await site.database.alerts.lease()).state)
+    return {alert.rule: alert.state for alert in book.alerts.values()}
+
+
+async def test_an_alert_fires_is_told_ends_and_is_told_again(site: Site) -> None:
+    one = site.watch("one", [DOWN])
+    down(one.machine)
+    await site.passes(10, one)
+    assert (one.notifier.said, await state_of(site)) == ([("firing", ["down"])], {"down": "firing"})
+    assert one.watch.firing() == {("down", "critical"): 1.0}
+    await site.passes(60, one)
+    down(one.machine, is_down=False)
+    await site.passes(10, one)
+    assert one.notifier.said == [("firing", ["down"]), ("resolved", ["down"])]
+    assert one.watch.firing() == {}
+    await site.passes(10, one)
+    assert await history_of(site) == [
+        ("firing", "down"),
+        ("notified", "down"),
+        ("resolved", "down"),
+        ("notified", "down"),
+    ]
+    assert [(change.rule, change.state) for change in site.changes] == [("down", "firing"), ("down", "resolved")]
+    assert [line["level"] for line in site.log.lines if "alert" in str(line["event"]).split()] == [
+        "warning",
+        "info",
+    ]
+
+
+async def test_one_of_several_looks_and_the_others_figures_count(site: Site) -> None:
+    both = [site.watch(name, [BURN]) for name in ("one", "two")]
+
+    def each() -> None:
+        both[0].machine.requests(10)
+        both[1].machine.requests(6, 4)
+
+    await site.passes(100, *both, each=each)
+    assert [one.watch.looks for one in both] == [True, False]
+    assert both[0].notifier.said == [("firing", ["burn"])]
+    assert 0.1 < both[0].notifier.notices[0].alerts[0].value < 0.25  # type: ignore[operator]
+    assert both[1].notifier.said == []
+
+
+async def test_who_dies_is_followed_within_two_intervals_and_nothing_is_told_twice(site: Site) -> None:
+    one, two = site.watch("one", [DOWN, BURN]), site.watch("two", [DOWN, BURN])
+    down(one.machine)
+    down(two.machine)
+
+    def each() -> None:
+        one.machine.requests(6, 4)
+
+    await site.passes(60, one, two, each=each)
+    assert one.notifier.said == [("firing", ["down"]), ("firing", ["burn", "down"])]
+    await site.passes(2 * OPTIONS.interval_s, two)
+    assert two.watch.looks
+    assert await state_of(site) == {"down": "firing", "burn": "firing"}
+    assert two.notifier.said == []
+    down(two.machine, is_down=False)
+    await site.passes(60, two)
+    assert two.notifier.said == [("firing", ["burn", "down"])]
+    ended = {alert.rule: alert.resolved_at is not None for alert in two.notifier.notices[0].alerts}
+    assert ended == {"burn": False, "down": True}
+
+
+async def test_what_was_not_delivered_before_the_end_is_delivered_by_the_next(site: Site) -> None:
+    one, two = site.watch("one", [DOWN]), site.watch("two", [DOWN])
+    down(one.machine)
+    down(two.machine)
+    one.notifier.slow = True
+    await site.passes(20, one, two)
+    assert one.notifier.said == [("firing", ["down"])]
+    await site.passes(20, two)
+    assert two.notifier.said == [("firing", ["down"])]
+
+
+async def test_who_was_away_for_long_neither_saves_nor_tells(site: Site) -> None:
+    one, two = site.watch("one", [DOWN]), site.watch("two", [DOWN])
+    await site.passes(10, one, two)
+    await site.passes(30, two)
+    assert (one.watch.looks, two.watch.looks) == (True, True)
+    down(one.machine)
+    await site.passes(10, one)
+    assert (one.watch.looks, one.notifier.said) == (False, [])
+
+
+async def test_who_ends_lets_the_next_one_look_at_once(site: Site) -> None:
+    one, two = site.watch("one", [DOWN]), site.watch("two", [DOWN])
+    one.watch.start()
+    await until_looks(one)
+    await one.tasks.aclose()
+    await two.watch.tick()
+    assert two.watch.looks
+
+
+async def until_looks(watched: Watched) -> None:
+    from tests.support.waiting import until
+
+    await until(lambda: watched.watch.looks)
+
+
+async def test_windows_outlast_a_restart(site: Site) -> None:
+    one = site.watch("one", [BURN])
+
+    def each() -> None:
+        one.machine.requests(6, 4)
+
+    await site.passes(60, one, each=each)
+    await one.tasks.aclose()
+    one.machine.restart()
+    again = site.watch("again", [replace(BURN, min_count=100)], machine="one")
+    await site.passes(20, again)
+    assert again.watch.looks
+    assert await state_of(site) == {"burn": "firing"}
+
+
+# -- without the database
+
+
+async def test_without_the_database_what_is_wrong_is_told_all_the_same(site: Site) -> None:
+    one = site.watch("one", [STORE])
+    await site.passes(10, one)
+    one.cut(away=True)
+    one.machine.gauge("llm_store_up", 0, store="database")
+    await site.passes(20, one)
+    assert one.notifier.said == []
+    await site.passes(20, one)
+    assert one.notifier.said == [("firing", ["store"])]
+    assert one.watch.alone is not None
+    assert list(one.watch.firing()) == [("store", "critical")]
+    one.cut(away=False)
+    one.machine.gauge("llm_store_up", 1, store="database")
+    await site.passes(20, one)
+    assert one.notifier.said == [("firing", ["store"]), ("resolved", ["store"])]
+    await site.passes(10, one)
+    assert await history_of(site) == [
+        ("firing", "store"),
+        ("notified", "store"),
+        ("resolved", "store"),
+        ("notified", "store"),
+    ]
+    assert len(site.log.of("alerts are looked at by this machine alone")) == 1
+
+
+async def test_what_was_told_before_the_database_went_away_is_not_told_again_by_the_others(site: Site) -> None:
+    both = [site.watch(name, [DOWN, STORE]) for name in ("one", "two")]
+    for one in both:
+        down(one.machine)
+    await site.passes(20, *both)
+    for one in both:
+        one.cut(away=True)
+        one.machine.gauge("llm_store_up", 0, store="database")
+    await site.passes(60, *both)
+    assert both[0].notifier.said == [("firing", ["down"]), ("firing", ["down", "store"])]
+    assert both[1].notifier.said == [("firing", ["down", "store"])]
+
+
+async def test_what_only_one_that_does_not_look_had_seen_is_over_for_it_when_the_database_is_back(site: Site) -> None:
+    one, two = site.watch("one", [DOWN, STORE]), site.watch("two", [DOWN, STORE])
+    down(one.machine)
+    down(two.machine)
+    await site.passes(20, one, two)
+    two.cut(away=True)
+    two.machine.gauge("llm_store_up", 0, store="database")
+    await site.passes(40, one, two)
+    assert two.notifier.said == [("firing", ["down", "store"])]
+    two.cut(away=False)
+    two.machine.gauge("llm_store_up", 1, store="database")
+    await site.passes(20, one, two)
+    assert two.notifier.said[1:] == [("resolved", ["store"])]
+    assert one.notifier.said == [("firing", ["down"])]
+    assert await state_of(site) == {"down": "firing"}
+
+
+# -- telling
+
+
+async def test_a_notice_that_failed_is_kept_in_the_history_and_tried_again(site: Site) -> None:
+    one = site.watch("one", [DOWN])
+    down(one.machine)
+    one.notifier.fails = "it answered 500"
+    await site.passes(20, one)
+    assert ("failed", "down") in await history_of(site)
+    one.notifier.fails = None
+    await site.passes(320, one)
+    assert one.notifier.said == [("firing", ["down"])] * 2
+    assert one.handover.counts == {("me", "failed"): 1, ("me", "delivered"): 1}
+
+
+async def test_news_take_the_place_of_what_is_still_on_its_way(site: Site) -> None:
+    one = site.watch("one", [DOWN])
+    down(one.machine)
+    one.notifier.slow = True
+    await site.passes(10, one)
+    down(one.machine, is_down=False)
+    await site.passes(10, one)
+    assert one.notifier.said == [("firing", ["down"]), ("resolved", ["down"])]
+    one.notifier.finish()
+    await one.settled()
+    await site.passes(60, one)
+    assert len(one.notifier.notices) == 2
+
+
+async def test_what_is_silenced_fires_and_is_not_told(site: Site) -> None:
+    one = site.watch("one", [DOWN])
+    now = site.clock.now()
+    silence = Silence(
+        id="s",
+        matchers=(Matcher(name="provider", value="a"),),
+        starts_at=now,
+        ends_at=now.replace(hour=23),
+        created_by="anna",
+        comment="",
+    )
+    await site.database.alerts.put_silence(SilenceRow(id="s", until=silence.ends_at, body=silence_text(silence)))
+    down(one.machine)
+    await site.passes(30, one)
+    assert (await state_of(site), one.notifier.said) == ({"down": "firing"}, [])
+    await site.database.alerts.remove_silence("s")
+    await site.passes(10, one)
+    assert one.notifier.said == [("firing", ["down"])]
+
+
+async def test_an_alert_whose_rule_is_gone_is_over(site: Site) -> None:
+    one = site.watch("one", [DOWN])
+    down(one.machine)
+    await site.passes(10, one)
+    again = site.watch("again", [STORE])
+    down(again.machine)
+    await site.passes(30, again)
+    assert again.notifier.said == [("resolved", ["down"])]
+
+
+async def test_a_rule_that_fails_does_not_stop_the_others(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from llm_service.alerts import evaluator
+
+    real = evaluator.findings
+
+    def failing(history: Any, rule: Any) -> Any:
+        return 1 / 0 if rule.name == "store" else real(history, rule)
+
+    monkeypatch.setattr(evaluator, "findings", failing)
+    one = site.watch("one", [STORE, DOWN])
+    down(one.machine)
+    await site.passes(10, one)
+    assert one.notifier.said == [("firing", ["down"])]
+    assert site.log.of("an alert rule cannot be looked at")[0]["rule"] == "store"
+
+
+async def test_a_state_that_nobody_understands_is_begun_anew(site: Site) -> None:
+    now = site.clock.now()
+    await site.database.alerts.take("x", now=now, until=now)
+    await site.database.alerts.save("x", version=0, state="[]", entries=())
+    one = site.watch("one", [DOWN])
+    down(one.machine)
+    await site.passes(10, one)
+    assert await state_of(site) == {"down": "firing"}
+
+
+async def test_a_trial_says_whether_it_was_delivered(site: Site) -> None:
+    one = site.watch("one", [DOWN])
+    telling = one.watch.telling
+    for notice in telling.trials("down", "critical", {}, site.clock.now()):
+        assert await one.handover.delivered("me", notice, within_s=1) is None
+        assert await one.handover.delivered("closed", notice, within_s=1) == "it is closed"
+        assert await one.handover.delivered("nobody", notice, within_s=1) == "there is no notifier of this name"
+    one.notifier.slow = True
+    said = await one.handover.delivered("me", notice, within_s=0.01)
+    assert said == "it was not delivered within 0.01 s, and is still tried"
+    assert one.notifier.said[0] == ("firing", ["down"])
