@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from llm_service.alerts.options import (
     LONGEST_S,
@@ -199,3 +199,28 @@ def _bad_windows(options: AlertOptions) -> Iterator[tuple[str, str]]:
     for number, one in enumerate(options.burn):
         if not 0 < seconds(one.short) <= seconds(one.long) <= LONGEST_S:
             yield f"burn[{number}]", "needs a short window that is no longer than the long one, and that at most 3d"
+
+
+def terms_of(rule: Rule) -> dict[str, Any]:
+    """What a rule goes by, of what its kind takes: by the settings' names, spans in seconds."""
+    burns = rule.kind == "availability" or (rule.kind == "latency" and rule.quantile is None)
+    known: dict[str, Any] = {
+        "above": rule.above,
+        "below": rule.below,
+        "window_s": rule.window_s,
+        "objective": rule.objective,
+        "burn": [{"factor": one.factor, "long_s": one.long_s, "short_s": one.short_s} for one in rule.burn],
+        "quantile": rule.quantile,
+        "measure": rule.measure,
+        "per": "provider" if rule.by_provider else "service",
+        "min_count": rule.min_count,
+        "providers": list(rule.providers),
+        "models": list(rule.models),
+        "scopes": list(rule.scopes),
+        "stores": list(rule.stores),
+    }
+    names = {"window_s" if name == "window" else name for name in KINDS[rule.kind].takes}
+    names -= {"window_s", "quantile"} if burns else {"objective", "burn"}
+    if rule.kind in ("cost_per_hour", "cost_per_day"):
+        names.add("window_s")
+    return {name: value for name, value in known.items() if name in names}

@@ -5,7 +5,6 @@ from difflib import get_close_matches
 
 LATER = frozenset(
     (
-        "alerts",
         "filters",
         "limits.max_input_tokens",
         "server.admin_port",

@@ -7,6 +7,7 @@ from typing import Final
 
 from llm_service.alerts import problems
 from llm_service.cache import missing_packages
+from llm_service.config.alert_rules import alert_mistakes
 from llm_service.config.build import Builder
 from llm_service.config.environment import USUAL_NAMES, variable
 from llm_service.config.later import suggestion
@@ -61,6 +62,7 @@ def apply_rules(settings: Settings, given: Builder, *, from_file: bool) -> Ruled
         *_open_doors(ruled, given),
         *_without_packages(ruled, given),
         *_wrong_notifiers(ruled, given),
+        *alert_mistakes(ruled, given),
     )
     notes = (*(f"{_at(name)} is left out: its api_key is empty" for name in left_out), *_told_contents(ruled))
     return Ruled(ruled, tuple(mistake for mistake in mistakes if mistake is not None), notes)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from llm_service.admission import LimitsOptions
-from llm_service.alerts import NotifierOptions
+from llm_service.alerts import AlertingOptions, AlertOptions, NotifierOptions
 from llm_service.api import AuthOptions, GraphqlOptions, ServerOptions, WebSocketOptions
 from llm_service.cache import CacheOptions
 from llm_service.domain import Doc, Pattern
@@ -68,4 +68,8 @@ class Settings:
         Mapping[Annotated[str, _NOTIFIER_NAME], NotifierOptions],
         Doc("Where notices of alerts go, by names of your own."),
     ] = field(default_factory=dict)
+    alerts: Annotated[
+        tuple[AlertOptions, ...], Doc("Rules that watch the service's own figures; empty: the built-in ones.")
+    ] = ()
+    alerting: AlertingOptions = field(default_factory=AlertingOptions)
     observability: ObservabilityOptions = field(default_factory=ObservabilityOptions)

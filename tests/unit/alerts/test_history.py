@@ -156,7 +156,8 @@ def test_what_is_no_sample_is_refused(text: str) -> None:
 
 
 def test_what_another_version_wrote_is_left_out() -> None:
-    text = '{"at": 1, "families": {"llm_new_total": [[["a"], 1]], "llm_requests_total": [[["ok", "new"], 1], [["ok"], 2]]}}'
+    requests = '"llm_requests_total": [[["ok", "new"], 1], [["ok"], 2]]'
+    text = f'{{"at": 1, "families": {{"llm_new_total": [[["a"], 1]], {requests}}}}}'
     assert read_sample(text).total(REQUESTS) == 2
     short = f'{{"at": 1, "families": {{"{TTFC}": [[["", "a"], [1, 2], 0.5]]}}}}'
     assert read_sample(short).distribution(TTFC) is None

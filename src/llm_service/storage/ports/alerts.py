@@ -78,9 +78,6 @@ class AlertStore(Protocol):
     async def put_silence(self, silence: SilenceRow) -> None:
         """Keep a silence, in place of one with its id."""
 
-    async def remove_silence(self, silence_id: str) -> bool:
-        """Whether there was one."""
-
     async def prune(self, *, before: datetime) -> int:
         """Remove what happened before that, and silences that were over by then. How many."""
 

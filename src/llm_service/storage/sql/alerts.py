@@ -30,7 +30,6 @@ _PUT_SILENCE: Final = """
     INSERT INTO alert_silences (id, until, body) VALUES (:id, :until, :body)
     ON CONFLICT (id) DO UPDATE SET until = excluded.until, body = excluded.body
 """
-_REMOVE_SILENCE: Final = "DELETE FROM alert_silences WHERE id = :id RETURNING id"
 _PRUNE: Final = "DELETE FROM alert_entries WHERE at < :before RETURNING mark"
 _PRUNE_SILENCES: Final = "DELETE FROM alert_silences WHERE until < :before RETURNING id"
 
@@ -87,9 +86,6 @@ class SqlAlerts:
 
     async def put_silence(self, silence: SilenceRow) -> None:
         await self._write(_PUT_SILENCE, {"id": silence.id, "until": micros(silence.until), "body": silence.body})
-
-    async def remove_silence(self, silence_id: str) -> bool:
-        return "\0" not in silence_id and len(await self._write(_REMOVE_SILENCE, {"id": silence_id})) > 0
 
     async def prune(self, *, before: datetime) -> int:
         values: Values = {"before": micros(before)}
