@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final, Literal
+from typing import Final
 
 from llm_service.alerts.notice import Notice, NoticeFailed, Notifier
+from llm_service.alerts.notices import NoticeOutcome
 from llm_service.observability import Log
 
-NoticeOutcome = Literal["delivered", "delayed", "failed", "replaced"]
-"""``delayed``: an attempt failed, and another one follows. ``replaced``: by a newer notice of the group."""
 Heard = Callable[[str, Notice, str | None], None]
 """Told of the end of a notice: the notifier's name, the notice, and why it failed, if it did."""
 NOWHERE: Final = "there is no notifier of this name"

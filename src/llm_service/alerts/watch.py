@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from llm_service.alerts.alert import Alert, Key, resolved
 from llm_service.alerts.book import Book, book_text, read_book
@@ -24,7 +24,7 @@ from llm_service.alerts.rule import Rule
 from llm_service.alerts.samples import condensed, read_sample, sample_text
 from llm_service.alerts.silence import Silence, read_silence
 from llm_service.alerts.telling import Due, Group, Telling, Told
-from llm_service.observability import AlertChanged, Log, Snapshot
+from llm_service.observability import AlertChanged, Log, MetricsSource
 from llm_service.runtime import Clock, Tasks
 from llm_service.storage import AlertLease, AlertStore, Sample, SampleStore, StoreUnavailable
 
@@ -36,13 +36,6 @@ AT_ONCE: Final = 20
 """Samples that are read in one go: some 2 ms."""
 
 
-class Source(Protocol):
-    """Where the figures of this machine come from."""
-
-    async def read(self) -> Snapshot:
-        """All of them, of all its processes as one."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchParts:
     """What a watch needs. ``holder`` is this process's alone, ``machine`` the same for all processes of a machine.
@@ -52,7 +45,7 @@ class WatchParts:
 
     rules: Sequence[Rule]
     options: AlertingOptions
-    source: Source
+    source: MetricsSource
     alerts: AlertStore
     samples: SampleStore
     handover: Handover
