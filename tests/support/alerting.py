@@ -116,7 +116,8 @@ class Watched:
     ) -> None:
         self.machine = Machine()
         self.alerts, self.samples = Away(site.database.alerts), Away(site.database.samples)
-        self.handover = Handover(log=site.log)
+        self.ended: list[tuple[str, str]] = []
+        self.handover = Handover(log=site.log, count=lambda name, outcome: self.ended.append((name, outcome)))
         self.notifier = ScriptedNotifier("me", self.handover)
         self.handover.notifiers = {"me": self.notifier, "closed": RefusingNotifier()}
         self.failures: list[BaseException] = []

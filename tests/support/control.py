@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 
 from llm_service.api import (
+    AlertRoutes,
     CacheRoutes,
     ConfigRoutes,
     DocsRoutes,
@@ -43,6 +44,7 @@ from llm_service.services import (
 )
 from llm_service.storage import MemoryCache
 from llm_service.streams import Streams
+from tests.support.alert_service import AlertDesk
 from tests.support.clock import ManualClock
 from tests.support.key_service import Process, World
 from tests.support.measured import Measured
@@ -91,6 +93,7 @@ class Parts:
     streams: StreamRoutes
     reload: Reload
     desk: Desk
+    alerts: AlertDesk
     log: LogLines = field(default_factory=LogLines)
 
     @property
@@ -119,6 +122,7 @@ class Parts:
             explain,
             MetricsRoutes(scraped, is_open=False),
             live_routes_of(self.process),
+            AlertRoutes(self.alerts.admin, self.alerts.clock),
         )
 
 
@@ -192,6 +196,7 @@ def parts_of(
         ),
         reload=reloaded,
         desk=desk or Desk(ScriptedProvider("deepseek")),
+        alerts=AlertDesk(CountedIds()),
     )
 
 

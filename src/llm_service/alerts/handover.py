@@ -16,18 +16,18 @@ NOWHERE: Final = "there is no notifier of this name"
 class Handover:
     """``noticed`` is the notifiers' to call; ``hears`` is told of the end of every notice that is not awaited."""
 
-    def __init__(self, *, log: Log) -> None:
+    def __init__(self, *, log: Log, count: Callable[[str, str], None] = lambda name, outcome: None) -> None:
+        """``count`` is told of each notice that ended: the notifier's name, and ``delivered`` or ``failed``."""
         self._log = log
+        self._count = count
         self._awaited: dict[tuple[str, int], asyncio.Future[str | None]] = {}
         self.notifiers: Mapping[str, Notifier] = {}
         self.hears: Heard = lambda name, notice, error: None
-        self.counts: dict[tuple[str, str], int] = {}
-        """For `llm_alert_notices_total`: by the notifier's name and the outcome."""
 
     def noticed(self, name: str, notice: Notice, outcome: NoticeOutcome, error: str | None) -> None:
         """What became of a notice, or of an attempt to deliver it."""
         if outcome in ("delivered", "failed"):
-            self.counts[name, outcome] = self.counts.get((name, outcome), 0) + 1
+            self._count(name, outcome)
         awaited = self._awaited.get((name, id(notice)))
         if awaited is not None:
             if not awaited.done():

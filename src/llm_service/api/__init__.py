@@ -8,6 +8,7 @@ from llm_service.api.graphql.options import GraphqlOptions
 from llm_service.api.graphql.parts import GraphqlParts
 from llm_service.api.http_request import App
 from llm_service.api.options import AuthOptions, ServerOptions, WebSocketOptions
+from llm_service.api.rest.alerts import AlertRoutes
 from llm_service.api.rest.app import RestApp
 from llm_service.api.rest.cache import CacheRoutes
 from llm_service.api.rest.configuration import ConfigRoutes, Reload
@@ -34,6 +35,7 @@ from llm_service.api.websocket.sockets import Sockets
 from llm_service.api.whole_response import withdrawn_for_pages
 
 __all__ = [
+    "AlertRoutes",
     "AnsweringParts",
     "App",
     "AuthOptions",

@@ -10,6 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from llm_service import __version__
 from llm_service.admission import Rules
 from llm_service.api import (
+    AlertRoutes,
     AnsweringParts,
     App,
     CacheRoutes,
@@ -50,6 +51,7 @@ from llm_service.observability import Listeners, Tracer
 from llm_service.routing import Overload
 from llm_service.runtime import Clock
 from llm_service.services import (
+    AlertAdmin,
     Authenticator,
     CacheAdmin,
     DatabaseHealth,
@@ -128,6 +130,7 @@ class Desk:
     usage: Usage
     limits: LimitStates
     cache: CacheAdmin
+    alerts: AlertAdmin
     fixed_headers: tuple[tuple[bytes, bytes], ...]
 
 
@@ -137,13 +140,14 @@ def build_app(
     calls: Calls,
     explain: Explain,
     parts: ProviderParts,
+    alerts: AlertAdmin,
     health: Health,
     rules: Rules,
     reload: Reload | None,
 ) -> RestApp:
     """All doors, over the same services."""
     settings = ground.settings
-    desk = build_desk(ground, calls=calls, explain=explain, parts=parts, health=health, rules=rules)
+    desk = build_desk(ground, calls=calls, explain=explain, parts=parts, alerts=alerts, health=health, rules=rules)
     graphql = build_graphql(ground, desk) if settings.graphql.enabled else None
     streams = StreamRoutes(
         desk.resuming, options=settings.server, authenticator=desk.authenticator, clock=ground.clock, tasks=ground.tasks
@@ -190,7 +194,14 @@ def build_sockets(ground: Ground, desk: Desk, graphql: GraphqlDoor | None) -> So
 
 
 def build_desk(
-    ground: Ground, *, calls: Calls, explain: Explain, parts: ProviderParts, health: Health, rules: Rules
+    ground: Ground,
+    *,
+    calls: Calls,
+    explain: Explain,
+    parts: ProviderParts,
+    alerts: AlertAdmin,
+    health: Health,
+    rules: Rules,
 ) -> Desk:
     """The services that several doors share."""
     settings, stores = ground.settings, ground.stores
@@ -213,6 +224,7 @@ def build_desk(
         cache=CacheAdmin(
             stores.cache, usage, semantic=stores.semantic.cache, scope=settings.cache.scope, clock=ground.clock
         ),
+        alerts=alerts,
         fixed_headers=((b"x-llm-sandbox", b"true"),) if ground.sandbox else (),
     )
 
@@ -244,6 +256,7 @@ def build_routes(ground: Ground, desk: Desk, streams: StreamRoutes, *, reload: R
             authenticator=desk.authenticator,
             keep_alive_s=ground.settings.server.keep_alive_s,
         ),
+        AlertRoutes(desk.alerts, ground.clock),
     )
 
 
@@ -265,6 +278,7 @@ def build_graphql(ground: Ground, desk: Desk) -> GraphqlDoor:
             limits=desk.limits,
             cache=desk.cache,
             events=ground.stores.live.events,
+            alerts=desk.alerts,
             ids=ground.ids,
             log=ground.log,
             fixed_headers=desk.fixed_headers,

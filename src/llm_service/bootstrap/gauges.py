@@ -23,14 +23,22 @@ class ServiceGauges:
     """Sources for the sampler."""
 
     def __init__(
-        self, ground: Ground, parts: ProviderParts, rules: Rules, standing: Standing | None, *, leads: bool
+        self,
+        ground: Ground,
+        parts: ProviderParts,
+        rules: Rules,
+        standing: Standing | None,
+        *,
+        leads: bool,
+        also: Sequence[Source] = (),
     ) -> None:
-        """``leads``: of all processes this one asks for what all would be told alike."""
+        """``leads``: of all processes this one asks for what all would be told alike. ``also``: further sources."""
         self._ground = ground
         self._parts = parts
         self._rules = rules
         self._generation = 1 if standing is None else standing.generation
         self._leads = leads
+        self._also = tuple(also)
         self._configured = {
             way_of(one).candidate for model in ground.settings.models.values() for one in model.deployments
         }
@@ -39,7 +47,7 @@ class ServiceGauges:
 
     def sources(self) -> Sequence[Source]:
         """Those that answer at once."""
-        return (self.of_places, self.of_breakers)
+        return (self.of_places, self.of_breakers, *self._also)
 
     def slow(self) -> Sequence[SlowSource]:
         """Those that ask others, or take longer."""

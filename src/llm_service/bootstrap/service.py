@@ -9,6 +9,7 @@ from typing import Any, Final
 from llm_service.admission import Rules
 from llm_service.api import Refused, Reload, Serving
 from llm_service.bootstrap.accounts import build_accounts, build_corrections
+from llm_service.bootstrap.alerts import AlertParts, build_alerts
 from llm_service.bootstrap.doors import build_app, build_calls, build_health, with_cors
 from llm_service.bootstrap.gauges import ServiceGauges
 from llm_service.bootstrap.ground import Ground
@@ -57,6 +58,7 @@ class Service:
     health: Health
     models: Models
     parts: ProviderParts
+    alerts: AlertParts
     listeners: Listeners
     tasks: Tasks
     unsettled: Tally
@@ -68,6 +70,7 @@ class Service:
     async def aclose(self) -> None:
         """Close in reverse order of building: running work first, then the listeners and the connections."""
         await self.tasks.aclose()
+        await self.alerts.notifiers.aclose()
         self.listeners.close()
         if self.sending is not None:
             await self.sending.aclose()
@@ -126,7 +129,13 @@ def build_service(
     )
     listeners = Listeners([*(listening or [AccessLog(log)]), meter, *telemetry.listeners, events])
     rules = Rules(settings.limits, now=clock.now, time=clock.time)
-    gauges = ServiceGauges(ground, parts, rules, standing, leads=leads)
+    alerts = build_alerts(
+        ground,
+        is_on=parts.states.is_on,
+        retired=lambda: serving.retired,
+        on_failure=on_failure,
+    )
+    gauges = ServiceGauges(ground, parts, rules, standing, leads=leads, also=(alerts.readings,))
     accounts = build_accounts(ground, rules=rules, known=models.told)
     unsettled = Tally()
     hold = partial(hold_to, settings, stores, gauges)
@@ -142,7 +151,16 @@ def build_service(
     calls = build_calls(ground, gateway, listeners, serving=serving, tracer=telemetry.tracer)
     tell_of_states(events, parts, serving)
     explain = Explain(deciding)
-    app = build_app(ground, calls=calls, explain=explain, parts=parts, health=health, rules=rules, reload=reload)
+    app = build_app(
+        ground,
+        calls=calls,
+        explain=explain,
+        parts=parts,
+        alerts=alerts.admin,
+        health=health,
+        rules=rules,
+        reload=reload,
+    )
     if telemetry.sending is not None:
         telemetry.sending.start()
     return Service(
@@ -152,10 +170,19 @@ def build_service(
         health=health,
         models=models,
         parts=parts,
+        alerts=alerts,
         listeners=listeners,
         tasks=tasks,
         unsettled=unsettled,
-        upkeep=Upkeep(parts.probes, corrections, stores.database.replays, tasks=tasks, clock=clock, log=log),
+        upkeep=Upkeep(
+            parts.probes,
+            corrections,
+            stores.database.replays,
+            alerts.watch if leads else None,
+            tasks=tasks,
+            clock=clock,
+            log=log,
+        ),
         sending=telemetry.sending,
         hold=hold,
         took_over=partial(tell_of_settings, events, standing),

@@ -10,6 +10,7 @@ from llm_service.runtime.data_dir import (
     sync_folder,
 )
 from llm_service.runtime.ids import IdSource, RandomIds, system_random
+from llm_service.runtime.machine import host_name, machine_of
 from llm_service.runtime.memory import give_back, lasting, settle_memory
 from llm_service.runtime.patience import Patience
 from llm_service.runtime.pressure import Figures, Pressure
@@ -38,7 +39,9 @@ __all__ = [
     "begin",
     "default_data_dir",
     "give_back",
+    "host_name",
     "lasting",
+    "machine_of",
     "open_data_dir",
     "prepare_data_dir",
     "settle_memory",

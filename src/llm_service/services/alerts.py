@@ -317,7 +317,7 @@ def rule_object(rule: Rule, state: RuleState) -> dict[str, Any]:
     }
 
 
-def event_object(event: Event) -> dict[str, Any]:
+def happening_object(event: Event) -> dict[str, Any]:
     """Something that happened."""
     return {
         "id": str(event.mark),

@@ -1,8 +1,9 @@
-"""What a running service looks after by itself: its providers, corrected estimates, no expired answers."""
+"""What a running service looks after by itself: its providers and alerts, corrected estimates, no expired answers."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from llm_service.alerts import Watch
 from llm_service.domain import LedgerUnavailable
 from llm_service.observability import Log
 from llm_service.runtime import Clock, Tasks
@@ -17,13 +18,17 @@ REMOVED_AT_ONCE: Final = 20
 
 
 class Upkeep:
-    """Works in the background from ``start`` on, until the tasks' owner ends it."""
+    """Works in the background from ``start`` on, until the tasks' owner ends it.
+
+    ``watch``: over alerts, in the one process of a machine that looks at them.
+    """
 
     def __init__(
         self,
         probes: ProviderProbes,
         corrections: Corrections,
         replays: ReplayStore,
+        watch: Watch | None = None,
         *,
         tasks: Tasks,
         clock: Clock,
@@ -32,6 +37,7 @@ class Upkeep:
         self._probes = probes
         self._corrections = corrections
         self._replays = replays
+        self._watch = watch
         self._tasks = tasks
         self._clock = clock
         self._log = log
@@ -39,6 +45,8 @@ class Upkeep:
     def start(self) -> None:
         """Ask providers whenever something is due; correct estimates, remove answers every ten minutes."""
         self._probes.start()
+        if self._watch is not None:
+            self._watch.start()
         self._tasks.spawn(self._later(CORRECT_S, self._correct, name="corrections"), name="corrections")
         self._tasks.spawn(self._later(REMOVE_S, self._remove_replays, name="replays"), name="replays")
 

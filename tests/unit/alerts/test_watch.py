@@ -211,7 +211,7 @@ async def test_a_notice_that_failed_is_kept_in_the_history_and_tried_again(site:
     one.notifier.fails = None
     await site.passes(320, one)
     assert one.notifier.said == [("firing", ["down"])] * 2
-    assert one.handover.counts == {("me", "failed"): 1, ("me", "delivered"): 1}
+    assert one.ended == [("me", "failed"), ("me", "delivered")]
 
 
 async def test_news_take_the_place_of_what_is_still_on_its_way(site: Site) -> None:

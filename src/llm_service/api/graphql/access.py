@@ -26,6 +26,7 @@ ACCESS: Final[Mapping[str, tuple[Scope, ...]]] = MappingProxyType(
         "Query.limits": ("admin",),
         "Query.keys": ("admin",),
         "Query.explain": ("inference",),
+        "Query.alerts": ("admin",),
         "Mutation.chat": ("inference",),
         "Mutation.embed": ("inference",),
         "Mutation.cancel": ("inference",),

@@ -24,6 +24,7 @@ COSTS: Final[Mapping[str, int]] = MappingProxyType(
         "Query.limits": 20,
         "Query.keys": 10,
         "Query.explain": 50,
+        "Query.alerts": 20,
         "Query.__schema": 2000,
         "Query.__type": 100,
         "Mutation.chat": 100,
@@ -43,7 +44,14 @@ COSTS: Final[Mapping[str, int]] = MappingProxyType(
 )
 """Of fields that cost more than others."""
 LENGTHS: Final[Mapping[str, int]] = MappingProxyType(
-    {"Query.models": 500, "Provider.models": 500, "Query.providers": 5, "Health.providers": 5, "Query.limits": 50}
+    {
+        "Query.models": 500,
+        "Provider.models": 500,
+        "Query.providers": 5,
+        "Health.providers": 5,
+        "Query.limits": 50,
+        "Query.alerts": 10,
+    }
 )
 """How long lists without pages are taken to be. Every other one counts as one item: it is short, or its page counts."""
 

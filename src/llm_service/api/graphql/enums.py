@@ -135,6 +135,19 @@ class ReachWord(Enum):
     CLUSTER = "cluster"
 
 
+@strawberry.enum(name="AlertSeverity", description="How bad an alert is.")
+class SeverityWord(Enum):
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@strawberry.enum(name="AlertState", description="Whether an alert fires.")
+class AlertStateWord(Enum):
+    PENDING = strawberry.enum_value("pending", description="It has not held for long enough yet.")
+    FIRING = "firing"
+
+
 @strawberry.enum(name="ProviderState", description="Whether a provider gets requests.")
 class ProviderStateWord(Enum):
     ENABLED = "enabled"

@@ -9,6 +9,7 @@ from llm_service.api.resuming import Resuming
 from llm_service.observability import Log
 from llm_service.runtime import IdSource
 from llm_service.services import (
+    AlertAdmin,
     Authenticator,
     CacheAdmin,
     Events,
@@ -40,6 +41,7 @@ class GraphqlParts:
     limits: LimitStates
     cache: CacheAdmin
     events: Events
+    alerts: AlertAdmin
     ids: IdSource
     log: Log
     fixed_headers: tuple[tuple[bytes, bytes], ...] = ()

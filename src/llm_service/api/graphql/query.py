@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import orjson
 import strawberry
 
+from llm_service.api.graphql.alert_types import AlertType
 from llm_service.api.graphql.chat_inputs import ChatInput
 from llm_service.api.graphql.context import Info
 from llm_service.api.graphql.enums import UsageGroupWord
@@ -149,6 +150,10 @@ class Query:
     ) -> list[LimitStateType]:
         standings = await info.context.parts.limits.states(key_id=key_id, user=user)
         return [LimitStateType.of(state) for state in standings.states]
+
+    @strawberry.field(description="What fires, the worst first, and what will if it goes on. Scope: admin.")
+    async def alerts(self, info: Info) -> list[AlertType]:
+        return [AlertType.of(one) for one in (await info.context.parts.alerts.seen()).alerts]
 
     @strawberry.field(
         description="What would become of a request, and why: nothing is called, and nothing is used. Scope: inference."

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
+from llm_service.api.rest.alerts import AlertRoutes
 from llm_service.api.rest.cache import CacheRoutes
 from llm_service.api.rest.configuration import ConfigRoutes
 from llm_service.api.rest.docs import DocsRoutes
@@ -76,6 +77,7 @@ def control_routes(
     explain: ExplainRoutes | None = None,
     metrics: MetricsRoutes | None = None,
     live: LiveRoutes | None = None,
+    alerts: AlertRoutes | None = None,
 ) -> tuple[Route, ...]:
     """The routes beside the hot ones, the first match first; ``None`` where nothing keeps what they tell of."""
     return (
@@ -105,6 +107,7 @@ def control_routes(
         *(cache_routes(cache) if cache is not None else ()),
         *(provider_routes(providers) if providers is not None else ()),
         *(explain_routes(explain) if explain is not None else ()),
+        *(alert_routes(alerts) if alerts is not None else ()),
         *((Route("/metrics", metrics.text, metrics.access),) if metrics is not None else ()),
         *(live_routes(live) if live is not None else ()),
     )
@@ -125,6 +128,18 @@ def live_routes(live: LiveRoutes) -> tuple[Route, ...]:
     return (
         Route("/admin/metrics", live.metrics, READS_USAGE),
         Route("/admin/events", live.events, READS_USAGE),
+    )
+
+
+def alert_routes(alerts: AlertRoutes) -> tuple[Route, ...]:
+    """What fires, what happened, and who is told of it."""
+    return (
+        Route("/admin/alerts", alerts.list, "admin"),
+        Route("/admin/alerts/history", alerts.history, "admin"),
+        Route("/admin/alerts/silences", alerts.silences, "admin"),
+        Route("/admin/alerts/silences", alerts.silence, "admin", "POST"),
+        Route("/admin/alerts/silences/{id}", alerts.end_silence, "admin", "DELETE"),
+        Route("/admin/alerts/{rule}/test", alerts.test, "admin", "POST"),
     )
 
 

@@ -55,7 +55,7 @@ def test_the_fields_of_the_contract_are_there(schema: GraphQLSchema) -> None:
     fields = [set(root.fields) for root in roots if root is not None]
     assert fields == [
         {"models", "model", "providers", "provider", "health", "usage", "generation", "generations", "cache", "limits",
-         "keys", "me", "explain"},
+         "keys", "me", "explain", "alerts"},
         {"chat", "embed", "cancel", "createKey", "updateKey", "rotateKey", "revokeKey", "purgeCache",
              "setProviderEnabled", "drainProvider"},
         {"chatStream", "events", "metrics"},

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from llm_service.api.rest.openapi.admin import admin_schemas
+from llm_service.api.rest.openapi.alerts import alert_schemas
 from llm_service.api.rest.openapi.answers import answer_schemas
 from llm_service.api.rest.openapi.cache import cache_schemas
 from llm_service.api.rest.openapi.explain import explain_schemas
@@ -60,6 +61,7 @@ def openapi_document(version: str, *, page_files: Sequence[str]) -> dict[str, An
                 **admin_schemas(),
                 **cache_schemas(),
                 **provider_schemas(),
+                **alert_schemas(),
                 **usage_schemas(),
                 **live_schemas(),
                 **error_schemas(),

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from llm_service.api.rest.openapi.admin import TAG as ADMIN
 from llm_service.api.rest.openapi.admin import admin_paths
+from llm_service.api.rest.openapi.alerts import alert_paths
 from llm_service.api.rest.openapi.cache import cache_paths
 from llm_service.api.rest.openapi.examples import CHAT, CHAT_STREAM, COMPLETION, COMPLETION_STREAM, EMBEDDING, Examples
 from llm_service.api.rest.openapi.explain import explain_paths
@@ -64,6 +65,7 @@ def paths(page_files: Sequence[str]) -> Json:
         **cache_paths(),
         **provider_paths(),
         **live_paths(),
+        **alert_paths(),
         **_health(),
         **_metrics(),
         **_description(page_files),
