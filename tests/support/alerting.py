@@ -22,6 +22,7 @@ from llm_service.storage import Database, StoreUnavailable
 from tests.support.clock import ManualClock
 from tests.support.figures import Machine
 from tests.support.service import LogLines
+from tests.support.waiting import until
 
 OPTIONS = AlertingOptions(interval_s=10, group_wait_s=0, group_interval_s=0, repeat_interval_s=3600)
 
@@ -122,6 +123,7 @@ class Watched:
         self.handover.notifiers = {"me": self.notifier, "closed": RefusingNotifier()}
         self.failures: list[BaseException] = []
         self.tasks = Tasks(lambda _, failure: self.failures.append(failure))
+        self.retired = False
         self._site = site
         self._looked_at = site.clock.now() - timedelta(days=1)
         self.watch = Watch(
@@ -139,6 +141,7 @@ class Watched:
                 tasks=self.tasks,
                 log=site.log,
                 listener=site.changes.append,
+                retired=lambda: self.retired,
             )
         )
         self._interval_s = options.interval_s
@@ -154,10 +157,7 @@ class Watched:
 
     async def settled(self) -> None:
         """Until what was begun in the background is done."""
-        while len(self.tasks):
-            import asyncio
-
-            await asyncio.sleep(0.001)
+        await until(lambda: not len(self.tasks))
 
     def cut(self, *, away: bool) -> None:
         """The database is away for this one, or back."""

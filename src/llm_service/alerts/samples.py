@@ -1,6 +1,7 @@
 """A machine's sample: of its figures those that alerts go by, with the labels that they need, as compact JSON."""
 
 from collections.abc import Callable, Collection, Mapping
+from math import isfinite
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -98,6 +99,8 @@ def _condensed(family: Family, kept: tuple[str, ...], models: Collection[str]) -
 
     numbers: dict[Labels, float] = {}
     for labels, number in family.numbers.items():
+        if not isfinite(number):
+            continue  # JSON has no word for it, and no rule an answer
         key = of(labels)
         numbers[key] = _merged(metric, numbers[key], number) if key in numbers else number
     distributions: dict[Labels, Distribution] = {}

@@ -80,12 +80,27 @@ class Watch:
         self._on_way: dict[Group, Due] = {}
         self._saving = asyncio.Lock()
         self._pruned_at = -PRUNE_S
+        self._following: asyncio.Task[None] | None = None
+        self._ending = False
+        self._due = asyncio.Event()
         parts.handover.hears = self.noticed
 
     def start(self) -> None:
         """Look from now on, unless there is nothing to look at."""
         if self._parts.options.enabled and self._parts.rules:
-            self._parts.tasks.spawn(self._follow(), name="alerts")
+            self._following = self._parts.tasks.spawn(self._follow(), name="alerts")
+
+    async def stop(self) -> None:
+        """Look no more, once the look that has begun is over. What becomes of notices is still noted."""
+        self._ending = True
+        self._due.set()
+        if self._following is not None:
+            await asyncio.wait((self._following,))
+
+    async def let_go(self) -> None:
+        """Keep what is known, and let another process look at once."""
+        await self._save()
+        await self._release()
 
     @property
     def looks(self) -> bool:
@@ -109,15 +124,24 @@ class Watch:
         return {(one.rule, one.severity): 1.0 for one in self._book.alerts.values() if one.state == "firing"}
 
     async def _follow(self) -> None:
-        try:
-            while not self._parts.retired():
-                try:
-                    await self.tick()
-                except Exception as defect:  # noqa: BLE001 - it is told, and must not end the alerts for good
-                    self._log.error("alerts cannot be looked at", exc_info=defect)
-                await self._parts.clock.sleep(self._interval_s if self.looks else self._interval_s / 2)
-        finally:
+        while not (self._ending or self._parts.retired()):
+            self._due.clear()
+            try:
+                await self.tick()
+            except Exception as defect:  # noqa: BLE001 - it is told, and must not end the alerts for good
+                self._log.error("alerts cannot be looked at", exc_info=defect)
+            await self._pause(self._interval_s if self.looks else self._interval_s / 2)
+        if not (self._ending or self._on_way):  # what becomes of notices is to be kept before somebody else looks
             await self._release()
+
+    async def _pause(self, pause_s: float) -> None:
+        if self._ending:
+            return
+        timer = self._parts.clock.call_later(pause_s, self._due.set)
+        try:
+            await self._due.wait()
+        finally:
+            timer.cancel()
 
     async def tick(self) -> None:
         """One look, if it is this process's turn; else a sample, if one is due."""
@@ -306,11 +330,13 @@ class Watch:
         due = self._on_way.get(place)
         if due is not None and due.notice is notice:
             del self._on_way[place]
-            self._book.told[place] = self._told_now(place, due, failed=error is not None)
+            if error is None or not self._ending:  # what fails since this process ends is the next one's to deliver
+                self._book.told[place] = self._told_now(place, due, failed=error is not None)
         if error is not None:
             self._log.error("a notice of alerts was not delivered", notifier=name, group=notice.group, cause=error)
         self._unsaved.append(of_notice(notice, name, self._parts.clock.now(), error=error))
-        self._parts.tasks.spawn(self._save(), name="alerts")
+        if not self._ending:
+            self._parts.tasks.spawn(self._save(), name="alerts")
 
     def _told_now(self, place: Group, due: Due, *, failed: bool) -> Told:
         now = self._parts.clock.now()

@@ -18,6 +18,12 @@ class AlertParts:
     admin: AlertAdmin
     notifiers: Notifiers
 
+    async def aclose(self) -> None:
+        """Look no more, deliver what has just come, and keep who knows what: another process may go on with it."""
+        await self.watch.stop()
+        await self.notifiers.aclose()
+        await self.watch.let_go()
+
     def readings(self) -> Iterator[Reading]:
         """What fires, if it is this process that looks."""
         for labels, value in self.watch.firing().items():

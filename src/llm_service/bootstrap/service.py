@@ -69,8 +69,8 @@ class Service:
 
     async def aclose(self) -> None:
         """Close in reverse order of building: running work first, then the listeners and the connections."""
+        await self.alerts.aclose()
         await self.tasks.aclose()
-        await self.alerts.notifiers.aclose()
         self.listeners.close()
         if self.sending is not None:
             await self.sending.aclose()

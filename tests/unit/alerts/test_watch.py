@@ -9,6 +9,7 @@ from llm_service.alerts import AlertOptions, Matcher, Silence, read_book, read_e
 from llm_service.storage import SilenceRow
 from tests.support.alerting import OPTIONS, Site, Watched
 from tests.support.figures import Machine
+from tests.support.waiting import until
 
 DOWN = AlertOptions(name="down", kind="provider_down", for_="0", keep_firing_for="0")
 STORE = AlertOptions(name="store", kind="store_down", for_="20s", keep_firing_for="0")
@@ -115,14 +116,42 @@ async def test_who_ends_lets_the_next_one_look_at_once(site: Site) -> None:
     one, two = site.watch("one", [DOWN]), site.watch("two", [DOWN])
     one.watch.start()
     await until_looks(one)
-    await one.tasks.aclose()
+    await one.watch.stop()
+    await one.watch.let_go()
+    await two.watch.tick()
+    assert two.watch.looks
+
+
+@pytest.mark.parametrize(("fails", "said"), [(None, []), ("the service stopped", [("firing", ["down"])])])
+async def test_what_is_delivered_at_the_end_is_not_delivered_again_and_what_is_not_is(
+    site: Site, fails: str | None, said: list[Any]
+) -> None:
+    one, two = site.watch("one", [DOWN]), site.watch("two", [DOWN])
+    down(one.machine)
+    down(two.machine)
+    one.notifier.slow = True
+    one.watch.start()
+    await until(lambda: one.notifier.notices)
+    await one.watch.stop()
+    one.notifier.fails = fails
+    one.notifier.finish()
+    await one.watch.let_go()
+    await two.watch.tick()
+    assert (two.watch.looks, two.notifier.said) == (True, said)
+
+
+async def test_who_goes_by_former_settings_lets_go(site: Site) -> None:
+    one, two = site.watch("one", [DOWN]), site.watch("two", [DOWN])
+    one.watch.start()
+    await until(lambda: one.watch.looks and site.clock.timers)
+    one.retired = True
+    site.clock.advance(10)
+    await until(lambda: not one.watch.looks)
     await two.watch.tick()
     assert two.watch.looks
 
 
 async def until_looks(watched: Watched) -> None:
-    from tests.support.waiting import until
-
     await until(lambda: watched.watch.looks)
 
 
