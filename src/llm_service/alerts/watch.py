@@ -32,8 +32,10 @@ LEASE_INTERVALS: Final = 1.5
 """With a look every half interval somebody else goes on after two intervals at most."""
 MOST_UNSAVED: Final = 1000
 PRUNE_S: Final = 3600.0
-AT_ONCE: Final = 20
-"""Samples that are read in one go: some 2 ms."""
+AT_ONCE: Final = 10
+"""Samples that are read in one go: some 3 ms."""
+CLOSING_S: Final = 2.0
+"""How long a look may go on when the process ends; a database that does not answer takes longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +93,14 @@ class Watch:
             self._following = self._parts.tasks.spawn(self._follow(), name="alerts")
 
     async def stop(self) -> None:
-        """Look no more, once the look that has begun is over. What becomes of notices is still noted."""
+        """Look no more, once the look that has begun is over, for which it waits 2 s. What becomes of notices is still noted."""
         self._ending = True
         self._due.set()
         if self._following is not None:
-            await asyncio.wait((self._following,))
+            _, late = await asyncio.wait((self._following,), timeout=CLOSING_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def let_go(self) -> None:
         """Keep what is known, and let another process look at once."""
@@ -200,7 +205,7 @@ class Watch:
             self._book = _joined(theirs, self._book) if self._alone else theirs
             self._version = lease.version
             await self._read_all(now)
-            self._log.info("this process looks at alerts", machine=self._parts.machine)
+            self._log.debug("this process looks at alerts", machine=self._parts.machine)
         else:
             await self._read_samples(await self._parts.samples.since(now - timedelta(seconds=4 * self._interval_s)))
         silences = await self._parts.alerts.silences()
@@ -252,7 +257,7 @@ class Watch:
         }
         self._book.told = {place: told for place, told in self._book.told.items() if place in members}
         await self._save()
-        if self._parts.clock.monotonic() - self._pruned_at >= PRUNE_S:
+        if self._held and self._parts.clock.monotonic() - self._pruned_at >= PRUNE_S:
             await self._prune(now)
 
     def _tell(self, alert: Alert, now: datetime) -> None:
