@@ -80,6 +80,15 @@ def test_the_end_of_the_last_one_is_told_at_once_and_once() -> None:
     assert said(receiver.at(14, over(one, 12))) == []
 
 
+def test_a_group_that_is_over_is_a_new_one_when_it_begins_again() -> None:
+    receiver, one = Receiver(), alert("a")
+    receiver.at(10, one)
+    receiver.at(12, over(one, 12))
+    again = replace(one, fired_at=NOON + timedelta(seconds=20))
+    assert said(receiver.at(29, again)) == []
+    assert said(receiver.at(30, again)) == [("firing", ["a"])]
+
+
 def test_nobody_is_told_of_the_end_of_what_they_never_heard_of() -> None:
     receiver, one = Receiver(), alert("a")
     assert said(receiver.at(5, one)) == []

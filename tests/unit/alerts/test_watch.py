@@ -1,6 +1,7 @@
 """Once per cluster: one looks, another goes on, nothing is forgotten or told twice; without a database each alone."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -226,6 +227,34 @@ async def test_what_only_one_that_does_not_look_had_seen_is_over_for_it_when_the
     assert two.notifier.said[1:] == [("resolved", ["store"])]
     assert one.notifier.said == [("firing", ["down"])]
     assert await state_of(site) == {"down": "firing"}
+    assert ("resolved", "down") not in await history_of(site)
+
+
+async def test_what_was_told_alone_is_known_to_whoever_looks_for_all_again(site: Site) -> None:
+    one, two = site.watch("one", [STORE]), site.watch("two", [STORE])
+    await site.passes(20, one, two)
+    one.cut(away=True)
+    one.machine.gauge("llm_store_up", 0, store="database")
+    await site.passes(40, one, two)
+    assert (two.watch.looks, one.notifier.said) == (True, [("firing", ["store"])])
+    one.cut(away=False)
+    one.machine.gauge("llm_store_up", 1, store="database")
+    await site.passes(40, one)
+    assert one.notifier.said == [("firing", ["store"]), ("resolved", ["store"])]
+
+
+async def test_who_is_followed_in_the_midst_of_a_look_tells_nothing(site: Site) -> None:
+    one, real = site.watch("one", [DOWN]), site.database.alerts.save
+    down(one.machine)
+
+    async def followed(holder: str, **state: Any) -> bool:
+        later = site.clock.now() + timedelta(days=1)
+        await site.database.alerts.take("another", now=later, until=later)
+        return await real(holder, **state)
+
+    one.alerts.save = followed
+    await one.watch.tick()
+    assert (one.watch.looks, one.notifier.said) == (False, [])
 
 
 # -- telling
