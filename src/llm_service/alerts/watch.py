@@ -32,6 +32,8 @@ LEASE_INTERVALS: Final = 1.5
 """With a look every half interval somebody else goes on after two intervals at most."""
 MOST_UNSAVED: Final = 1000
 PRUNE_S: Final = 3600.0
+SOON: Final = 0.75
+"""Of an interval: so long after a sample there is no other one, however often this process tries for its turn."""
 AT_ONCE: Final = 10
 """Samples that are read in one go: some 3 ms."""
 CLOSING_S: Final = 2.0
@@ -93,7 +95,7 @@ class Watch:
             self._following = self._parts.tasks.spawn(self._follow(), name="alerts")
 
     async def stop(self) -> None:
-        """Look no more, once the look that has begun is over, for which it waits 2 s. What becomes of notices is still noted."""
+        """Look no more, once the look that has begun is over (within 2 s). What becomes of notices is still noted."""
         self._ending = True
         self._due.set()
         if self._following is not None:
@@ -103,9 +105,13 @@ class Watch:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def let_go(self) -> None:
-        """Keep what is known, and let another process look at once."""
-        await self._save()
-        await self._release()
+        """Keep what is known, and let another process look at once; where that takes 2 s, after its time is over."""
+        try:
+            async with asyncio.timeout(CLOSING_S):
+                await self._save()
+                await self._release()
+        except TimeoutError:
+            self._log.debug("the lease of alerts runs out by itself", cause="the database did not answer in time")
 
     @property
     def looks(self) -> bool:
@@ -166,21 +172,32 @@ class Watch:
         if self.looks:
             await self._look(now)
         await self._deliver(now)
+        if self._parts.clock.monotonic() - self._pruned_at >= PRUNE_S:
+            await self._prune(now)
 
     # -- figures
 
     async def _sampled(self, now: datetime) -> Sample | None:
-        """A sample of this machine, unless there is one from just now; it is in the history already."""
+        """A sample of this machine, unless there is one from just now; it is in the history already.
+
+        A clock that was set back begins a new history.
+        """
         told_at = self._history.machines.get(self._parts.machine)
-        if told_at is not None and now.timestamp() - told_at < 0.75 * self._interval_s:
-            return None
+        if told_at is not None:
+            passed_s = now.timestamp() - told_at
+            if 0 <= passed_s < SOON * self._interval_s:
+                return None
+            if passed_s < 0:
+                self._history = History(interval_s=self._interval_s)
         whole = await self._parts.source.read()
         snapshot = condensed(replace(whole, at=now.timestamp()), models=self._models, is_on=self._parts.is_on)
         self._history.add(self._parts.machine, snapshot)
         return Sample(machine=self._parts.machine, at=now, body=sample_text(snapshot))
 
-    async def _read_samples(self, samples: Sequence[Sample]) -> None:
-        for number, sample in enumerate(samples):
+    async def _read_samples(self, samples: Sequence[Sample], now: datetime) -> None:
+        """Those of the future are of clocks that were wrong, this machine's own perhaps."""
+        latest = now + timedelta(seconds=self._interval_s)
+        for number, sample in enumerate(one for one in samples if one.at <= latest):
             try:
                 self._history.add(sample.machine, read_sample(sample.body))
             except ValueError:
@@ -194,7 +211,7 @@ class Watch:
         new = await self._parts.samples.since(now - timedelta(seconds=FINE_S))
         known = {(one.machine, one.at): one for one in (*old, *new)}
         self._history = History(interval_s=self._interval_s)
-        await self._read_samples(sorted(known.values(), key=lambda one: one.at))
+        await self._read_samples(sorted(known.values(), key=lambda one: one.at), now)
 
     # -- whose turn it is
 
@@ -207,7 +224,8 @@ class Watch:
             await self._read_all(now)
             self._log.debug("this process looks at alerts", machine=self._parts.machine)
         else:
-            await self._read_samples(await self._parts.samples.since(now - timedelta(seconds=4 * self._interval_s)))
+            lately = await self._parts.samples.since(now - timedelta(seconds=4 * self._interval_s))
+            await self._read_samples(lately, now)
         silences = await self._parts.alerts.silences()
         self._silences = [read_silence(row.body) for row in silences]
         self._held, self._alone, self._known = True, False, lease.state
@@ -257,8 +275,6 @@ class Watch:
         }
         self._book.told = {place: told for place, told in self._book.told.items() if place in members}
         await self._save()
-        if self._held and self._parts.clock.monotonic() - self._pruned_at >= PRUNE_S:
-            await self._prune(now)
 
     def _tell(self, alert: Alert, now: datetime) -> None:
         event = of_change(alert, now)
@@ -310,6 +326,8 @@ class Watch:
     async def _prune(self, now: datetime) -> None:
         self._pruned_at = self._parts.clock.monotonic()
         self._history.thin()
+        if not self._held:
+            return
         days = timedelta(days=self._parts.options.history_days)
         try:
             await self._parts.samples.prune(

@@ -171,6 +171,21 @@ async def test_windows_outlast_a_restart(site: Site) -> None:
     assert await state_of(site) == {"burn": "firing"}
 
 
+async def test_a_clock_that_is_set_back_does_not_blind_the_rules(site: Site) -> None:
+    one = site.watch("one", [DOWN])
+    await site.passes(30, one)
+    site.clock.set_back(3600)
+    down(one.machine)
+    for _ in range(2):
+        site.clock.advance(10)
+        await one.watch.tick()
+    assert await state_of(site) == {"down": "firing"}
+    down(one.machine, is_down=False)
+    site.clock.advance(10)
+    await one.watch.tick()
+    assert await state_of(site) == {"down": "resolved"}
+
+
 # -- without the database
 
 
