@@ -4,6 +4,7 @@ import types
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
@@ -76,8 +77,12 @@ class Setting:
         return {"s": "seconds", "days": "days", "bytes": "bytes"}.get(suffix, "")
 
 
+@lru_cache(maxsize=128)
 def describe(options: type) -> Group:
-    """The tree of settings under an options class. Raises TypeError for a field of a type that no setting can have."""
+    """The tree of settings under an options class, made once: each load and each reload walks it.
+
+    Raises TypeError for a field of a type that no setting can have.
+    """
     hints = get_type_hints(options, include_extras=True)
     settings = (_setting(item, hints[item.name]) for item in fields(options))
     return Group(options, {setting.name: setting for setting in settings})
