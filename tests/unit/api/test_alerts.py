@@ -143,7 +143,7 @@ async def test_a_silence_says_whose_it_is_and_may_begin_later(parts: Parts, clie
         ({"duration_s": None, "ends_at": "2030-01-01T00:00:00Z"}, "ends_at", "within a year"),
         ({"duration_s": None, "ends_at": "soon"}, "ends_at", "RFC 3339"),
         ({"comment": "x" * 1025}, "comment", "at most 1024 characters"),
-        ({"coment": "x"}, "coment", "did you mean 'comment'"),
+        ({"end_at": "x"}, "end_at", "did you mean 'ends_at'"),
     ],
 )
 async def test_what_is_no_silence_is_refused(client: httpx2.AsyncClient, fields: Any, param: str, said: str) -> None:
