@@ -18,7 +18,7 @@ from llm_service.alerts import AlertingOptions, AlertOptions, NotifierOptions
 from llm_service.config import Settings
 from llm_service.domain import Secret
 from llm_service.sandbox import Sandbox
-from tests.support.deployment import ADMIN, Deployment, body, flood, machines, served_by
+from tests.support.deployment import ADMIN, Deployment, body, flood, machines, one_service, served_by
 from tests.support.graphql import data_of
 from tests.support.postgres import PostgresServer
 from tests.support.process import Serving
@@ -27,6 +27,7 @@ from tests.support.rest import ask, chat_body
 from tests.support.service import Running, running, simulated
 from tests.support.valkey import Server
 from tests.support.waiting import until, until_answered
+from tests.support.workers import gone, workers_of
 
 PLAIN = "plain/sandbox/tokens-5+pace-0ms"
 QUICK = {"quick": served_by("tokens-5+pace-0ms")}
@@ -171,44 +172,81 @@ async def test_a_test_notice_is_sent_and_its_end(site: Site) -> None:
     assert (refused.status, refused.json()["error"]["code"]) == (400, "invalid_value")
 
 
+def settings_for(receiver: Receiver) -> dict[str, Any]:
+    """A rule about all requests of the last seconds."""
+    rule = {"name": "fails", "kind": "error_ratio", "above": 0.4, "window": "4s", "min_count": 3, "for": "0"}
+    return {
+        "notifiers": {"hook": {"kind": "webhook", "url": f"{receiver.address}/hook"}},
+        "alerting": {"interval_s": INTERVAL_S, "group_wait_s": 0, "group_interval_s": 0, "notify": ["hook"]},
+        "alerts": [{**rule, "keep_firing_for": "0"}],
+        "models": QUICK,
+    }
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    receiver = Receiver()
+    async with serving(receiver.handle) as receiver.address:
+        yield receiver
+
+
 @pytest.mark.timeout(120)
 async def test_of_two_machines_one_looks_and_when_it_is_killed_the_other_goes_on_and_tells_nothing_twice(
-    tmp_path: Path, valkey: Server, postgres_server: PostgresServer
+    tmp_path: Path, receiver: Receiver, valkey: Server, postgres_server: PostgresServer
 ) -> None:
-    receiver, url = Receiver(), await postgres_server.new_database()
-    rule = {"name": "fails", "kind": "error_ratio", "above": 0.4, "window": "4s", "min_count": 3, "for": "0"}
-    async with serving(receiver.handle) as address:
-        settings = {
-            "notifiers": {"hook": {"kind": "webhook", "url": f"{address}/hook"}},
-            "alerting": {"interval_s": INTERVAL_S, "group_wait_s": 0, "group_interval_s": 0, "notify": ["hook"]},
-            "alerts": [{**rule, "keep_firing_for": "0"}],
-            "models": QUICK,
-        }
-        with machines(tmp_path, store_url=valkey.url, database_url=url, **settings) as two:
-            await one_is_killed(two, receiver)
+    url = await postgres_server.new_database()
+    with machines(tmp_path, store_url=valkey.url, database_url=url, **settings_for(receiver)) as two:
+        await fails(two, receiver)
+        looking = await until_answered(lambda: who_looks(two))
+        assert len(looking) == 1
+        (other,) = [service.address for service in two.services if service is not looking[0]]
+        os.kill(looking[0].pid, signal.SIGKILL)
+        await goes_on(other, within_s=2 * INTERVAL_S + GAUGES_S + SLACK_S)
+        await ends(two, other, receiver)
     assert receiver.told == [("firing", "fails"), ("resolved", "fails")]
 
 
-async def one_is_killed(two: Deployment, receiver: Receiver) -> None:
-    await ask(two.sandbox, "POST", "/_control", orjson.dumps({"behaviour": "error-500"}))
-    await flooded_until(two.addresses, lambda: receiver.told)
+@pytest.mark.timeout(120)
+async def test_the_successor_of_a_killed_worker_goes_on_and_tells_nothing_twice(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    with one_service(tmp_path, **settings_for(receiver)) as deployment:
+        (service,) = deployment.services
+        await fails(deployment, receiver)
+        await until_answered(lambda: who_looks(deployment))
+        killed = workers_of(service)[1]
+        os.kill(killed, signal.SIGKILL)
+        await gone([killed])
+        await goes_on(service.address, within_s=2 * INTERVAL_S + GAUGES_S + SLACK_S)
+        await ends(deployment, service.address, receiver)
+    assert receiver.told == [("firing", "fails"), ("resolved", "fails")]
 
-    async def who_looks() -> list[Serving]:
-        return [service for service in two.services if "llm_alerts_firing{" in await metrics_of(service.address)]
 
-    looking = await until_answered(who_looks)
-    assert len(looking) == 1
-    (other,) = [service.address for service in two.services if service is not looking[0]]
-    os.kill(looking[0].pid, signal.SIGKILL)
-    killed_at = time.monotonic()
+async def fails(deployment: Deployment, receiver: Receiver) -> None:
+    """Until somebody is told."""
+    await ask(deployment.sandbox, "POST", "/_control", orjson.dumps({"behaviour": "error-500"}))
+    await flooded_until(deployment.addresses, lambda: receiver.told)
 
-    async def goes_on() -> bool:
-        return "llm_alerts_firing{" in await metrics_of(other)
 
-    await flooded_until([other], goes_on)
-    assert time.monotonic() - killed_at < 2 * INTERVAL_S + GAUGES_S + SLACK_S
-    await ask(two.sandbox, "DELETE", "/_control")
-    await flooded_until([other], lambda: len(receiver.told) > 1)
+async def who_looks(deployment: Deployment) -> list[Serving]:
+    return [service for service in deployment.services if await fires_by_metrics(service.address)]
+
+
+async def fires_by_metrics(address: str) -> bool:
+    return "llm_alerts_firing{" in await metrics_of(address)
+
+
+async def goes_on(address: str, *, within_s: float) -> None:
+    """It fires there."""
+    begun_at = time.monotonic()
+    await flooded_until([address], lambda: fires_by_metrics(address))
+    assert time.monotonic() - begun_at < within_s
+
+
+async def ends(deployment: Deployment, address: str, receiver: Receiver) -> None:
+    """Until somebody is told of that."""
+    await ask(deployment.sandbox, "DELETE", "/_control")
+    await flooded_until([address], lambda: len(receiver.told) > 1)
 
 
 async def metrics_of(address: str) -> str:
