@@ -23,7 +23,7 @@ from tests.support.graphql import data_of
 from tests.support.postgres import PostgresServer
 from tests.support.process import Serving
 from tests.support.raw_server import read_request, serving
-from tests.support.rest import ask, chat_body
+from tests.support.rest import ask, chat_body, connected
 from tests.support.service import Running, running, simulated
 from tests.support.valkey import Server
 from tests.support.waiting import until, until_answered
@@ -106,6 +106,20 @@ async def asked_until(site: Site, met: Any) -> None:
     await until_answered(once, within_s=15)
 
 
+async def heard(site: Site, *, count: int) -> list[Any]:
+    """So many events of alerts, as they are told live."""
+    async with connected(site.service.address) as connection:
+        connection.send("GET", "/admin/events?kinds=alert")
+        await connection.head()
+        said = b""
+        async for piece in connection.pieces():
+            said += piece
+            lines = [line[6:] for line in said.split(b"\n") if line.startswith(b"data: ")]
+            if len(lines) == count and said.endswith(b"\n\n"):
+                return [orjson.loads(line) for line in lines]
+    raise AssertionError(said)
+
+
 async def control(site: Site, method: str, body: Any = None) -> None:
     answer = await ask(site.sandbox.address, method, "/_control", b"" if body is None else orjson.dumps(body))
     assert answer.status < 300
@@ -123,6 +137,7 @@ async def test_an_alert_fires_and_ends_over_every_door(site: Site) -> None:
         return not (await seen(site))["data"]
 
     shown: list[Any] = []
+    live = asyncio.ensure_future(heard(site, count=2))
     await control(site, "POST", {"behaviour": "error-500", "match": {"provider": "openai"}})
     await asked_until(site, fires)
     told, same = shown
@@ -138,6 +153,10 @@ async def test_an_alert_fires_and_ends_over_every_door(site: Site) -> None:
     await asked_until(site, is_over)
     await until(lambda: site.receiver.told == [("firing", "plain-fails"), ("resolved", "plain-fails")])
     assert (await data_of(at, ALERTS))["alerts"] == []
+    assert [(one["rule"], one["state"]) for one in await live] == [
+        ("plain-fails", "firing"),
+        ("plain-fails", "resolved"),
+    ]
 
     async def all_is_kept() -> bool:
         history = (await ask(at, "GET", "/admin/alerts/history")).json()["data"]

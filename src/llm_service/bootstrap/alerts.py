@@ -35,8 +35,8 @@ def build_alerts(
     *,
     is_on: Callable[[str], bool],
     retired: Callable[[], bool],
+    tell: Callable[[AlertChanged], None],
     on_failure: OnFailure,
-    tell: Callable[[AlertChanged], None] = lambda _: None,
 ) -> AlertParts:
     """All of it. ``is_on``: whether a provider is to be up; ``retired``: newer settings are in force here.
 

@@ -133,6 +133,7 @@ def build_service(
         ground,
         is_on=parts.states.is_on,
         retired=lambda: serving.retired,
+        tell=events.alert_changed,
         on_failure=on_failure,
     )
     gauges = ServiceGauges(ground, parts, rules, standing, leads=leads, also=(alerts.readings,))
