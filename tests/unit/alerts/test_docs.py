@@ -5,6 +5,7 @@ from pathlib import Path
 
 from llm_service.alerts import DEFAULT_RULES, KINDS, Rule, rule_problems
 from llm_service.config import load_settings
+from tests.support.deploy import alerts
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "alerts.md"
 TEXT = DOCUMENT.read_text(encoding="utf-8")
@@ -18,6 +19,12 @@ def test_every_kind_has_its_row() -> None:
 def test_every_built_in_rule_has_its_row_with_its_severity() -> None:
     rows = dict(re.findall(r"^\| `([a-z-]+)` \| (critical|warning|info) \|", TEXT, re.MULTILINE))
     assert rows == {one.name: Rule.of(one).severity for one in DEFAULT_RULES}
+
+
+def test_every_built_in_rule_ships_for_prometheus_with_its_severity() -> None:
+    shipped = {name: rule["labels"]["severity"] for name, rule in alerts().items()}
+    for one in DEFAULT_RULES:
+        assert shipped[f"LlmService{one.name.title().replace('-', '')}"] == Rule.of(one).severity
 
 
 def test_built_in_rules_have_no_problems() -> None:
