@@ -1,11 +1,14 @@
-"""Serves like `llm-service`, but asks the one deployment straight: no shedding, ranking, breaker, bulkhead or budget.
+"""Serves like `llm-service`, but for one part: what it costs on the wire is the difference to the service as it is.
 
-What routing and breakers cost on the wire is the difference between this and the service as it is, measured in
-alternation by one load generator. For measurements alone: nothing stands in when a provider fails.
+Both are to be measured in alternation by one load generator. For measurements alone.
 
-PYTHONPATH=src python scripts/bench_bare.py serve --config FILE --port 9200
+PYTHONPATH=src python scripts/bench_bare.py routing serve --config FILE --port 9200    asks the one deployment straight:
+                                            no shedding, ranking, breaker, bulkhead or budget
+PYTHONPATH=src python scripts/bench_bare.py telling serve --config FILE --port 9200    nobody hears how requests ended:
+                                            no metrics, spans, log lines or events of them
 """
 
+import sys
 from collections.abc import Awaitable
 from typing import Any
 
@@ -20,7 +23,7 @@ from llm_service.providers import UpstreamCall
 class Straight:
     """In the place of a stage that is left out."""
 
-    def __init__(self, *_: Any) -> None:
+    def __init__(self, *_: Any, **__: Any) -> None:
         """Whatever the stage is given."""
 
     def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
@@ -54,8 +57,16 @@ class BareCall:
         return reply
 
 
+def bare_of(part: str) -> None:
+    """Leave a part out. Raises KeyError for one that is not known."""
+    parts: dict[str, dict[str, Any]] = {
+        "routing": {"Shed": Straight, "Rank": Straight, "Call": BareCall},
+        "telling": {"Observe": Straight},
+    }
+    for name, stand_in in parts[part].items():
+        setattr(service, name, stand_in)
+
+
 if __name__ == "__main__":
-    service.Shed = Straight  # type: ignore[assignment,misc]
-    service.Rank = Straight  # type: ignore[assignment,misc]
-    service.Call = BareCall  # type: ignore[assignment,misc]
+    bare_of(sys.argv.pop(1))
     main()
