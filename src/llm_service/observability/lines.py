@@ -1,11 +1,10 @@
 """How a line looks: the same facts as JSON for machines and as text for people, without secrets in either."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
 import orjson
-import structlog
 
 from llm_service.observability.hints import HINTS
 from llm_service.observability.options import ObservabilityOptions
@@ -35,6 +34,8 @@ class Lines:
         self._redaction = redaction
         self._console: Any = None
         if as_text(options, on_terminal=on_terminal):
+            import structlog
+
             # The renderer's own choice of a traceback shows the values of variables: prompts and credentials.
             plain = structlog.dev.plain_traceback
             self._console = structlog.dev.ConsoleRenderer(
@@ -44,7 +45,7 @@ class Lines:
     def of(self, level: str, event: str, facts: Mapping[str, Any]) -> bytes:
         """The line, with its end. ``exc_info`` becomes a traceback without the values of variables; an ``error_code``
         gets its hint."""
-        facts = structlog.processors.format_exc_info(None, level, dict(facts))
+        facts = _with_traceback(level, dict(facts))
         hint = HINTS.get(str(facts.get("error_code")))
         if hint is not None:
             facts.setdefault("hint", hint)
@@ -59,6 +60,14 @@ class Lines:
             return json_line(line)
         text: str = self._console(None, level, line)
         return f"{text}\n".encode("utf-8", "backslashreplace")
+
+
+def _with_traceback(level: str, facts: dict[str, Any]) -> MutableMapping[str, Any]:
+    if "exc_info" not in facts:
+        return facts
+    import structlog
+
+    return structlog.processors.format_exc_info(None, level, facts)
 
 
 def json_line(line: Mapping[str, Any]) -> bytes:
