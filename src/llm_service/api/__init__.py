@@ -2,6 +2,8 @@
 
 from llm_service.api.calls import Calls
 from llm_service.api.connection import Refused
+from llm_service.api.dashboard.session import About, SessionRoutes
+from llm_service.api.dashboard.throttle import Throttle
 from llm_service.api.errors import status_of
 from llm_service.api.graphql.door import GraphqlDoor
 from llm_service.api.graphql.options import GraphqlOptions
@@ -35,6 +37,7 @@ from llm_service.api.websocket.sockets import Sockets
 from llm_service.api.whole_response import withdrawn_for_pages
 
 __all__ = [
+    "About",
     "AlertRoutes",
     "AnsweringParts",
     "App",
@@ -64,10 +67,12 @@ __all__ = [
     "Route",
     "ServerOptions",
     "Serving",
+    "SessionRoutes",
     "SocketDoor",
     "SocketParts",
     "Sockets",
     "StreamRoutes",
+    "Throttle",
     "UsageRoutes",
     "WebSocketOptions",
     "control_routes",

@@ -1,6 +1,7 @@
 """What the head of an HTTP request says, and who sends it; a WebSocket begins with one too."""
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from llm_service.domain import Credentials, InvalidRequest
@@ -26,7 +27,12 @@ _ONCE: Final = (
     b"x-llm-tags",
     b"idempotency-key",
     b"last-event-id",
+    b"cookie",
+    b"x-llm-csrf",
 )
+SESSION_COOKIES: Final = ("__Host-llm-session", "llm-session")
+"""Where a browser keeps its session: over TLS, where no other host may set it (RFC 6265bis section 4.1.3.2), else."""
+_SAFE: Final = frozenset(("GET", "HEAD"))
 
 
 class HungUp(Exception):
@@ -65,6 +71,8 @@ def credentials_of(scope: Scope, headers: Headers) -> Credentials:
     client = scope.get("client")
     origin = headers.get(b"origin")
     content_type = headers.get(b"content-type", b"")
+    if b"cookie" in headers and scope["type"] == "http":  # browsers send cookies with any page's WebSocket
+        return _credentials_of_page(scope, headers)
     return Credentials(
         key=_key_of(headers),
         peer=client[0] if client else None,
@@ -73,6 +81,25 @@ def credentials_of(scope: Scope, headers: Headers) -> Credentials:
         forwarded=not _FORWARDED.isdisjoint(headers),
         json_body=scope["method"] != "POST" or content_type[:16].lower() == b"application/json",
     )
+
+
+def _credentials_of_page(scope: Scope, headers: Headers) -> Credentials:
+    """The same of a browser that keeps something for us."""
+    without = {name: value for name, value in headers.items() if name != b"cookie"}
+    return replace(
+        credentials_of(scope, without),
+        session=session_in(headers),
+        csrf=headers.get(b"x-llm-csrf", b"").decode("latin-1"),
+        site=headers[b"sec-fetch-site"].decode("latin-1") if b"sec-fetch-site" in headers else None,
+        safe=scope["method"] in _SAFE,
+    )
+
+
+def session_in(headers: Headers) -> str | None:
+    """The session that a browser keeps for us, if one."""
+    pairs = (pair.strip().partition("=") for pair in headers.get(b"cookie", b"").decode("latin-1").split(";"))
+    kept = {name: value for name, _, value in pairs if name in SESSION_COOKIES}
+    return next((kept[name] for name in SESSION_COOKIES if kept.get(name)), None)
 
 
 def _key_of(headers: Headers) -> str | None:

@@ -10,6 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from llm_service import __version__
 from llm_service.admission import Rules
 from llm_service.api import (
+    About,
     AlertRoutes,
     AnsweringParts,
     App,
@@ -34,10 +35,12 @@ from llm_service.api import (
     Resuming,
     Route,
     Serving,
+    SessionRoutes,
     SocketDoor,
     SocketParts,
     Sockets,
     StreamRoutes,
+    Throttle,
     UsageRoutes,
     control_routes,
     withdrawn_for_pages,
@@ -62,6 +65,7 @@ from llm_service.services import (
     Models,
     ProviderAdmin,
     ProviderHealth,
+    Sessions,
     Standing,
     StoreHealth,
     SystemHealth,
@@ -123,6 +127,7 @@ class Desk:
     calls: Calls
     explain: Explain
     authenticator: Authenticator
+    sessions: Sessions
     resuming: Resuming
     models: Models
     providers: ProviderAdmin
@@ -206,6 +211,13 @@ def build_desk(
     """The services that several doors share."""
     settings, stores = ground.settings, ground.stores
     usage = Usage(stores.database.ledger, unshipped=stores.ledger, clock=ground.clock)
+    sessions = Sessions(
+        hash_keys=stores.hash_keys,
+        admin_key=settings.auth.admin_key,
+        keys=stores.issued_keys,
+        clock=ground.clock,
+        ids=ground.ids,
+    )
     return Desk(
         calls=calls,
         explain=explain,
@@ -214,8 +226,10 @@ def build_desk(
             keyless=settings.server.on_loopback and settings.auth.required == "auto",
             allowed_origins=settings.server.allowed_origins,
             keys=stores.issued_keys,
+            sessions=sessions,
         ),
         resuming=Resuming(stores.streams, tell=stores.metering.resumed),
+        sessions=sessions,
         models=parts.models,
         providers=parts.admin,
         health=health,
@@ -257,6 +271,18 @@ def build_routes(ground: Ground, desk: Desk, streams: StreamRoutes, *, reload: R
             keep_alive_s=ground.settings.server.keep_alive_s,
         ),
         AlertRoutes(desk.alerts, ground.clock),
+        sessions=build_session_routes(ground, desk),
+    )
+
+
+def build_session_routes(ground: Ground, desk: Desk) -> SessionRoutes:
+    """How browsers come in, and go."""
+    return SessionRoutes(
+        desk.sessions,
+        authenticator=desk.authenticator,
+        throttle=Throttle(ground.clock),
+        about=About(version=__version__, sandbox=ground.sandbox),
+        log=ground.log,
     )
 
 

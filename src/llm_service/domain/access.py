@@ -21,6 +21,8 @@ class Credentials:
 
     ``key``: the presented api key, ``None`` when none was. ``peer``: the other end's IP address. ``host``: the Host
     header. ``forwarded``: some proxy says that it forwards. ``json_body``: false for a POST of another content type.
+    ``session``: what a browser keeps since it was let in, ``csrf`` what the page that asks knows of it, ``site`` what
+    the browser says of that page (Fetch Metadata). ``safe``: the request changes nothing.
     """
 
     key: str | None
@@ -29,6 +31,10 @@ class Credentials:
     origin: str | None
     forwarded: bool
     json_body: bool = True
+    session: str | None = None
+    csrf: str | None = None
+    site: str | None = None
+    safe: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,6 +78,7 @@ from llm_service.services.provider_running import ProviderRunning
 from llm_service.services.provider_states import ProviderStates, decided, override_object
 from llm_service.services.provider_trial import Trial, tried
 from llm_service.services.reconcile import Drift, Reconciled, Reconciler, correction
+from llm_service.services.sessions import SESSION_S, Session, Sessions
 from llm_service.services.store_health import DatabaseHealth, StoreHealth
 from llm_service.services.system_health import SystemHealth
 from llm_service.services.token_counter import TokenCounter
@@ -111,6 +112,7 @@ __all__ = [
     "PROVIDERS_TOPIC",
     "SELECTORS",
     "SERIES",
+    "SESSION_S",
     "STATES",
     "STATS_GROUPS",
     "STATUSES",
@@ -180,6 +182,8 @@ __all__ = [
     "Reconciler",
     "ResultView",
     "RetriesView",
+    "Session",
+    "Sessions",
     "Site",
     "Standing",
     "Standings",

@@ -9,6 +9,7 @@ from typing import Final
 from llm_service.domain import Caller, Credentials, InvalidApiKey, NotLocal, Secret
 from llm_service.services.issued_keys import UNKNOWN, IssuedKeys
 from llm_service.services.key_secret import ISSUED
+from llm_service.services.sessions import Sessions
 
 LOCAL_KEY: Final = "local"
 LOCAL: Final = Caller(key_id="local", scopes=frozenset({"inference", "read", "admin"}))
@@ -21,7 +22,7 @@ class Authenticator:
 
     ``keyless``: whether requests from this machine need no key (the service listens on loopback and the operator
     did not ask for keys). Clients that insist on sending a key may send ``local`` then, which counts as none.
-    ``keys``: the issued keys; ``None`` where none are.
+    ``keys``: the issued keys; ``None`` where none are. ``sessions``: those of browsers; ``None`` where there are none.
     """
 
     def __init__(
@@ -31,11 +32,13 @@ class Authenticator:
         keyless: bool,
         allowed_origins: tuple[str, ...],
         keys: IssuedKeys | None = None,
+        sessions: Sessions | None = None,
     ) -> None:
         self._admin_key = None if admin_key is None else _encoded(admin_key.reveal())
         self._keyless = keyless
         self._allowed_origins = frozenset(allowed_origins)
         self._keys = keys
+        self._sessions = sessions
 
     def authenticate(self, credentials: Credentials) -> Caller | Awaitable[Caller]:
         """The caller, or something to await for it where an issued key has to be looked up first.
@@ -50,6 +53,8 @@ class Authenticator:
             if self._keys is not None and key.startswith(ISSUED):
                 return self._keys.find(key)
             raise InvalidApiKey(self._wrong_key())
+        if credentials.session is not None and self._sessions is not None and not self._is_local(credentials):
+            return self._sessions.caller(credentials)
         if not self._keyless:
             raise InvalidApiKey("A key is required: send it as 'Authorization: Bearer <key>' or 'x-api-key'.")
         self._check_local(credentials)
@@ -79,6 +84,16 @@ class Authenticator:
                 f"'{LOCAL_KEY}' where a client insists on one."
             )
         return UNKNOWN
+
+    def _is_local(self, credentials: Credentials) -> bool:
+        """Whether no key is needed: a session of another service on this host is no reason to refuse then."""
+        if not self._keyless:
+            return False
+        try:
+            self._check_local(credentials)
+        except NotLocal:
+            return False
+        return True
 
     def _check_local(self, credentials: Credentials) -> None:
         """Without a key: the peer and the Host are this machine, no proxy is between, no foreign page asks."""

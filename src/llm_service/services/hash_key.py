@@ -54,6 +54,11 @@ class HashKeys:
             return Matcher(self._first, _NOBODY, possible=False)
         return Matcher(key, bytes.fromhex(secret.hash), possible=True)
 
+    def derived(self, purpose: str) -> tuple[bytes, ...]:
+        """A key for another purpose, of each hash key: the first one signs, all of them verify."""
+        first = [self._first, *(key for key in self._keys.values() if key != self._first)]
+        return tuple(self.digest(purpose, key) for key in first)
+
     @staticmethod
     def digest(secret: str, key: bytes) -> bytes:
         """The hash of a secret with one of the keys."""

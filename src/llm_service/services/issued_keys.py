@@ -97,9 +97,25 @@ class IssuedKeys:
         self._known[prefix] = known
         return self._checked(known, presented)
 
+    def holder(self, prefix: str, *, key_id: str) -> Caller | Awaitable[Caller]:
+        """Whose key has this secret, by its public prefix: for who showed the secret before, and whose word we signed.
+
+        As good as showing it again. Raises like ``find``.
+        """
+
+        def check(known: Known) -> Caller:
+            return self._good(known if known.key_id == key_id else self._nobody)
+
+        known = self._known.get(prefix)
+        return check(known) if known is not None else self._look_up(prefix, check)
+
     def _checked(self, known: Known, presented: str) -> Caller:
-        matches = known.matcher.matches(presented)
-        if not matches or known.caller is None:
+        if not known.matcher.matches(presented):
+            raise InvalidApiKey(UNKNOWN)
+        return self._good(known)
+
+    def _good(self, known: Known) -> Caller:
+        if known.caller is None:
             raise InvalidApiKey(UNKNOWN)
         if known.revoked:
             raise InvalidApiKey("The presented key was revoked.")
@@ -115,9 +131,9 @@ class IssuedKeys:
             return self._checked(self._nobody, presented)
         if self._clock.monotonic() < self._away_until:
             raise LedgerUnavailable(_AWAY, retry_after_s=1.0)
-        return self._look_up(prefix, presented)
+        return self._look_up(prefix, lambda known: self._checked(known, presented))
 
-    async def _look_up(self, prefix: str, presented: str) -> Caller:
+    async def _look_up(self, prefix: str, check: Callable[[Known], Caller]) -> Caller:
         if self._waiting >= WAITING:  # now, not when it was asked for: many may be before the first of them begins
             raise LedgerUnavailable(_BUSY, retry_after_s=1.0)
         self._waiting += 1
@@ -126,7 +142,7 @@ class IssuedKeys:
                 known = self._known.get(prefix) or await self._ask(prefix)
         finally:
             self._waiting -= 1
-        return self._checked(known, presented)
+        return check(known)
 
     async def _ask(self, prefix: str) -> Known:
         """What the database has. It is kept unless a key changed meanwhile: the answer may be older than the change."""

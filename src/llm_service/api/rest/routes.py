@@ -1,13 +1,16 @@
 """Every address of the REST surface, in one table."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Final, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from llm_service.api.dashboard.pages import DashboardPages
+from llm_service.api.dashboard.session import LETS_IN, Offers, SessionRoutes
 from llm_service.api.rest.alerts import AlertRoutes
 from llm_service.api.rest.cache import CacheRoutes
 from llm_service.api.rest.configuration import ConfigRoutes
@@ -78,9 +81,10 @@ def control_routes(
     metrics: MetricsRoutes | None = None,
     live: LiveRoutes | None = None,
     alerts: AlertRoutes | None = None,
+    sessions: SessionRoutes | None = None,
 ) -> tuple[Route, ...]:
     """The routes beside the hot ones, the first match first; ``None`` where nothing keeps what they tell of."""
-    return (
+    routes = (
         Route("/v1/models", models.list, "inference"),
         Route("/v1/models/{id:path}", models.get, "inference"),
         Route("/models", models.list, "inference"),
@@ -111,6 +115,25 @@ def control_routes(
         *((Route("/metrics", metrics.text, metrics.access),) if metrics is not None else ()),
         *(live_routes(live) if live is not None else ()),
     )
+    return (*routes, *(dashboard_routes(sessions, offers_of(routes)) if sessions is not None else ()))
+
+
+def dashboard_routes(sessions: SessionRoutes, offers: Offers) -> tuple[Route, ...]:
+    """The dashboard, which asks nothing but these ``offers``: its files are open, and tell nothing."""
+    pages = DashboardPages()
+    return (
+        Route("/dashboard", pages.page, "open"),
+        Route("/dashboard/session", partial(sessions.tell, offers=offers), "open"),
+        Route("/dashboard/session", partial(sessions.open, offers=offers), "open", "POST"),
+        Route("/dashboard/session", sessions.close, LETS_IN, "DELETE"),
+        Route("/dashboard/{name}", pages.file, "open"),
+    )
+
+
+def offers_of(routes: Sequence[Route]) -> Offers:
+    """What there is to be asked, by method and path, with the scopes of which one is needed."""
+    hot: dict[str, tuple[Scope, ...]] = {f"POST {path}": ("inference",) for path in HOT_ROUTES}
+    return hot | {f"{route.method} {route.path}": route.scopes for route in routes}
 
 
 def provider_routes(providers: ProviderRoutes) -> tuple[Route, ...]:
