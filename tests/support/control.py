@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 
 from llm_service.api import (
+    About,
     AlertRoutes,
     CacheRoutes,
     ConfigRoutes,
@@ -22,7 +23,9 @@ from llm_service.api import (
     ProviderRoutes,
     Reload,
     Serving,
+    SessionRoutes,
     StreamRoutes,
+    Throttle,
     UsageRoutes,
     control_routes,
 )
@@ -40,6 +43,7 @@ from llm_service.services import (
     LimitStates,
     MetricsHistory,
     Models,
+    Sessions,
     Usage,
 )
 from llm_service.storage import MemoryCache
@@ -97,7 +101,20 @@ class Parts:
     log: LogLines = field(default_factory=LogLines)
 
     @property
+    def sessions(self) -> Sessions:
+        return Sessions(
+            hash_keys=self.process.world.hash_keys,
+            admin_key=Secret(ADMIN_KEY),
+            keys=self.process.issued,
+            clock=self.process.world.clock,
+            ids=CountedIds(),
+        )
+
+    @property
     def routes(self) -> tuple[Route, ...]:
+        return self.routes_for(authenticator_of(self, keyless=True))
+
+    def routes_for(self, authenticator: Authenticator) -> tuple[Route, ...]:
         keys = KeyRoutes(self.process.keys, self.process.world.clock)
         config = ConfigRoutes(
             lambda: rendered(self.settings), self.reload, lambda: {"providers": {}, "log_level": None}, unchanged
@@ -123,6 +140,13 @@ class Parts:
             MetricsRoutes(scraped, is_open=False),
             live_routes_of(self.process),
             AlertRoutes(self.alerts.admin, self.alerts.clock),
+            sessions=SessionRoutes(
+                self.sessions,
+                authenticator=authenticator,
+                throttle=Throttle(self.process.world.clock),
+                about=About(version="1.2.3", sandbox=False),
+                log=self.process.log,
+            ),
         )
 
 
@@ -200,12 +224,21 @@ def parts_of(
     )
 
 
+def authenticator_of(parts: Parts, *, keyless: bool) -> Authenticator:
+    return Authenticator(
+        admin_key=Secret(ADMIN_KEY),
+        keyless=keyless,
+        allowed_origins=(),
+        keys=parts.process.issued,
+        sessions=parts.sessions,
+    )
+
+
 def control_of(parts: Parts, *, keyless: bool = True) -> Control:
+    authenticator = authenticator_of(parts, keyless=keyless)
     return Control(
-        parts.routes,
-        authenticator=Authenticator(
-            admin_key=Secret(ADMIN_KEY), keyless=keyless, allowed_origins=(), keys=parts.process.issued
-        ),
+        parts.routes_for(authenticator),
+        authenticator=authenticator,
         ids=CountedIds(),
         log=parts.log,
         clock=parts.process.world.clock,

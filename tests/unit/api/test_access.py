@@ -19,6 +19,9 @@ OPEN = {
     "/health/ready",
     "/health/readiness",
     "/readyz",
+    "/dashboard",
+    "/dashboard/session",
+    "/dashboard/{name}",
 }
 SCOPES = {
     "/v1/models": "inference",
@@ -34,7 +37,7 @@ def concrete(path: str) -> str:
     return re.sub(r"{\w+(:path)?}", "x", path)
 
 
-def test_nothing_is_open_but_health() -> None:
+def test_nothing_is_open_but_health_and_the_way_into_the_dashboard() -> None:
     assert {route.path for route in parts_of().routes if route.access == "open"} == OPEN
 
 
@@ -56,7 +59,7 @@ async def test_every_route_in_every_spelling_refuses_who_shows_no_key() -> None:
         path = concrete(route.path).rstrip("/")
         for spelling in (path or "/", f"{path}/"):
             status = (await client.request(route.method, spelling)).status_code
-            assert (status == 401) != (route.path in OPEN), f"{route.method} {spelling}: {status}"
+            assert (status == 401) != (route.access == "open"), f"{route.method} {spelling}: {status}"
 
 
 async def test_every_route_refuses_a_key_without_its_scope_and_only_that() -> None:

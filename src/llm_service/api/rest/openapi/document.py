@@ -7,6 +7,7 @@ from llm_service.api.rest.openapi.admin import admin_schemas
 from llm_service.api.rest.openapi.alerts import alert_schemas
 from llm_service.api.rest.openapi.answers import answer_schemas
 from llm_service.api.rest.openapi.cache import cache_schemas
+from llm_service.api.rest.openapi.dashboard import dashboard_schemas
 from llm_service.api.rest.openapi.explain import explain_schemas
 from llm_service.api.rest.openapi.failures import error_responses, error_schemas, error_table
 from llm_service.api.rest.openapi.headers import REQUEST_HEADERS, RESPONSE_HEADERS
@@ -62,6 +63,7 @@ def openapi_document(version: str, *, page_files: Sequence[str]) -> dict[str, An
                 **cache_schemas(),
                 **provider_schemas(),
                 **alert_schemas(),
+                **dashboard_schemas(),
                 **usage_schemas(),
                 **live_schemas(),
                 **error_schemas(),

@@ -16,9 +16,9 @@ def get(name: str, summary: str, *, tag: str, gives: Json, fails: Sequence[int] 
     return {"get": {"operationId": name, "summary": summary, "tags": [tag], "responses": responses}}
 
 
-def open_get(name: str, summary: str, *, gives: Json) -> Json:
+def open_get(name: str, summary: str, *, gives: Json, tag: str = "Health", fails: Sequence[int] = (500,)) -> Json:
     """An address that wants no key."""
-    path = get(name, summary, tag="Health", gives=gives, fails=(500,))
+    path = get(name, summary, tag=tag, gives=gives, fails=fails)
     path["get"]["security"] = []
     return path
 

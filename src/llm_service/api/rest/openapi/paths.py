@@ -7,6 +7,8 @@ from llm_service.api.rest.openapi.admin import TAG as ADMIN
 from llm_service.api.rest.openapi.admin import admin_paths
 from llm_service.api.rest.openapi.alerts import alert_paths
 from llm_service.api.rest.openapi.cache import cache_paths
+from llm_service.api.rest.openapi.dashboard import TAG as DASHBOARD
+from llm_service.api.rest.openapi.dashboard import dashboard_paths
 from llm_service.api.rest.openapi.examples import CHAT, CHAT_STREAM, COMPLETION, COMPLETION_STREAM, EMBEDDING, Examples
 from llm_service.api.rest.openapi.explain import explain_paths
 from llm_service.api.rest.openapi.headers import ON_ANSWERS, REQUEST_HEADERS
@@ -33,6 +35,7 @@ TAGS: Final[Mapping[str, str]] = {
     "Models": "What can be asked for.",
     USAGE: "What became of a request.",
     ADMIN: "For the admin key, and api keys with the scope `admin`.",
+    DASHBOARD: "The pages for operators, and the sessions of their browsers.",
     "Health": "Open to everybody; costs nothing.",
     "Description": "What the service says of itself.",
 }
@@ -66,6 +69,7 @@ def paths(page_files: Sequence[str]) -> Json:
         **provider_paths(),
         **live_paths(),
         **alert_paths(),
+        **dashboard_paths(),
         **_health(),
         **_metrics(),
         **_description(page_files),

@@ -1,0 +1,146 @@
+// Charts over time. Each says in words what it shows, and has its figures as a table.
+
+import { h, newId } from "./dom.js";
+
+const MOST_ROWS = 30;
+
+function colour(name) {
+  const probe = h("span", { class: `ink-${name}` });
+  document.body.append(probe);
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+}
+
+const clear = (ink, share) => ink.replace("rgb(", "rgba(").replace(")", `, ${share})`);
+
+/**
+ * A chart. `series`: {label, ink: 1..4 or bad}. `format(value)`. `bars`: one bar for each moment.
+ * Returns a figure with `show(at, values)`: moments (Unix seconds), and a list of figures for each series.
+ */
+export function chart(title, series, { format, bars = false, unit = "" } = {}) {
+  const id = newId("chart");
+  const now = h("span", { class: "chart-now" });
+  const plot = h("div", { class: "plot", role: "img", "aria-label": `${title}: no figures yet` });
+  const rows = h("tbody");
+  const details = h(
+    "details",
+    { class: "chart-table" },
+    h("summary", null, "Figures", h("span", { class: "unseen" }, ` of ${title}`)),
+    h(
+      "div",
+      { class: "scroll", tabindex: "0", role: "region", "aria-label": `Figures of ${title}` },
+      h(
+        "table",
+        null,
+        h("caption", { class: "unseen" }, title),
+        h("thead", null, h("tr", null, h("th", { scope: "col" }, "Time"), series.map((one) => h("th", { scope: "col", class: "end" }, one.label)))),
+        rows,
+      ),
+    ),
+  );
+  const legend = h(
+    "ul",
+    { class: "legend" },
+    series.map((one) => h("li", { class: `key-${one.ink}` }, one.label)),
+  );
+  const figure = h(
+    "figure",
+    { class: "chart", "aria-labelledby": id },
+    h("figcaption", null, h("h3", { id }, title), now),
+    series.length > 1 ? legend : null,
+    plot,
+    details,
+  );
+  let data = null;
+  let drawn = null;
+
+  function options(width) {
+    const inks = series.map((one) => colour(one.ink));
+    const axis = { stroke: colour("muted"), grid: { stroke: colour("line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
+    return {
+      width,
+      height: plot.clientHeight || 150,
+      padding: [8, 8, 0, 0],
+      legend: { show: false },
+      cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
+      hooks: { setCursor: [(made) => tell(made.cursor.idx)] },
+      scales: { y: { range: (_, least, most) => [Math.min(0, least ?? 0), !most || most <= 0 ? 1 : most * 1.1] } },
+      axes: [
+        { ...axis, grid: { show: false }, space: 64, size: 28, gap: 6 },
+        { ...axis, size: 58, gap: 6, space: 34, values: (_, ticks) => ticks.map((tick) => format(tick)) },
+      ],
+      series: [
+        {},
+        ...series.map((one, at) => ({
+          label: one.label,
+          stroke: inks[at],
+          width: bars ? 0 : 1.75,
+          fill: bars ? clear(inks[at], 0.75) : at === 0 ? clear(inks[at], 0.1) : undefined,
+          spanGaps: false,
+          points: { show: false },
+          ...(bars ? { paths: uPlot.paths.bars({ size: [0.7, 48], radius: 0.12 }) } : {}),
+        })),
+      ],
+    };
+  }
+
+  function draw() {
+    if (data === null || plot.clientWidth === 0) return;
+    drawn?.destroy();
+    drawn = new uPlot(options(plot.clientWidth), data, plot);
+  }
+
+  /** The figures under the pointer, else the newest. */
+  function tell(index) {
+    if (data === null) return;
+    const at = index ?? data[0].length - 1;
+    const shown = data.slice(1).map((values) => values[at]);
+    const moment = index === null || index === undefined ? null : new Date(data[0][at] * 1000);
+    const texts = shown.map((value, which) => (series.length > 1 ? `${series[which].label} ${format(value)}` : format(value)));
+    const when = moment === null ? "" : `${moment.toLocaleTimeString()}  `;
+    now.textContent = data[0].length === 0 ? "" : `${when}${texts.join("  ·  ")}${unit && ` ${unit}`}`;
+  }
+
+  function describe() {
+    const said = data.slice(1).map((values, at) => {
+      const known = values.filter((value) => value !== null && value !== undefined);
+      if (known.length === 0) return `${series[at].label}: no figures`;
+      return `${series[at].label}: now ${format(known.at(-1))}, highest ${format(Math.max(...known))}`;
+    });
+    plot.setAttribute("aria-label", `${title}${unit && `, ${unit}`}. ${said.join("; ")}.`);
+    if (details.open) fillTable();
+  }
+
+  function fillTable() {
+    const step = Math.max(1, Math.ceil(data[0].length / MOST_ROWS));
+    const picked = data[0].map((_, at) => at).filter((at) => (data[0].length - 1 - at) % step === 0).reverse();
+    rows.replaceChildren(
+      ...picked.map((at) =>
+        h(
+          "tr",
+          null,
+          h("th", { scope: "row" }, new Date(data[0][at] * 1000).toLocaleString()),
+          data.slice(1).map((values) => h("td", { class: "end" }, format(values[at]))),
+        ),
+      ),
+    );
+  }
+
+  details.addEventListener("toggle", () => details.open && data !== null && fillTable());
+  new ResizeObserver(() => {
+    if (drawn === null) draw();
+    else if (plot.clientWidth > 0 && drawn.width !== plot.clientWidth) drawn.setSize({ width: plot.clientWidth, height: plot.clientHeight });
+  }).observe(plot);
+  const redraw = () => (figure.isConnected ? draw() : window.removeEventListener("theme", redraw));
+  window.addEventListener("theme", redraw);
+
+  figure.show = (at, values) => {
+    data = [at, ...values];
+    if (drawn === null) draw();
+    else drawn.setData(data);
+    tell(null);
+    describe();
+  };
+  return figure;
+}
