@@ -1,0 +1,316 @@
+"""The dashboard in a real browser: every page, on a desk and on a phone, by day and by night, and what is done there."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+import pytest
+
+from llm_service.api import AuthOptions, ServerOptions
+from llm_service.api.dashboard.pages import FILES
+from llm_service.config import Settings
+from llm_service.domain import Secret
+from llm_service.sandbox import Sandbox
+from tests.support.browser import AXE, DESKTOP, PHONE, Browsing, browsing
+from tests.support.rest import ask, chat_body
+from tests.support.service import Running, running, simulated
+
+ADMIN_KEY = "sk-test-admin-key-0123456789"
+MODEL = "deepseek/deepseek-flash"
+PAGES = ("overview generations usage alerts playground providers models cache keys limits configuration health").split()
+QUESTION = "What does the playground ask?"
+
+
+@pytest.fixture
+async def service(sandbox: Sandbox) -> AsyncIterator[Running]:
+    """Without keys, as on a laptop; with a cache and a limit."""
+    settings = Settings(server=ServerOptions(), providers=simulated(sandbox.address))
+    async with running(settings, sandbox=True, cached=True) as service:
+        yield service
+
+
+@pytest.fixture
+async def locked(sandbox: Sandbox) -> AsyncIterator[Running]:
+    """A service that wants keys."""
+    settings = Settings(
+        auth=AuthOptions(admin_key=Secret(ADMIN_KEY), required="always"), providers=simulated(sandbox.address)
+    )
+    async with running(settings) as service:
+        yield service
+
+
+@pytest.fixture
+async def visit(service: Running) -> AsyncIterator[Browsing]:
+    async with browsing(service.address) as visit:
+        yield visit
+
+
+async def used(address: str) -> str:
+    """Leave something on every page; the id of one request."""
+    for _ in range(2):
+        answer = await ask(address, "POST", "/v1/chat/completions", chat_body(MODEL))
+    await ask(address, "POST", "/v1/chat/completions", chat_body("plain/no-such-model"))
+    key = {"name": "A key of the tests", "requests_per_minute": 60, "budget_usd": "5"}
+    await ask(address, "POST", "/admin/keys", orjson.dumps(key))
+    return str(answer.headers["x-request-id"])
+
+
+async def text_of(page: Any, selector: str) -> str:
+    return str(await page.locator(selector).first.inner_text())
+
+
+# -- every page
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed")
+@pytest.mark.parametrize(
+    ("viewport", "dark"), [(DESKTOP, False), (DESKTOP, True), (PHONE, False), (PHONE, True)],
+    ids=["desk", "desk in the dark", "phone", "phone in the dark"],
+)  # fmt: skip
+async def test_every_page_is_whole_and_open_to_everybody(
+    service: Running, viewport: dict[str, int], dark: bool
+) -> None:
+    request_id = await used(service.address)
+    async with browsing(service.address, viewport=viewport, dark=dark) as visit:
+        found = {}
+        for name in [*PAGES, f"generations/{request_id}", "nowhere"]:
+            await visit.go(name)
+            assert not await visit.page.locator(".failure").count(), name
+            found[name] = (await visit.faults(), await visit.too_wide_px())
+        assert found == dict.fromkeys(found, ([], 0))
+        assert visit.complaints == []
+        assert visit.hosts == {service.address.removeprefix("http://")}
+        paths = {one.removeprefix(f"{service.address}/dashboard/") for one in visit.asked}
+        assert FILES.keys() <= paths
+    assert not service.log.of("defect")
+
+
+async def test_the_pages_are_told_apart_by_title_focus_and_landmark(visit: Browsing) -> None:
+    page = visit.page
+    await visit.go("overview")
+    assert await page.title() == "Overview · llm-service"
+    await page.get_by_role("navigation", name="Pages").get_by_role("link", name="Providers").click()
+    await page.wait_for_function("() => document.activeElement.tagName === 'H1'")
+    assert await page.title() == "Providers · llm-service"
+    assert await text_of(page, "h1") == "Providers"
+    assert await page.locator("nav [aria-current=page]").all_inner_texts() == ["Providers"]
+    assert await page.locator("main").count() == 1
+
+
+async def test_the_keyboard_gets_past_the_navigation(visit: Browsing) -> None:
+    await visit.go("providers")
+    await visit.page.evaluate("() => document.activeElement.blur()")
+    await visit.page.keyboard.press("Tab")
+    assert await visit.page.evaluate("() => document.activeElement.className") == "skip"
+    await visit.page.keyboard.press("Enter")
+    assert await visit.page.evaluate("() => document.activeElement.id") == "main"
+
+
+async def test_on_a_phone_the_pages_unfold_and_fold(service: Running) -> None:
+    async with browsing(service.address, viewport=PHONE) as visit:
+        await visit.go("overview")
+        menu = visit.page.get_by_role("button", name="Menu")
+        nav = visit.page.get_by_role("navigation", name="Pages")
+        assert not await nav.is_visible()
+        await menu.click()
+        await nav.get_by_role("link", name="Cache").click()
+        await visit.page.wait_for_function("() => document.title.startsWith('Cache')")
+        assert not await nav.is_visible()
+        await menu.click()
+        await visit.page.keyboard.press("Escape")
+        assert not await nav.is_visible()
+
+
+async def test_the_theme_is_chosen_and_kept(visit: Browsing) -> None:
+    await visit.go("overview")
+    grounds = []
+    for _ in range(3):
+        grounds.append(await visit.page.evaluate("() => getComputedStyle(document.body).backgroundColor"))
+        await visit.page.get_by_role("button", name="Theme").click()
+    assert grounds[0] == grounds[1] != grounds[2]
+    await visit.page.get_by_role("button", name="Theme").click()
+    await visit.page.get_by_role("button", name="Theme").click()
+    await visit.page.reload()
+    await visit.page.wait_for_selector("h1")
+    assert await visit.page.evaluate("() => getComputedStyle(document.body).backgroundColor") == grounds[2]
+    assert visit.complaints == []
+
+
+# -- what is done there
+
+
+async def test_a_key_is_made_shown_once_used_changed_and_revoked(service: Running, visit: Browsing) -> None:
+    page = visit.page
+    await visit.go("keys")
+    await page.get_by_role("button", name="Create a key").click()
+    await page.get_by_label("Name").fill("Chat of the support team")
+    await page.get_by_label("Requests per minute").fill("30")
+    await page.get_by_label("Budget (US dollars)").fill("12.50")
+    await page.get_by_role("button", name="Create", exact=True).click()
+    secret = await page.get_by_label("The secret").input_value()
+    await page.get_by_role("button", name="I have kept it").click()
+    answer = await ask(
+        service.address, "POST", "/v1/chat/completions", chat_body(MODEL), Authorization=f"Bearer {secret}"
+    )
+    assert answer.status == 200
+    row = page.get_by_role("row").filter(has_text="Chat of the support team")
+    await page.wait_for_function("() => document.body.innerText.includes('$12.50 a month')")
+    assert secret not in await page.content()
+
+    await row.get_by_role("button", name="Edit").click()
+    await page.get_by_label("Requests per minute").fill("")
+    await page.get_by_label("Name").fill("Chat of the sales team")
+    await page.get_by_role("button", name="Save").click()
+    row = page.get_by_role("row").filter(has_text="Chat of the sales team")
+    await row.wait_for()
+    assert "30 req/min" not in await row.inner_text()
+
+    await row.get_by_role("button", name="Rotate").click()
+    await page.get_by_role("button", name="Rotate", exact=True).last.click()
+    assert await page.get_by_label("The secret").input_value() != secret
+    await page.get_by_role("button", name="I have kept it").click()
+
+    await row.get_by_role("button", name="Revoke").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    await page.wait_for_function("() => document.body.innerText.includes('revoked')")
+    refused = await ask(
+        service.address, "POST", "/v1/chat/completions", chat_body(MODEL), Authorization=f"Bearer {secret}"
+    )
+    assert refused.status == 401
+    assert visit.complaints == []
+
+
+async def test_an_answer_streams_in_the_playground_and_is_found_in_records_and_cost(visit: Browsing) -> None:
+    page = visit.page
+    await visit.go("playground")
+    await page.get_by_label("Model").fill(MODEL)
+    await page.get_by_label("Message").fill(QUESTION)
+    await page.get_by_role("button", name="Send").click()
+    await page.wait_for_function("() => document.querySelector('.playground').innerText.includes('In all')")
+    await page.get_by_role("button", name="Stop").wait_for(state="hidden")
+    told = await text_of(page, ".playground > :last-child")
+    assert all(word in told for word in ("deepseek", "miss", "$", "Server-Timing", "provider"))
+    assert len(await text_of(page, ".said-by.assistant .words >> nth=-1")) > 5
+
+    await page.get_by_role("link", name="Show the record").click()
+    await page.get_by_role("heading", name="Where the time went").wait_for()
+    assert await page.locator(".fall-bar").count() >= 2
+    await visit.go("generations")
+    await page.get_by_role("row").filter(has_text=MODEL).first.wait_for()
+    await visit.go("usage")
+    row = page.get_by_role("row").filter(has_text=MODEL)
+    await row.wait_for()
+    assert "$0.0000" in await row.inner_text()
+    assert visit.complaints == []
+
+
+async def test_an_answer_is_stopped(service: Running, visit: Browsing) -> None:
+    page = visit.page
+    await visit.go("playground")
+    await page.get_by_label("Model").fill("plain/sandbox/stall-after-3")
+    await page.get_by_label("Message").fill(QUESTION)
+    await page.get_by_role("button", name="Send").click()
+    await page.get_by_role("button", name="Stop").click()
+    await page.get_by_role("button", name="Stop").wait_for(state="hidden")
+    assert await page.get_by_role("button", name="Send").is_enabled()
+
+
+async def test_a_provider_is_tried_switched_off_and_on(service: Running, visit: Browsing) -> None:
+    page = visit.page
+    await visit.go("providers")
+    card = page.get_by_role("article", name="deepseek")
+    await card.get_by_role("button", name="Test").click()
+    await card.get_by_text("It answers").wait_for()
+    await card.get_by_role("button", name="Disable").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Disable").click()
+    await card.get_by_text("switched off at run time").wait_for()
+    assert (await ask(service.address, "POST", "/v1/chat/completions", chat_body(MODEL))).status == 503
+    await card.get_by_role("button", name="Enable").click()
+    await card.get_by_role("button", name="Drain").wait_for()
+    assert (await ask(service.address, "POST", "/v1/chat/completions", chat_body(MODEL))).status == 200
+    assert visit.complaints == []
+
+
+async def test_answers_are_forgotten_after_a_question(service: Running, visit: Browsing) -> None:
+    await used(service.address)
+    page = visit.page
+    await visit.go("cache")
+    await page.get_by_label("Forget by").select_option("all")
+    await page.get_by_role("button", name="Forget").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    assert (await ask(service.address, "GET", "/admin/cache")).json()["store"]["entries"] == 1
+    await page.get_by_role("button", name="Forget").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Forget").click()
+    await page.get_by_text("1 answer forgotten").wait_for()
+    assert (await ask(service.address, "GET", "/admin/cache")).json()["store"]["entries"] == 0
+    assert visit.complaints == []
+
+
+async def test_usage_is_summed_as_asked_and_can_be_taken_along(service: Running, visit: Browsing) -> None:
+    await used(service.address)
+    page = visit.page
+    await visit.go("usage?by=status")
+    assert await page.get_by_role("row").filter(has_text="error").count() == 1
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="Download CSV").click()
+    lines = (await (await download.value).path()).read_text("utf-8").splitlines()
+    assert (lines[0].startswith("request_id"), len(lines)) == (True, 4)
+
+
+# -- the way in
+
+
+async def test_who_has_the_key_gets_in_and_out(locked: Running) -> None:
+    async with browsing(locked.address) as visit:
+        page = visit.page
+        await page.goto(f"{locked.address}/dashboard")
+        await page.get_by_role("heading", name="Sign in").wait_for()
+        assert await page.evaluate("() => document.activeElement.name") == "key"
+        assert visit.complaints == []
+        await page.get_by_label("Key").fill("wrong")
+        await page.keyboard.press("Enter")
+        await page.get_by_role("alert").filter(has_text="not known").wait_for()
+        assert (len(visit.complaints), await visit.faults() if AXE.is_file() else []) == (1, [])
+        await page.get_by_label("Key").fill(ADMIN_KEY)
+        await page.keyboard.press("Enter")
+        await page.get_by_role("heading", name="Overview").wait_for()
+        await page.reload()
+        await page.get_by_role("heading", name="Overview").wait_for()
+        assert not await page.evaluate("() => document.cookie")
+        await page.get_by_role("button", name="Sign out").click()
+        await page.get_by_role("heading", name="Sign in").wait_for()
+        assert (await page.context.cookies()) == []
+        assert len(visit.complaints) == 1
+
+
+async def test_changes_work_under_a_session_and_end_with_its_key(locked: Running) -> None:
+    keys = locked.stores.keys
+    issued = await keys.create({"name": "An operator", "scopes": ["admin"]})
+    async with browsing(locked.address) as visit:
+        page = visit.page
+        await visit.page.goto(f"{locked.address}/dashboard#/keys")
+        await page.get_by_label("Key").fill(issued.secret.reveal())
+        await page.keyboard.press("Enter")
+        await page.get_by_role("button", name="Create a key").click()
+        await page.get_by_label("Name").fill("Made under a session")
+        await page.get_by_role("button", name="Create", exact=True).click()
+        await page.get_by_role("button", name="I have kept it").click()
+        await page.get_by_role("row").filter(has_text="Made under a session").wait_for()
+        assert visit.complaints == []
+        await keys.revoke(issued.key.id)
+        await page.get_by_role("link", name="Providers").click()
+        await page.get_by_role("heading", name="Sign in").wait_for()
+        await page.get_by_text("Your session is over").wait_for()
+
+
+async def test_a_reader_sees_what_readers_may(locked: Running) -> None:
+    issued = await locked.stores.keys.create({"name": "A reader", "scopes": ["read"]})
+    async with browsing(locked.address) as visit:
+        page = visit.page
+        await page.goto(f"{locked.address}/dashboard#/usage")
+        await page.get_by_label("Key").fill(issued.secret.reveal())
+        await page.keyboard.press("Enter")
+        await page.get_by_role("heading", name="Usage and cost").wait_for()
+        await visit.go("keys")
+        await page.get_by_text("Not for this key").wait_for()
+        assert visit.complaints == []
