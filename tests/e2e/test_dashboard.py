@@ -1,4 +1,4 @@
-"""The dashboard in a real browser: every page, on a desk and on a phone, by day and by night, and what is done there."""
+"""The dashboard in a real browser: every page, on a desk and a phone, by day and by night, and what is done there."""
 
 from collections.abc import AsyncIterator
 from typing import Any
