@@ -125,7 +125,9 @@ async def busy_service() -> AsyncIterator[tuple[Running, Sandbox]]:
         settings = Settings(
             providers=simulated(sandbox.address),
             models={"fast": ModelOptions(deployments=deployments)},
-            limits=LimitsOptions(everybody=AllowanceOptions(requests_per_minute=6000, budget_usd=Decimal(1))),
+            limits=LimitsOptions(
+                everybody=AllowanceOptions(requests_per_minute=6000, budget_usd=Decimal(1)), unknown_price="allow"
+            ),
         )
         async with running(settings, sandbox=True, cached=True, resilient=True, clock=clock) as service:
             await a_day(service, sandbox, clock)
@@ -143,17 +145,18 @@ async def a_day(service: Running, sandbox: Sandbox, clock: EarlierClock) -> None
     for hour in range(HOURS, -1, -1):
         clock.back_s = hour * 3600.0
         by_day = 1 if 7 <= clock.now().hour <= 19 else 0
-        sandbox.script("error-503", times=dice.randrange(2 + by_day), match={"model": "deepseek-flash"})
-        for _ in range(4 + 9 * by_day + dice.randrange(5)):
-            await one_request(service.address, dice, dice.choice(secrets))
+        sandbox.script("error-503", times=1 + by_day, match={"model": "deepseek-flash"})
+        many = 6 + 14 * by_day + dice.randrange(8)
+        await asyncio.gather(*(one_request(service.address, dice, dice.choice(secrets)) for _ in range(many)))
     clock.back_s = 0.0
 
 
 async def one_request(address: str, dice: random.Random, secret: str) -> None:
     """One question, sometimes one that was asked before, sometimes for a model that there is not."""
-    model = dice.choice(MODELS) if dice.random() < 0.97 else "plain/no-such-model"
-    words = f"Question {dice.randrange(60)}: " + "why is the sky blue? " * dice.randrange(1, 40)
-    body = {"model": model, "messages": [{"role": "user", "content": words}], "stream": dice.random() < 0.5}
+    model = dice.choice(MODELS) if dice.random() < 0.98 else "plain/sandbox/error-503"
+    number = dice.randrange(40)
+    words = f"Question {number}: " + "why is the sky blue? " * (number % 17 + 1)
+    body = {"model": model, "messages": [{"role": "user", "content": words}], "stream": number % 2 == 0}
     await ask(address, "POST", "/v1/chat/completions", orjson.dumps(body), Authorization=f"Bearer {secret}")
 
 
@@ -162,8 +165,8 @@ async def keep_busy(address: str) -> None:
     dice = random.Random(8)  # noqa: S311 - the same picture each time
     secret = (await ask(address, "POST", "/admin/keys", b'{"name": "Live traffic"}')).json()["key"]
     while True:
-        await asyncio.gather(*(one_request(address, dice, secret) for _ in range(dice.randrange(1, 4))))
-        await asyncio.sleep(0.25)
+        await one_request(address, dice, secret)
+        await asyncio.sleep(dice.random())
 
 
 async def take(address: str, picture: Picture) -> None:

@@ -88,6 +88,20 @@ export async function ask(method, path, options) {
 
 export const get = (path, query, signal) => ask("GET", path, { query, signal });
 
+let names = null;
+let askedAt = 0;
+
+/** The names of keys by id, where they may be known; asked for once a minute. */
+export async function keyNames(signal) {
+  if (!may("GET /admin/keys")) return new Map();
+  if (names === null || Date.now() - askedAt > 60_000) {
+    const { data } = await get("/admin/keys", { limit: 1000 }, signal);
+    names = new Map(data.map((one) => [one.id, one.name]));
+    askedAt = Date.now();
+  }
+  return names;
+}
+
 /** The answer itself, for who reads it as it comes. Throws ApiError unless it is a good one. */
 export async function open(method, path, options) {
   const response = await sent(method, path, options);

@@ -108,7 +108,7 @@ function ask(reason) {
   frame = null;
   document.title = "Sign in · llm-service";
   app.replaceChildren(login(reason, enter));
-  app.querySelector("input")?.focus();
+  app.querySelector("input[name=key]").focus();
 }
 
 async function begin(reason = "") {

@@ -12,6 +12,16 @@ function colour(name) {
   return found;
 }
 
+const days = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+
+/** A moment at the axis; `step`: seconds between two of them. Midnight is written as its day. */
+function tickOf(moment, step) {
+  const at = new Date(moment * 1000);
+  const clock = [at.getHours(), at.getMinutes(), at.getSeconds()].map((part) => String(part).padStart(2, "0"));
+  if (step >= 86_400 || clock.join("") === "000000") return days.format(at);
+  return clock.slice(0, step < 60 ? 3 : 2).join(":");
+}
+
 const clear = (ink, share) => ink.replace("rgb(", "rgba(").replace(")", `, ${share})`);
 
 /**
@@ -67,8 +77,8 @@ export function chart(title, series, { format, bars = false, unit = "" } = {}) {
       hooks: { setCursor: [(made) => tell(made.cursor.idx)] },
       scales: { y: { range: (_, least, most) => [Math.min(0, least ?? 0), !most || most <= 0 ? 1 : most * 1.1] } },
       axes: [
-        { ...axis, grid: { show: false }, space: 64, size: 28, gap: 6 },
-        { ...axis, size: 58, gap: 6, space: 34, values: (_, ticks) => ticks.map((tick) => format(tick)) },
+        { ...axis, grid: { show: false }, space: 72, size: 28, gap: 6, values: (_, ticks, __, ___, step) => ticks.map((tick) => tickOf(tick, step)) },
+        { ...axis, size: 62, gap: 6, space: 30, values: (_, ticks) => ticks.map((tick) => format(tick)) },
       ],
       series: [
         {},
@@ -98,7 +108,7 @@ export function chart(title, series, { format, bars = false, unit = "" } = {}) {
     const shown = data.slice(1).map((values) => values[at]);
     const moment = index === null || index === undefined ? null : new Date(data[0][at] * 1000);
     const texts = shown.map((value, which) => (series.length > 1 ? `${series[which].label} ${format(value)}` : format(value)));
-    const when = moment === null ? "" : `${moment.toLocaleTimeString()}  `;
+    const when = moment === null ? "" : `${moment.toLocaleTimeString("en-GB")}  `;
     now.textContent = data[0].length === 0 ? "" : `${when}${texts.join("  ·  ")}${unit && ` ${unit}`}`;
   }
 

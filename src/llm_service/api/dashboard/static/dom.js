@@ -41,6 +41,13 @@ export function newId(prefix = "id") {
   return `${prefix}-${numbers}`;
 }
 
+/** A name with slashes, which may go on in the next line behind one. */
+export function longName(text) {
+  if (!text) return "–";
+  const parts = String(text).split(/(?<=[/])/);
+  return h("code", { class: "name" }, parts.map((part, at) => (at ? [h("wbr"), part] : part)));
+}
+
 /** Text for screen readers alone. */
 export function unseen(text) {
   return h("span", { class: "unseen" }, text);

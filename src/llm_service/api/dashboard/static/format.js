@@ -29,11 +29,10 @@ export function usd(value) {
   const size = Math.abs(amount);
   if (size === 0) return "$0";
   const digits = size >= 1 ? 2 : size >= 0.1 ? 3 : Math.min(9, 2 - Math.floor(Math.log10(size)));
-  const least = size >= 1 ? 2 : 0;
   return new Intl.NumberFormat("en", {
     style: "currency",
     currency: "USD",
-    minimumFractionDigits: least,
+    minimumFractionDigits: 2,
     maximumFractionDigits: digits,
   }).format(amount);
 }
@@ -87,6 +86,9 @@ export function ago(text) {
   }
   return relative.format(Math.round(passed), "second");
 }
+
+/** The beginning and the end of a long id: ids of one day begin alike. */
+export const briefly = (id) => (id && id.length > 18 ? `${id.slice(0, 8)}…${id.slice(-6)}` : id);
 
 /** "1 request", "2 requests". */
 export const plural = (amount, word, many = `${word}s`) => `${count(amount)} ${amount === 1 ? word : many}`;

@@ -1,6 +1,6 @@
 // What happens, as it happens: one EventSource for all that a page wants to hear, none while nobody looks.
 
-import { link, may } from "./api.js";
+import { link, may, whoIsThere } from "./api.js";
 
 const OFFER = "GET /admin/events";
 
@@ -23,7 +23,7 @@ export function listen(kinds, heard, { signal, intervalS = 5, state = () => {} }
       state("connecting");
       if (source?.readyState === EventSource.CLOSED) {
         end();
-        setTimeout(begin, 5000);
+        setTimeout(comeBack, 5000);
       }
     });
     for (const kind of kinds) {
@@ -34,6 +34,18 @@ export function listen(kinds, heard, { signal, intervalS = 5, state = () => {} }
           console.warn("an event could not be read", error.message);
         }
       });
+    }
+  }
+
+  /** The service refused, and browsers ask no second time: because the session is over, or it is not there. */
+  async function comeBack() {
+    if (signal.aborted) return;
+    try {
+      const { signed_in, reason } = await whoIsThere();
+      if (signed_in) begin();
+      else window.dispatchEvent(new CustomEvent("signed-out", { detail: reason }));
+    } catch {
+      setTimeout(comeBack, 5000);
     }
   }
 

@@ -10,26 +10,20 @@ import { complain, toast } from "./toast.js";
 
 const OFFER = "GET /admin/alerts";
 const TONES = { critical: "bad", warning: "warn", info: "plain" };
-const nameOf = (alert) => alert.rule ?? alert.name;
-const stateOf = (alert) => alert.state ?? alert.status;
-const labelsOf = (alert) => Object.entries(alert.labels ?? {}).map(([name, value]) => `${name}=${value}`).join(", ");
+const SPANS = [["1800", "30 minutes"], ["7200", "2 hours"], ["28800", "8 hours"], ["86400", "a day"], ["604800", "a week"]];
+const labelsOf = (labels) => Object.entries(labels ?? {}).map(([name, value]) => `${name}=${value}`).join(", ");
+const toneOf = (alert) => (alert.state === "firing" ? TONES[alert.severity] : "plain");
 
 /** What fires now, for the top of other pages; nothing where the service has no alerts. */
 export async function firing(signal) {
   if (!may(OFFER)) return [];
   try {
-    const alerts = (await get("/admin/alerts", {}, signal)).data.filter((one) => stateOf(one) === "firing");
+    const alerts = (await get("/admin/alerts", {}, signal)).data.filter((one) => one.state === "firing");
     if (alerts.length === 0) return [];
     const worst = alerts.some((one) => one.severity === "critical") ? "bad" : "warn";
-    const said = alerts.slice(0, 3).map((one) => one.summary ?? nameOf(one)).join(" · ");
-    return [
-      h(
-        "div",
-        { class: `banner ${worst}` },
-        h("span", null, h("strong", null, `${format.plural(alerts.length, "alert")} ${alerts.length === 1 ? "fires" : "fire"}: `), said),
-        h("a", { href: "#/alerts" }, "Show"),
-      ),
-    ];
+    const said = alerts.slice(0, 3).map((one) => one.summary).join(" · ");
+    const head = `${format.plural(alerts.length, "alert")} ${alerts.length === 1 ? "fires" : "fire"}: `;
+    return [h("div", { class: `banner ${worst}` }, h("span", null, h("strong", null, head), said), h("a", { href: "#/alerts" }, "Show"))];
   } catch (error) {
     if (error.name === "AbortError") return [];
     return [h("div", { class: "banner warn" }, `Alerts cannot be read: ${error.message}`)];
@@ -46,91 +40,130 @@ export default {
       view.body.append(empty("No alerts here", "This service watches no rules, or your key may not see them."));
       return;
     }
-    const now = h("div");
-    const quiet = h("div");
-    const past = h("div");
-    view.body.append(panel("Now", {}, now), may("GET /admin/alerts/silences") ? panel("Silences", {}, quiet) : "", may("GET /admin/alerts/history") ? panel("History", {}, past) : "");
-    const showSilences = () => may("GET /admin/alerts/silences") && view.load(quiet, () => silences(view, show));
+    const [now, rules, quiet, past] = [h("div"), h("div"), h("div"), h("div")];
+    const silences = may("GET /admin/alerts/silences");
+    const history = may("GET /admin/alerts/history");
+    view.body.append(
+      panel("Now", {}, now),
+      ...(silences ? [panel("Silences", {}, quiet)] : []),
+      ...(history ? [panel("History", {}, past)] : []),
+      panel("Rules", { note: "Set under `alerts:` in the configuration." }, rules),
+    );
     const show = () => {
-      view.load(now, () => active(view, show));
-      showSilences();
-      if (may("GET /admin/alerts/history")) view.load(past, () => history(view));
+      view.load(now, async () => {
+        const told = await get("/admin/alerts", {}, view.signal);
+        rules.replaceChildren(rulesTable(told.rules));
+        return [
+          told.alone ? h("div", { class: "banner warn" }, "The database is away: this machine looks at its own figures alone.") : null,
+          nowTable(told, show),
+        ];
+      });
+      if (silences) view.load(quiet, async () => silenceTable((await get("/admin/alerts/silences", {}, view.signal)).data, show));
+      if (history) view.load(past, async () => historyTable((await get("/admin/alerts/history", { limit: 100 }, view.signal)).data));
     };
-    if (may("POST /admin/alerts/silences")) view.actions.append(button("Silence …", () => silence({}, show)));
+    if (may("POST /admin/alerts/silences")) view.actions.append(button("Silence …", () => silence(null, show)));
     show();
     if (isLive()) listen(["alert"], show, { signal: view.signal });
-    every(isLive() ? 30 : 10, show, view.signal);
+    every(isLive() ? 15 : 5, show, view.signal);
   },
 };
 
-const summary = (one) => h("span", { class: "two" }, h("strong", null, nameOf(one)), h("span", { class: "note" }, one.summary ?? ""));
+const named = (one) => h("span", { class: "two" }, h("strong", null, one.rule), h("span", { class: "note" }, one.summary ?? ""));
+const value = (one) => (typeof one.value === "number" ? format.figure(one.value) : "–");
 
-async function active(view, show) {
-  const { data } = await get("/admin/alerts", {}, view.signal);
-  const rank = { firing: 0, pending: 1 };
-  const rows = data.filter((one) => stateOf(one) in rank).sort((one, other) => rank[stateOf(one)] - rank[stateOf(other)]);
-  const tone = (one) => (stateOf(one) === "firing" ? (TONES[one.severity] ?? "warn") : "plain");
+function nowTable({ data, looked_at }, show) {
   return table(
     "Alerts now",
     [
-      { label: "Alert", cell: summary, wide: true },
-      { label: "State", cell: (one) => h("span", { class: "badges" }, badge(stateOf(one), tone(one)), one.silenced ? badge("silenced") : null) },
-      { label: "Severity", cell: (one) => one.severity ?? "–" },
-      { label: "Of", cell: (one) => h("code", null, labelsOf(one) || "–") },
-      { label: "Value", cell: (one) => (typeof one.value === "number" ? format.figure(one.value) : "–"), end: true },
+      { label: "Alert", cell: named, wide: true },
+      { label: "State", cell: (one) => h("span", { class: "badges" }, badge(one.state, toneOf(one)), one.silenced_by.length ? badge("silenced") : null) },
+      { label: "Severity", cell: (one) => one.severity },
+      { label: "Of", cell: (one) => h("code", null, labelsOf(one.labels) || "–") },
+      { label: "Value", cell: value, end: true },
       { label: "Since", cell: (one) => h("span", { title: format.moment(one.since) }, format.ago(one.since)) },
-      { label: "", cell: (one) => (may("POST /admin/alerts/silences") ? button("Silence", () => silence(one, show), { kind: "small", "aria-label": `Silence ${nameOf(one)}` }) : null) },
+      { label: "", cell: (one) => (may("POST /admin/alerts/silences") ? button("Silence", () => silence(one, show), { kind: "small", "aria-label": `Silence ${one.rule}` }) : null) },
     ],
-    { rows, nothing: ["Nothing fires", "All rules are content."] },
+    { rows: data, nothing: ["Nothing fires", looked_at ? `The rules were looked at ${format.ago(looked_at)}.` : "The rules have not been looked at yet."] },
   );
 }
 
-async function history(view) {
-  const { data } = await get("/admin/alerts/history", { limit: 100 }, view.signal);
-  const tone = (one) => ({ firing: TONES[one.severity] ?? "warn", resolved: "good" })[stateOf(one) ?? one.event] ?? "plain";
+/** What a rule goes by: "above 0.5, window 5 min". */
+function terms(goesBy) {
+  const written = ([name, value]) => {
+    const label = name.replace(/_s$/, "").replaceAll("_", " ");
+    if (name === "burn") return value.map((one) => `${one.factor}× in ${format.duration(one.short_s)} and ${format.duration(one.long_s)}`).join(" or ");
+    if (Array.isArray(value)) return value.length ? `${label} ${value.join(", ")}` : null;
+    if (value === null) return null;
+    return `${label} ${name.endsWith("_s") ? format.duration(value) : value}`;
+  };
+  return Object.entries(goesBy ?? {}).map(written).filter(Boolean).join(", ");
+}
+
+function rulesTable(rows) {
+  return table(
+    "Rules",
+    [
+      { label: "Rule", cell: (one) => one.name, sort: (one) => one.name },
+      { label: "State", cell: (one) => badge(one.state, toneOf(one)), sort: (one) => one.state },
+      { label: "Severity", cell: (one) => one.severity, sort: (one) => one.severity },
+      { label: "Goes by", cell: (one) => h("span", { class: "two" }, h("span", null, one.kind.replaceAll("_", " ")), h("span", { class: "note" }, terms(one.goes_by))), wide: true },
+      { label: "For", cell: (one) => format.duration(one.for_s), end: true },
+      { label: "Tells", cell: (one) => one.notify.join(", ") || "nobody" },
+    ],
+    { rows, nothing: ["No rules", "Write some under `alerts:` in the configuration."] },
+  );
+}
+
+function historyTable(rows) {
+  const tone = (one) => ({ firing: TONES[one.severity] ?? "warn", resolved: "good", failed: "bad" })[one.happened] ?? "plain";
+  const said = (one) => one.error ?? one.summary ?? (one.notifier ? `told ${one.notifier} of ${one.rules.join(", ")}` : "");
   return table(
     "What happened",
     [
-      { label: "When", cell: (one) => format.moment(one.at ?? one.since) },
-      { label: "Alert", cell: summary, wide: true },
-      { label: "What", cell: (one) => badge(stateOf(one) ?? one.event ?? "–", tone(one)) },
-      { label: "Of", cell: (one) => h("code", null, labelsOf(one) || "–") },
-      { label: "Value", cell: (one) => (typeof one.value === "number" ? format.figure(one.value) : "–"), end: true },
+      { label: "When", cell: (one) => format.moment(one.at) },
+      { label: "Alert", cell: (one) => named({ ...one, rule: one.rule === "*" ? "several" : one.rule, summary: said(one) }), wide: true },
+      { label: "What", cell: (one) => badge(one.happened, tone(one)) },
+      { label: "Of", cell: (one) => h("code", null, (one.notifier ? "" : labelsOf(one.labels)) || "–") },
+      { label: "Value", cell: value, end: true },
     ],
-    { rows: data, nothing: ["Nothing happened yet", ""] },
+    { rows, nothing: ["Nothing happened yet", ""] },
   );
 }
 
-async function silences(view, show) {
-  const { data } = await get("/admin/alerts/silences", {}, view.signal);
+function silenceTable(rows, show) {
+  const over = (one) => one.state === "expired";
+  const conditions = (one) => one.matchers.map((matcher) => `${matcher.name} ${matcher.operator} ${matcher.value}`).join(", ");
   return table(
     "Silences",
     [
-      { label: "Of", cell: (one) => h("span", { class: "two" }, h("strong", null, one.rule ?? "every rule"), h("code", null, labelsOf(one))), wide: true },
-      { label: "Why", cell: (one) => one.comment ?? one.reason ?? "–" },
-      { label: "Until", cell: (one) => format.moment(one.until ?? one.ends_at) },
-      { label: "", cell: (one) => (may("DELETE /admin/alerts/silences/{id}") ? button("End", () => end(one, show), { kind: "small" }) : null) },
+      { label: "Of", cell: (one) => h("code", null, conditions(one)), wide: true },
+      { label: "Why", cell: (one) => one.comment || "–" },
+      { label: "By", cell: (one) => one.created_by || "–" },
+      { label: "State", cell: (one) => badge(one.state) },
+      { label: "Until", cell: (one) => format.moment(one.ends_at) },
+      { label: "", cell: (one) => (!over(one) && may("DELETE /admin/alerts/silences/{id}") ? button("End", () => end(one, show), { kind: "small" }) : null) },
     ],
-    { rows: data, nothing: ["Nothing is silenced", ""] },
+    { rows: rows.filter((one) => !over(one)), nothing: ["Nothing is silenced", ""] },
   );
 }
 
 async function silence(alert, show) {
+  const labels = Object.entries(alert?.labels ?? {}).map(([name, text]) => ({ name, value: text }));
   const made = await formDialog(
-    "Silence alerts",
+    alert === null ? "Silence alerts" : `Silence ${alert.rule}`,
     [
-      field("Rule", h("input", { name: "rule", value: nameOf(alert) ?? "", placeholder: "every rule", autocomplete: "off" })),
-      field("For", select([["1800", "30 minutes"], ["7200", "2 hours"], ["28800", "8 hours"], ["86400", "a day"], ["604800", "a week"]], "7200", { name: "for" })),
+      h("p", null, labels.length ? `Nobody is told of this rule for ${labelsOf(alert.labels)} meanwhile.` : "Nobody is told of this rule meanwhile; it is looked at all the same."),
+      field("Rule", h("input", { name: "rule", value: alert?.rule ?? "", required: true, autocomplete: "off" })),
+      field("For", select(SPANS, "7200", { name: "duration_s" })),
       field("Why", h("input", { name: "comment", autocomplete: "off", placeholder: "maintenance" })),
     ],
     "Silence",
     (form) =>
       ask("POST", "/admin/alerts/silences", {
         body: {
-          ...(form.get("rule").trim() ? { rule: form.get("rule").trim() } : {}),
-          ...(Object.keys(alert.labels ?? {}).length ? { labels: alert.labels } : {}),
-          until: new Date(Date.now() + Number(form.get("for")) * 1000).toISOString(),
-          ...(form.get("comment").trim() ? { comment: form.get("comment").trim() } : {}),
+          matchers: [{ name: "rule", value: form.get("rule").trim() }, ...labels],
+          duration_s: Number(form.get("duration_s")),
+          comment: form.get("comment").trim(),
         },
       }),
   );

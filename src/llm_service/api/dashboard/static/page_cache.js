@@ -1,7 +1,7 @@
 // The response cache: how full it is, what it saved, and how it is made to forget.
 
 import { ask, get, may } from "./api.js";
-import { empty, facts, field, h, meter, panel, select, tile, tiles } from "./dom.js";
+import { empty, facts, field, h, longName, meter, panel, select, tile, tiles } from "./dom.js";
 import { sure } from "./dialog.js";
 import * as format from "./format.js";
 import { table } from "./table.js";
@@ -83,7 +83,7 @@ function byModel(rows) {
   return table(
     "The cache by model",
     [
-      { label: "Model", cell: (one) => h("code", null, one.model ?? "–"), sort: (one) => one.model, wide: true },
+      { label: "Model", cell: (one) => longName(one.model), sort: (one) => one.model, wide: true },
       { label: "Requests", cell: (one) => format.count(one.requests), sort: (one) => one.requests, end: true },
       { label: "Hit ratio", cell: (one) => format.percent(one.hit_ratio), sort: (one) => one.hit_ratio, end: true },
       { label: "Saved", cell: (one) => format.usd(one.saved_usd), sort: (one) => Number(one.saved_usd), end: true },

@@ -1,7 +1,7 @@
 // The requests that were recorded, newest first.
 
-import { get } from "./api.js";
-import { badge, button, field, h, select } from "./dom.js";
+import { get, keyNames } from "./api.js";
+import { badge, button, field, h, longName, select } from "./dom.js";
 import * as format from "./format.js";
 import { every, isLive, listen } from "./live.js";
 import { keep, to } from "./router.js";
@@ -16,13 +16,13 @@ export function statusBadge(record) {
 }
 
 /** A table of records. `brief`: the columns that fit beside something else. */
-export function records(rows, { brief = false } = {}) {
+export function records(rows, { brief = false, names = new Map() } = {}) {
   const columns = [
     {
       label: "When",
       cell: (one) => h("a", { href: to("generations", one.request_id), title: `${one.request_id}, ${format.moment(one.at)}` }, format.timeOfDay(one.at)),
     },
-    { label: "Model", cell: (one) => h("code", null, one.model ?? "–"), wide: true },
+    { label: "Model", cell: (one) => longName(one.model), wide: true },
     { label: "Status", cell: (one) => h("span", { class: "badges" }, statusBadge(one), one.adjusts ? badge("correction") : null) },
     { label: "Cache", cell: (one) => one.cache ?? "–" },
     { label: "Tokens", cell: (one) => `${format.short(one.input_tokens)} → ${format.short(one.output_tokens)}`, end: true },
@@ -30,8 +30,8 @@ export function records(rows, { brief = false } = {}) {
     { label: "Duration", cell: (one) => format.milliseconds(one.duration_ms), end: true },
     { label: "Cost", cell: (one) => h("span", { title: `${one.cost_usd} USD, ${one.cost_source}` }, format.usd(one.cost_usd)), end: true },
   ];
-  const full = [{ label: "Key", cell: (one) => h("code", { class: "cut", title: one.key_id }, one.key_id ?? "–") }, { label: "Provider", cell: (one) => one.provider ?? "–" }];
-  const chosen = brief ? [columns[0], columns[1], columns[2], columns[6], columns[7]] : [...columns.slice(0, 2), full[1], columns[2], columns[3], full[0], ...columns.slice(4)];
+  const full = [{ label: "Key", cell: (one) => h("span", { class: "cut", title: one.key_id }, names.get(one.key_id) ?? format.briefly(one.key_id) ?? "–") }, { label: "Provider", cell: (one) => one.provider ?? "–" }];
+  const chosen = brief ? [columns[0], columns[1], columns[2], columns[7]] : [...columns.slice(0, 2), full[1], columns[2], columns[3], full[0], ...columns.slice(4)];
   return table("Generations", chosen, { rows, nothing: ["No generations yet", "Ask a model, here in the playground or over the API, and it appears."] });
 }
 
@@ -68,13 +68,13 @@ export default {
       view.load(body, async () => {
         const which = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, input.value.trim()]));
         keep("generations", which);
-        const page = await get("/admin/usage", { ...which, limit: PAGE, cursor: fresh ? null : next }, view.signal);
+        const [page, names] = await Promise.all([get("/admin/usage", { ...which, limit: PAGE, cursor: fresh ? null : next }, view.signal), keyNames(view.signal)]);
         rows = fresh ? page.data : [...rows, ...page.data];
         deep = !fresh;
         next = page.next_cursor;
         more.hidden = next === null;
         const focused = body.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-        const made = records(rows);
+        const made = records(rows, { names });
         queueMicrotask(() => focused && body.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true }));
         return made;
       });

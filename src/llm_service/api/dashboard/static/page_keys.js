@@ -40,7 +40,7 @@ export default {
 
 function columns(show) {
   return [
-    { label: "Key", cell: (one) => h("span", { class: "two" }, h("strong", null, one.name), h("code", null, one.id)), sort: (one) => one.name, wide: true },
+    { label: "Key", cell: (one) => h("span", { class: "two" }, h("strong", null, one.name), h("code", { title: one.id }, format.briefly(one.id))), sort: (one) => one.name, wide: true },
     { label: "Status", cell: (one) => badge(one.status, TONES[one.status]), sort: (one) => one.status },
     { label: "User", cell: (one) => one.user ?? "–", sort: (one) => one.user },
     { label: "Scopes", cell: (one) => one.scopes.join(", ") },
@@ -64,7 +64,7 @@ function limits(key) {
 
 function actions(key, show) {
   const of = (what) => ({ "aria-label": `${what} ${key.name}` });
-  const state = h("a", { class: "button small", href: to("limits", "", { key_id: key.id }), ...of("Limits of") }, "State");
+  const state = h("a", { class: "button small", href: to("limits", "", { key_id: key.id }), ...of("State of") }, "State");
   if (key.status === "revoked" || !may("PATCH /admin/keys/{id}")) return h("span", { class: "row-actions" }, key.status === "revoked" ? null : state);
   return h(
     "span",
@@ -143,7 +143,7 @@ async function create(show) {
 }
 
 async function edit(key, show) {
-  const changed = await formDialog(`Edit ${key.name}`, fields(key), "Save", async (form) => {
+  const changed = await formDialog(`Edit ${key.name}`, [h("code", { class: "note" }, key.id), ...fields(key)], "Save", async (form) => {
     const body = bodyOf(form);
     const same = (name) => JSON.stringify(body[name]) === JSON.stringify(key[name]) || (name === "expires_at" && body[name] !== null && key[name] !== null && local(body[name]) === local(key[name]));
     const changes = Object.fromEntries(Object.entries(body).filter(([name]) => !same(name)));

@@ -1,7 +1,7 @@
 // Where limits and budgets stand now.
 
 import { get, may } from "./api.js";
-import { badge, field, h, meter, panel, select, unseen } from "./dom.js";
+import { badge, field, h, meter, panel, select } from "./dom.js";
 import * as format from "./format.js";
 import { every } from "./live.js";
 import { table } from "./table.js";
@@ -12,6 +12,7 @@ const spanOf = (row) => (row.kind === "money" ? (row.period === "total" ? "in al
 
 export default {
   title: "Limits and budgets",
+  short: "Limits",
   lead: "Where the limits stand at this moment; nothing is taken from them by looking.",
   needs: ["GET /admin/limits"],
 
@@ -80,6 +81,6 @@ function share(row) {
 function use(row) {
   const part = share(row);
   if (part === null) return h("span", { class: "note" }, "not asked for yet");
-  return h("span", { class: "use" }, meter(part, `${format.percent(part)} used`), h("span", null, amount(row, row.used), unseen(","), ` ${format.percent(part)}`));
+  return h("span", { class: "use" }, meter(part, `${format.percent(part)} used`), h("span", null, `${amount(row, row.used)} · ${format.percent(part)}`));
 }
 

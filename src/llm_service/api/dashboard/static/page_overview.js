@@ -12,7 +12,7 @@ import { to } from "./router.js";
 
 const METRICS = "GET /admin/metrics";
 // A window in seconds, and how far its points are apart.
-const WINDOWS = { 900: ["15 minutes", 5], 3600: ["1 hour", 15], 21600: ["6 hours", 60], 86400: ["24 hours", 300] };
+const WINDOWS = { 300: ["5 minutes", 2], 900: ["15 minutes", 10], 3600: ["1 hour", 30] };
 const rate = (value) => format.figure(value);
 
 // The charts: title, unit, how a figure is written, and the series by the service's names.
@@ -37,11 +37,11 @@ export default {
     const providers = h("div");
     const recent = h("div");
     const live = h("div", { class: "charts" });
-    const state = h("span", { class: "live", role: "status" });
+    const state = h("span", { class: "pulse", role: "status" });
     view.body.append(
       fires,
       day,
-      liveSection(view, live, state),
+      liveSection(view, live, state, (kind) => (kind === "alert" ? showFires() : showProviders())),
       h("div", { class: "columns" }, panel("Providers", { actions: [h("a", { href: "#/providers" }, "All about them")] }, providers), panel("Latest generations", { actions: [h("a", { href: "#/generations" }, "All of them")] }, recent)),
     );
     const showDay = () => view.load(day, () => lastDay(view.signal));
@@ -52,9 +52,6 @@ export default {
     showRecent();
     showProviders();
     showFires();
-    if (isLive()) {
-      listen(["alert", "provider"], (kind) => (kind === "alert" ? showFires() : showProviders()), { signal: view.signal });
-    }
     every(10, showRecent, view.signal);
     every(15, showProviders, view.signal);
     every(30, showDay, view.signal);
@@ -79,7 +76,8 @@ async function lastDay(signal) {
   ];
 }
 
-function liveSection(view, place, state) {
+/** Charts of what happens; `happened(kind)` is told of the rest, over the same connection. */
+function liveSection(view, place, state, happened) {
   const span = select(Object.entries(WINDOWS).map(([value, [label]]) => [value, label]), "900", { "aria-label": "Time shown" });
   const head = h("div", { class: "section-head" }, h("h2", { class: "section" }, "Live"), state, may(METRICS) ? span : null);
   if (!may(METRICS)) {
@@ -93,17 +91,17 @@ function liveSection(view, place, state) {
   place.append(...charts.map((one) => one.figure));
   let at = [];
   let values = new Map();
-  const stepOf = () => WINDOWS[span.value][1];
+  let step = WINDOWS[span.value][1];
 
   function draw() {
     for (const { names, figure } of charts) figure.show(at, names.map((name) => values.get(name) ?? at.map(() => null)));
   }
 
   async function whole() {
-    const step = stepOf();
     try {
-      const told = await get("/admin/metrics", { window_s: span.value, step_s: step }, view.signal);
-      at = told.at.map((moment) => (typeof moment === "string" ? Date.parse(moment) / 1000 : moment));
+      const told = await get("/admin/metrics", { window_s: span.value, step_s: WINDOWS[span.value][1] }, view.signal);
+      step = told.step_s;
+      at = told.at.map((moment) => Date.parse(moment) / 1000);
       values = new Map(Object.entries(told.series));
       draw();
     } catch (error) {
@@ -112,38 +110,42 @@ function liveSection(view, place, state) {
   }
 
   function next(data) {
-    const moment = typeof data.at === "string" ? Date.parse(data.at) / 1000 : (data.at ?? Date.now() / 1000);
-    if (moment - (at.at(-1) ?? 0) < stepOf() * 0.5) return;
+    const moment = Date.parse(data.at) / 1000;
+    if (moment - (at.at(-1) ?? 0) < step * 0.5) return;
     const from = moment - Number(span.value);
     const kept = at.findIndex((one) => one >= from);
     at = [...(kept < 0 ? [] : at.slice(kept)), moment];
     for (const name of CHARTS.flatMap(([, , , series]) => series.map(([one]) => one))) {
       const before = values.get(name) ?? [];
-      values.set(name, [...(kept < 0 ? [] : before.slice(kept)), data[name] ?? data.series?.[name] ?? null]);
+      values.set(name, [...(kept < 0 ? [] : before.slice(kept)), data[name] ?? null]);
     }
     draw();
   }
 
   const words = { live: "live", connecting: "connecting …", paused: "paused" };
   let hearing = null;
-  function follow() {
+  async function follow() {
     hearing?.abort();
     hearing = new AbortController();
     const signal = AbortSignal.any([view.signal, hearing.signal]);
-    whole();
-    if (isLive() && stepOf() <= 15) {
-      listen(["metrics"], (_, data) => next(data), {
-        signal,
-        intervalS: stepOf(),
-        state: (word) => {
-          state.textContent = words[word];
-          state.className = `live ${word}`;
-        },
-      });
-    } else {
-      state.textContent = `every ${format.duration(Math.max(stepOf(), 5))}`;
-      every(Math.max(stepOf(), 5), whole, signal);
+    await whole();
+    if (signal.aborted) return;
+    if (!isLive()) {
+      state.textContent = `every ${format.duration(Math.max(step, 5))}`;
+      every(Math.max(step, 5), whole, signal);
+      return;
     }
+    let was = "live";
+    listen(["metrics", "alert", "provider", "breaker"], (kind, data) => (kind === "metrics" ? next(data) : happened(kind)), {
+      signal,
+      intervalS: step,
+      state: (word) => {
+        state.textContent = words[word];
+        state.className = `pulse ${word}`;
+        if (word === "live" && was !== "live" && was !== "connecting") whole(); // what was missed meanwhile
+        if (word !== "connecting") was = word;
+      },
+    });
   }
   span.addEventListener("change", follow);
   follow();

@@ -7,6 +7,7 @@ import { listenTo } from "./playground_stream.js";
 import { to } from "./router.js";
 
 const KEPT = "llm-playground";
+const LEAST_MS = 0.005;
 const CACHES = [["", "as usual"], ["no-cache", "ask anew"], ["no-store", "keep nothing"], ["only-if-cached", "only if kept"]];
 
 export default {
@@ -160,7 +161,7 @@ export default {
           ["Ended with", answer.finish],
           ["Record", said.request_id && may("GET /v1/generations/{id}") ? h("a", { href: to("generations", said.request_id) }, "Show", unseen(" the record")) : said.request_id],
         ]),
-        ...(said.stages?.length ? [h("h3", null, "Server-Timing"), stages(said.stages)] : []),
+        said.stages?.length ? h("div", { class: "stack-s" }, h("h3", null, "Server-Timing"), stages(said.stages)) : "",
       );
     }
 
@@ -231,7 +232,7 @@ function stages(list) {
   return h(
     "ul",
     { class: "stages" },
-    list.map(([name, length]) => {
+    list.filter(([, length]) => length >= LEAST_MS).map(([name, length]) => {
       const bar = h("span", { class: "meter-bar" });
       bar.style.width = `${Math.max((length / most) * 100, 1)}%`;
       return h("li", null, h("span", null, name), h("span", { class: "meter", "aria-hidden": "true" }, bar), h("span", { class: "share-value" }, `${length.toFixed(2)} ms`));

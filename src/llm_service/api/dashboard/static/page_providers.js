@@ -32,7 +32,7 @@ export default {
         return made;
       });
     await show();
-    if (isLive()) listen(["provider"], show, { signal: view.signal });
+    if (isLive()) listen(["provider", "breaker"], show, { signal: view.signal });
     every(10, show, view.signal);
   },
 };

@@ -1,8 +1,8 @@
 // What was used and what it cost, by any dimension that the service sums by.
 
-import { get, link, may } from "./api.js";
+import { get, keyNames, link, may } from "./api.js";
 import { chart } from "./chart.js";
-import { field, h, panel, select, tile, tiles } from "./dom.js";
+import { field, h, longName, panel, select, tile, tiles } from "./dom.js";
 import * as format from "./format.js";
 import { keep } from "./router.js";
 import { table } from "./table.js";
@@ -66,7 +66,8 @@ export default {
 
 async function report(view, which, groups) {
   const hours = !which.since || new Date(which.until || Date.now()) - new Date(which.since) > 4 * 86_400_000 ? "day" : "hour";
-  const [{ data }, { data: totals }, over] = await Promise.all([
+  const [names, { data }, { data: totals }, over] = await Promise.all([
+    groups.includes("key") ? keyNames(view.signal) : new Map(),
     get("/admin/usage/summary", { ...which, by: groups.join(",") }, view.signal),
     get("/admin/usage/summary", which, view.signal),
     get("/admin/usage/summary", { ...which, by: hours }, view.signal),
@@ -81,7 +82,7 @@ async function report(view, which, groups) {
       tile("Wasted", format.usd(total.wasted_usd), "on attempts that failed"),
     ),
     overTime(over.data, hours, which),
-    panel(`By ${groups.map((one) => GROUPS[one].toLowerCase()).join(" and ")}`, {}, sums(data, groups, total)),
+    panel(`By ${groups.map((one) => GROUPS[one].toLowerCase()).join(" and ")}`, {}, sums(data, groups, total, names)),
   ];
 }
 
@@ -99,19 +100,20 @@ function overTime(rows, unit, which) {
   return h("div", { class: "charts two-charts" }, costs, requests);
 }
 
-const shown = (group, value) => {
+const shown = (group, value, names) => {
   if (value === null || value === undefined || value === "") return h("span", { class: "note" }, "none");
   if (group === "hour") return format.moment(value);
-  return h("code", null, String(value));
+  if (group === "key") return h("span", { title: value }, names.get(value) ?? value);
+  return longName(value);
 };
 
-function sums(rows, groups, total) {
+function sums(rows, groups, total, names) {
   const whole = Number(total.cost_usd) || 0;
   const labels = { requests: "Requests", errors: "Errors", hits: "Hits", input_tokens: "Input tokens", output_tokens: "Output tokens" };
   return table(
     "Sums by group",
     [
-      ...groups.map((group, at) => ({ label: GROUPS[group], cell: (row) => shown(group, row[group]), sort: (row) => row[group], wide: at === 0 })),
+      ...groups.map((group, at) => ({ label: GROUPS[group], cell: (row) => shown(group, row[group], names), sort: (row) => row[group], wide: at === 0 })),
       ...SUMS.map((name) => ({ label: labels[name], cell: (row) => h("span", { title: format.count(row[name]) }, format.short(row[name])), sort: (row) => row[name], end: true })),
       { label: "Cost", cell: (row) => h("span", { title: `${row.cost_usd} USD` }, format.usd(row.cost_usd)), sort: (row) => Number(row.cost_usd), end: true },
       { label: "Share", cell: (row) => format.percent(whole ? row.cost_usd / whole : null), sort: (row) => Number(row.cost_usd), end: true },

@@ -81,7 +81,7 @@ export function shell(pages, leave) {
     icon("menu"),
     unseen("Menu"),
   );
-  const side = h("div", { id: "side", class: "side" }, nav, foot());
+  const side = h("div", { id: "side", class: "side" }, h("div", { class: "side-body" }, nav, foot()));
   const bar = h("header", { class: "bar" }, menu, h("a", { class: "brand", href: "#/overview" }, mark(), "llm-service"), sandbox());
   const frame = h("div", { class: "frame" }, h("a", { class: "skip", href: "#main" }, "Skip to the content"), bar, side, main);
 
@@ -105,7 +105,7 @@ export function shell(pages, leave) {
   function group(name, members) {
     const items = members.map((member) => {
       const page = pages[member];
-      const link = h("a", { href: `#/${member}` }, icon(member), page.title);
+      const link = h("a", { href: `#/${member}` }, icon(member), page.short ?? page.title);
       if (!allowed(page)) link.classList.add("closed");
       links.set(member, link);
       return h("li", null, link);
