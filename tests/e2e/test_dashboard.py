@@ -204,6 +204,23 @@ async def test_an_answer_streams_in_the_playground_and_is_found_in_records_and_c
     assert visit.complaints == []
 
 
+async def test_live_figures_are_drawn_as_they_come(service: Running, visit: Browsing) -> None:
+    if (await ask(service.address, "GET", "/admin/metrics")).status == 404:
+        pytest.skip("this service tells no figures over time")
+    page = visit.page
+    await visit.go("overview")
+    await page.locator(".plot .uplot").first.wait_for()
+    await page.get_by_text("live", exact=True).wait_for()
+    await page.get_by_label("Time shown").select_option("300")
+    await used(service.address)
+    await page.wait_for_function(
+        "() => /highest (?!0[ ;.])/.test(document.querySelector('.plot').getAttribute('aria-label'))", timeout=15_000
+    )
+    await page.get_by_text("Figures of Requests").click()
+    assert await page.get_by_role("region", name="Figures of Requests").get_by_role("row").count() > 1
+    assert visit.complaints == []
+
+
 async def test_an_answer_is_stopped(service: Running, visit: Browsing) -> None:
     page = visit.page
     await visit.go("playground")
@@ -296,6 +313,8 @@ async def test_changes_work_under_a_session_and_end_with_its_key(locked: Running
         await page.get_by_role("button", name="Create", exact=True).click()
         await page.get_by_role("button", name="I have kept it").click()
         await page.get_by_role("row").filter(has_text="Made under a session").wait_for()
+        await visit.go("generations")
+        await page.get_by_text("No generations yet").wait_for()
         assert visit.complaints == []
         await keys.revoke(issued.key.id)
         await page.get_by_role("link", name="Providers").click()

@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from llm_service.api.dashboard.throttle import KEPT_ADDRESSES, MOST_FAILURES, Throttle
+from llm_service.api.http_request import credentials_of, session_in
 from llm_service.domain import RateLimited
 from tests.support.clock import ManualClock
 from tests.support.control import ADMIN_KEY, Parts, client_of, parts_of
@@ -267,3 +268,20 @@ def test_it_remembers_so_many_addresses_and_no_more() -> None:
     for number in range(KEPT_ADDRESSES + 100):
         throttle.failed(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
     assert len(throttle._failures) == KEPT_ADDRESSES
+
+
+# -- other doors
+
+
+def test_a_socket_shows_no_session() -> None:
+    """Any page may open one, and the browser sends the cookies along."""
+    headers = {b"host": b"127.0.0.1", b"cookie": b"llm-session=1.admin"}
+    assert credentials_of({"type": "websocket"}, headers).session is None
+    assert credentials_of({"type": "http", "method": "GET"}, headers).session == "1.admin"
+
+
+def test_the_cookie_of_tls_goes_before_the_other() -> None:
+    """The other one may have been set by whoever answers without TLS."""
+    both = {b"cookie": b"llm-session=theirs; __Host-llm-session=ours"}
+    assert session_in(both) == "ours"
+    assert session_in({b"cookie": b"llm-session=; x=__Host-llm-session"}) is None

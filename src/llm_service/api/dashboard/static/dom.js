@@ -45,7 +45,7 @@ export function newId(prefix = "id") {
 export function longName(text) {
   if (!text) return "–";
   const parts = String(text).split(/(?<=[/])/);
-  return h("code", { class: "name" }, parts.map((part, at) => (at ? [h("wbr"), part] : part)));
+  return h("code", { class: "name" }, parts.map((part, at) => [at ? h("wbr") : null, h("span", null, part)]));
 }
 
 /** Text for screen readers alone. */
