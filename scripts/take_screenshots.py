@@ -86,28 +86,14 @@ async def latest(visit: Browsing) -> None:
     await visit.go(f"generations/{tried['request_id']}")
 
 
-async def making(visit: Browsing) -> None:
-    """The form of a new key."""
-    await visit.page.get_by_role("button", name="Create a key").click()
-
-
 PICTURES: Final = (
     Picture("dashboard-overview", "overview", whole=True),
-    Picture("dashboard-overview-dark", "overview", dark=True),
-    Picture("dashboard-generations", "generations"),
     Picture("dashboard-generation", "generations", latest),
     Picture("dashboard-playground", "playground", talk),
     Picture("dashboard-providers", "providers"),
-    Picture("dashboard-models", "models"),
-    Picture("dashboard-cache", "cache"),
     Picture("dashboard-keys", "keys"),
-    Picture("dashboard-key", "keys", making),
-    Picture("dashboard-limits", "limits"),
-    Picture("dashboard-usage", "usage"),
-    Picture("dashboard-usage-dark", "usage", dark=True),
     Picture("dashboard-alerts", "alerts"),
-    Picture("dashboard-configuration", "configuration"),
-    Picture("dashboard-health", "health"),
+    Picture("dashboard-usage-dark", "usage", dark=True),
     Picture("dashboard-phone", "overview", viewport=PHONE),
     Picture("dashboard-phone-dark", "playground", talk, viewport=PHONE, dark=True),
 )
@@ -172,7 +158,7 @@ async def keep_busy(address: str) -> None:
 async def take(address: str, picture: Picture) -> None:
     """Take one picture."""
     async with browsing(
-        address, viewport=picture.viewport or DESKTOP, dark=picture.dark, scale=2 if picture.viewport else 1.5
+        address, viewport=picture.viewport or DESKTOP, dark=picture.dark, scale=2 if picture.viewport else 1
     ) as visit:
         await visit.go(picture.page)
         if picture.do is not None:

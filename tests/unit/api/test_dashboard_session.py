@@ -276,7 +276,7 @@ def test_it_remembers_so_many_addresses_and_no_more() -> None:
 def test_a_socket_shows_no_session() -> None:
     """Any page may open one, and the browser sends the cookies along."""
     headers = {b"host": b"127.0.0.1", b"cookie": b"llm-session=1.admin"}
-    assert credentials_of({"type": "websocket"}, headers).session is None
+    assert credentials_of({"type": "websocket", "method": "GET"}, headers).session is None
     assert credentials_of({"type": "http", "method": "GET"}, headers).session == "1.admin"
 
 
