@@ -17,6 +17,9 @@ export function dialog(title, fill, { wide = false } = {}) {
       box.remove();
       resolve(result);
     });
+    box.addEventListener("cancel", (event) => {
+      if (box.hasAttribute("data-stays")) event.preventDefault(); // what it shows is shown this once
+    });
     box.addEventListener("click", (event) => {
       if (event.target === box && !box.hasAttribute("data-stays")) close();
     });
