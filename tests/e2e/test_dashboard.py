@@ -13,7 +13,7 @@ from llm_service.domain import Secret
 from llm_service.sandbox import Sandbox
 from tests.support.browser import AXE, DESKTOP, PHONE, Browsing, browsing
 from tests.support.rest import ask, chat_body
-from tests.support.service import Running, running, simulated
+from tests.support.service import CREDENTIAL, Running, running, simulated
 
 ADMIN_KEY = "sk-test-admin-key-0123456789"
 MODEL = "deepseek/deepseek-flash"
@@ -272,6 +272,21 @@ async def test_usage_is_summed_as_asked_and_can_be_taken_along(service: Running,
         await page.get_by_role("link", name="Download CSV").click()
     lines = (await (await download.value).path()).read_text("utf-8").splitlines()
     assert (lines[0].startswith("request_id"), len(lines)) == (True, 4)
+
+
+async def test_settings_are_found_masked_and_the_level_of_the_log_is_changed(visit: Browsing) -> None:
+    page = visit.page
+    await visit.go("configuration")
+    await page.get_by_label("Find").fill("api_key")
+    await page.get_by_text("set, and masked").first.wait_for()
+    assert CREDENTIAL not in await page.content()
+    assert not await page.get_by_role("heading", name="server").is_visible()
+    await page.get_by_role("button", name="Log level").click()
+    await page.get_by_label("Level", exact=True).select_option("debug")
+    await page.get_by_role("dialog").get_by_role("button", name="Change").click()
+    await page.get_by_role("heading", name="Decided at run time").wait_for()
+    assert "debug" in await text_of(page, ".rows")
+    assert visit.complaints == []
 
 
 # -- the way in

@@ -1,9 +1,12 @@
 // The settings in force, secrets masked.
 
 import { ask, get, may } from "./api.js";
-import { badge, button, field, h, panel } from "./dom.js";
-import { sure } from "./dialog.js";
+import { badge, button, field, h, panel, select } from "./dom.js";
+import { formDialog, sure } from "./dialog.js";
+import * as format from "./format.js";
 import { complain, toast } from "./toast.js";
+
+const LEVELS = ["debug", "info", "warning", "error"];
 
 export default {
   title: "Configuration",
@@ -13,11 +16,14 @@ export default {
   async open(view) {
     const words = h("input", { type: "search", placeholder: "cache, timeout …", autocomplete: "off" });
     const body = h("div", { class: "stack" });
+    let level = "info";
     const show = () =>
       view.load(body, async () => {
         const told = await get("/admin/config", {}, view.signal);
-        const settings = told.settings ?? told;
-        const later = Object.entries(told.overrides?.providers ?? told.decided?.providers ?? {});
+        const { settings, overrides } = told;
+        level = overrides.log_level?.level ?? settings.observability.log_level;
+        const later = Object.entries(overrides.providers).map(([name, one]) => [name, one.state, one.since]);
+        if (overrides.log_level) later.push(["Level of the log", level, overrides.log_level.since, overrides.log_level.until]);
         const groups = Object.entries(settings).map(([name, value]) => group(name, value));
         const find = () => {
           for (const one of groups) one.find(words.value.trim().toLowerCase());
@@ -26,6 +32,7 @@ export default {
         find();
         return [later.length > 0 && decided(later), ...groups.map((one) => one.element)];
       });
+    if (may("PATCH /admin/config")) view.actions.append(button("Log level …", () => logLevel(level, show)));
     if (may("POST /admin/config/reload")) {
       view.actions.append(
         button("Reload", async () => {
@@ -49,8 +56,34 @@ function decided(rows) {
   return panel(
     "Decided at run time",
     { note: "This holds in place of the settings until it is taken back." },
-    h("ul", { class: "rows" }, rows.map(([name, one]) => h("li", null, h("span", { class: "row-main" }, h("strong", null, name), h("span", { class: "note" }, `since ${new Date(one.since).toLocaleString()}`)), badge(one.state)))),
+    h("ul", { class: "rows" }, rows.map(([name, holds, since, until]) => h("li", null, h("span", { class: "row-main" }, h("strong", null, name), h("span", { class: "note" }, spanOf(since, until))), badge(holds)))),
   );
+}
+
+const spanOf = (since, until) => [since && `since ${format.moment(since)}`, until && `until ${format.moment(until)}`].filter(Boolean).join(", ") || "until it is changed again";
+
+async function logLevel(level, show) {
+  const made = await formDialog(
+    "Level of the log",
+    [
+      h("p", null, "It holds in every process within a second, in place of the configuration."),
+      h(
+        "div",
+        { class: "pair" },
+        field("Level", select([...LEVELS, ["", "as configured"]], level, { name: "log_level" })),
+        field("For", select([["600", "10 minutes"], ["3600", "an hour"], ["86400", "a day"], ["", "good"]], "600", { name: "for_s" })),
+      ),
+    ],
+    "Change",
+    (form) => {
+      const chosen = form.get("log_level") || null;
+      const limited = chosen !== null && form.get("for_s") !== "";
+      return ask("PATCH", "/admin/config", { body: { log_level: chosen, ...(limited ? { log_level_for_s: Number(form.get("for_s")) } : {}) } });
+    },
+  );
+  if (made === null) return;
+  toast("The level of the log is changed.", "good");
+  await show();
 }
 
 function flat(value, path) {
