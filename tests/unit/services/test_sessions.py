@@ -1,11 +1,12 @@
 """Sessions of browsers: who may use one, for how long, and what is no session."""
 
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from llm_service.domain import Caller, Credentials, InvalidApiKey, Secret
+from llm_service.domain import Caller, Credentials, InvalidApiKey, LedgerUnavailable, Secret
 from llm_service.services import Authenticator, HashKeys, Issued, Session, Sessions
 from llm_service.services.sessions import SESSION_S
 from tests.support.key_service import HASH_KEY, Process, World, credentials
@@ -54,9 +55,12 @@ async def opened(sessions: Sessions, process: Process, issued: Issued) -> Sessio
     return sessions.open(issued.secret.reveal(), await process.caller(issued))
 
 
-async def holder(sessions: Sessions, given: Credentials) -> Caller:
-    found = sessions.caller(given)
+async def answered(found: Caller | Awaitable[Caller]) -> Caller:
     return found if isinstance(found, Caller) else await found
+
+
+async def holder(sessions: Sessions, given: Credentials) -> Caller:
+    return await answered(sessions.caller(given))
 
 
 # -- whose it is
@@ -190,6 +194,27 @@ async def test_a_session_of_a_reader_cannot_be_made_one_of_the_admin(sessions: S
 def test_garbage_is_no_session(sessions: Sessions, token: str) -> None:
     with pytest.raises(InvalidApiKey):
         sessions.of(token)
+
+
+async def test_a_secret_stands_for_its_own_key_alone(process: Process) -> None:
+    issued = await process.issue(scopes=["admin"])
+    prefix = issued.secret.reveal().split("_")[1]
+    for prefix_shown, key_id in ((prefix, "key_of_somebody"), ("a" * 12, issued.key.id)):
+        with pytest.raises(InvalidApiKey, match="not known"):
+            await answered(process.issued.holder(prefix_shown, key_id=key_id))
+    assert (await answered(process.issued.holder(prefix, key_id=issued.key.id))).key_id == issued.key.id
+
+
+async def test_while_the_database_is_away_an_unknown_session_has_to_wait_and_a_known_one_goes_on(
+    sessions: Sessions, process: Process
+) -> None:
+    known, unknown = await process.issue(scopes=["read"]), await process.issue(scopes=["read"])
+    held = [await opened(sessions, process, one) for one in (known, unknown)]
+    process.issued.forget(unknown.key.id)
+    process.world.store.away = True
+    assert (await holder(sessions, shown(held[0]))).key_id == known.key.id
+    with pytest.raises(LedgerUnavailable):
+        await holder(sessions, shown(held[1]))
 
 
 # -- what pages may do with it

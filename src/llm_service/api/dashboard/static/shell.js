@@ -2,7 +2,6 @@
 
 import { may, signOut, whoami } from "./api.js";
 import { button, h, svg, unseen } from "./dom.js";
-import { where } from "./router.js";
 
 // Drawn on 16 by 16, as strokes.
 const ICONS = {
@@ -153,5 +152,3 @@ function sandbox() {
   if (!whoami().sandbox) return null;
   return h("p", { class: "sandbox" }, h("strong", null, "Sandbox"), h("span", null, "Simulated providers: nothing is asked of a real model, and nothing is paid."));
 }
-
-export const current = () => where().name;
