@@ -230,6 +230,24 @@ async def test_an_answer_is_stopped(service: Running, visit: Browsing) -> None:
     await page.get_by_role("button", name="Stop").click()
     await page.get_by_role("button", name="Stop").wait_for(state="hidden")
     assert await page.get_by_role("button", name="Send").is_enabled()
+    assert visit.complaints == []
+
+
+async def test_an_answer_goes_on_after_a_reload(visit: Browsing) -> None:
+    page = visit.page
+    await visit.go("playground")
+    await page.get_by_label("Model").fill("plain/sandbox/stall-after-3+stall-for-3s")
+    await page.get_by_label("Message").fill(QUESTION)
+    await page.get_by_role("button", name="Send").click()
+    await page.wait_for_function("() => document.querySelector('.said-by.assistant > .words')?.textContent.length > 3")
+    begun = await text_of(page, ".said-by.assistant > .words")
+    await page.reload()
+    await page.get_by_text(QUESTION).wait_for()
+    await page.get_by_text("Ended with").wait_for()
+    await page.wait_for_function("() => document.querySelector('.playground > :last-child').innerText.includes('stop')")
+    whole = await text_of(page, ".said-by.assistant > .words")
+    assert (whole.startswith(begun), len(whole) > len(begun) + 10) == (True, True)
+    assert visit.complaints == []
 
 
 async def test_a_provider_is_tried_switched_off_and_on(service: Running, visit: Browsing) -> None:
