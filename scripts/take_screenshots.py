@@ -87,15 +87,16 @@ async def latest(visit: Browsing) -> None:
 
 
 PICTURES: Final = (
-    Picture("dashboard-overview", "overview", whole=True),
     Picture("dashboard-generation", "generations", latest),
     Picture("dashboard-playground", "playground", talk),
     Picture("dashboard-providers", "providers"),
     Picture("dashboard-keys", "keys"),
     Picture("dashboard-alerts", "alerts"),
     Picture("dashboard-usage-dark", "usage", dark=True),
-    Picture("dashboard-phone", "overview", viewport=PHONE),
     Picture("dashboard-phone-dark", "playground", talk, viewport=PHONE, dark=True),
+    # Last: there are some minutes of live figures by then.
+    Picture("dashboard-phone", "overview", viewport=PHONE),
+    Picture("dashboard-overview", "overview", whole=True),
 )
 
 
@@ -152,6 +153,7 @@ async def keep_busy(address: str) -> None:
     secret = (await ask(address, "POST", "/admin/keys", b'{"name": "Live traffic"}')).json()["key"]
     while True:
         await one_request(address, dice, secret)
+        await ask(address, "GET", "/admin/metrics")  # figures are gathered while somebody looks
         await asyncio.sleep(dice.random())
 
 

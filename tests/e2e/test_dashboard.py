@@ -211,7 +211,6 @@ async def test_live_figures_are_drawn_as_they_come(service: Running, visit: Brow
     await visit.go("overview")
     await page.locator(".plot .uplot").first.wait_for()
     await page.get_by_text("live", exact=True).wait_for()
-    await page.get_by_label("Time shown").select_option("300")
     await used(service.address)
     await page.wait_for_function(
         "() => /highest (?!0[ ;.])/.test(document.querySelector('.plot').getAttribute('aria-label'))", timeout=15_000

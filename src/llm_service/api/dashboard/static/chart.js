@@ -22,6 +22,8 @@ function tickOf(moment, step) {
   return clock.slice(0, step < 60 ? 3 : 2).join(":");
 }
 
+const missing = (value) => value === null || value === undefined;
+
 const clear = (ink, share) => ink.replace("rgb(", "rgba(").replace(")", `, ${share})`);
 
 /**
@@ -106,6 +108,10 @@ export function chart(title, series, { format, bars = false, unit = "" } = {}) {
     if (data === null) return;
     const at = index ?? data[0].length - 1;
     const shown = data.slice(1).map((values) => values[at]);
+    if ((index === null || index === undefined) && data.slice(1).every((values) => values.every(missing))) {
+      now.textContent = "no figures yet";
+      return;
+    }
     const moment = index === null || index === undefined ? null : new Date(data[0][at] * 1000);
     const texts = shown.map((value, which) => (series.length > 1 ? `${series[which].label} ${format(value)}` : format(value)));
     const when = moment === null ? "" : `${moment.toLocaleTimeString("en-GB")}  `;
@@ -114,7 +120,7 @@ export function chart(title, series, { format, bars = false, unit = "" } = {}) {
 
   function describe() {
     const said = data.slice(1).map((values, at) => {
-      const known = values.filter((value) => value !== null && value !== undefined);
+      const known = values.filter((value) => !missing(value));
       if (known.length === 0) return `${series[at].label}: no figures`;
       return `${series[at].label}: now ${format(known.at(-1))}, highest ${format(Math.max(...known))}`;
     });

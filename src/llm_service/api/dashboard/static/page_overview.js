@@ -78,7 +78,7 @@ async function lastDay(signal) {
 
 /** Charts of what happens; `happened(kind)` is told of the rest, over the same connection. */
 function liveSection(view, place, state, happened) {
-  const span = select(Object.entries(WINDOWS).map(([value, [label]]) => [value, label]), "900", { "aria-label": "Time shown" });
+  const span = select(Object.entries(WINDOWS).map(([value, [label]]) => [value, label]), "300", { "aria-label": "Time shown" });
   const head = h("div", { class: "section-head" }, h("h2", { class: "section" }, "Live"), state, may(METRICS) ? span : null);
   if (!may(METRICS)) {
     place.append(empty("No live figures", "This service does not tell its figures over time to this key."));
