@@ -22,6 +22,9 @@ function tickOf(moment, step) {
   return clock.slice(0, step < 60 ? 3 : 2).join(":");
 }
 
+/** Whether there is too little room for the words of a moment at the end of the axis. */
+const isCut = (made, tick) => made.valToPos(tick, "x") > made.over.clientWidth - 6;
+
 const missing = (value) => value === null || value === undefined;
 
 const clear = (ink, share) => ink.replace("rgb(", "rgba(").replace(")", `, ${share})`);
@@ -54,8 +57,9 @@ export function chart(title, series, { format, bars = false, unit = "" } = {}) {
   const legend = h(
     "ul",
     { class: "legend" },
-    series.map((one) => h("li", { class: `key-${one.ink}` }, one.label)),
+    series.map((one) => h("li", { class: `key-${one.ink}` }, one.label, h("span", { class: "legend-value" }))),
   );
+  const values = [...legend.querySelectorAll(".legend-value")];
   const figure = h(
     "figure",
     { class: "chart", "aria-labelledby": id },
@@ -73,13 +77,13 @@ export function chart(title, series, { format, bars = false, unit = "" } = {}) {
     return {
       width,
       height: plot.clientHeight || 150,
-      padding: [8, 8, 0, 0],
+      padding: [8, 20, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
       hooks: { setCursor: [(made) => tell(made.cursor.idx)] },
       scales: { y: { range: (_, least, most) => [Math.min(0, least ?? 0), !most || most <= 0 ? 1 : most * 1.1] } },
       axes: [
-        { ...axis, grid: { show: false }, space: 72, size: 28, gap: 6, values: (_, ticks, __, ___, step) => ticks.map((tick) => tickOf(tick, step)) },
+        { ...axis, grid: { show: false }, space: 72, size: 28, gap: 6, values: (made, ticks, _, __, step) => ticks.map((tick) => (isCut(made, tick) ? "" : tickOf(tick, step))) },
         { ...axis, size: 62, gap: 6, space: 30, values: (_, ticks) => ticks.map((tick) => format(tick)) },
       ],
       series: [
@@ -108,14 +112,16 @@ export function chart(title, series, { format, bars = false, unit = "" } = {}) {
     if (data === null) return;
     const at = index ?? data[0].length - 1;
     const shown = data.slice(1).map((values) => values[at]);
-    if ((index === null || index === undefined) && data.slice(1).every((values) => values.every(missing))) {
+    if (missing(index) && data.slice(1).every((values) => values.every(missing))) {
       now.textContent = "no figures yet";
       return;
     }
-    const moment = index === null || index === undefined ? null : new Date(data[0][at] * 1000);
-    const texts = shown.map((value, which) => (series.length > 1 ? `${series[which].label} ${format(value)}` : format(value)));
-    const when = moment === null ? "" : `${moment.toLocaleTimeString("en-GB")}  `;
-    now.textContent = data[0].length === 0 ? "" : `${when}${texts.join("  ·  ")}${unit && ` ${unit}`}`;
+    const when = missing(index) ? null : new Date(data[0][at] * 1000).toLocaleTimeString("en-GB");
+    const said = series.length > 1 ? unit : `${format(shown[0])} ${unit}`;
+    now.textContent = data[0].length === 0 ? "" : [when, said.trim()].filter(Boolean).join(" · ");
+    values.forEach((element, which) => {
+      element.textContent = format(shown[which]);
+    });
   }
 
   function describe() {

@@ -13,6 +13,7 @@ import { to } from "./router.js";
 const METRICS = "GET /admin/metrics";
 // A window in seconds, and how far its points are apart.
 const WINDOWS = { 300: ["5 minutes", 2], 900: ["15 minutes", 10], 3600: ["1 hour", 30] };
+const LEAST_POINTS = 15;
 const rate = (value) => format.figure(value);
 
 // The charts: title, unit, how a figure is written, and the series by the service's names.
@@ -23,7 +24,7 @@ const CHARTS = [
   ["Tokens", "per second", format.short, [["input_tokens_per_s", "Input", 1], ["output_tokens_per_s", "Output", 2]]],
   ["Cost", "per hour", format.usd, [["cost_usd_per_h", "Cost", 4]]],
   ["Cache hit ratio", "", format.percent, [["hit_ratio", "Hits", 3]]],
-  ["In flight", "requests", rate, [["in_flight", "Requests", 1]]],
+  ["In flight", "", rate, [["in_flight", "Requests", 1]]],
 ];
 
 export default {
@@ -97,12 +98,22 @@ function liveSection(view, place, state, happened) {
     for (const { names, figure } of charts) figure.show(at, names.map((name) => values.get(name) ?? at.map(() => null)));
   }
 
+  /** Where nobody looked earlier there is nothing to draw: begin where the figures do, a little before at first. */
+  function fromTheFirst() {
+    const all = [...values.values()];
+    const found = at.findIndex((_, which) => all.some((figures) => figures[which] !== null));
+    const first = Math.min(found < 0 ? 0 : found, Math.max(0, at.length - LEAST_POINTS));
+    at = at.slice(first);
+    values = new Map([...values].map(([name, figures]) => [name, figures.slice(first)]));
+  }
+
   async function whole() {
     try {
       const told = await get("/admin/metrics", { window_s: span.value, step_s: WINDOWS[span.value][1] }, view.signal);
       step = told.step_s;
       at = told.at.map((moment) => Date.parse(moment) / 1000);
       values = new Map(Object.entries(told.series));
+      fromTheFirst();
       draw();
     } catch (error) {
       if (error.name !== "AbortError") state.textContent = error.message;
