@@ -17,6 +17,7 @@ from typing import Any, Final
 import orjson
 
 from llm_service.admission import AllowanceOptions, LimitsOptions
+from llm_service.alerts import AlertingOptions, AlertOptions
 from llm_service.config import Settings
 from llm_service.routing import DeploymentOptions, ModelOptions
 from llm_service.runtime import SystemClock
@@ -115,9 +116,12 @@ async def busy_service() -> AsyncIterator[tuple[Running, Sandbox]]:
             limits=LimitsOptions(
                 everybody=AllowanceOptions(requests_per_minute=6000, budget_usd=Decimal(1)), unknown_price="allow"
             ),
+            alerts=(AlertOptions(name="cost-per-hour", kind="cost_per_hour", above=0.05, for_="0"),),
+            alerting=AlertingOptions(defaults="on", interval_s=1),
         )
         async with running(settings, sandbox=True, cached=True, resilient=True, clock=clock) as service:
             await a_day(service, sandbox, clock)
+            service.service.alerts.watch.start()
             yield service, sandbox
 
 

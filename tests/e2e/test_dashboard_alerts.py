@@ -3,18 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any
 
 import orjson
 import pytest
 
+from llm_service.alerts import AlertingOptions, AlertOptions
 from llm_service.config import Settings
 from llm_service.sandbox import Sandbox
 from tests.support.browser import AXE, Browsing, browsing
 from tests.support.rest import ask, chat_body
 from tests.support.service import Running, running, simulated
-
-options: Any = pytest.importorskip("llm_service.alerts.options", reason="this service has no alerts")
 
 MODEL = "plain/sandbox/tokens-5+pace-0ms"
 RULE = "plain-fails"
@@ -23,7 +21,7 @@ RULE = "plain-fails"
 @pytest.fixture
 async def service(sandbox: Sandbox) -> AsyncIterator[Running]:
     """It looks at its one rule five times a second."""
-    rule = options.AlertOptions(
+    rule = AlertOptions(
         name=RULE,
         kind="error_ratio",
         per="provider",
@@ -34,11 +32,9 @@ async def service(sandbox: Sandbox) -> AsyncIterator[Running]:
         keep_firing_for="0",
         severity="critical",
     )
-    quick = options.AlertingOptions(interval_s=0.2, group_wait_s=0, group_interval_s=0)
-    built: Any = Settings
-    async with running(built(providers=simulated(sandbox.address), alerts=(rule,), alerting=quick)) as service:
-        watched: Any = service.service
-        watched.alerts.watch.start()
+    quick = AlertingOptions(interval_s=0.2, group_wait_s=0, group_interval_s=0)
+    async with running(Settings(providers=simulated(sandbox.address), alerts=(rule,), alerting=quick)) as service:
+        service.service.alerts.watch.start()
         yield service
 
 
