@@ -92,12 +92,12 @@ PICTURES: Final = (
     Picture("dashboard-playground", "playground", talk),
     Picture("dashboard-providers", "providers"),
     Picture("dashboard-keys", "keys"),
-    Picture("dashboard-alerts", "alerts"),
     Picture("dashboard-usage-dark", "usage", dark=True),
     Picture("dashboard-phone-dark", "playground", talk, viewport=PHONE, dark=True),
     # Last: there are some minutes of live figures by then.
     Picture("dashboard-phone", "overview", viewport=PHONE),
     Picture("dashboard-overview", "overview", whole=True),
+    Picture("dashboard-alerts", "alerts"),
 )
 
 

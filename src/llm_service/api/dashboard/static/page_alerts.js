@@ -21,7 +21,8 @@ export async function firing(signal) {
     const alerts = (await get("/admin/alerts", {}, signal)).data.filter((one) => one.state === "firing");
     if (alerts.length === 0) return [];
     const worst = alerts.some((one) => one.severity === "critical") ? "bad" : "warn";
-    const said = alerts.slice(0, 3).map((one) => one.summary).join(" · ");
+    const of = (one) => (labelsOf(one.labels) ? `${one.rule} (${labelsOf(one.labels)})` : one.rule);
+    const said = alerts.length === 1 ? alerts[0].summary : alerts.slice(0, 4).map(of).join(", ") + (alerts.length > 4 ? " …" : "");
     const head = `${format.plural(alerts.length, "alert")} ${alerts.length === 1 ? "fires" : "fire"}: `;
     return [h("div", { class: `banner ${worst}` }, h("span", null, h("strong", null, head), said), h("a", { href: "#/alerts" }, "Show"))];
   } catch (error) {
