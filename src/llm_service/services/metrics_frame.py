@@ -1,10 +1,10 @@
 """What live charts need of a snapshot, and the figures between two moments."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from llm_service.observability import Distribution, Snapshot
 
@@ -15,6 +15,8 @@ MOST_NAMES: Final = 100
 """Providers, and models, that are told apart; of those with the most requests."""
 DIGITS: Final = 6
 HOUR_S: Final = 3600.0
+NOBODY: Final = "none"
+"""How the metrics name the provider where nobody was asked, and the model where there is none."""
 SERIES: Final = (
     "requests_per_s",
     "errors_per_s",
@@ -127,48 +129,59 @@ def stamp(at: float) -> str:
 
 def frame_of(snapshot: Snapshot) -> Frame:
     """What is kept of a snapshot for an hour."""
+    requests, tokens = snapshot.by("llm_requests_total", "status"), snapshot.by("llm_tokens_total", "kind")
     total = snapshot.total
     return Frame(
         at=snapshot.at,
-        requests=total("llm_requests_total"),
-        errors=total("llm_requests_total", status=FAILED),
-        input_tokens=total("llm_tokens_total", kind="input"),
-        output_tokens=total("llm_tokens_total", kind="output"),
+        requests=sum(requests.values()),
+        errors=sum(requests.get(status, 0.0) for status in FAILED),
+        input_tokens=tokens.get("input", 0.0),
+        output_tokens=tokens.get("output", 0.0),
         cost_usd=total("llm_cost_usd_total"),
         hits=total("llm_cache_hits_total"),
         misses=total("llm_cache_misses_total"),
         in_flight=total("llm_requests_in_flight"),
         workers=int(total("llm_workers")),
-        durations=snapshot.distribution("llm_request_duration_seconds"),
-        first_chunks=snapshot.distribution("llm_time_to_first_chunk_seconds"),
+        durations=_all(snapshot, "llm_request_duration_seconds"),
+        first_chunks=_all(snapshot, "llm_time_to_first_chunk_seconds"),
     )
 
 
-def by_name_of(snapshot: Snapshot) -> ByName:
-    """What is kept of it for a minute."""
-    return ByName(at=snapshot.at, providers=_names(snapshot, "provider"), models=_names(snapshot, "model"))
-
-
-def _names(snapshot: Snapshot, label: str) -> Names:
+def names_of(snapshot: Snapshot, label: Literal["provider", "model"]) -> Names:
+    """What is kept of it for a minute by one label."""
     requests = snapshot.by("llm_requests_total", label)
     errors = snapshot.by("llm_requests_total", label, status=FAILED)
-    durations = _durations(snapshot, label)
-    most = sorted((name for name in requests if name), key=requests.__getitem__, reverse=True)[:MOST_NAMES]
+    named = (name for name in requests if name != NOBODY)
+    most = sorted(named, key=requests.__getitem__, reverse=True)[:MOST_NAMES]
+    durations = _durations(snapshot, label, most)
     return MappingProxyType(
         {name: Counted(requests[name], errors.get(name, 0.0), durations.get(name)) for name in most}
     )
 
 
-def _durations(snapshot: Snapshot, label: str) -> dict[str, Distribution]:
-    """All durations by one label, in one pass over the series."""
+def _durations(snapshot: Snapshot, label: str, names: Sequence[str]) -> dict[str, Distribution]:
+    """The durations of these, in one pass over the series."""
     family = snapshot.families.get("llm_request_duration_seconds")
-    sums: dict[str, Distribution] = {}
+    found: dict[str, list[Distribution]] = {name: [] for name in names}
     if family is not None:
         place = family.metric.labels.index(label)
         for labels, one in family.distributions.items():
-            known = sums.get(labels[place])
-            sums[labels[place]] = one if known is None else known + one
-    return sums
+            if (some := found.get(labels[place])) is not None:
+                some.append(one)
+    return {name: _summed(some) for name, some in found.items() if some}
+
+
+def _all(snapshot: Snapshot, name: str) -> Distribution | None:
+    family = snapshot.families.get(name)
+    return _summed([*family.distributions.values()]) if family is not None and family.distributions else None
+
+
+def _summed(some: Sequence[Distribution]) -> Distribution:
+    """The sum of one or more, column by column: there may be a thousand, each second."""
+    if len(some) == 1:
+        return some[0]
+    counts = tuple(map(sum, zip(*(one.counts for one in some), strict=True)))
+    return Distribution(some[0].bounds, counts, sum(one.sum for one in some))
 
 
 # -- between two
@@ -208,14 +221,18 @@ def shares_between(earlier: Frame, later: Frame) -> dict[str, float | None]:
 
 
 def names_between(earlier: Names, later: Names, seconds: float) -> tuple[NamedFigures, ...]:
-    """Those with the most requests in between, the most first; who had none is left out."""
+    """Those with the most requests in between, the most first; who had none is left out.
+
+    So is who has just come to be among the ``MOST_NAMES``: what it had before was not kept.
+    """
     found = _figures(earlier, later, seconds)
     return tuple(sorted(found, key=lambda one: (-one.requests_per_s, one.name))[:TOP])
 
 
 def _figures(earlier: Names, later: Names, seconds: float) -> Iterable[NamedFigures]:
+    all_were_kept = len(earlier) < MOST_NAMES
     for name, now in later.items():
-        then = earlier.get(name, NOTHING)
+        then = earlier.get(name, NOTHING if all_were_kept else now)
         requests = _grown(then.requests, now.requests)
         if requests:
             yield NamedFigures(

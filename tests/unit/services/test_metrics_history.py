@@ -1,13 +1,16 @@
 """Samples are taken while somebody looks, and are the figures of the time between them."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 
 from llm_service.domain import InvalidValue
+from llm_service.observability import Snapshot
 from llm_service.runtime import Tasks
 from llm_service.services.metrics_frame import MOST_NAMES, SERIES, TOP, MetricsSnapshot, stamp
-from llm_service.services.metrics_history import MOST_POINTS, WARM_S, MetricsHistory
+from llm_service.services.metrics_history import AT_ONCE, MOST_POINTS, TELL_S, WARM_S, MetricsHistory
 from tests.support.clock import ManualClock
 from tests.support.measured import Measured
 from tests.support.memory_keys import MemoryBulletin
@@ -115,6 +118,47 @@ async def test_of_very_many_names_only_some_are_kept(site: Site) -> None:
     assert len(site.history._names[-1].models) == MOST_NAMES
 
 
+async def test_who_comes_to_be_among_the_busiest_is_not_told_with_all_that_it_ever_had(site: Site) -> None:
+    for number in range(MOST_NAMES + 1):
+        for _ in range(3 if number else 2):
+            site.source.request(model=f"m{number}")
+    seen = looked_at(site)
+    await site.seconds(1)
+    for _ in range(5):
+        site.source.request(model="m0")
+    await site.seconds(1)
+    assert seen[-1].by_model == ()
+    await site.seconds(12, model="m0")
+    assert [(one.name, one.requests_per_s) for one in seen[-1].by_model] == [("m0", 1.0)]
+
+
+async def test_what_nobody_was_asked_for_is_no_provider_s(site: Site) -> None:
+    seen = looked_at(site)
+    await site.seconds(2, provider="none", cache="hit")
+    assert seen[-1].requests_per_s == 1.0
+    assert seen[-1].by_provider == ()
+    assert [one.name for one in seen[-1].by_model] == ["m"]
+
+
+async def test_very_many_series_do_not_hold_up_what_else_there_is_to_do(site: Site) -> None:
+    for number in range(1000):
+        site.source.request(model=f"m{number // 2}", provider=f"p{number % 2}")
+    snapshot = await site.source.read()
+    longest_s = min([await _held_s(site, snapshot) for _ in range(10)])
+    assert longest_s < 0.005
+
+
+async def _held_s(site: Site, snapshot: Snapshot) -> float:
+    """The longest time, of the CPU, for which the event loop did nothing else."""
+    work = asyncio.ensure_future(site.history._take_in(snapshot))
+    longest_s, before = 0.0, time.thread_time()
+    while not work.done():
+        await asyncio.sleep(0)
+        now = time.thread_time()
+        longest_s, before = max(longest_s, now - before), now
+    return longest_s
+
+
 async def test_each_who_follows_has_an_interval_of_its_own_until_it_leaves(site: Site) -> None:
     quick, slow = looked_at(site, 1), list[MetricsSnapshot]()
     following = site.history.follow(slow.append, interval_s=5)
@@ -161,6 +205,16 @@ async def test_a_clock_that_was_set_back_begins_anew(site: Site) -> None:
     site.clock.set_back(3600)
     await site.seconds(3, tokens=1)
     assert seen[-1].requests_per_s == 1.0
+
+
+async def test_a_clock_that_was_set_back_while_nobody_looked_leaves_no_hole(site: Site) -> None:
+    site.history.follow(lambda _: None, interval_s=1).close()
+    await site.seconds(int(WARM_S) + 2, tokens=1)
+    site.clock.set_back(3600)
+    site.history.follow(lambda _: None, interval_s=1)
+    await site.seconds(400, tokens=1)
+    told = await site.history.series(window_s=390, step_s=10)
+    assert told["series"]["requests_per_s"] == [1.0] * 39
 
 
 # -- series
@@ -226,6 +280,24 @@ async def test_a_series_after_a_hole_goes_up_to_now(site: Site) -> None:
     assert told["at"][-1] == stamp(site.clock.time())
 
 
+async def test_of_less_than_a_step_the_last_one_is_told(site: Site) -> None:
+    looked_at(site)
+    await site.seconds(30, tokens=7)
+    told = await site.history.series(window_s=5, step_s=10)
+    assert told["series"]["requests_per_s"] == [1.0]
+
+
+async def test_an_hour_of_figures_does_not_hold_up_what_else_there_is_to_do(site: Site) -> None:
+    looked_at(site)
+    await site.seconds(20, tokens=1)
+    asked = asyncio.ensure_future(site.history.series(window_s=3600, step_s=10))
+    turns = 0
+    while not asked.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns >= len(asked.result()["at"]) // AT_ONCE
+
+
 async def test_too_many_steps_are_refused(site: Site) -> None:
     with pytest.raises(InvalidValue):
         await site.history.series(window_s=MOST_POINTS * 20.0, step_s=10)
@@ -241,6 +313,24 @@ async def test_a_look_at_one_process_has_the_others_take_samples() -> None:
     await here.seconds(5)
     assert there.source.reads >= 4
     assert len(bulletin.heard) == 1  # and not one for each second
+    for site in (here, there):
+        await site.tasks.aclose()
+
+
+async def test_the_others_take_samples_for_as_long_as_somebody_looks() -> None:
+    clock, bulletin = ManualClock(), MemoryBulletin()
+    here, there = Site(clock, bulletin), Site(clock, bulletin)
+    following = here.history.follow(lambda _: None, interval_s=1)
+    await here.seconds(int(2 * WARM_S))
+    assert there.source.reads >= 2 * WARM_S - 5
+    assert len(bulletin.heard) <= 2 * WARM_S / TELL_S + 1
+    following.close()
+    for site in (here, there):  # and then as long as they are said to
+        reads = site.source.reads
+        await site.seconds(1)
+        assert site.source.reads > reads
+    await here.seconds(int(WARM_S))
+    assert clock.timers == 0
     for site in (here, there):
         await site.tasks.aclose()
 
