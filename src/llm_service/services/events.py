@@ -4,13 +4,14 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 import orjson
 
-from llm_service.domain import ConcurrencyLimited, InvalidValue, LLMServiceError
-from llm_service.observability import AlertChanged, Log, RequestFinished
-from llm_service.runtime import Clock, Tasks
+from llm_service.domain import ConcurrencyLimited, InvalidApiKey, InvalidValue, LLMServiceError
+from llm_service.observability import AlertChanged, Log, Redaction, RequestFinished
+from llm_service.runtime import Clock, Tasks, TimerHandle
 from llm_service.services.metrics_frame import MetricsSnapshot, metrics_object, stamp
 from llm_service.services.metrics_history import LONGEST_INTERVAL_S, SAMPLE_S, MetricsHistory
 from llm_service.services.request_event import request_data
@@ -35,6 +36,8 @@ MOST_UNSENT: Final = 256
 BEAT_S: Final = 2.0
 WANTED_S: Final = 6.0
 """So long after the last word that events are wanted elsewhere they are sent: two of three words may be lost."""
+
+EXPIRED: Final = "The presented key has expired."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,16 @@ class Listening:
         self._dropped = 0
         self._due = asyncio.Event()
         self._ended = False
+        self._until: TimerHandle | None = None
 
     @property
     def over(self) -> bool:
         """Whether nothing is left, and nothing will come."""
         return self._ended and not self._kept
+
+    def last_for(self, seconds: float, clock: Clock) -> None:
+        """End then, with the error that the key has expired."""
+        self._until = clock.call_later(max(seconds, 0.0), lambda: self.end(InvalidApiKey(EXPIRED)))
 
     def offer(self, event: ServiceEvent) -> None:
         """Keep it until it is taken, in place of the oldest when there are too many."""
@@ -103,6 +111,8 @@ class Listening:
         if not self._ended:
             self._ended, self.error = True, error
             self._due.set()
+            if self._until is not None:
+                self._until.cancel()
 
     def close(self) -> None:
         """Nobody listens any more; idempotent."""
@@ -145,6 +155,8 @@ class Events:
         self._lost = 0
         self._wants_requests = False
         self._pace = _Pace(MOST_REQUESTS_PER_S)
+        self.redaction = Redaction()
+        """What takes out of events what must not be shown; that of the settings in force."""
 
     def start(self) -> None:
         """Hear what is wanted elsewhere, from now on."""
@@ -153,9 +165,12 @@ class Events:
 
     # -- listening
 
-    def listen(self, kinds: Collection[EventKind], *, owner: str, interval_s: float = 1.0) -> Listening:
+    def listen(
+        self, kinds: Collection[EventKind], *, owner: str, until: datetime | None = None, interval_s: float = 1.0
+    ) -> Listening:
         """Listen from now on, until ``close``. ``owner``: the key that asks; ``interval_s``: between two ``metrics``.
 
+        ``until``: when the key expires; it ends with InvalidApiKey then.
         Raises InvalidValue, and ConcurrencyLimited for one key that listens too often.
         """
         if not SAMPLE_S <= interval_s <= LONGEST_INTERVAL_S:
@@ -168,6 +183,8 @@ class Events:
         if "metrics" in listening.kinds:
             follows = self._history.follow(lambda one: listening.offer(self._figures(one)), interval_s=interval_s)
         self._listening[listening] = follows
+        if until is not None:
+            listening.last_for(until.timestamp() - self._clock.time(), self._clock)
         self._here.update(listening.kinds)
         self._wants_requests = self._wants_requests or "request" in listening.kinds
         self._call_for_others()
@@ -196,17 +213,19 @@ class Events:
         now = self._clock.monotonic()
         if not self._wanted("request", now):
             self._wants_requests = False
+            self._pace.skipped = 0  # whoever listens next has missed nothing
         elif self._pace.may(now):
             skipped = self._pace.skipped
             self._pace.skipped = 0
-            self._tell("request", {**request_data(fact), **({"skipped": skipped} if skipped else {})})
+            data = request_data(fact, self.redaction)
+            self._tell("request", {**data, "skipped": skipped} if skipped else data)
 
     def close(self) -> None:
         """A generation of the settings is over; the next one goes on telling."""
 
     def alert_changed(self, fact: AlertChanged) -> None:
         """An alert goes into another state; one process alone knows it."""
-        self._tell(
+        self.tell(
             "alert",
             {
                 "rule": fact.rule,
@@ -221,12 +240,13 @@ class Events:
 
     def tell(self, kind: EventKind, data: Mapping[str, Any]) -> None:
         """Something that this process alone has seen: all are told."""
-        self._tell(kind, data)
+        if self._wanted(kind, self._clock.monotonic()):
+            self._tell(kind, self.redaction.facts(data))
 
     def tell_here(self, kind: EventKind, data: Mapping[str, Any]) -> None:
         """Something that every process sees by itself: who listens here is told."""
         if self._here[kind]:
-            self._offer(ServiceEvent(kind, self._clock.time(), self._worker, data))
+            self._offer(ServiceEvent(kind, self._clock.time(), self._worker, self.redaction.facts(data)))
 
     def _tell(self, kind: EventKind, data: Mapping[str, Any]) -> None:
         at = self._clock.time()
@@ -303,9 +323,9 @@ class Events:
         process, lost, told = self._read(text, 3)
         if process is None or process == self._process:
             return
-        for kind, at, worker, data in told:
-            if kind in KINDS:
-                self._offer(ServiceEvent(kind, at, worker, data))
+        for one in told:
+            if (event := _event_of(one)) is not None:
+                self._offer(event)
         if lost:
             self._log.debug("another process could not tell all of its events", lost=lost)
 
@@ -319,6 +339,14 @@ class Events:
             self._log.debug("a message about events is not understood", text=text[:200])
             return (None,) * length
         return parts
+
+
+def _event_of(told: Any) -> ServiceEvent | None:
+    """What another process tells; ``None`` for what no event of this version looks like."""
+    match told:
+        case [str(kind), int() | float() as at, int() | None as worker, {**data}] if kind in UNLESS_ASKED:
+            return ServiceEvent(kind, at, worker, data)  # type: ignore[arg-type]
+    return None
 
 
 class _Pace:

@@ -2,32 +2,37 @@
 
 from typing import Any
 
-from llm_service.observability import RequestFinished
+from llm_service.domain import usd_text
+from llm_service.observability import Redaction, RequestFinished
 
 
-def request_data(fact: RequestFinished) -> dict[str, Any]:
-    """The facts by name; what is unknown is left out. Durations in milliseconds, money as a decimal text in USD."""
-    outcome = fact.outcome
+def request_data(fact: RequestFinished, redaction: Redaction) -> dict[str, Any]:
+    """The facts by name; what is unknown is left out. Durations in milliseconds, money as a decimal text in USD.
+
+    Tokens and money are those of the request's record. What others wrote is redacted, as in the request's line in the
+    log: the name of a model that nobody serves, and what a provider complains of.
+    """
+    outcome, record, model = fact.outcome, fact.record, fact.model
     data: dict[str, Any] = {
         "request_id": fact.request_id,
         "stream_id": fact.stream_id,
         "surface": fact.surface,
         "key_id": fact.key_id,
-        "model": fact.model,
+        "model": redaction.often(model) if model is not None and fact.upstream_model is None else model,
         "provider": fact.provider,
         "upstream_model": fact.upstream_model,
         "stream": fact.stream,
         "status": outcome.status,
+        "cache": fact.cache,
         "duration_ms": round(fact.duration_ms, 2),
         "first_content_ms": None if fact.first_content_ms is None else round(fact.first_content_ms, 2),
         "attempts": fact.attempts,
     }
-    if outcome.usage is not None:
-        data["input_tokens"] = outcome.usage.input_tokens
-        data["output_tokens"] = outcome.usage.output_tokens
-    if outcome.cost is not None:
-        data["cost_usd"] = str(outcome.cost.usd)
+    if record is not None:
+        data["input_tokens"] = record.input_tokens
+        data["output_tokens"] = record.output_tokens
+        data["cost_usd"] = usd_text(record.nano_usd)
     if outcome.error is not None:
         data["error_code"] = outcome.error.code
-        data["error"] = outcome.error.message if outcome.error.fault != "caller" else None
+        data["error"] = redaction.often(outcome.error.message) if outcome.error.fault != "caller" else None
     return {name: value for name, value in data.items() if value is not None}

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -22,14 +23,15 @@ from tests.support.waiting import loop_turns, until
 class Line:
     """A client, a listener of its own, and what the client was sent."""
 
-    def __init__(self, *, keep_alive_s: float = 60) -> None:
-        clock, log = ManualClock(), LogLines()
+    def __init__(self, *, keep_alive_s: float = 60, until: datetime | None = None) -> None:
+        self.clock = clock = ManualClock()
+        log = LogLines()
         self.tasks = Tasks(lambda _, failure: pytest.fail(str(failure)))
         history = MetricsHistory(Measured(clock), bulletin=None, clock=clock, tasks=self.tasks, log=log)
         self.events = Events(history, bulletin=None, process="p", worker=None, clock=clock, tasks=self.tasks, log=log)
         self.serving = Serving(Streams(clock, retention_s=60, total_bytes=1_000_000))
         self.process = Process(World())
-        self.listening: Listening = self.events.listen(("store",), owner="key_1")
+        self.listening: Listening = self.events.listen(("store",), owner="key_1", until=until)
         self.stream = EventStream(self.listening, self.serving, self.process.authenticator, keep_alive_s=keep_alive_s)
         self.sent: list[Any] = []
         self.gone = asyncio.Event()
@@ -105,6 +107,17 @@ async def test_a_revoked_key_is_told_last(line: Line) -> None:
     assert b'"code":"key_revoked"' in line.body
     assert line.body.endswith(b"\n\n")
     assert isinstance(line.listening.error, KeyRevoked)
+
+
+async def test_a_key_that_expires_is_told_so_last() -> None:
+    line = Line(until=datetime(2026, 11, 23, 0, 17, tzinfo=UTC))
+    await loop_turns(3)
+    line.clock.advance(60)
+    await until(line.serves.done)
+    assert line.complete
+    assert line.body.partition(b"\n\n")[2].startswith(b'event: error\ndata: {"error":{')
+    assert b'"code":"invalid_api_key"' in line.body
+    await line.tasks.aclose()
 
 
 async def test_a_client_that_has_left_is_sent_nothing_more(line: Line) -> None:

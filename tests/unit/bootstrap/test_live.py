@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llm_service.bootstrap import Stores
+from llm_service.bootstrap import Stores, build_service
 from llm_service.bootstrap.live import tell_of_stores
 from llm_service.config import Settings
 from llm_service.domain import Candidate, Secret
@@ -29,6 +29,17 @@ async def stores() -> AsyncIterator[Stores]:
     """Of a process that is alone."""
     async with AsyncExitStack() as held:
         yield await stores_in(held, Settings(), log=LogLines())
+
+
+async def test_what_the_settings_in_force_keep_secret_is_masked(stores: Stores) -> None:
+    secret = "a-password-of-ours"
+    settings = replace(Settings(), auth=replace(Settings().auth, admin_key=Secret(secret)))
+    service = build_service(settings, stores, log=LogLines())
+    listening = stores.live.events.listen(("store",), owner="k")
+    stores.live.events.tell_here("store", {"cause": f"{secret} was not taken"})
+    ((_, data),) = told(listening)
+    assert secret not in data["cause"]
+    await service.aclose()
 
 
 def told(listening: Listening) -> list[Any]:

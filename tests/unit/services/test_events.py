@@ -8,8 +8,18 @@ from decimal import Decimal
 
 import pytest
 
-from llm_service.domain import ConcurrencyLimited, Cost, InvalidValue, Outcome, UpstreamError, Usage
-from llm_service.observability import AlertChanged
+from llm_service.domain import (
+    MASK,
+    ConcurrencyLimited,
+    Cost,
+    InvalidApiKey,
+    InvalidValue,
+    Outcome,
+    Secret,
+    UpstreamError,
+    Usage,
+)
+from llm_service.observability import AlertChanged, Redaction
 from llm_service.runtime import Tasks
 from llm_service.services import KINDS, UNLESS_ASKED, Events, Listening, MetricsHistory, event_object, read_kinds
 from llm_service.services.events import (
@@ -22,8 +32,10 @@ from llm_service.services.events import (
     SEND_S,
     WANTED_S,
     WANTED_TOPIC,
+    ServiceEvent,
 )
 from tests.support.clock import ManualClock
+from tests.support.finished import finished, record
 from tests.support.measured import Measured
 from tests.support.memory_keys import MemoryBulletin
 from tests.support.service import LogLines
@@ -109,19 +121,72 @@ async def test_a_request_is_told_with_the_facts_of_its_line(alone: Process) -> N
         "duration_ms": 2.0,
         "first_content_ms": 1.0,
         "attempts": 0,
+        "cache": "bypass",
     }
 
 
 async def test_of_a_failure_its_code_is_told_and_its_words_unless_they_are_the_caller_s(alone: Process) -> None:
     listening = alone.events.listen(("request",), owner="k")
-    ended = Usage(input_tokens=3, output_tokens=4)
     for error in (UpstreamError("It broke."), InvalidValue("You said: xyz.")):
-        outcome = Outcome(status="error", usage=ended, cost=Cost(usd=Decimal("0.5"), source="provider"), error=error)
-        alone.events.request_finished(replace(FACT, outcome=outcome))
+        alone.events.request_finished(replace(FACT, outcome=Outcome(status="error", error=error)))
     theirs, callers = (heard.event.data for heard in listening.take())
     assert (theirs["status"], theirs["error_code"], theirs["error"]) == ("error", "upstream_error", "It broke.")
-    assert (theirs["input_tokens"], theirs["output_tokens"], theirs["cost_usd"]) == (3, 4, "0.5")
     assert (callers["error_code"], callers.get("error")) == ("invalid_value", None)
+
+
+async def test_tokens_and_money_are_those_of_the_record(alone: Process) -> None:
+    listening = alone.events.listen(("request",), owner="k")
+    said = Outcome(
+        status="ok", usage=Usage(input_tokens=3, output_tokens=4), cost=Cost(usd=Decimal("1E-7"), source="estimate")
+    )
+    recorded = record(input_tokens=100, output_tokens=11, nano_usd=150)
+    for fact in (finished(outcome=said, record=recorded, cache="semantic"), finished(outcome=said, record=None)):
+        alone.events.request_finished(fact)
+    known, unknown = (heard.event.data for heard in listening.take())
+    assert (known["input_tokens"], known["output_tokens"], known["cost_usd"]) == (100, 11, "0.00000015")
+    assert known["cache"] == "semantic"
+    assert not {"input_tokens", "output_tokens", "cost_usd"} & unknown.keys()
+
+
+async def test_what_others_wrote_is_masked_as_in_the_log(alone: Process) -> None:
+    secret, looks = "a-password-of-ours", "sk-proj-0123456789abcdefghij"
+    alone.events.redaction = Redaction([Secret(secret)])
+    listening = alone.events.listen(UNLESS_ASKED, owner="k")
+    failed = Outcome(status="error", error=UpstreamError(f"{secret} is no key of ours."))
+    alone.events.request_finished(replace(FACT, model=looks, provider=None, upstream_model=None, outcome=failed))
+    alone.events.tell("breaker", {"provider": "p", "cause": secret})
+    alone.events.tell_here("store", {"store": "limits", "cause": f"no answer of rediss://x:{secret}@host"})
+    request, breaker, store = (dict(heard.event.data) for heard in listening.take())
+    assert (request["model"], request["error"]) == (MASK, f"{MASK} is no key of ours.")
+    assert breaker == {"provider": "p", "cause": MASK}
+    assert secret not in str(store)
+
+
+async def test_who_listens_anew_is_not_told_of_requests_that_others_missed(alone: Process, clock: ManualClock) -> None:
+    first = alone.events.listen(("request",), owner="k")
+    for number in range(MOST_REQUESTS_PER_S + 50):
+        alone.request(number)
+    first.close()
+    alone.request()
+    clock.advance(1)
+    second = alone.events.listen(("request",), owner="k")
+    alone.request()
+    (heard,) = second.take()
+    assert "skipped" not in heard.event.data
+
+
+async def test_who_listens_does_so_until_its_key_expires(alone: Process, clock: ManualClock) -> None:
+    until = datetime.fromtimestamp(clock.time() + 60, UTC)
+    listening, left, late = (alone.events.listen(("store",), owner="k", until=until) for _ in range(3))
+    left.close()
+    clock.advance(59)
+    assert (listening.over, listening.error) == (False, None)
+    late.offer(ServiceEvent("store", 0.0, None, {}))
+    clock.advance(1)
+    assert listening.over
+    assert isinstance(listening.error, InvalidApiKey)
+    assert (late.over, len(late.take()), left.error) == (False, 1, None)
+    assert clock.timers == 0
 
 
 async def test_an_alert_is_told_with_what_it_says(alone: Process) -> None:
@@ -339,7 +404,14 @@ async def test_a_bulletin_that_is_away_keeps_nobody_from_hearing_of_this_process
     assert ids(listening) == ["req_1", "req_2"]
 
 
-@pytest.mark.parametrize("text", ["", "no json", "[]", '["p"]', '["p",0,1]', '{"a":1}', '["p",0,[["odd",1,2,{}]]]'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "no json", "[]", '["p"]', '["p",0,1]', '{"a":1}', '["p",0,[["odd",1,2,{}]]]', '["p",0,[1]]']
+    + [
+        f'["p",0,[{one}]]'
+        for one in ('["request",1]', '["request","1",2,{}]', '["request",1,2,[]]', '["metrics",1,2,{}]')
+    ],
+)
 async def test_messages_that_make_no_sense_do_nothing(two: tuple[Process, Process, MemoryBulletin], text: str) -> None:
     here, _, bulletin = two
     listening = here.events.listen(("request",), owner="k")
@@ -347,6 +419,17 @@ async def test_messages_that_make_no_sense_do_nothing(two: tuple[Process, Proces
     for topic in (EVENTS_TOPIC, WANTED_TOPIC):
         await bulletin.publish(topic, text)
     assert listening.take() == []
+
+
+async def test_an_event_of_another_version_hides_none_of_those_beside_it(
+    two: tuple[Process, Process, MemoryBulletin],
+) -> None:
+    here, _, bulletin = two
+    listening = here.events.listen(("request",), owner="k")
+    await loop_turns(5)
+    told = '["p",0,[["request",1,2,{"request_id":"req_1"},"more"],["request",1,null,{"request_id":"req_2"}]]]'
+    await bulletin.publish(EVENTS_TOPIC, told)
+    assert ids(listening) == ["req_2"]
 
 
 # -- what it costs

@@ -11,10 +11,11 @@ async def heard_events(
 ) -> AsyncGenerator[Heard, None]:
     """Events until the subscriber leaves, the service ends, or other settings are in force.
 
-    Raises InvalidValue, and ConcurrencyLimited where the caller listens too often.
+    Raises InvalidValue, ConcurrencyLimited where the caller listens too often, and InvalidApiKey once its key expires.
     """
-    serving = context.calls.serving
-    listening = context.parts.events.listen(kinds, owner=context.caller.key_id, interval_s=interval_s)
+    serving, caller = context.calls.serving, context.caller
+    until = None if caller.key is None else caller.key.expires_at
+    listening = context.parts.events.listen(kinds, owner=caller.key_id, until=until, interval_s=interval_s)
     serving.stands(listening.end)
     try:
         if serving.retired:
@@ -23,6 +24,8 @@ async def heard_events(
             for heard in listening.take():
                 yield heard
             await listening.wait()
+        if listening.error is not None:
+            raise listening.error
     finally:
         serving.fell(listening.end)
         listening.close()
