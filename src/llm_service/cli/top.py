@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 import orjson
 
-from llm_service.cli.client import Server, Unanswered, complain
+from llm_service.cli.client import CONTROLS, Server, Unanswered, complain
 from llm_service.cli.sparkline import BARS, PLAIN_BARS
 from llm_service.cli.top_screen import MINUTE, Seen, screen, text_of
 
@@ -19,8 +19,8 @@ KINDS: Final = "metrics,request,alert"
 HEALTH_S: Final = 5.0
 AGAIN_S: Final = 1.0
 SILENT_S: Final = 20.0
-FOR_GOOD: Final = ("invalid_api_key", "scope_missing", "not_local", "not_understood", "key_revoked", "not_found")
-"""What does not change by trying again."""
+FOR_GOOD: Final = ("invalid_api_key", "scope_missing", "not_local", "key_revoked", "not_found")
+"""What does not change by trying again. What is not understood may: a proxy says so while the service begins anew."""
 ENTER: Final = "\x1b[?1049h\x1b[?25l\x1b[?7l"
 LEAVE: Final = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 """The other screen, without cursor, without wrapping of long lines."""
@@ -84,8 +84,7 @@ class Watch:
                 if not met or self._once or unanswered.code in FOR_GOOD:
                     raise
                 self._seen.trouble = f"{unanswered}  Trying again."
-                if self._seen.figures is not None:
-                    self._show(self._seen)
+                self._show(self._seen)
             await asyncio.sleep(AGAIN_S)
 
     async def _look_around(self) -> None:
@@ -135,7 +134,10 @@ class Watch:
 
 
 def show_json(seen: Seen) -> None:
-    """One line for each snapshot."""
+    """One line for each snapshot; trouble goes elsewhere: figures that were shown are not shown again."""
+    if seen.trouble is not None:
+        print(seen.trouble.translate(CONTROLS), file=sys.stderr)
+        return
     sys.stdout.write(orjson.dumps(seen.figures).decode() + "\n")
     sys.stdout.flush()
 

@@ -1,12 +1,16 @@
 """What ``top`` draws: every figure in its place, on terminals of any size, and nothing that harms them."""
 
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_service.cli.client import Server, Unanswered
 from llm_service.cli.sparkline import BARS, PLAIN_BARS, sparkline
+from llm_service.cli.top import Watch, show_json
 from llm_service.cli.top_screen import Seen, duration, rate, screen, seconds, share, text_of
 
 FIGURES: dict[str, Any] = {
@@ -160,3 +164,44 @@ def test_values_are_as_people_read_them() -> None:
     assert [share(value) for value in (None, 0.0, 0.1234)] == ["-", "0.0%", "12.3%"]
     assert [seconds(value) for value in (None, 0.0123, 2.0)] == ["-", "12 ms", "2.0 s"]
     assert [duration(value) for value in (5.9, 60, 7320, 90_000)] == ["5 s", "1 min", "2 h 2 min", "1 d 1 h"]
+
+
+def test_for_programs_figures_are_shown_once_and_trouble_beside_them(
+    seen: Seen, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_json(seen)
+    seen.trouble = "connection_lost: it is \x1b[2Jaway."
+    show_json(seen)
+    shown = capsys.readouterr()
+    assert orjson.loads(shown.out) == FIGURES
+    assert shown.err == "connection_lost: it is [2Jaway.\n"
+
+
+async def test_who_was_met_once_is_waited_for_whatever_answers_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llm_service.cli.top.AGAIN_S", 0)
+    troubles: list[str | None] = []
+    watch = Watch(Flaky("not_understood"), lambda seen: troubles.append(seen.trouble), once=False)
+    with pytest.raises(Unanswered, match="key_revoked"):
+        await watch.run(1)
+    assert [said is not None for said in troubles] == [True, False]
+
+
+class Flaky(Server):
+    """Breaks off after it was met, comes back with figures, and is over then."""
+
+    def __init__(self, first: str) -> None:
+        super().__init__("http://127.0.0.1:8080", None)
+        object.__setattr__(self, "_ends", [first, "key_revoked"])
+
+    async def read(self, path: str, wanted: Mapping[str, str]) -> dict[str, Any]:
+        return {"/health": {"status": "ok"}, "/admin/alerts": {"data": []}}.get(
+            path, {"series": {"requests_per_s": [None] * 60}}
+        )
+
+    async def events(
+        self, path: str, wanted: Mapping[str, str], *, silent_s: float
+    ) -> AsyncGenerator[tuple[str, dict[str, Any]], None]:
+        ends: list[str] = self._ends  # type: ignore[attr-defined]
+        if len(ends) == 1:
+            yield "metrics", FIGURES
+        raise Unanswered(ends.pop(0), "It ends.")
