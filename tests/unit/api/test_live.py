@@ -51,6 +51,15 @@ async def test_a_series_that_makes_no_sense_is_refused(client: httpx2.AsyncClien
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
 
 
+async def test_who_asks_for_more_than_is_kept_is_told_where_to_ask(client: httpx2.AsyncClient) -> None:
+    for window_s in ("3600.5", "21600", "86400"):
+        message = (await client.get(f"/admin/metrics?window_s={window_s}")).json()["error"]["message"]
+        assert "from 1 to 3600" in message
+        assert "/admin/usage/summary?by=hour" in message
+    unread = (await client.get("/admin/metrics?window_s=soon")).json()["error"]["message"]
+    assert "usage" not in unread
+
+
 @pytest.mark.parametrize(
     ("query", "param"),
     [

@@ -53,7 +53,7 @@ class NamedFiguresType:
 
 @strawberry.type(
     name="MetricsSnapshot",
-    description="The whole service at a moment: seconds, US dollars; null where nothing was there to tell.",
+    description="All workers of a machine at a moment: seconds, US dollars; null where nothing was there to tell.",
 )
 class MetricsSnapshotType:
     at: Moment

@@ -53,7 +53,7 @@ class Subscription:
             await heard.aclose()
 
     @strawberry.subscription(
-        description="The figures of the whole service, after each interval of 1 to 60 seconds. Scope: read or admin."
+        description="The figures of a machine's workers, after each interval of 1 to 60 seconds. Scope: read or admin."
     )
     async def metrics(self, info: Info, interval_s: float | None = 1) -> AsyncGenerator[MetricsSnapshotType, None]:
         heard = heard_events(info.context, FIGURES, interval_s=1 if interval_s is None else interval_s)

@@ -40,6 +40,11 @@ HEADERS: Final = {
     "x-accel-buffering": "no",
 }
 REVOKED: Final = "The api key was revoked."
+BEYOND: Final = (
+    "These figures are kept for an hour. For a longer time GET /admin/usage/summary?by=hour (or by=day) adds up the "
+    "records, and a Prometheus that scrapes /metrics keeps whatever is counted."
+)
+"""What to do instead of asking for more."""
 
 
 class LiveRoutes:
@@ -63,7 +68,7 @@ class LiveRoutes:
     async def metrics(self, request: Request) -> Response:
         """The figures of the last ``window_s``, one for each ``step_s``."""
         query_of(request, known=("window_s", "step_s"))
-        window_s = number_of(request, "window_s", default=WINDOW_S, at_least=1, at_most=LONGEST_S)
+        window_s = number_of(request, "window_s", default=WINDOW_S, at_least=1, at_most=LONGEST_S, beyond=BEYOND)
         step_s = number_of(request, "step_s", default=STEP_S, at_least=1, at_most=LONGEST_S)
         return json_response(await self._history.series(window_s=window_s, step_s=step_s))
 
@@ -71,10 +76,11 @@ class LiveRoutes:
         """Events of some kinds, until the client leaves, its key is revoked, or other settings are in force."""
         given = query_of(request, known=("kinds", "interval_s"))
         interval_s = number_of(request, "interval_s", default=1, at_least=1, at_most=LONGEST_INTERVAL_S)
-        kinds, owner = read_kinds(given.get("kinds")), caller_of(request).key_id
+        kinds, caller = read_kinds(given.get("kinds")), caller_of(request)
         if request.method == "HEAD":
             return _endless(Response(headers=HEADERS))
-        listening = self._events.listen(kinds, owner=owner, interval_s=interval_s)
+        until = None if caller.key is None else caller.key.expires_at
+        listening = self._events.listen(kinds, owner=caller.key_id, until=until, interval_s=interval_s)
         return EventStream(listening, self._serving, self._authenticator, keep_alive_s=self._keep_alive_s)
 
 

@@ -128,13 +128,17 @@ def count_of(request: Request, name: str, *, default: int, at_most: int) -> int:
     return int(text)
 
 
-def number_of(request: Request, name: str, *, default: float, at_least: float, at_most: float) -> float:
-    """A number in the query, within bounds. Raises InvalidValue."""
+def number_of(
+    request: Request, name: str, *, default: float, at_least: float, at_most: float, beyond: str = ""
+) -> float:
+    """A number in the query, within bounds. Raises InvalidValue; ``beyond`` says what to do about a larger one."""
     text = request.query_params.get(name)
     if text is None:
         return default
     if not (NUMBER.fullmatch(text) and at_least <= float(text) <= at_most):
-        raise InvalidValue(f"'{name}' must be a number from {at_least:g} to {at_most:g}.", param=name)
+        larger = NUMBER.fullmatch(text) and float(text) > at_most
+        said = f"'{name}' must be a number from {at_least:g} to {at_most:g}."
+        raise InvalidValue(f"{said} {beyond}" if beyond and larger else said, param=name)
     return float(text)
 
 

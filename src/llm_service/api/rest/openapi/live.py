@@ -19,13 +19,16 @@ Server-sent events without end, of all workers: `event:` has the kind, `data:` a
 several, `dropped` where a slow reader has lost so many, and what the kind tells; docs/events.md describes each. While
 nothing happens a comment line (`: keep-alive`) comes every `server.keep_alive_s` seconds. The stream ends when other
 settings are in force and when the service stops: connect again, as browsers do. It ends with the event `error` when the
-key is revoked. A key may listen 20 times at once. The scope `read` is enough; `admin` will do as well."""
+key is revoked or expires. A key may listen 20 times at once. The scope `read` is enough; `admin` will do as well."""
+LONGER: Final = """\
+So many seconds up to now; 900 unless given. What is longer ago is not kept here: `/admin/usage/summary?by=hour` adds up
+the records, and a Prometheus that scrapes `/metrics` keeps whatever is counted."""
 _EXAMPLE: Final = """\
 retry: 2000
 
 event: request
 id: 1
-data: {"at":"2026-11-26T12:00:00.250Z","request_id":"req_0675fd8a4aa9d5a1f0c2b7e884","model":"fast","status":"ok"}
+data: {"at":"2026-11-26T12:00:00.250Z","request_id":"req_0675fd8a4aa9d5a1f0c2b7e884","model":"fast","cache":"miss"}
 
 """
 
@@ -37,7 +40,7 @@ def live_paths() -> Json:
     metrics["get"] |= {
         "description": _SERIES,
         "parameters": [
-            _number("window_s", "So many seconds up to now; 900 unless given.", most=longest),
+            _number("window_s", LONGER, most=longest),
             _number("step_s", "Seconds of a step; 10 unless given, and at least 10 of more than 300.", most=longest),
         ],
     }
