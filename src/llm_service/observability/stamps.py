@@ -1,8 +1,11 @@
 """When a line was written."""
 
 from datetime import UTC, datetime
+from typing import Final
 
 from llm_service.runtime import Clock
+
+_ENDS: Final = tuple(f".{rest:03d}Z" for rest in range(1000))
 
 
 class Stamps:
@@ -21,4 +24,4 @@ class Stamps:
         if second != self._second:
             self._second = second
             self._text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._text}.{rest:03d}Z"
+        return self._text + _ENDS[rest]

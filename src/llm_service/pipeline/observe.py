@@ -27,12 +27,12 @@ class Observe:
         self._tracer = tracer
         self._content_max_bytes = content_max_bytes
 
-    async def __call__(self, exchange: Exchange, proceed: Proceed) -> Reply:
+    def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
         """Go on; the fact is stated when the exchange settles, however it ends."""
         if self._content_max_bytes is not None:
-            return await self._listen(exchange, proceed, self._content_max_bytes)
+            return self._listen(exchange, proceed, self._content_max_bytes)
         exchange.watchers.append(_Observer(exchange, self._listeners, self._clock, self._tracer))
-        return await proceed(exchange)
+        return proceed(exchange)  # no coroutine of its own: nothing is left to do behind it
 
     async def _listen(self, exchange: Exchange, proceed: Proceed, max_bytes: int) -> Reply:
         spoken = Spoken(exchange.request, max_bytes=max_bytes)
@@ -102,32 +102,33 @@ def finished(
     ``said`` and ``whole``: what was said, and the whole answer, where that is told.
     """
     candidate = exchange.candidate if exchange.order else None
-    record, held = exchange.record, exchange.admitted.held
+    record, held, request, tries = exchange.record, exchange.admitted.held, exchange.request, exchange.tries
+    received_at, head_at = exchange.received_at, exchange.head_at
     return RequestFinished(
         request_id=exchange.id,
-        stream_id=exchange.stream_id if exchange.request.stream else None,
+        stream_id=exchange.stream_id if request.stream else None,
         surface=exchange.surface,
         key_id=exchange.caller.key_id,
-        model=exchange.request.model,
+        model=request.model,
         provider=candidate.provider if candidate else None,
         upstream_model=candidate.upstream_model if candidate else None,
-        stream=exchange.request.stream,
-        first_content_ms=None if exchange.head_at is None else (exchange.head_at - exchange.received_at) * 1000,
-        duration_ms=(now - exchange.received_at) * 1000,
+        stream=request.stream,
+        first_content_ms=None if head_at is None else (head_at - received_at) * 1000,
+        duration_ms=(now - received_at) * 1000,
         outcome=outcome,
-        attempts=len(exchange.tries),
+        attempts=len(tries),
         cache=exchange.cache,
         record=record,
         saved_nano_usd=exchange.saved_nano_usd if record is None else record.saved_nano_usd,
-        tries=exchange.tries,
+        tries=tries,
         lease=None if held is None else held.lease,
-        received_at=exchange.received_at,
+        received_at=received_at,
         marks=exchange.marks,
-        head_at=exchange.head_at,
+        head_at=head_at,
         queue_s=exchange.queue_s,
         trace_id=None if trace is None else trace.trace_id,
         trace=trace,
-        request=exchange.request,
+        request=request,
         whole=whole,
         streamed=exchange.generation,
         said=said,
