@@ -171,7 +171,7 @@ def test_the_parsers_read_what_was_written(
     )
     exposition = Exposition(ManualClock())
     plain = asyncio.run(exposition.prometheus(snapshot)).decode()
-    opened = asyncio.run(exposition.openmetrics(snapshot, {})).decode()
+    opened = asyncio.run(exposition.openmetrics(snapshot, lambda metric, labels: {})).decode()
     for parsed in (families(plain), open_families(opened)):
         samples = [sample for family in parsed for sample in family.samples]
         assert {s.labels["model"]: s.value for s in samples if s.name == "llm_saved_usd_total"} == counters

@@ -8,6 +8,7 @@ from llm_service import __version__
 from llm_service.ledger import Ledger
 from llm_service.observability import (
     EVICTIONS_AT,
+    EVICTIONS_TOLD_AT,
     Arena,
     Availability,
     HttpMeter,
@@ -107,14 +108,18 @@ class _Stores:
     def __init__(self, known: Known, arena: Arena, meters: Meters, clock: Clock) -> None:
         self._cache = known.cache
         self._database = DatabaseHealth(known.database, clock)
-        self._evictions = SharedTotal(arena, EVICTIONS_AT, meters.counter(catalog.CACHE_EVICTIONS))
+        self._clock = clock
+        self._evictions = SharedTotal(
+            arena, meters.counter(catalog.CACHE_EVICTIONS), place=EVICTIONS_AT, told_place=EVICTIONS_TOLD_AT
+        )
 
     async def __call__(self) -> Iterable[Reading]:
         up = (await self._database.report())["up"]
         found: list[Reading] = [(catalog.STORE_UP, ("database",), float(up))]
         with suppress(StoreUnavailable):  # which llm_store_up tells
+            asked_at = self._clock.monotonic()
             sizes = await self._cache.sizes()
-            self._evictions.at(sizes.evictions)
+            self._evictions.at(sizes.evictions, asked_at=asked_at, now=self._clock.monotonic())
             found.append((catalog.CACHE_BYTES, (), float(sizes.bytes)))
             found.append((catalog.CACHE_ENTRIES, (), float(sizes.entries)))
         return found

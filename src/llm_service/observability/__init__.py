@@ -8,6 +8,7 @@ from llm_service.observability.log_file import open_log_file
 from llm_service.observability.logging import Log, build_log
 from llm_service.observability.metrics import (
     EVICTIONS_AT,
+    EVICTIONS_TOLD_AT,
     Arena,
     Availability,
     Counter,
@@ -47,6 +48,7 @@ from llm_service.observability.tracing.trace import Trace, Tracer
 
 __all__ = [
     "EVICTIONS_AT",
+    "EVICTIONS_TOLD_AT",
     "RANKS",
     "AccessLog",
     "AlertChanged",

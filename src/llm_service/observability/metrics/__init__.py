@@ -5,7 +5,7 @@ from llm_service.observability.metrics.arena import Arena, FileLocks
 from llm_service.observability.metrics.availability import Availability
 from llm_service.observability.metrics.exposition import Exposition
 from llm_service.observability.metrics.http import HttpMeter
-from llm_service.observability.metrics.machine import EVICTIONS_AT, SharedTotal
+from llm_service.observability.metrics.machine import EVICTIONS_AT, EVICTIONS_TOLD_AT, SharedTotal
 from llm_service.observability.metrics.meters import Counter, Exemplar, Histogram, Meters, Reading
 from llm_service.observability.metrics.metric import Kind, Merge, Metric
 from llm_service.observability.metrics.process import ProcessFigures
@@ -17,6 +17,7 @@ from llm_service.observability.metrics.whole import MetricsSource, Whole
 
 __all__ = [
     "EVICTIONS_AT",
+    "EVICTIONS_TOLD_AT",
     "Arena",
     "Availability",
     "Counter",

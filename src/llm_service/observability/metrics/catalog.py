@@ -147,7 +147,9 @@ NOTICES: Final = _counter(
 )
 
 LOOP_LAG: Final = _gauge(
-    "llm_event_loop_lag_seconds", "How late the event loop was in the last second, in the worst process.", merge="max"
+    "llm_event_loop_lag_seconds",
+    "How late the event loop was in the last second, or is by now, in the worst process.",
+    merge="max",
 )
 WORKERS: Final = _gauge("llm_workers", "Processes that serve.")
 BUILD: Final = _gauge("llm_build_info", "1, with the version.", "version", merge="max")

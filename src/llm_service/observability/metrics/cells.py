@@ -48,7 +48,7 @@ class Cells:
 
     @property
     def stamp(self) -> float:
-        """When the gauges were set last: seconds since the epoch, 0.0 while they are not."""
+        """When the gauges were set last: monotonic seconds, which are those of the machine; 0.0 while they are not."""
         return self.view[_STAMP_AT]
 
     @stamp.setter

@@ -4,7 +4,7 @@ https://prometheus.io/docs/instrumenting/exposition_formats/ (read 2026-11-26);
 https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from llm_service.observability.metrics.meters import Exemplar
@@ -18,8 +18,8 @@ OPENMETRICS_TYPE: Final = "application/openmetrics-text; version=1.0.0; charset=
 MOST_PREPARED: Final = 20_000
 """Series whose beginnings of lines are kept; all are forgotten when there are more."""
 
-Exemplars = Mapping[tuple[str, Labels, int], Exemplar]
-"""By metric, labels and the bucket's place."""
+Exemplars = Callable[[Metric, Labels], Mapping[int, Exemplar]]
+"""Those of a series, by the bucket's place."""
 
 
 def wants_openmetrics(accept: str) -> bool:
@@ -50,26 +50,29 @@ class Exposition:
 
     async def prometheus(self, snapshot: Snapshot) -> bytes:
         """The text format. Lets the event loop turn every few milliseconds."""
-        return await self._text(self._families(snapshot, open_metrics=False, exemplars={}))
+        return await self._text(self._families(snapshot, open_metrics=False, exemplars=_none))
 
     async def openmetrics(self, snapshot: Snapshot, exemplars: Exemplars) -> bytes:
         """OpenMetrics."""
         return await self._text(self._families(snapshot, open_metrics=True, exemplars=exemplars))
 
     async def _text(self, lines: Iterator[str]) -> bytes:
-        pace, out = Pace(self._clock), []
+        pace, out = Pace(self._clock), list[str]()
+        pieces: list[bytes] = []
         for line in lines:
             out.append(line)
             if pace.is_over:
+                pieces.append("".join(out).encode())
+                out.clear()
                 await pace.rest()
-        return "".join(out).encode()
+        return b"".join((*pieces, "".join(out).encode()))
 
     def _families(self, snapshot: Snapshot, *, open_metrics: bool, exemplars: Exemplars) -> Iterator[str]:
-        for name, family in snapshot.families.items():
+        for family in snapshot.families.values():
             yield _head(family.metric, open_metrics=open_metrics)
             if family.metric.kind == "histogram":
                 for labels, counted in family.distributions.items():
-                    shown = _exemplars_of(name, labels, counted, exemplars) if exemplars else {}
+                    shown = exemplars(family.metric, labels)
                     yield self._histogram(family.metric, labels, counted, shown)
             else:
                 yield from self._numbers(family)
@@ -83,14 +86,14 @@ class Exposition:
                 begins = self._prepare(family.metric, labels, family.metric.name + braced(family.metric, labels) + " ")
             yield f"{begins}{_number(value)}\n"
 
-    def _histogram(self, metric: Metric, labels: Labels, counted: Distribution, shown: Mapping[int, str]) -> str:
+    def _histogram(self, metric: Metric, labels: Labels, counted: Distribution, shown: Mapping[int, Exemplar]) -> str:
         form = self._prepared.get((metric.name, labels))
         if form is None:
             form = self._prepare(metric, labels, _form(metric, labels))
         total, values = 0.0, []
         for place, count in enumerate(counted.counts):
             total += count
-            values.append(_number(total) + shown.get(place, ""))
+            values.append(_number(total) + (_exemplar(shown[place]) if place in shown else ""))
         return form % (*values, _number(total), _number(counted.sum))
 
     def _prepare(self, metric: Metric, labels: Labels, text: str) -> str:
@@ -138,9 +141,9 @@ def _number(value: float) -> str:
     return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
 
 
-def _exemplars_of(name: str, labels: Labels, counted: Distribution, exemplars: Exemplars) -> Mapping[int, str]:
-    found = {}
-    for place in range(len(counted.counts)):
-        if (one := exemplars.get((name, labels, place))) is not None:
-            found[place] = f' # {{trace_id="{one.trace_id}"}} {one.value!r} {one.at:.3f}'
-    return found
+def _exemplar(one: Exemplar) -> str:
+    return f' # {{trace_id="{one.trace_id}"}} {one.value!r} {one.at:.3f}'
+
+
+def _none(_metric: Metric, _labels: Labels) -> Mapping[int, Exemplar]:
+    return {}

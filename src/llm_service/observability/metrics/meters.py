@@ -11,7 +11,9 @@ from llm_service.observability.metrics.metric import Metric
 
 OTHER: Final = "other"
 MOST_SERIES: Final = 1000
-"""Of one metric in one process; what is more goes to the series whose labels are all `other`."""
+"""Of one metric in one process; of what is more the names are `other`, and beyond a quarter more all labels are."""
+NAMES: Final = frozenset(("model", "upstream_model", "key_id"))
+"""Labels that may have any number of values; those of all others together are few."""
 NOWHERE: Final = ""
 """In place of a metric's name: cells for what finds no room at all. Nobody reads them."""
 UNKNOWN: Final = math.nan
@@ -76,6 +78,7 @@ class Meters:
         self.exemplars: dict[int, Exemplar] = {}
         """The last of each bucket, by its cell."""
         self._nowhere = -1
+        cells.stamp = 0.0  # not that of the process before this one
         for name, labels, cell in cells.begin():
             if name == NOWHERE:
                 self._nowhere = cell
@@ -103,7 +106,7 @@ class Meters:
         return self._new(metric, labels) if found is None else found
 
     def show(self, readings: Iterable[Reading], *, at: float) -> None:
-        """Set the gauges, all of them: one that is not told has no value any more. ``at``: seconds since the epoch."""
+        """Set the gauges, all of them: one that is not told has no value any more. ``at``: monotonic seconds."""
         before, now = self._shown, {}
         for metric, labels, value in readings:
             cell = self.cell(metric, labels)
@@ -114,19 +117,21 @@ class Meters:
         self._shown = now
         self._cells.stamp = at
 
-    def shown_exemplars(self) -> Mapping[tuple[str, tuple[str, ...], int], Exemplar]:
-        """The exemplars by metric, labels and the bucket's place."""
-        return {
-            (name, labels, place): self.exemplars[cell + place]
-            for (name, labels), cell in self._found.items()
-            for place in range(width(ALL[name]) - 1)
-            if cell + place in self.exemplars
-        }
+    def exemplars_of(self, metric: Metric, labels: tuple[str, ...]) -> Mapping[int, Exemplar]:
+        """A series's exemplars, by the bucket's place."""
+        cell, kept = self._found.get((metric.name, labels)), self.exemplars
+        if cell is None or not kept:
+            return {}
+        return {place: kept[cell + place] for place in range(width(metric) - 1) if cell + place in kept}
 
     def _new(self, metric: Metric, labels: tuple[str, ...]) -> int:
-        other = (OTHER,) * len(labels)
-        if self._counts.get(metric.name, 0) >= self._most and labels != other:
-            return self._too_many(metric, other)
+        other, count = (OTHER,) * len(labels), self._counts.get(metric.name, 0)
+        if count >= self._most and labels != other:
+            unnamed = _unnamed(metric, labels)
+            if labels != unnamed:  # how a request ended and what it cost is told all the same
+                return self._too_many(metric, unnamed)
+            if NAMES.isdisjoint(metric.labels) or count >= self._most + self._most // 4:
+                return self._too_many(metric, other)
         first = UNKNOWN if metric.kind == "gauge" else 0.0
         cell = self._cells.add(metric.name, labels, count=width(metric), first=first)
         if cell is None:
@@ -135,10 +140,14 @@ class Meters:
         self._counts[metric.name] = self._counts.get(metric.name, 0) + 1
         return cell
 
-    def _too_many(self, metric: Metric, other: tuple[str, ...]) -> int:
+    def _too_many(self, metric: Metric, instead: tuple[str, ...]) -> int:
         if metric is not SERIES_DROPPED:
             self.view[self.cell(SERIES_DROPPED, (metric.name,))] += 1.0
-        return self.cell(metric, other)
+        return self.cell(metric, instead)
+
+
+def _unnamed(metric: Metric, labels: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(OTHER if name in NAMES else value for name, value in zip(metric.labels, labels, strict=True))
 
 
 def width(metric: Metric) -> int:

@@ -84,12 +84,14 @@ class RequestMeter:
         self._counted: dict[tuple[str, ...], int] = {}
         self._parse = meters.cell(catalog.OVERHEAD, (PARSE,))
         self._stages: Sequence[int] = ()
+        self._stage_sums: Sequence[int] = ()
         self._total = meters.cell(catalog.OVERHEAD, (TOTAL,))
         self._misses = meters.cell(catalog.CACHE_MISSES, ())
 
     def name_stages(self, names: Sequence[str]) -> None:
         """The moments in ``RequestFinished.marks`` from now on; the last one is that of the call itself."""
         self._stages = [self._meters.cell(catalog.OVERHEAD, (name,)) for name in names[:-1]]
+        self._stage_sums = [cell + _OVERHEAD_SUM for cell in self._stages]
 
     def request_finished(self, fact: RequestFinished) -> None:
         """Count a request."""
@@ -183,17 +185,17 @@ class RequestMeter:
 
     def _overhead(self, fact: RequestFinished) -> None:
         """What each stage took until the next began; the last one until the answer, unless others were waited for."""
-        view, marks, stages = self._view, fact.marks, self._stages
+        view, marks, stages, shortest_s = self._view, fact.marks, self._stages, _SHORTEST_S
         begun = marks[0]
         took_s = begun - fact.received_at
         cell = self._parse
-        view[cell if took_s <= _SHORTEST_S else cell + bisect_left(_OVERHEAD_S, took_s)] += 1.0
+        view[cell if took_s <= shortest_s else cell + bisect_left(_OVERHEAD_S, took_s)] += 1.0
         view[cell + _OVERHEAD_SUM] += took_s
-        for cell, moment in zip(stages, marks[1:], strict=False):
+        for cell, sum_cell, moment in zip(stages, self._stage_sums, marks[1:], strict=False):
             took_s = moment - begun
             begun = moment
-            view[cell if took_s <= _SHORTEST_S else cell + bisect_left(_OVERHEAD_S, took_s)] += 1.0
-            view[cell + _OVERHEAD_SUM] += took_s
+            view[cell if took_s <= shortest_s else cell + bisect_left(_OVERHEAD_S, took_s)] += 1.0
+            view[sum_cell] += took_s
         if len(marks) <= len(stages):  # nobody was called
             if fact.head_at is None or fact.cache == "coalesced":
                 return
@@ -321,6 +323,8 @@ class RequestMeter:
         key = (metric.name, *labels)
         cell = self._counted.get(key, -1)
         if cell < 0:
+            if len(self._counted) >= MOST_BOUND:  # there may be any number of keys
+                self._counted.clear()
             cell = self._counted[key] = self._meters.cell(metric, labels)
         return cell
 

@@ -77,14 +77,16 @@ class Sampler:
                 self._on_failure("metrics", defect)
         for known in self._slow_readings.values():
             readings += known
-        self._meters.show(readings, at=self._clock.time())
+        self._meters.show(readings, at=self._clock.monotonic())
 
     async def ask(self) -> None:
-        """Ask those that have to be waited for."""
-        found: dict[int, Sequence[Reading]] = {}
-        for place, source in enumerate((*self._slow, *self.slow_of_service)):
+        """Ask those that have to be waited for. What one tells is known at once, however long the next one takes."""
+        sources, known = (*self._slow, *self.slow_of_service), self._slow_readings
+        for place, source in enumerate(sources):
             try:
-                found[place] = tuple(await source())
+                known[place] = tuple(await source())
             except Exception as defect:  # noqa: BLE001 - reported; the others are still to be asked
+                known.pop(place, None)
                 self._on_failure("metrics", defect)
-        self._slow_readings = found
+        for gone in range(len(sources), max(known, default=0) + 1):
+            known.pop(gone, None)

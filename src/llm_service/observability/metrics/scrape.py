@@ -23,5 +23,5 @@ class Scrape:
         """The figures, and their media type. ``accept``: the header, empty where there is none."""
         snapshot = await self._source.read()
         if wants_openmetrics(accept):
-            return await self._exposition.openmetrics(snapshot, self._meters.shown_exemplars()), OPENMETRICS_TYPE
+            return await self._exposition.openmetrics(snapshot, self._meters.exemplars_of), OPENMETRICS_TYPE
         return await self._exposition.prometheus(snapshot), PROMETHEUS_TYPE

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from llm_service.observability.metrics.arena import Arena
-from llm_service.observability.metrics.catalog import ALL
+from llm_service.observability.metrics.catalog import ALL, LOOP_LAG
 from llm_service.observability.metrics.cells import Cells, Series
 from llm_service.observability.metrics.metric import Metric
 from llm_service.observability.metrics.pace import Pace
+from llm_service.observability.metrics.sampler import EVERY_S
 from llm_service.observability.metrics.snapshot import Distribution, Family, Labels, Snapshot
 from llm_service.runtime import Clock
 
@@ -30,8 +31,13 @@ class _Slot:
     cells: Cells
     series: list[tuple[Metric, Series]] = field(default_factory=list)
 
-    def learn(self) -> None:
-        self.series.extend((ALL[one.metric], one) for one in self.cells.news() if one.metric in ALL)
+    async def learn(self, pace: Pace) -> None:
+        """Know all series that there are by now, whoever else learns meanwhile."""
+        for one in self.cells.news():
+            if one.metric in ALL:
+                self.series.append((ALL[one.metric], one))
+            if pace.is_over:
+                await pace.rest()
 
 
 @dataclass(slots=True)
@@ -60,11 +66,13 @@ class Whole:
         distributions: dict[str, dict[Labels, Distribution]] = {}
         gauges: dict[str, dict[Labels, _Gauge]] = {}
         for number, slot in self._slots.items():
-            slot.learn()
+            await slot.learn(pace)
             if not slot.series:
                 continue
             lives, stamp = self._arena.lives(number), slot.cells.stamp
             lowest, values = slot.cells.values()
+            if lives and stamp:
+                self._look_whether_late(gauges, stamp)
             for metric, (name, labels, cell) in slot.series[:]:
                 place = cell - lowest
                 if metric.kind == "counter":
@@ -79,6 +87,12 @@ class Whole:
         for name, found in gauges.items():
             numbers[name] = {labels: gauge.value for labels, gauge in found.items()}
         return self._snapshot(at, numbers, distributions)
+
+    def _look_whether_late(self, gauges: dict[str, dict[Labels, _Gauge]], stamp: float) -> None:
+        """A process whose event loop stands still cannot tell so itself: its gauges are overdue."""
+        late_s = self._clock.monotonic() - stamp - EVERY_S
+        if late_s > EVERY_S:
+            _merge(gauges.setdefault(LOOP_LAG.name, {}), LOOP_LAG, (), _Gauge(late_s, stamp))
 
     def _snapshot(
         self,

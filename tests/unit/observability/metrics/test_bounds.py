@@ -5,7 +5,19 @@ import random
 import time
 
 from llm_service.domain import Claim, Lease, Limit, ModelNotFound, Outcome
-from llm_service.observability import Arena, HttpMeter, Meters, RequestFinished, RequestMeter, Scrape, Whole
+from llm_service.observability import (
+    Arena,
+    Exemplar,
+    HttpMeter,
+    Meters,
+    RequestFinished,
+    RequestMeter,
+    Scrape,
+    Whole,
+    catalog,
+)
+from llm_service.observability.metrics.meters import MOST_SERIES
+from llm_service.observability.metrics.pace import Pace
 from llm_service.runtime import SystemClock
 from tests.support.arena import arena_of
 from tests.support.finished import STAGES, Tried, record
@@ -112,3 +124,35 @@ async def test_after_100_000_requests_of_all_kinds_the_figures_are_few_and_come_
     assert len(text) < 1_000_000
     assert took < ANSWERED_WITHIN_S
     assert held < HELD_WITHIN_S
+
+
+async def test_with_as_many_series_as_there_may_be_the_event_loop_turns_all_the_same() -> None:
+    """Even for a process that reads for the first time, and with exemplars."""
+    arena = Arena.alone()
+    cells = arena.enter()
+    assert cells is not None
+    meters = Meters(cells)
+    for number in range(MOST_SERIES):
+        for metric in (catalog.REQUEST_DURATION, catalog.TIME_TO_FIRST_CHUNK, catalog.TOKENS, catalog.COST):
+            cell = meters.cell(metric, (f"openrouter/vendor/model-{number}",) * len(metric.labels))
+            if metric.kind == "histogram":
+                meters.exemplars[cell] = Exemplar("0af7651916cd43dd8448eb211c80319c", 0.0001, 1795.25)
+    turns = 0
+
+    async def watch() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    clock = SystemClock()
+    whole, watching = Whole(arena, clock=clock), asyncio.create_task(watch())
+    slot, pace = whole._slots[0], Pace(clock)
+    await slot.learn(pace)
+    learning, turns = turns, 0
+    text, _ = await Scrape(whole, meters, clock=clock).text("application/openmetrics-text;version=1.0.0")
+    watching.cancel()
+    assert len(slot.series) >= 4 * MOST_SERIES
+    assert text.count(b"trace_id") == 2 * MOST_SERIES
+    assert learning > 2
+    assert turns > 10

@@ -65,6 +65,25 @@ def test_what_is_too_much_goes_to_one_series_and_is_told() -> None:
     assert found.by("llm_metrics_series_dropped_total", "metric") == {"llm_saved_usd_total": 7}
 
 
+def test_of_too_many_models_it_is_still_told_how_their_requests_ended() -> None:
+    bench = Bench(most_series=40)
+    for number in range(1000):
+        status = "ok" if number % 10 else "error"
+        bench.meters.counter(catalog.REQUESTS, "rest", f"model-{number}", "openrouter", status, "miss").add()
+    found = bench.read()
+    assert found.by("llm_requests_total", "status") == {"ok": 900, "error": 100}
+    assert found.total("llm_requests_total", model="other", provider="openrouter") == 960
+
+
+def test_a_quarter_more_than_too_many_is_the_end() -> None:
+    bench = Bench(most_series=40)
+    for number in range(1000):
+        bench.meters.counter(catalog.TOKENS, f"model-{number}", f"provider-{number}", "input").add()
+    found = bench.read()
+    assert len(found.families["llm_tokens_total"].numbers) == 51
+    assert found.total("llm_tokens_total") == 1000
+
+
 def test_one_metric_of_too_many_series_leaves_the_others_alone() -> None:
     bench = Bench(most_series=1)
     bench.meters.counter(catalog.SAVED, "a").add()

@@ -19,7 +19,7 @@ from llm_service.domain import (
 from llm_service.domain import (
     Tried as TriedOfRecord,
 )
-from llm_service.observability import Arena, Meters, RequestFinished, RequestMeter, Snapshot, Trace, Whole
+from llm_service.observability import Arena, Meters, RequestFinished, RequestMeter, Snapshot, Trace, Whole, catalog
 from llm_service.observability.metrics.requests import MOST_BOUND
 from tests.support.clock import ManualClock
 from tests.support.finished import STAGES, Tried, finished, record
@@ -299,15 +299,27 @@ async def test_keys_are_named_only_where_that_is_wanted() -> None:
 
 async def test_a_trace_is_remembered_in_the_buckets_of_its_request(counting: Counting) -> None:
     await counting.of(finished(), replace(finished(), trace_id="0af7651916cd43dd8448eb211c80319c"))
-    kept = counting.meters.shown_exemplars()
-    assert {name for name, _, _ in kept} == {"llm_request_duration_seconds", "llm_time_to_first_chunk_seconds"}
-    assert {one.trace_id for one in kept.values()} == {"0af7651916cd43dd8448eb211c80319c"}
+    meters, whom = counting.meters, (finished().model or "", finished().provider or "")
+    for metric, labels in (
+        (catalog.REQUEST_DURATION, (*whom, finished().cache)),
+        (catalog.TIME_TO_FIRST_CHUNK, whom),
+    ):
+        (one,) = meters.exemplars_of(metric, labels).values()
+        assert one.trace_id == "0af7651916cd43dd8448eb211c80319c"
+    assert not meters.exemplars_of(catalog.OVERHEAD, ("total",))
+    assert len(meters.exemplars) == 2
+
+
+async def test_however_many_keys_there_are_few_cells_are_kept_at_hand() -> None:
+    counting = Counting(per_key=True)
+    await counting.of(*(finished(record=record(key_id=f"key_{number}")) for number in range(MOST_BOUND)))
+    assert len(counting.meter._counted) <= MOST_BOUND
 
 
 async def test_nothing_points_to_a_trace_that_was_not_sampled(counting: Counting) -> None:
     trace = Trace(None, None, "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", 0)
     await counting.of(finished(trace_id=trace.trace_id, trace=trace))
-    assert not counting.meters.shown_exemplars()
+    assert not counting.meters.exemplars
 
 
 def test_the_fact_takes_what_the_pipeline_has() -> None:

@@ -78,6 +78,19 @@ async def test_what_was_asked_for_is_shown_until_it_is_asked_for_again(home: Hom
     assert "llm_store_up" not in (await home.read()).families
 
 
+async def test_what_one_tells_is_known_while_another_takes_long(home: Home) -> None:
+    async def hangs() -> Iterable[Reading]:
+        await asyncio.Event().wait()
+        return ()
+
+    sampler = home.sampler(slow=[up, hangs])
+    asking = asyncio.create_task(sampler.ask())
+    await _turns()
+    sampler.sample()
+    asking.cancel()
+    assert (await home.read()).total("llm_store_up") == 1
+
+
 async def test_the_sources_of_other_settings_replace_those_of_before(home: Home) -> None:
     sampler = home.sampler()
     sampler.of_service = [one]
@@ -115,20 +128,48 @@ def test_what_others_count_is_added_by_its_differences(home: Home) -> None:
     assert home.meters.view[home.meters.cell(catalog.CPU, ())] == 6.0
 
 
+class Totals:
+    """What several processes say of one total."""
+
+    def __init__(self, *who: str) -> None:
+        arena, locks = arena_of(len(who))
+        self.meters: list[Meters] = []
+        self.of: list[SharedTotal] = []
+        for locks.who in who:
+            cells = arena.enter()
+            assert cells is not None
+            self.meters.append(Meters(cells))
+            counter = self.meters[-1].counter(catalog.CACHE_EVICTIONS)
+            self.of.append(SharedTotal(arena, counter, place=0, told_place=2))
+
+    @property
+    def added(self) -> float:
+        return sum(meters.view[meters.cell(catalog.CACHE_EVICTIONS, ())] for meters in self.meters)
+
+
 def test_what_all_processes_see_is_added_once() -> None:
-    arena, locks = arena_of(2)
-    totals = []
-    for who in ("a", "b"):
-        locks.who = who
-        cells = arena.enter()
-        assert cells is not None
-        meters = Meters(cells)
-        totals.append((SharedTotal(arena, 0, meters.counter(catalog.CACHE_EVICTIONS)), meters))
-    for seen in (4.0, 9.0, 2.0):
-        for total, _ in totals:
-            total.at(seen)
-    added = sum(meters.view[meters.cell(catalog.CACHE_EVICTIONS, ())] for _, meters in totals)
-    assert added == 11.0
+    totals, now = Totals("a", "b"), 100.0
+    for seen in (0.0, 4.0, 9.0, 2.0):  # the last one: it began anew
+        for total in totals.of:
+            total.at(seen, asked_at=now, now=now + 0.5)
+            now += 1.0
+    assert totals.added == 11.0
+
+
+def test_what_a_store_had_counted_before_the_service_began_is_not_added() -> None:
+    totals = Totals("a")
+    totals.of[0].at(1e6, asked_at=1.0, now=2.0)
+    totals.of[0].at(1e6 + 3.0, asked_at=3.0, now=4.0)
+    assert totals.added == 3.0
+
+
+def test_a_late_answer_to_an_earlier_question_is_no_new_beginning() -> None:
+    totals = Totals("a", "b")
+    totals.of[0].at(1e6, asked_at=1.0, now=2.0)
+    totals.of[1].at(1e6 + 5.0, asked_at=6.1, now=6.2)
+    totals.of[0].at(1e6 + 4.0, asked_at=6.0, now=6.3)
+    totals.of[0].at(1e6 + 6.0, asked_at=11.0, now=11.1)
+    assert totals.added == 6.0
 
 
 async def test_the_process_tells_of_itself(home: Home, tmp_path: Path) -> None:

@@ -51,9 +51,25 @@ def test_counters_and_distributions_are_added_up() -> None:
 )
 def test_gauges_become_one_as_they_are_meant_to(metric, labels, merged) -> None:  # type: ignore[no-untyped-def]
     arena, locks = arena_of(2)
-    for who, value, at in (("a", 3.0, 10.0), ("b", 2.0, 11.0)):
+    for who, value, at in (("a", 3.0, 999.0), ("b", 2.0, 999.5)):
         entered(arena, locks, who).show([(metric, labels, value)], at=at)
     assert read(arena, locks).total(metric.name) == merged
+
+
+def test_an_event_loop_that_stands_still_is_seen_by_the_others() -> None:
+    arena, locks = arena_of(3)
+    for who, at in (("a", 999.5), ("stands", 940.0), ("ended", 900.0)):
+        entered(arena, locks, who).show([(catalog.LOOP_LAG, (), 0.001)], at=at)
+    locks.ended("ended")
+    assert read(arena, locks).total("llm_event_loop_lag_seconds") == 59.0
+
+
+def test_who_takes_a_place_over_is_not_late_before_it_has_told_anything() -> None:
+    arena, locks = arena_of(1)
+    entered(arena, locks, "a").show([(catalog.LOOP_LAG, (), 0.001)], at=10.0)
+    locks.ended("a")
+    entered(arena, locks, "b")
+    assert "llm_event_loop_lag_seconds" not in read(arena, locks).families
 
 
 def test_of_a_process_that_has_ended_the_counters_stay_and_the_gauges_go() -> None:
@@ -61,7 +77,7 @@ def test_of_a_process_that_has_ended_the_counters_stay_and_the_gauges_go() -> No
     for who in ("a", "b"):
         meters = entered(arena, locks, who)
         meters.counter(catalog.STREAMS, "ok").add()
-        meters.show([(catalog.WORKERS, (), 1.0)], at=1.0)
+        meters.show([(catalog.WORKERS, (), 1.0)], at=1000.0)
     locks.ended("a")
     found = read(arena, locks)
     assert (found.total("llm_streams_total"), found.total("llm_workers")) == (2, 1)
@@ -124,7 +140,7 @@ def _count_until_killed(arena: Arena, turn: int) -> None:
         for _ in range(1000):
             counter.add()
         meters.counter(catalog.SAVED, f"model-{turn}").add()
-        meters.show([(catalog.WORKERS, (), 1.0)], at=1.0)
+        meters.show([(catalog.WORKERS, (), 1.0)], at=1000.0)
         os.kill(os.getpid(), signal.SIGKILL)
     finally:
         os._exit(1)
