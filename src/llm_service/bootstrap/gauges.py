@@ -101,7 +101,7 @@ class ServiceGauges:
         return [*((catalog.BUDGET_USED, (scope,), share) for scope, share in shares.items()), *self._drift]
 
     async def _compare(self, counted: Sequence[tuple[Limit, int]]) -> None:
-        """What the limit store has of a budget beyond what the ledger has; of the one where that is most."""
+        """What the limit store has of a budget beyond what the ledger has, or lacks; of the one where that is most."""
         worst: int | None = None
         with suppress(StoreUnavailable):  # which llm_store_up tells
             for limit, used in counted:
@@ -109,7 +109,8 @@ class ServiceGauges:
                 recorded, _ = await self._ground.stores.database.ledger.spent(
                     limit.scope, limit.subject, since=since, until=until
                 )
-                worst = used - recorded if worst is None else max(worst, used - recorded)
+                drift = used - recorded
+                worst = drift if worst is None else max(worst, drift, key=abs)
         self._drift = () if worst is None else ((catalog.LIMIT_DRIFT, (), worst * 1e-9),)
 
     def _labels(self, candidate: Candidate) -> tuple[str, str]:
