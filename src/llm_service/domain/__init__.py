@@ -71,7 +71,7 @@ from llm_service.domain.errors import (
     UpstreamTimeout,
 )
 from llm_service.domain.event import TERMINAL, Event, EventKind, LocalFailure, Outcome, OutcomeStatus
-from llm_service.domain.fact import fact
+from llm_service.domain.fact import fact, fact_in_order
 from llm_service.domain.limits import (
     WINDOW_S,
     Ask,
@@ -228,6 +228,7 @@ __all__ = [
     "completion_request",
     "embedding_request",
     "fact",
+    "fact_in_order",
     "kinds_of",
     "nano_usd",
     "require_scope",

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
-from llm_service.domain import Candidate, Event, Lease, ModelRequest, Outcome, Usage, UsageRecord, fact
+from llm_service.domain import Candidate, Event, Lease, ModelRequest, Outcome, Usage, UsageRecord, fact, fact_in_order
 from llm_service.observability.tracing.trace import Trace
 
 
@@ -39,7 +39,7 @@ class Streamed(Protocol):
         """All events; ``None``: the first of them are gone."""
 
 
-@fact
+@fact_in_order
 class RequestFinished:
     """A request has its answer, or its refusal. Durations in milliseconds, from the request's last byte.
 

@@ -104,32 +104,32 @@ def finished(
     candidate = exchange.candidate if exchange.order else None
     record, held, request, tries = exchange.record, exchange.admitted.held, exchange.request, exchange.tries
     received_at, head_at = exchange.received_at, exchange.head_at
-    return RequestFinished(
-        request_id=exchange.id,
-        stream_id=exchange.stream_id if request.stream else None,
-        surface=exchange.surface,
-        key_id=exchange.caller.key_id,
-        model=request.model,
-        provider=candidate.provider if candidate else None,
-        upstream_model=candidate.upstream_model if candidate else None,
-        stream=request.stream,
-        first_content_ms=None if head_at is None else (head_at - received_at) * 1000,
-        duration_ms=(now - received_at) * 1000,
-        outcome=outcome,
-        attempts=len(tries),
-        cache=exchange.cache,
-        record=record,
-        saved_nano_usd=exchange.saved_nano_usd if record is None else record.saved_nano_usd,
-        tries=tries,
-        lease=None if held is None else held.lease,
-        received_at=received_at,
-        marks=exchange.marks,
-        head_at=head_at,
-        queue_s=exchange.queue_s,
-        trace_id=None if trace is None else trace.trace_id,
-        trace=trace,
-        request=request,
-        whole=whole,
-        streamed=exchange.generation,
-        said=said,
+    return RequestFinished(  # in the order of the fields: by their names it costs twice as much
+        exchange.id,  # request_id
+        exchange.stream_id if request.stream else None,  # stream_id
+        exchange.surface,
+        exchange.caller.key_id,
+        request.model,
+        candidate.provider if candidate else None,  # provider
+        candidate.upstream_model if candidate else None,  # upstream_model
+        request.stream,
+        None if head_at is None else (head_at - received_at) * 1000,  # first_content_ms
+        (now - received_at) * 1000,  # duration_ms
+        outcome,
+        len(tries),  # attempts
+        exchange.cache,
+        record,
+        exchange.saved_nano_usd if record is None else record.saved_nano_usd,
+        tries,
+        None if held is None else held.lease,
+        received_at,
+        exchange.marks,
+        head_at,
+        exchange.queue_s,
+        None if trace is None else trace.trace_id,
+        trace,
+        request,
+        whole,
+        exchange.generation,  # streamed
+        said,
     )
