@@ -51,7 +51,10 @@ REQUEST_DURATION: Final = _histogram(
     "cache",
 )
 TIME_TO_FIRST_CHUNK: Final = _histogram(
-    "llm_time_to_first_chunk_seconds", "From the request's last byte to the first content.", FIRST_CHUNK_S, *_WHOM
+    "llm_time_to_first_chunk_seconds",
+    "From the request's last byte to the first content, of streams.",
+    FIRST_CHUNK_S,
+    *_WHOM,
 )
 TIME_PER_OUTPUT_TOKEN: Final = _histogram(
     "llm_time_per_output_token_seconds", "What a token behind the first took on average in a stream.", TOKEN_S, *_WHOM

@@ -126,7 +126,7 @@ class RequestMeter:
     # -- parts of it
 
     def _lasted(self, fact: RequestFinished, bound: _Bound) -> None:
-        """How long it took to the end and to the first content, and how fast a stream went on between them."""
+        """How long it took to the end; of a stream to the first content as well, and how fast it went on."""
         view, record = self._view, fact.record
         duration_s = fact.duration_ms * 0.001
         cell = bound.duration + bisect_left(_ANSWER_S, duration_s)
@@ -134,7 +134,7 @@ class RequestMeter:
         view[bound.duration + _ANSWER_SUM] += duration_s
         if fact.trace_id is not None:
             self._remember(cell, fact, duration_s)
-        if fact.first_content_ms is None:
+        if fact.first_content_ms is None or not fact.stream:  # a whole answer begins when it ends
             return
         first_s = fact.first_content_ms * 0.001
         if bound.first_chunk < 0:
@@ -144,7 +144,7 @@ class RequestMeter:
         view[bound.first_chunk + _FIRST_CHUNK_SUM] += first_s
         if fact.trace_id is not None:
             self._remember(cell, fact, first_s)
-        if fact.stream and record is not None and fact.tries and record.output_tokens > 1:
+        if record is not None and fact.tries and record.output_tokens > 1:
             if bound.token < 0:
                 bound.token = self._meters.cell(catalog.TIME_PER_OUTPUT_TOKEN, (bound.model, bound.provider))
             token_s = (duration_s - first_s) / (record.output_tokens - 1)

@@ -56,10 +56,13 @@ class Sampler:
         self.slow_of_service: Sequence[SlowSource] = ()
 
     async def run(self) -> None:
-        """Set the gauges once a second, until it is cancelled."""
-        while True:
-            self.sample()
-            await self._clock.sleep(EVERY_S)
+        """Set the gauges once a second, until it is cancelled; from then on the process tells of nothing."""
+        try:
+            while True:
+                self.sample()
+                await self._clock.sleep(EVERY_S)
+        finally:
+            self._meters.show((), at=0.0)  # it closes its stores, and is neither serving nor late
 
     async def run_slow(self) -> None:
         """Ask those that have to be waited for, until it is cancelled. A task of its own: they may take long."""

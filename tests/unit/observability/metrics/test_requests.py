@@ -63,7 +63,7 @@ async def test_a_request_is_counted_by_its_labels(counting: Counting) -> None:
 
 
 async def test_its_times_fall_into_their_buckets(counting: Counting) -> None:
-    found = await counting.of(finished(), finished(duration_ms=200.0))
+    found = await counting.of(finished(stream=True), finished(stream=True, duration_ms=200.0))
     lasted = found.distribution("llm_request_duration_seconds", model="openrouter/careful", cache="miss")
     began = found.distribution("llm_time_to_first_chunk_seconds", provider="openrouter")
     assert lasted is not None
@@ -297,8 +297,14 @@ async def test_keys_are_named_only_where_that_is_wanted() -> None:
     assert found.by("llm_key_tokens_total", "kind") == {"input": 200, "output": 22}
 
 
+async def test_a_whole_answer_has_no_first_chunk(counting: Counting) -> None:
+    found = await counting.of(finished(stream=False, first_content_ms=30_000.0, duration_ms=30_000.0))
+    assert "llm_time_to_first_chunk_seconds" not in found.families
+    assert found.distribution("llm_request_duration_seconds")
+
+
 async def test_a_trace_is_remembered_in_the_buckets_of_its_request(counting: Counting) -> None:
-    await counting.of(finished(), replace(finished(), trace_id="0af7651916cd43dd8448eb211c80319c"))
+    await counting.of(finished(), replace(finished(stream=True), trace_id="0af7651916cd43dd8448eb211c80319c"))
     meters, whom = counting.meters, (finished().model or "", finished().provider or "")
     for metric, labels in (
         (catalog.REQUEST_DURATION, (*whom, finished().cache)),

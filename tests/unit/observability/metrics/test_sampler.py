@@ -115,6 +115,17 @@ async def test_it_asks_once_a_second(home: Home) -> None:
     assert asked == [1000.0, 1001.0, 1002.0, 1003.0]
 
 
+async def test_a_process_that_closes_is_neither_serving_nor_late(home: Home) -> None:
+    sampler = home.sampler(lambda: [(catalog.WORKERS, (), 1.0), (catalog.LOOP_LAG, (), 0.0)])
+    tasks = Tasks(lambda work, failure: None)
+    tasks.spawn(sampler.run(), name="metrics")
+    await _turns()
+    assert (await home.read()).total("llm_workers") == 1
+    await tasks.aclose()
+    home.clock.advance(30.0)
+    assert not (await home.read()).families
+
+
 async def _turns() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
