@@ -21,6 +21,8 @@ MOST_BOUND: Final = 4096
 """Combinations of labels whose cells are kept at hand; all are forgotten when there are more."""
 TAKEN: Final = frozenset(("hit", "semantic", "coalesced", "stale", "replay"))
 """What the cache did where somebody else's call was the answer."""
+WAITED: Final = frozenset(("coalesced", "replay"))
+"""Of these, where the time until the answer may be what another request's call took."""
 FINISHED_WELL: Final = "ok"
 KINDS: Final = ("input", "output", "cached_input", "reasoning")
 """Of tokens; the third is a part of the first, and the fourth of the second."""
@@ -197,7 +199,7 @@ class RequestMeter:
             view[cell if took_s <= shortest_s else cell + bisect_left(_OVERHEAD_S, took_s)] += 1.0
             view[sum_cell] += took_s
         if len(marks) <= len(stages):  # nobody was called
-            if fact.head_at is None or fact.cache == "coalesced":
+            if fact.head_at is None or fact.cache in WAITED:
                 return
             cell, took_s = stages[len(marks) - 1], fact.head_at - begun
             begun = fact.head_at

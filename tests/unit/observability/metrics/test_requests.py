@@ -249,7 +249,10 @@ async def test_where_nobody_was_called_the_last_stage_ends_with_the_answer(count
     assert (last.sum, total.sum) == (pytest.approx(0.003), pytest.approx(0.005))
 
 
-@pytest.mark.parametrize("how", [{"cache": "coalesced", "head_at": 9.0}, {"cache": "bypass", "head_at": None}])
+@pytest.mark.parametrize(
+    "how",
+    [{"cache": "coalesced", "head_at": 9.0}, {"cache": "replay", "head_at": 9.0}, {"cache": "bypass", "head_at": None}],
+)
 async def test_waiting_for_others_and_refusals_are_no_share_of_ours(counting: Counting, how: dict[str, Any]) -> None:
     found = await counting.of(marked(0.001, 0.002, tries=[], record=None, **how))
     first, last, total = (
