@@ -114,16 +114,17 @@ def build_access_log(
 def add_fields(line: dict[str, Any], fact: RequestFinished, redaction: Redaction) -> None:
     """The fact as a line's fields; what is unknown is left out.
 
-    What others wrote is redacted: the name of a model that nobody knows, what providers complain of, contents.
+    What others wrote is redacted: names of models, which providers may be asked for whatever they are, and what
+    providers complain of. Contents are redacted where they are put together.
     """
     outcome, upstream_model = fact.outcome, fact.upstream_model
     line["request_id"] = fact.request_id
     line["surface"] = fact.surface
     if upstream_model is not None:  # then the others are known as well
         line["key_id"] = fact.key_id
-        line["model"] = fact.model
+        line["model"] = redaction.often(fact.model or "")
         line["provider"] = fact.provider
-        line["upstream_model"] = upstream_model
+        line["upstream_model"] = redaction.often(upstream_model)
     else:
         _add_asked(line, fact, redaction)
     line["stream"] = fact.stream

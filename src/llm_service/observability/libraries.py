@@ -19,4 +19,12 @@ class LibraryLog(logging.Handler):
         raised = record.exc_info[0] if record.exc_info else None
         wanted = raised is not None and raised is not CancelledError  # somebody asked for that one
         failure = {"exc_info": record.exc_info} if wanted else {}
-        say("library", library=record.name, message=record.getMessage().strip(), **failure)
+        say("library", library=record.name, message=_message(record).strip(), **failure)
+
+
+def _message(record: logging.LogRecord) -> str:
+    """What was said; of a call that is wrong itself, as it stands: whoever logs must not fail by it."""
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - a library's mistake may raise anything, and is told with its words
+        return f"{record.msg} {record.args}"

@@ -1,6 +1,7 @@
 """How a line looks: the same facts as JSON for machines and as text for people, without secrets in either."""
 
 import json
+import re
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from llm_service.observability.stamps import Stamps
 from llm_service.runtime import Clock
 
 NO_REDACTION_BUT_LOOKS: Final = Redaction()
+_COMMANDS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal would obey: callers choose names of models, and providers what they complain of."""
 
 
 class Lines:
@@ -58,7 +61,7 @@ class Lines:
         }
         if self._console is None:
             return json_line(line)
-        text: str = self._console(None, level, line)
+        text: str = self._console(None, level, {name: _to_be_read(value) for name, value in line.items()})
         return f"{text}\n".encode("utf-8", "backslashreplace")
 
 
@@ -68,6 +71,10 @@ def _with_traceback(level: str, facts: dict[str, Any]) -> MutableMapping[str, An
     import structlog
 
     return structlog.processors.format_exc_info(None, level, facts)
+
+
+def _to_be_read(value: Any) -> Any:
+    return _COMMANDS.sub(lambda found: repr(found[0])[1:-1], value) if isinstance(value, str) else value
 
 
 def json_line(line: Mapping[str, Any]) -> bytes:

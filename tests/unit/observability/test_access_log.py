@@ -16,7 +16,6 @@ from llm_service.observability import (
     ObservabilityOptions,
     Redaction,
     RequestFinished,
-    Said,
 )
 from llm_service.observability.access_log import KEEP_LINES, KEEP_S
 from tests.support.clock import ManualClock
@@ -171,9 +170,9 @@ def test_the_words_for_a_callers_mistake_are_not_repeated() -> None:
 def test_whatever_others_wrote_into_a_fact_no_line_shows_a_key(secret: str) -> None:
     error: LLMServiceError = UpstreamError(f"cannot use {secret}", provider="p")
     outcome = Outcome(status="error", error=error, late_error=UpstreamError(f"late: {secret}"))
-    said = Said(prompt=f"my key is {secret}", answer=f"your key is {secret}")
     facts = [
-        replace(FACT, outcome=outcome, said=said),
+        replace(FACT, outcome=outcome),
+        replace(FACT, model=f"p/{secret}", upstream_model=secret),
         replace(FACT, model=secret, provider=None, upstream_model=None, outcome=outcome),
     ]
     for fact in facts:
@@ -188,7 +187,7 @@ def test_no_field_of_a_line_is_taken_from_elsewhere_than_the_known_ones() -> Non
     """Every text of the fact is either ours, or among the few that are redacted."""
     ours = {"request_id", "surface", "key_id", "provider", "upstream_model", "status", "cache", "cost_source"}
     ours |= {"error_code", "hint", "trace_id", "cost_usd", "at", "level", "event"}
-    redacted = {"model", "cause", "late_error", "prompt", "answer"}
+    redacted = {"model", "upstream_model", "cause", "late_error"}
     failed = Outcome(status="error", error=UpstreamError("x"), late_error=UpstreamError("y"))
-    line = line_of(replace(FACT, record=RECORD, outcome=failed, trace_id="a" * 32, said=Said(prompt="p", answer="a")))
+    line = line_of(replace(FACT, record=RECORD, outcome=failed, trace_id="a" * 32))
     assert {name for name, value in line.items() if isinstance(value, str)} == ours | redacted

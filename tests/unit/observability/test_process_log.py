@@ -47,6 +47,20 @@ def test_values_cannot_forge_a_line_on_a_terminal() -> None:
     assert "\x1b[2J" not in said
 
 
+@pytest.mark.parametrize("command", ["\x1b[2J", "\x9b2J", "\x1b]0;title\x07", "\u202e", "\r"])
+def test_a_terminal_gets_no_commands_that_others_chose(command: str) -> None:
+    stream = Terminal(io.BytesIO(), write_through=True)
+    log = build_log(ObservabilityOptions(), clock=ManualClock(), stream=stream)
+    log.info("request", model=f"x{command}y")
+    assert command not in stream.buffer.getvalue().decode()  # type: ignore[attr-defined]
+
+
+def test_a_library_that_logs_in_a_wrong_way_does_not_fail_by_it() -> None:
+    lines = LogLines()
+    LibraryLog(lines).handle(record(logging.WARNING, msg="%d pieces", args=("many",)))
+    assert [line["message"] for line in lines.lines] == ["%d pieces ('many',)"]
+
+
 def test_what_libraries_say_becomes_a_line_of_ours() -> None:
     lines, failure = LogLines(), OSError("gone")
     handler = LibraryLog(lines)

@@ -1,6 +1,7 @@
 """What no log line shows, whatever it was asked to say."""
 
 import io
+import time
 from typing import Any
 
 import orjson
@@ -74,6 +75,45 @@ def test_words_that_are_no_secrets_stay(text: str) -> None:
 def test_known_secrets_are_masked_without_any_form_and_where_their_end_is_shown() -> None:
     redaction = Redaction([Secret("correct-horse-battery"), Secret("correct-horse"), Secret("tiny")])
     assert redaction.text("correct-horse-battery correct-horse ...-battery tiny") == f"{MASK} {MASK} ...{MASK} tiny"
+
+
+def test_of_an_address_the_passwords_are_masked_and_hosts_and_databases_stay_readable() -> None:
+    redaction = Redaction(
+        [
+            Secret("postgresql://llm:p%40ss-word/1@db.internal:5432/llm_service?sslpassword=second-word"),
+            Secret("redis://valkey.internal:6379/0"),
+            Secret("https://hooks.slack.com/services/T0000/B0000/XXXXXXXXXXXXXXXXXXXXXXXX"),
+        ]
+    )
+    said = 'File "/app/llm_service/x.py": db.internal:5432/llm_service and valkey.internal:6379/0 are away'
+    assert redaction.text(said) == said
+    assert redaction.text("p%40ss-word/1 p@ss-word/1 second-word") == f"{MASK} {MASK} {MASK}"
+    assert redaction.text("POST /services/T0000/B0000/XXXXXXXXXXXXXXXXXXXXXXXX") == f"POST /services/T0000/B0000/{MASK}"
+
+
+def test_a_header_is_masked_without_its_scheme_and_a_secret_in_the_form_of_json_as_well() -> None:
+    redaction = Redaction([Secret("Bearer opaque-credential"), Secret('with"quotes"')])
+    assert redaction.text("opaque-credential was refused") == f"{MASK} was refused"
+    assert redaction.text(r'{"sent":"with\"quotes\""}') == f'{{"sent":"{MASK}"}}'
+
+
+def test_secrets_of_new_settings_are_masked_from_then_on_and_those_of_former_ones_still() -> None:
+    redaction = Redaction([Secret("former-horse")])
+    assert redaction.often("a newer-battery") == "a newer-battery"
+    redaction.learn([Secret("newer-battery")])
+    assert redaction.often("a newer-battery") == f"a {MASK}"
+    assert redaction.text("former-horse newer-battery") == f"{MASK} {MASK}"
+
+
+@pytest.mark.parametrize("piece", ["-eyJaaaaaaaa", "eyJaaaaaaaa.", "bearer ", "://a:", "sk-", "https://u:p"])
+def test_texts_that_nearly_look_like_keys_take_time_in_proportion_to_their_length(piece: str) -> None:
+    def took_s(text: str) -> float:
+        begun = time.process_time()
+        Redaction().text(text)
+        return time.process_time() - begun
+
+    took_s(piece * 100)
+    assert took_s(piece * 40_000) < max(0.001, min(took_s(piece * 2_000) for _ in range(3))) * 200
 
 
 @pytest.mark.parametrize("name", [*sorted(SECRET_NAMES), "API_KEY", "Set-Cookie", "X-Api-Key"])
