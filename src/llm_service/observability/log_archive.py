@@ -2,8 +2,10 @@
 
 import fcntl
 import gzip
+import os
 import re
 import shutil
+import stat
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -68,7 +70,7 @@ class LogArchive:
             return
         if self._compress and any(len(names) > 1 or not names[0].endswith(".gz") for names in kept):
             self._due.set()
-            if self._working.acquire(blocking=False):
+            if not self._working.locked():
                 threading.Thread(target=self._work, name="log archive", daemon=True).start()
 
     def _tell(self, error: OSError) -> None:
@@ -97,16 +99,17 @@ class LogArchive:
     # -- in a thread
 
     def _work(self) -> None:
-        try:
-            while self._due.is_set():
+        """Look again after each time: what comes at the very end of one starts no other thread."""
+        while self._due.is_set() and self._working.acquire(blocking=False):
+            try:
                 self._due.clear()
                 for name in (names[0] for names in self._files()):
                     if not name.endswith(".gz"):
                         _compress(self._path.with_name(name))
-        except OSError as error:
-            self._tell(error)
-        finally:
-            self._working.release()
+            except OSError as error:
+                self._tell(error)
+            finally:
+                self._working.release()
 
 
 def packed_name(place: Path) -> Path:
@@ -129,11 +132,22 @@ def _compress(place: Path) -> None:
             return
         unfinished = place.with_name(f"{place.name}.gz.part")
         try:
-            with gzip.open(unfinished, "wb", compresslevel=FAST) as packed:
+            unfinished.unlink(missing_ok=True)
+            with (
+                open(unfinished, "xb", opener=_for_ourselves_alone) as raw,
+                gzip.GzipFile(place.name, "wb", FAST, raw) as packed,
+            ):
                 shutil.copyfileobj(plain, packed, PIECE_BYTES)
-            shutil.copymode(place, unfinished)
+            unfinished.chmod(stat.S_IMODE(os.fstat(plain.fileno()).st_mode))
+            if not place.exists():  # one too many by now
+                unfinished.unlink()
+                return
             unfinished.rename(packed_name(place))
         except OSError:
             unfinished.unlink(missing_ok=True)
             raise
         place.unlink(missing_ok=True)
+
+
+def _for_ourselves_alone(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)

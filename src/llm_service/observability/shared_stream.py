@@ -3,6 +3,7 @@
 import fcntl
 import io
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
@@ -20,6 +21,7 @@ class WholeLines(io.BufferedIOBase):
         self._fd = stream.fileno()
         self._guard = guard
         self._kept: list[bytes] = []
+        self._one_at_a_time = threading.Lock()  # each log of the process has an outlet of its own for this stream
 
     def writable(self) -> bool:
         return True
@@ -32,15 +34,19 @@ class WholeLines(io.BufferedIOBase):
 
     def write(self, data: Any) -> int:
         """Keep the bytes until ``flush``."""
-        self._kept.append(bytes(data))
+        with self._one_at_a_time:
+            self._kept.append(bytes(data))
         return len(data)
 
     def flush(self) -> None:
         """Hand on what is kept. Raises OSError; what could not be written is lost."""
-        if not self._kept:
-            return
-        left = memoryview(b"".join(self._kept))
-        self._kept.clear()
+        with self._one_at_a_time:
+            kept, self._kept = self._kept, []
+            if kept:
+                self._write(b"".join(kept))
+
+    def _write(self, data: bytes) -> None:
+        left = memoryview(data)
         with self._alone():
             while left:
                 left = left[os.write(self._fd, left) :]

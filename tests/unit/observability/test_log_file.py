@@ -3,12 +3,13 @@
 import errno
 import gzip
 import os
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 import pytest
@@ -252,6 +253,42 @@ def test_what_cannot_be_written_is_said_at_the_start(tmp_path: Path) -> None:
 def archive(tmp_path: Path) -> Iterator[LogArchive]:
     yield LogArchive(tmp_path / "service.log", keep=5, compress=True, now=ManualClock().now)
     joined()
+
+
+def test_a_copy_is_never_open_to_more_people_than_the_file(
+    tmp_path: Path, archive: LogArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes: list[int] = []
+
+    def copied(_: object, to: gzip.GzipFile, __: int) -> None:
+        modes.append(os.stat(to.fileno()).st_mode & 0o777)
+
+    monkeypatch.setattr(shutil, "copyfileobj", copied)
+    before = os.umask(0o022)
+    (tmp_path / "service.log.20261122T000000000Z").touch(0o640)
+    archive.tidy()
+    joined()
+    os.umask(before)
+    assert modes == [0o600]
+
+
+def test_a_file_that_is_one_too_many_while_it_is_compressed_is_gone_and_the_others_are_done(
+    tmp_path: Path, archive: LogArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (tmp_path / f"service.log.{stamp}" for stamp in ("20261122T000000000Z", "20261122T000000001Z"))
+    first.write_bytes(b"old\n")
+    second.write_bytes(b"new\n")
+    copy = shutil.copyfileobj
+
+    def copied(of: BinaryIO, to: gzip.GzipFile, size: int) -> None:
+        copy(of, to, size)
+        first.unlink(missing_ok=True)
+
+    monkeypatch.setattr(shutil, "copyfileobj", copied)
+    archive.tidy()
+    joined()
+    assert [one.name for one in tmp_path.iterdir()] == [f"{second.name}.gz"]
+    assert archive.take_trouble() is None
 
 
 def test_a_copy_that_was_not_finished_is_made_again(tmp_path: Path, archive: LogArchive) -> None:

@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 from llm_service.observability import ObservabilityOptions, build_log, share_stream
+from llm_service.observability.outlet import Outlet
 from llm_service.runtime import SystemClock
 
 WRITER = """
@@ -36,6 +38,27 @@ def test_long_lines_of_two_processes_do_not_mix(tmp_path: Path) -> None:
     assert [writer.wait() for writer in writers] == [0, 0]
     assert sorted(set(seen)) == [b"a" * 200_000, b"b" * 200_000]
     assert len(seen) == 20
+
+
+def test_long_lines_of_two_threads_do_not_mix() -> None:
+    """A lock on a file is no obstacle to another thread of its process."""
+    reading, writing = os.pipe()
+    with tempfile.TemporaryFile() as guard, os.fdopen(writing, "w") as pipe:
+        stream = share_stream(pipe, guard)
+
+        def write(letter: str) -> None:
+            outlet = Outlet(stream)
+            for _ in range(10):
+                outlet.say(f"{letter * 200_000}\n".encode())
+
+        threads = [threading.Thread(target=write, args=(letter,)) for letter in "ab"]
+        for thread in threads:
+            thread.start()
+        with os.fdopen(reading, "rb") as lines:
+            seen = [lines.readline() for _ in range(20)]
+        for thread in threads:
+            thread.join()
+    assert sorted(seen) == [f"{letter * 200_000}\n".encode() for letter in "ab" for _ in range(10)]
 
 
 def test_what_is_written_waits_for_the_flush(tmp_path: Path) -> None:
