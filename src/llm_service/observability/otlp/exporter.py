@@ -13,6 +13,8 @@ from llm_service.observability.otlp.encoding import Envelope
 from llm_service.runtime import Clock, OnFailure, TimerHandle
 
 BATCH_SPANS: Final = 512
+BATCH_BYTES: Final = 1024 * 1024
+"""Spans with contents are large, and proxies before a collector take no more as a rule; one span always goes."""
 MAX_SPANS: Final = 8192
 MAX_BYTES: Final = 16 * 1024 * 1024
 LAST_S: Final = 3.0
@@ -89,20 +91,19 @@ class Exporter:
     async def run(self) -> None:
         """Send from time to time, until it is cancelled."""
         while True:
-            self._timer = self._parts.clock.call_later(self._parts.interval_s, self._is_time)
+            if self._timer is None:
+                self._timer = self._parts.clock.call_later(self._parts.interval_s, self._is_time)
             await self._due.wait()
             self._due.clear()
-            try:
-                await self._turn()
-            except Exception as defect:  # noqa: BLE001 - told; the next time may go well
-                self._parts.report("telemetry", defect)
+            if self._timer is None:  # not only because a batch is full
+                await self._try(self.send_metrics)
+            await self._try(self.send_spans)
 
-    async def _turn(self) -> None:
-        if self._timer is None:  # not only because a batch is full
-            await self.send_metrics()
-        else:
-            self._timer.cancel()
-        await self.send_spans()
+    async def _try(self, send: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await send()
+        except Exception as defect:  # noqa: BLE001 - told; the next time may go well, and the other kind as well
+            self._parts.report("telemetry", defect)
 
     def _is_time(self) -> None:
         self._timer = None
@@ -114,8 +115,8 @@ class Exporter:
             self._timer.cancel()
         try:
             async with asyncio.timeout(LAST_S):
-                await self.send_metrics()
-                await self.send_spans()
+                await self._try(self.send_spans)  # first: of metrics but the last moments are missing
+                await self._try(self.send_metrics)
         except TimeoutError:
             self._tell(TRACES, "the collector does not answer in time")
         self.dropped += len(self._spans)
@@ -126,7 +127,7 @@ class Exporter:
     async def send_spans(self) -> None:
         """Send all spans that are there, unless one batch does not get through."""
         while self._spans:
-            batch = [self._spans.popleft() for _ in range(min(BATCH_SPANS, len(self._spans)))]
+            batch = self._take_batch()
             sent = False
             try:
                 sent = await self._delivered(TRACES, self._parts.envelope.traces(batch), spans=len(batch))
@@ -137,6 +138,13 @@ class Exporter:
                     self._bytes -= sum(map(len, batch))
             if not sent:
                 return
+
+    def _take_batch(self) -> list[bytes]:
+        batch = [self._spans.popleft()]
+        size = len(batch[0])
+        while self._spans and len(batch) < BATCH_SPANS and (size := size + len(self._spans[0])) <= BATCH_BYTES:
+            batch.append(self._spans.popleft())
+        return batch
 
     async def send_metrics(self) -> None:
         """Send the metrics as they are now; they are sums from a beginning, so that a lost sending loses nothing."""

@@ -87,7 +87,7 @@ class Tracer:
         """The trace of a request that has ended, if it is recorded: decided now where nobody could have heard of it."""
         if trace is not None:
             return trace if trace.flags & SAMPLED else None
-        return self._root(sampled=True) if self._sampled() else None
+        return self._root(sampled=True) if self._records and self._sampled() else None
 
     def _sampled(self) -> bool:
         return self._dice.random() < self._ratio

@@ -8,6 +8,7 @@ import pytest
 
 from llm_service.observability.otlp.encoding import Envelope
 from llm_service.observability.otlp.exporter import (
+    BATCH_BYTES,
     BATCH_SPANS,
     LAST_S,
     MAX_BYTES,
@@ -103,6 +104,22 @@ async def test_a_full_batch_goes_at_once_and_without_metrics(world: World) -> No
     assert world.sent_metrics == 1
 
 
+async def test_metrics_keep_their_time_however_often_batches_are_full(world: World) -> None:
+    world.measured = [b"{}"]
+    for _ in range(6):
+        await world.pass_s(5)
+        world.add(*range(BATCH_SPANS))
+        await loop_turns(TURNS)
+    assert world.sent_metrics == 3
+
+
+async def test_a_batch_of_large_spans_is_bounded_in_bytes(world: World) -> None:
+    large = b'"%b"' % (b"x" * (BATCH_BYTES // 3))
+    world.exporter.add([large] * 5 + [b'"%b"' % (b"x" * 2 * BATCH_BYTES)])
+    await world.pass_s(10)
+    assert [len(batch) for batch in world.sent] == [2, 2, 1, 1]
+
+
 @pytest.mark.parametrize("answer", [Answer(503, b""), Answer(429, b""), Unreachable("nobody is there")])
 async def test_what_did_not_get_through_is_sent_again_in_its_order(world: World, answer: Answer | Exception) -> None:
     world.answer = answer
@@ -196,9 +213,21 @@ async def test_a_defect_of_measuring_is_reported_and_the_next_time_may_go_well(w
     world.add(1)
     await world.pass_s(10)
     assert [str(defect) for defect in world.defects] == ["unreadable"]
-    world.measure = measure  # type: ignore[method-assign]
-    await world.pass_s(10)
     assert world.sent == [[1]]
+    world.measure, world.measured = measure, [b"{}"]  # type: ignore[method-assign]
+    await world.pass_s(10)
+    assert world.sent_metrics == 1
+
+
+async def test_a_defect_of_measuring_loses_no_spans_at_the_end() -> None:
+    async def broken() -> Sequence[bytes]:
+        raise OSError("unreadable")
+
+    world = World()
+    world.measure = broken  # type: ignore[method-assign]
+    world.add(1)
+    await world.exporter.aclose()
+    assert (world.sent, len(world.defects)) == ([[1]], 1)
 
 
 async def test_the_end_sends_what_is_left() -> None:

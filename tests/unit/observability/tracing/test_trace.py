@@ -58,3 +58,11 @@ def test_what_is_not_recorded_is_passed_on_as_it_came() -> None:
     trace = tracer(records=False, propagates=True).begin(header(), "a=1")
     assert trace is not None
     assert trace.headers(trace.attempt()) == {"traceparent": header(), "tracestate": "a=1"}
+
+
+def test_where_nothing_is_recorded_no_trace_is_made_up_at_the_end() -> None:
+    mine = tracer(ratio=1.0, records=False, propagates=True)
+    assert mine.recorded(mine.begin(None, None)) is None
+    theirs = mine.recorded(mine.begin(header(), None))
+    assert theirs is not None
+    assert theirs.trace_id == TRACE
