@@ -6,9 +6,8 @@ from llm_service.bootstrap.gauges import ServiceGauges
 from llm_service.bootstrap.ground import Ground
 from llm_service.bootstrap.providers import build_aliases
 from llm_service.bootstrap.stores import Stores
-from llm_service.config import Settings, secrets_of
+from llm_service.config import Settings
 from llm_service.domain import Candidate, ModelInfo, ModelNotFound
-from llm_service.observability import Redaction
 from llm_service.pipeline import Accounts, CallParts, Hedges, Resolver, TripParts
 from llm_service.prices import Ceiling
 from llm_service.providers import Provider
@@ -21,7 +20,6 @@ def hold_to(settings: Settings, stores: Stores, gauges: ServiceGauges) -> None:
     stores.fleet.configure(routing, places_of(settings))
     stores.breakers.configure(routing.breaker, groups_of(settings))
     stores.hedging.options = routing.hedge
-    stores.live.events.redaction = Redaction(secrets_of(settings))
     stores.metering.sampler.of_service = gauges.sources()
     stores.metering.sampler.slow_of_service = gauges.slow()
 

@@ -19,7 +19,7 @@ from llm_service.bootstrap.routing import build_call, build_knows, build_ranking
 from llm_service.bootstrap.sharing import build_alike, build_promises, build_remember, build_share
 from llm_service.bootstrap.stores import Stores
 from llm_service.bootstrap.telemetry import Sending, build_telemetry
-from llm_service.config import Settings
+from llm_service.config import Settings, secrets_of
 from llm_service.domain import ProviderState
 from llm_service.observability import AccessLog, Listener, Listeners, Log, MetricsSource, RequestMeter, Tracer
 from llm_service.pipeline import (
@@ -96,6 +96,7 @@ def build_service(
     generation; without it there is none. ``figures``: what is sent as metrics beside those of this process's requests;
     without them, those of this machine.
     """
+    stores.redaction.learn(secrets_of(settings))
     clock = clock or SystemClock()
     ids = ids or RandomIds(clock, system_random())
     # A throw of the system's own dice costs ten times as much, and no secret hangs on these.

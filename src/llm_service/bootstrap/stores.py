@@ -14,7 +14,7 @@ from llm_service.bootstrap.semantic import SemanticHome
 from llm_service.cache import CacheOptions
 from llm_service.domain import Limit, Secret, span_at
 from llm_service.ledger import Ledger, LedgerOptions
-from llm_service.observability import Arena, LevelOverride, Log, MetricsSource
+from llm_service.observability import Arena, LevelOverride, Log, MetricsSource, Redaction
 from llm_service.routing import Breakers, BreakerSharing, Fleet, HedgeOptions, Hedging
 from llm_service.runtime import Clock, Pressure, RandomIds, Tasks
 from llm_service.services import (
@@ -89,14 +89,15 @@ class Stores:
     hedging: Hedging
     metering: Metering
     live: Live
+    redaction: Redaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What opening the stores needs besides their settings. ``redis_url`` stands in for the configured one.
 
-    ``level_override``: the one that all logs of this process go by. ``arena``: where the processes of this machine keep
-    their figures; ``None``: this one is alone.
+    ``level_override``: the one that all logs of this process go by; ``redaction``: what keeps secrets out of all that it
+    tells. ``arena``: where the processes of this machine keep their figures; ``None``: this one is alone.
     ``worker``: the number of the process among several. ``metrics``: where the figures of all of them are read.
     """
 
@@ -107,6 +108,7 @@ class Surroundings:
     redis_url: Secret | None = None
     arena: Arena | None = None
     level_override: LevelOverride = field(default_factory=LevelOverride)
+    redaction: Redaction = field(default_factory=Redaction)
     worker: int | None = None
     metrics: MetricsSource | None = None
 
@@ -182,6 +184,7 @@ class _Opening:
         overrides = await self._overrides(database, bulletin)
         news = ProviderNews(bulletin=bulletin, clock=around.clock, log=around.log)
         live = self._live(around.metrics or metering.whole, None if shared is None else bulletin)
+        live.events.redaction = around.redaction
         tell_of_stores(live.events, shared, overrides)
         tell_of_providers(live.events, breakers, news)
         return Stores(
@@ -219,6 +222,7 @@ class _Opening:
             hedging=Hedging(HedgeOptions()),
             metering=metering,
             live=live,
+            redaction=around.redaction,
         )
 
     def _on_fallback(self, fault: Exception) -> None:

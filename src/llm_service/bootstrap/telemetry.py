@@ -100,7 +100,7 @@ def build_telemetry(
         if replaced():
             return ()
         own = () if figures is None else await metrics_of(await figures.read())
-        return [*own, *counted.metrics()]
+        return [*own, *await counted.metrics()]
 
     transport = HttpTransport(max_connections=CONNECTIONS, on_failure=on_failure)
     exporter = Exporter(

@@ -274,14 +274,16 @@ async def furnish(held: AsyncExitStack, post: Post, *, premises: Premises) -> Bu
     sandboxed, clock, first = premises.sandboxed, premises.clock, premises.settings
     stream = log_file_of(first.observability, clock, worker=post.worker) or premises.stream
     override = LevelOverride()
-    log_to = partial(build_log, clock=clock, stream=stream, worker=post.worker, override=override)
+    redaction = Redaction(secrets_of(first))
+    log_to = partial(build_log, clock=clock, stream=stream, worker=post.worker, override=override, redaction=redaction)
     simulated = await simulate(held=held) if sandboxed else None
     started_at = clock.monotonic()
     around = Surroundings(
         data_dir=premises.data_dir,
         clock=clock,
         dice=system_random(),
-        log=log_to(first.observability, redaction=Redaction(secrets_of(first))),
+        log=log_to(first.observability),
+        redaction=redaction,
         redis_url=premises.private_store,
         arena=premises.arena,
         level_override=override,
@@ -302,8 +304,7 @@ async def furnish(held: AsyncExitStack, post: Post, *, premises: Premises) -> Bu
         settings = edition.loaded.settings
         if simulated is not None:
             settings = replace(settings, providers=simulated_providers(simulated, settings.providers))
-        redaction = Redaction(secrets_of(settings))
-        log = log_to(settings.observability, redaction=redaction)
+        log = log_to(settings.observability)
         access_log = build_access_log(
             settings.observability,
             log=log,

@@ -11,8 +11,8 @@ from llm_service.domain import MASK, Secret
 
 SECRET_NAMES: Final = frozenset(
     """api_key apikey x_api_key admin_key access_key private_key secret client_secret password passwd passphrase
-    authorization proxy_authorization cookie set_cookie sslpassword token access_token refresh_token id_token session_token
-    credential credentials""".split()
+    authorization proxy_authorization cookie set_cookie token access_token refresh_token id_token session_token
+    credential credentials sslpassword""".split()
 )
 """Names of facts whose values are never shown, with ``-`` read as ``_`` and capitals as small letters."""
 _LOOKS: Final = re.compile(

@@ -156,7 +156,7 @@ class Events:
         self._wants_requests = False
         self._pace = _Pace(MOST_REQUESTS_PER_S)
         self.redaction = Redaction()
-        """What takes out of events what must not be shown; that of the settings in force."""
+        """What takes out of events what must not be shown; one for all settings that this process has had."""
 
     def start(self) -> None:
         """Hear what is wanted elsewhere, from now on."""

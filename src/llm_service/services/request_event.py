@@ -10,17 +10,17 @@ def request_data(fact: RequestFinished, redaction: Redaction) -> dict[str, Any]:
     """The facts by name; what is unknown is left out. Durations in milliseconds, money as a decimal text in USD.
 
     Tokens and money are those of the request's record. What others wrote is redacted, as in the request's line in the
-    log: the name of a model that nobody serves, and what a provider complains of.
+    log: names of models, and what a provider complains of.
     """
-    outcome, record, model = fact.outcome, fact.record, fact.model
+    outcome, record, model, upstream_model = fact.outcome, fact.record, fact.model, fact.upstream_model
     data: dict[str, Any] = {
         "request_id": fact.request_id,
         "stream_id": fact.stream_id,
         "surface": fact.surface,
         "key_id": fact.key_id,
-        "model": redaction.often(model) if model is not None and fact.upstream_model is None else model,
+        "model": None if model is None else redaction.often(model),
         "provider": fact.provider,
-        "upstream_model": fact.upstream_model,
+        "upstream_model": None if upstream_model is None else redaction.often(upstream_model),
         "stream": fact.stream,
         "status": outcome.status,
         "cache": fact.cache,

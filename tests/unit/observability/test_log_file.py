@@ -261,7 +261,7 @@ def test_a_copy_is_never_open_to_more_people_than_the_file(
     modes: list[int] = []
 
     def copied(_: object, to: gzip.GzipFile, __: int) -> None:
-        modes.append(os.stat(to.fileno()).st_mode & 0o777)
+        modes.append(os.fstat(to.fileno()).st_mode & 0o777)
 
     monkeypatch.setattr(shutil, "copyfileobj", copied)
     before = os.umask(0o022)

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from llm_service.observability.facts import RequestFinished
-from llm_service.observability.otlp.encoding import CUMULATIVE, Value, attributes, nanos
+from llm_service.observability.otlp.encoding import CUMULATIVE, Pieces, Value, attributes, nanos
 from llm_service.observability.tracing.names import ATTRIBUTES, METRICS, OPERATIONS, Semconv, names_of
 from llm_service.observability.tracing.spans import NO_FAILURE, Upstream
 from llm_service.runtime import Clock
@@ -135,13 +135,14 @@ class GenAiFigures:
 
     # -- telling
 
-    def metrics(self) -> Sequence[bytes]:
-        """Each metric that has figures, in OTLP's JSON form."""
-        now = nanos(self._clock.time())
-        return [self._metric(kind, series, now) for kind, series in self._series.items() if series]
+    async def metrics(self) -> Sequence[bytes]:
+        """Each metric that has figures, in OTLP's JSON form. Gives others a turn on the event loop now and then."""
+        now, pieces = nanos(self._clock.time()), Pieces()
+        return [await self._metric(kind, series, pieces, now) for kind, series in self._series.items() if series]
 
-    def _metric(self, kind: Kind, series: Mapping[Labels, _Series], now: str) -> bytes:
-        points = [self._point(kind, labels, one, now) for labels, one in series.items()]
+    async def _metric(self, kind: Kind, series: Mapping[Labels, _Series], pieces: Pieces, now: str) -> bytes:
+        there = tuple(series.items())  # more may come meanwhile
+        points = await pieces.of(self._point(kind, labels, one, now) for labels, one in there)
         return orjson.dumps(
             {
                 "name": self._metrics[kind.word],

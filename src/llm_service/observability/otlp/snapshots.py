@@ -1,6 +1,5 @@
 """The service's own metrics, as ``/metrics`` has them, in OTLP's JSON form and under the same names."""
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -8,11 +7,9 @@ import orjson
 
 from llm_service.observability.metrics import Distribution, Family, Labels, Metric, Snapshot
 from llm_service.observability.metrics.catalog import STARTED
-from llm_service.observability.otlp.encoding import CUMULATIVE, attributes, nanos
+from llm_service.observability.otlp.encoding import CUMULATIVE, Pieces, attributes, nanos
 
 UNITS: Final = (("_seconds", "s"), ("_bytes", "By"), ("_ratio", "1"))
-PIECE: Final = 256
-"""As many series are written at a time: some 2 ms."""
 
 
 async def metrics_of(snapshot: Snapshot) -> Sequence[bytes]:
@@ -20,31 +17,26 @@ async def metrics_of(snapshot: Snapshot) -> Sequence[bytes]:
 
     Gives others a turn on the event loop now and then.
     """
-    since = snapshot.total(STARTED.name)
-    written: list[bytes] = []
-    series = 0
-    for family in snapshot.families.values():
-        if not family.numbers and not family.distributions:
-            continue
-        written.append(_metric(family, start=nanos(since) if since else "", now=nanos(snapshot.at)))
-        series += len(family.numbers) + len(family.distributions)
-        if series >= PIECE:
-            series = 0
-            await asyncio.sleep(0)
-    return written
+    since, pieces = snapshot.total(STARTED.name), Pieces()
+    start, now = nanos(since) if since else "", nanos(snapshot.at)
+    return [
+        await _metric(family, pieces, start=start, now=now)
+        for family in snapshot.families.values()
+        if family.numbers or family.distributions
+    ]
 
 
-def _metric(family: Family, *, start: str, now: str) -> bytes:
+async def _metric(family: Family, pieces: Pieces, *, start: str, now: str) -> bytes:
     metric = family.metric
     written: dict[str, Any] = {"name": metric.name, "description": metric.help, "unit": _unit_of(metric)}
     if metric.kind == "histogram":
-        points = list(_distributions(metric, family.distributions, start=start, now=now))
+        points = await pieces.of(_distributions(metric, family.distributions, start=start, now=now))
         written["histogram"] = {"aggregationTemporality": CUMULATIVE, "dataPoints": points}
     elif metric.kind == "counter":
-        points = list(_numbers(metric, family.numbers, start=start, now=now))
+        points = await pieces.of(_numbers(metric, family.numbers, start=start, now=now))
         written["sum"] = {"aggregationTemporality": CUMULATIVE, "isMonotonic": True, "dataPoints": points}
     else:
-        written["gauge"] = {"dataPoints": list(_numbers(metric, family.numbers, start="", now=now))}
+        written["gauge"] = {"dataPoints": await pieces.of(_numbers(metric, family.numbers, start="", now=now))}
     return orjson.dumps(written)
 
 

@@ -1,5 +1,6 @@
 """The metrics of the generative AI conventions, and the service's own under their own names."""
 
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from llm_service.domain import Candidate, Outcome, UpstreamError, Usage, chat_re
 from llm_service.observability import Envelope, GenAiFigures, RequestFinished, Upstream, metrics_of
 from llm_service.observability.metrics import Distribution, Family, Snapshot
 from llm_service.observability.metrics.catalog import IN_FLIGHT, REQUEST_DURATION, REQUESTS, STARTED
+from llm_service.observability.otlp.encoding import PIECE
 from llm_service.observability.otlp.figures import MAX_SERIES
 from llm_service.pipeline.base import Try
 from tests.support.clock import ManualClock
@@ -62,8 +64,19 @@ def figures() -> GenAiFigures:
     return GenAiFigures("latest", UPSTREAMS, ManualClock())
 
 
+def driven(work: Coroutine[Any, Any, Sequence[bytes]]) -> tuple[Sequence[bytes], int]:
+    """What the work makes, and how often it gave others a turn."""
+    turns = 0
+    while True:
+        try:
+            work.send(None)
+        except StopIteration as done:
+            return done.value, turns
+        turns += 1
+
+
 def told(figures: GenAiFigures) -> dict[str, dict[str, Any]]:
-    return metrics_in(ENVELOPE.metrics(figures.metrics()))
+    return metrics_in(ENVELOPE.metrics(driven(figures.metrics())[0]))
 
 
 def points(figures: GenAiFigures, name: str) -> list[dict[str, Any]]:
@@ -157,6 +170,23 @@ def test_series_are_bounded_whatever_models_are_named(figures: GenAiFigures) -> 
         assert len(found) <= MAX_SERIES + 2
         assert sum(point["count"] for point in found) == (MAX_SERIES + 50) * (2 if "token.usage" in name else 1)
         assert any(point["attributes"]["gen_ai.request.model"] == "other" for point in found)
+
+
+def test_others_get_their_turn_while_many_series_are_written_and_may_add_to_them(figures: GenAiFigures) -> None:
+    for number in range(PIECE * 2):
+        figures.request_finished(finished(attempt(f"m{number}"), model=f"m{number}"))
+    work = figures.metrics()
+    work.send(None)
+    figures.request_finished(finished(attempt("late"), model="late"))
+    _, turns = driven(work)
+    assert turns >= 2 * len(CONVENTION)
+
+
+def test_others_get_their_turn_within_one_family_of_many_series() -> None:
+    numbers = {(*LABELS[:1], f"m{number}", *LABELS[2:]): 1.0 for number in range(PIECE * 4)}
+    snapshot = Snapshot(at=1.0, families={REQUESTS.name: Family(REQUESTS, numbers, {})})
+    _, turns = driven(metrics_of(snapshot))
+    assert turns == 4
 
 
 def test_the_stable_names_know_no_first_chunk_of_a_client() -> None:
