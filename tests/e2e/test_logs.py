@@ -109,7 +109,7 @@ async def test_the_level_changes_in_every_worker_for_a_while_and_is_shown(tmp_pa
 async def test_prompts_and_answers_are_logged_where_that_is_wanted(tmp_path: Path) -> None:
     on = {
         "LLM_SERVICE_OBSERVABILITY__LOG_CONTENT": "true",
-        "LLM_SERVICE_OBSERVABILITY__LOG_CONTENT_MAX_BYTES": "60",
+        "LLM_SERVICE_OBSERVABILITY__LOG_CONTENT_MAX_BYTES": "40",
     }
     with serving(place(tmp_path, cached=True, **on)) as service:
         body = body_of("openai/sandbox/chat")
@@ -124,10 +124,13 @@ async def test_prompts_and_answers_are_logged_where_that_is_wanted(tmp_path: Pat
     assert [told[answer.headers["x-request-id"]]["cache"] for answer in answers] == ["miss", "hit"]
     for answer, text in ((answers[0], said), (answers[1], said), (streamed, streams)):
         line = told[answer.headers["x-request-id"]]
-        assert line["prompt"].startswith('[{"role":"user","content":"the canary prompt')
-        assert " [cut: 60 of " in line["prompt"]
+        ((question,), (spoken,)) = orjson.loads(line["prompt"]), orjson.loads(line["answer"])
+        assert question["role"] == "user"
+        assert question["parts"][0]["content"].startswith("the canary prompt")
+        assert " [cut: 40 of " in question["parts"][0]["content"]
         assert text
-        assert line["answer"].startswith(text[:50])
+        assert spoken["parts"][-1]["content"].startswith(text[:20])
+        assert spoken["finish_reason"] == "stop"
     assert any("log_content" in line.get("note", "") for line in service.log())
 
 

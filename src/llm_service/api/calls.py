@@ -125,6 +125,7 @@ class Calls:
                 first_content_ms=None,
                 duration_ms=(self.clock.monotonic() - begun_at) * 1000,
                 outcome=Outcome(status="refused", error=error),
+                received_at=begun_at,
                 trace_id=None if trace is None else trace.trace_id,
                 trace=trace,
             )

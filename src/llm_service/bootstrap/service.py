@@ -21,7 +21,7 @@ from llm_service.bootstrap.stores import Stores
 from llm_service.bootstrap.telemetry import Sending, build_telemetry
 from llm_service.config import Settings, secrets_of
 from llm_service.domain import ProviderState
-from llm_service.observability import AccessLog, Listener, Listeners, Log, MetricsSource, RequestMeter, Tracer
+from llm_service.observability import AccessLog, Contents, Listener, Listeners, Log, MetricsSource, RequestMeter, Tracer
 from llm_service.pipeline import (
     MARK,
     Account,
@@ -256,10 +256,10 @@ def build_row(
 ) -> Row:
     """The row of stages, in the order in which a request passes them."""
     told = ground.settings.observability
-    content_max_bytes = told.log_content_max_bytes if told.log_content else None
+    contents = Contents(max_bytes=told.log_content_max_bytes, redaction=ground.stores.redaction)
     return compose(
         [
-            ("observe", Observe(listeners, ground.clock, tracer, content_max_bytes=content_max_bytes)),
+            ("observe", Observe(listeners, ground.clock, tracer, contents=contents if told.log_content else None)),
             ("shed", Shed(ground.stores.pressure, deciding.overload, ground.dice)),
             ("resolve", Resolve(deciding.resolver)),
             ("remember", deciding.remember),

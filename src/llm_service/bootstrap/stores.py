@@ -96,7 +96,7 @@ class Stores:
 class Surroundings:
     """What opening the stores needs besides their settings. ``redis_url`` stands in for the configured one.
 
-    ``level_override``: the one that all logs of this process go by; ``redaction``: what keeps secrets out of all that it
+    ``level_override``: the one that all logs of this process go by; ``redaction``: what keeps secrets out of what it
     tells. ``arena``: where the processes of this machine keep their figures; ``None``: this one is alone.
     ``worker``: the number of the process among several. ``metrics``: where the figures of all of them are read.
     """

@@ -13,7 +13,6 @@ from llm_service.bootstrap.ground import Ground
 from llm_service.config import Settings
 from llm_service.observability import (
     Answer,
-    Content,
     Envelope,
     Exporter,
     ExporterParts,
@@ -31,7 +30,6 @@ from llm_service.observability import (
 )
 from llm_service.providers import ProviderOptions, base_url_for, server_for
 from llm_service.runtime import OnFailure
-from llm_service.streams import collect
 from llm_service.transport import HttpRequest, HttpTransport, TransportError, ask_once
 
 NAME: Final = "llm-service"
@@ -128,7 +126,6 @@ def build_spans(settings: Settings, ground: Ground, upstreams: Mapping[str, Upst
             semconv=settings.observability.semconv,
             upstreams=upstreams,
             status_of=status_of,
-            content=Content(collect) if settings.observability.log_content else None,
             clock=ground.clock,
         )
     )

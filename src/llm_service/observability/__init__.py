@@ -1,6 +1,7 @@
 """What the service tells about itself: facts, and the listeners that make logs of them."""
 
 from llm_service.observability.access_log import AccessLog, JsonAccessLog, build_access_log
+from llm_service.observability.contents import Contents, Spoken
 from llm_service.observability.facts import AlertChanged, Listener, Listeners, RequestFinished, Said
 from llm_service.observability.level import RANKS, LevelOverride
 from llm_service.observability.libraries import LibraryLog
@@ -40,7 +41,6 @@ from llm_service.observability.otlp.figures import GenAiFigures
 from llm_service.observability.otlp.snapshots import metrics_of
 from llm_service.observability.redaction import Redaction
 from llm_service.observability.shared_stream import share_stream
-from llm_service.observability.tracing.content import Content
 from llm_service.observability.tracing.listener import SpanListener
 from llm_service.observability.tracing.names import provider_name
 from llm_service.observability.tracing.spans import SpanParts, Spans, Upstream
@@ -55,7 +55,7 @@ __all__ = [
     "Answer",
     "Arena",
     "Availability",
-    "Content",
+    "Contents",
     "Counter",
     "Distribution",
     "Envelope",
@@ -93,6 +93,7 @@ __all__ = [
     "SpanListener",
     "SpanParts",
     "Spans",
+    "Spoken",
     "Trace",
     "Tracer",
     "Unreachable",

@@ -143,8 +143,9 @@ def add_fields(line: dict[str, Any], fact: RequestFinished, redaction: Redaction
     if outcome.error is not None or outcome.late_error is not None:
         _add_errors(line, fact, redaction)
     if fact.said is not None:
-        line["prompt"] = redaction.text(fact.said.prompt)
-        line["answer"] = redaction.text(fact.said.answer)
+        line["prompt"] = fact.said.prompt
+        if fact.said.answer:
+            line["answer"] = fact.said.answer
 
 
 def _add_asked(line: dict[str, Any], fact: RequestFinished, redaction: Redaction) -> None:

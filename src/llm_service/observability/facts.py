@@ -4,16 +4,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
-from llm_service.domain import Candidate, Event, Lease, ModelRequest, Outcome, Usage, UsageRecord, fact, fact_in_order
+from llm_service.domain import Candidate, Lease, ModelRequest, Outcome, Usage, UsageRecord, fact, fact_in_order
 from llm_service.observability.tracing.trace import Trace
 
 
 @fact
 class Said:
-    """What was asked and what was answered, cut to what may be kept; only where the operator wants it told."""
+    """What was asked and what was answered, redacted and cut; only where the operator wants it told.
+
+    JSON texts in the form of OpenTelemetry's conventions (`contents.py`); ``answer`` and ``tools`` empty where there is
+    none.
+    """
 
     prompt: str
     answer: str
+    tools: str = ""
 
 
 class Attempted(Protocol):
@@ -31,14 +36,6 @@ class Attempted(Protocol):
     span_id: str
 
 
-class Streamed(Protocol):
-    """A streamed answer as far as it is kept."""
-
-    @property
-    def events(self) -> Sequence[Event] | None:
-        """All events; ``None``: the first of them are gone."""
-
-
 @fact_in_order
 class RequestFinished:
     """A request has its answer, or its refusal. Durations in milliseconds, from the request's last byte.
@@ -48,8 +45,7 @@ class RequestFinished:
     where it was admitted; ``saved_nano_usd``: what its answer cost whoever paid it; its calls; the lease under which
     it ran; and, in monotonic seconds, when its last byte had come, when each stage began, and when its answer began.
     ``queue_s``: what it waited for places at providers. ``trace_id``: of the trace that it was recorded in.
-    ``trace``: the same with all that spans need, ``None`` where none are made. ``whole``: the answer, where it came
-    so, and ``streamed``, where it did not; ``said``: what was said, cut to a bound, only where that is wanted.
+    ``trace``: the same with all that spans need, ``None`` where none are made. ``said``: only where that is wanted.
     """
 
     request_id: str
@@ -76,8 +72,6 @@ class RequestFinished:
     trace_id: str | None = None
     trace: Trace | None = None
     request: ModelRequest | None = None
-    whole: bytes | None = None
-    streamed: Streamed | None = None
     said: Said | None = None
 
 

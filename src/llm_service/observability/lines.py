@@ -77,8 +77,8 @@ def _to_be_read(value: Any) -> Any:
     return _COMMANDS.sub(lambda found: repr(found[0])[1:-1], value) if isinstance(value, str) else value
 
 
-def json_line(line: Mapping[str, Any]) -> bytes:
-    """The facts as JSON, with the line's end; never raises for what plain values hold."""
+def json_line(line: Any) -> bytes:
+    """Facts as JSON, with the line's end; never raises for what plain values hold."""
     try:
         return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # half of a surrogate pair, a number beyond 64 bits

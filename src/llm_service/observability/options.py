@@ -41,7 +41,7 @@ class ObservabilityOptions:
     log_content_max_bytes: Annotated[
         int,
         Bounds(at_least=1, at_most=1_048_576),
-        Doc("What is longer is cut, prompt and answer each; a mark says so."),
+        Doc("Of the texts of a prompt, and of those of an answer: what is longer is cut, and a mark says so."),
     ] = 8192
     log_file: Annotated[Path | None, Doc("The file that log lines go to; unset: standard error.")] = None
     log_max_bytes: Annotated[

@@ -17,12 +17,14 @@ SECRET_NAMES: Final = frozenset(
 """Names of facts whose values are never shown, with ``-`` read as ``_`` and capitals as small letters."""
 _LOOKS: Final = re.compile(
     r"""
-    (?P<scheme>\b(?i:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}          # a header's value
+    (?=[bBsrplghnxAe]) (?:\b | (?<=\\[nrtbf]))                        # behind an escape too: JSON and `repr` have some
+    (?: (?P<scheme>(?i:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}        # a header's value
+      | (?:sk|rk|pk)[-_][A-Za-z0-9_-]{8,}                             # OpenAI, OpenRouter, DeepSeek, Anthropic, Stripe
+      | llms_[A-Za-z0-9_-]{8,}                                        # ours
+      | (?:gsk_|hf_|xai-|pplx-|nvapi-|ghp_|xox[abps]-|AIza|AKIA)[A-Za-z0-9_-]{12,}
+      | eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+)*                     # a JSON web token, or the beginning of one
+    )
     | (?P<user>://[^\s/@:"']*:)[^\s/@"']+(?=@)                        # the password in a URL
-    | \b(?:sk|rk|pk)[-_][A-Za-z0-9_-]{8,}                             # OpenAI, OpenRouter, DeepSeek, Anthropic, Stripe
-    | \bllms_[A-Za-z0-9_-]{8,}                                        # ours
-    | \b(?:gsk_|hf_|xai-|pplx-|nvapi-|ghp_|xox[abps]-|AIza|AKIA)[A-Za-z0-9_-]{12,}
-    | \beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+)*                   # a JSON web token, or the beginning of one
     """,
     re.VERBOSE,
 )

@@ -3,9 +3,8 @@
 from collections.abc import Awaitable
 
 from llm_service.domain import Event, Outcome, Reply
-from llm_service.observability import Listeners, RequestFinished, Said, Trace, Tracer
+from llm_service.observability import Contents, Listeners, RequestFinished, Said, Spoken, Trace, Tracer
 from llm_service.pipeline.base import Exchange, Proceed, Watcher
-from llm_service.pipeline.content import Spoken
 from llm_service.runtime import Clock
 
 
@@ -18,24 +17,23 @@ class Observe:
         clock: Clock,
         tracer: Tracer | None = None,
         *,
-        content_max_bytes: int | None = None,
+        contents: Contents | None = None,
     ) -> None:
-        """``tracer``: decides which requests are recorded; without it none is. ``content_max_bytes``: of prompts and
-        answers, where they are told."""
+        """``tracer``: decides which requests are recorded; without it none is. ``contents``: where prompts and answers
+        are told."""
         self._listeners = listeners
         self._clock = clock
         self._tracer = tracer
-        self._content_max_bytes = content_max_bytes
+        self._contents = contents
 
     def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
         """Go on; the fact is stated when the exchange settles, however it ends."""
-        if self._content_max_bytes is not None:
-            return self._listen(exchange, proceed, self._content_max_bytes)
+        if self._contents is not None:
+            return self._listen(exchange, proceed, self._contents.of(exchange.request))
         exchange.watchers.append(_Observer(exchange, self._listeners, self._clock, self._tracer))
         return proceed(exchange)  # no coroutine of its own: nothing is left to do behind it
 
-    async def _listen(self, exchange: Exchange, proceed: Proceed, max_bytes: int) -> Reply:
-        spoken = Spoken(exchange.request, max_bytes=max_bytes)
+    async def _listen(self, exchange: Exchange, proceed: Proceed, spoken: Spoken) -> Reply:
         observer = _Listening(exchange, self._listeners, self._clock, self._tracer, spoken)
         exchange.watchers.append(observer)
         observer.reply = reply = await proceed(exchange)
@@ -81,10 +79,8 @@ class _Listening(_Observer):
     def settle(self, outcome: Outcome) -> Awaitable[None] | None:
         if not self._heard:
             self._spoken.hear_whole(self.reply)
-        now, whole = self._clock.monotonic(), None if self.reply is None else self.reply.whole
-        self._listeners.request_finished(
-            finished(self._exchange, outcome, now, self._trace(), said=self._spoken.said(), whole=whole)
-        )
+        now, said = self._clock.monotonic(), self._spoken.said(outcome.finish_reason)
+        self._listeners.request_finished(finished(self._exchange, outcome, now, self._trace(), said=said))
         return None
 
 
@@ -95,12 +91,8 @@ def finished(
     trace: Trace | None = None,
     *,
     said: Said | None = None,
-    whole: bytes | None = None,
 ) -> RequestFinished:
-    """The fact of an exchange that ends now (monotonic seconds); ``trace``: where it is recorded.
-
-    ``said`` and ``whole``: what was said, and the whole answer, where that is told.
-    """
+    """The fact of an exchange that ends now (monotonic seconds); ``trace``: where it is recorded."""
     candidate = exchange.candidate if exchange.order else None
     record, held, request, tries = exchange.record, exchange.admitted.held, exchange.request, exchange.tries
     received_at, head_at = exchange.received_at, exchange.head_at
@@ -129,7 +121,5 @@ def finished(
         None if trace is None else trace.trace_id,
         trace,
         request,
-        whole,
-        exchange.generation,  # streamed
         said,
     )

@@ -42,8 +42,8 @@ class Pieces:
         return made
 
 
-def attributes(values: Mapping[str, Value], *, max_chars: int = MAX_TEXT_CHARS) -> list[dict[str, Any]]:
-    """The attributes as key and value; texts are cut."""
+def attributes(values: Mapping[str, Value], *, max_chars: int | None = MAX_TEXT_CHARS) -> list[dict[str, Any]]:
+    """The attributes as key and value; texts are cut, unless they are already."""
     written: list[dict[str, Any]] = []
     for name, value in values.items():
         told: dict[str, Any]

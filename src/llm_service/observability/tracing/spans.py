@@ -20,7 +20,6 @@ from llm_service.observability.otlp.encoding import (
     nanos,
 )
 from llm_service.observability.tracing.asked import asked_of
-from llm_service.observability.tracing.content import MAX_CONTENT_CHARS, Content
 from llm_service.observability.tracing.names import ATTRIBUTES, Semconv, names_of
 from llm_service.observability.tracing.trace import Trace
 from llm_service.runtime import Clock
@@ -48,12 +47,11 @@ class Upstream(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpanParts:
-    """What spans are made with. ``status_of``: the HTTP status of an error. ``content``: what was said, if wanted."""
+    """What spans are made with. ``status_of``: the HTTP status of an error."""
 
     semconv: Semconv
     upstreams: Mapping[str, Upstream]
     status_of: Callable[[LLMServiceError], int]
-    content: Content | None
     clock: Clock
 
 
@@ -63,14 +61,13 @@ class Spans:
     def __init__(self, parts: SpanParts) -> None:
         self._upstreams = parts.upstreams
         self._status_of = parts.status_of
-        self._content = parts.content
         self._clock = parts.clock
         self._names = names_of(ATTRIBUTES, parts.semconv)
 
     def of(self, fact: RequestFinished, trace: Trace) -> list[bytes]:
         """The spans of a request that ends now."""
-        end = self._clock.time()
-        shift = end - self._clock.monotonic()  # from monotonic moments to those of the wall clock
+        shift = self._clock.time() - self._clock.monotonic()  # from monotonic moments to those of the wall clock
+        end = fact.received_at + fact.duration_ms / 1000 + shift  # others may have listened since then
         spans = [self._of_request(fact, trace, end)]
         if fact.request is not None and fact.tries:
             asked = self._named(asked_of(fact.request))
@@ -173,7 +170,7 @@ class Spans:
                 "kind": CLIENT,
                 "startTimeUnixNano": nanos(one.begun_at + shift),
                 "endTimeUnixNano": nanos(ended),
-                "attributes": attributes(facts) + (attributes(said, max_chars=MAX_CONTENT_CHARS) if answered else []),
+                "attributes": attributes(facts) + (attributes(said, max_chars=None) if answered else []),
             },
             failed=failed,
         )
@@ -202,10 +199,10 @@ class Spans:
         }  # fmt: skip
 
     def _said(self, fact: RequestFinished) -> Mapping[str, str]:
-        if self._content is None or fact.request is None:
+        if fact.said is None or fact.request is None or fact.request.operation == "embedding":
             return {}
-        said = {**self._content.asked(fact.request), **self._content.answered(fact)}
-        return {self._names[word]: text for word, text in said.items() if word in self._names}
+        said = {"input_messages": fact.said.prompt, "output_messages": fact.said.answer, "tools": fact.said.tools}
+        return {self._names[word]: text for word, text in said.items() if text and word in self._names}
 
     def _named(self, facts: Mapping[str, Value | None]) -> dict[str, Value]:
         """By the conventions' names, without what is unknown or has none."""

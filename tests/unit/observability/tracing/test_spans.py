@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-import orjson
 import pytest
 
 from llm_service.domain import (
@@ -17,15 +16,12 @@ from llm_service.domain import (
     StreamInterrupted,
     UpstreamError,
     Usage,
-    chat_request,
     completion_request,
 )
-from llm_service.observability import Envelope, RequestFinished, SpanListener, SpanParts, Spans, Upstream
+from llm_service.observability import Envelope, RequestFinished, Said, SpanListener, SpanParts, Spans, Upstream
 from llm_service.observability.otlp.encoding import MAX_TEXT_CHARS
-from llm_service.observability.tracing.content import MAX_CONTENT_CHARS, Content
 from llm_service.observability.tracing.trace import Ids, Trace
 from llm_service.pipeline.base import Try
-from llm_service.streams import collect
 from tests.support.clock import ManualClock
 from tests.support.otlp import Span, spans_in
 from tests.unit.observability.otlp.test_figures import attempt, finished
@@ -36,24 +32,24 @@ STATUS: Mapping[type[LLMServiceError], int] = MappingProxyType(
 TRACE = Trace(Ids(random.Random(1)), None, "1" * 32, "2" * 16, 3)
 
 
-def made(fact: RequestFinished, *, semconv: Any = "latest", content: bool = False) -> Sequence[Span]:
+def made(fact: RequestFinished, *, semconv: Any = "latest", late_s: float = 0.0) -> Sequence[Span]:
     """The spans, by way of OTLP: that of the request first."""
     clock = ManualClock()
-    clock.advance(fact.received_at + fact.duration_ms / 1000 - clock.monotonic())
+    clock.advance(fact.received_at + fact.duration_ms / 1000 + late_s - clock.monotonic())
     spans = Spans(
         SpanParts(
             semconv=semconv,
             upstreams={"mine": Upstream("openai", "api.example.com", 443)},
             status_of=lambda error: STATUS[type(error)],
-            content=Content(collect) if content else None,
             clock=clock,
         )
     )
     return spans_in(Envelope({"service.name": "llm-service"}, scope="s", version="1").traces(spans.of(fact, TRACE)))
 
 
-def test_moments_are_those_of_the_wall_clock() -> None:
-    request, call = made(finished(attempt(began=0.25, ended=0.5)))
+@pytest.mark.parametrize("late_s", [0.0, 0.5])
+def test_moments_are_those_of_the_wall_clock_however_late_spans_are_made(late_s: float) -> None:
+    request, call = made(finished(attempt(began=0.25, ended=0.5)), late_s=late_s)
     assert (request.end - request.start) / 1e9 == pytest.approx(2.5)
     assert (call.start - request.start) / 1e9 == pytest.approx(0.25)
     assert call.end == request.end
@@ -130,7 +126,7 @@ def test_a_provider_that_has_gone_from_the_settings_keeps_its_name() -> None:
 
 
 def test_the_stable_names_leave_out_what_they_do_not_know() -> None:
-    _, call = made(finished(attempt()), semconv="stable", content=True)
+    _, call = made(finished(attempt(), said=SAID), semconv="stable")
     assert call.attributes["gen_ai.system"] == "openai"
     assert not {"gen_ai.provider.name", "gen_ai.request.stream", "gen_ai.input.messages"} & set(call.attributes)
 
@@ -153,52 +149,20 @@ def test_what_does_not_fit_is_left_out_or_cut() -> None:
     }
 
 
-MESSAGES = [
-    {"role": "system", "content": "Be brief."},
-    {
-        "role": "user",
-        "content": [
-            {"type": "text", "text": "What is this?"},
-            {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
-            {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
-        ],
-    },
-    {
-        "role": "assistant",
-        "content": None,
-        "reasoning_content": "Hm.",
-        "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}],
-    },
-    {"role": "tool", "tool_call_id": "c1", "content": "A cat."},
-]
+SAID = Said(prompt='[{"role":"user","parts":[]}]', answer='[{"role":"assistant","parts":[]}]', tools="[]")
 
 
-def test_messages_have_the_form_of_the_conventions() -> None:
-    said = Content(collect).asked(chat_request({"model": "m", "messages": MESSAGES}))
-    assert [(one["role"], one["parts"]) for one in orjson.loads(said["input_messages"])] == [
-        ("system", [{"type": "text", "content": "Be brief."}]),
-        (
-            "user",
-            [
-                {"type": "text", "content": "What is this?"},
-                {"type": "uri", "modality": "image", "uri": "https://example.com/a.png"},
-                {"type": "image_url"},
-            ],
-        ),
-        (
-            "assistant",
-            [
-                {"type": "reasoning", "content": "Hm."},
-                {"type": "tool_call", "id": "c1", "name": "look", "arguments": "{}"},
-            ],
-        ),
-        ("tool", [{"type": "tool_call_response", "id": "c1", "response": "A cat."}]),
-    ]
-
-
-def test_what_is_too_long_is_left_out_whole() -> None:
-    messages = [{"role": "user", "content": "x" * MAX_CONTENT_CHARS}]
-    assert Content(collect).asked(chat_request({"model": "m", "messages": messages})) == {}
+def test_what_was_said_is_told_of_the_call_that_answered_and_not_cut_again() -> None:
+    long = Said(prompt=f'["{"x" * 2 * MAX_TEXT_CHARS}"]', answer="")
+    failed = attempt(code="upstream_error")
+    _, first, second = made(finished(failed, attempt(), said=SAID))
+    assert "gen_ai.input.messages" not in first.attributes
+    assert second.attributes["gen_ai.input.messages"] == SAID.prompt
+    assert second.attributes["gen_ai.output.messages"] == SAID.answer
+    assert second.attributes["gen_ai.tool.definitions"] == SAID.tools
+    _, call = made(finished(attempt(), said=long))
+    assert call.attributes["gen_ai.input.messages"] == long.prompt
+    assert not {"gen_ai.output.messages", "gen_ai.tool.definitions"} & set(call.attributes)
 
 
 def test_a_defect_is_reported_and_costs_nothing_else() -> None:
