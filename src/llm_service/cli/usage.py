@@ -12,9 +12,10 @@ from llm_service.bootstrap import build_corrections, build_provider
 from llm_service.cli.output import Progress, print_table, refuse
 from llm_service.cli.stored import Shown, Stored, run_on_database
 from llm_service.cli.where import Where
+from llm_service.config import secrets_of
 from llm_service.domain import Intent, LedgerUnavailable, Settlement
 from llm_service.ledger import Fault, Ledger, LedgerOptions, verify
-from llm_service.observability import build_log
+from llm_service.observability import Redaction, build_log
 from llm_service.runtime import RandomIds, SystemClock, system_random
 from llm_service.services import (
     Corrections,
@@ -164,7 +165,8 @@ def reconcile(where: Where, *, as_json: bool) -> int:
 async def _corrections(stored: Stored, held: AsyncExitStack) -> Corrections:
     """Writes through a journal of this process, which is not started: no other's journal is adopted from here."""
     clock, source = SystemClock(), system_random()
-    log = build_log(stored.settings.observability, clock=clock, stream=sys.stderr)
+    redaction = Redaction(secrets_of(stored.settings))
+    log = build_log(stored.settings.observability, clock=clock, stream=sys.stderr, redaction=redaction)
     providers = {
         name: build_provider(name, options, clock=clock, on_failure=_on_failure)
         for name, options in stored.settings.providers.items()
