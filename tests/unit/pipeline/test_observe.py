@@ -30,14 +30,13 @@ def exchange(**changed: Any) -> Any:
         "marks": [1000.1],
         "cache": "miss",
         "queue_s": 0.125,
-        "generation": "the generation",
     }
     return SimpleNamespace(**{**facts, **changed})
 
 
 def test_every_field_has_what_it_is_named_after() -> None:
     one, said = exchange(), Said(prompt="asked", answer="answered")
-    assert finished(one, OUTCOME, 1002.0, TRACE, said=said, whole=b"{}") == RequestFinished(
+    assert finished(one, OUTCOME, 1002.0, TRACE, said=said) == RequestFinished(
         request_id="req_1",
         stream_id="str_1",
         surface="rest",
@@ -62,8 +61,6 @@ def test_every_field_has_what_it_is_named_after() -> None:
         trace_id=TRACE.trace_id,
         trace=TRACE,
         request=one.request,
-        whole=b"{}",
-        streamed="the generation",  # type: ignore[arg-type]
         said=said,
     )
 
