@@ -55,9 +55,10 @@ class MemoryAlerts:
         fitting = [one for one in reversed(self._entries) if rule in (None, one.rule)]
         return [one for one in fitting if after is None or one.mark < after][:count]
 
-    async def silences(self) -> Sequence[SilenceRow]:
+    async def silences(self, *, ending_after: datetime | None = None) -> Sequence[SilenceRow]:
         self._ask()
-        return sorted(self._silences.values(), key=lambda one: (one.until, one.id))
+        kept = [one for one in self._silences.values() if ending_after is None or one.until > ending_after]
+        return sorted(kept, key=lambda one: (one.until, one.id))
 
     async def put_silence(self, silence: SilenceRow) -> None:
         self._ask()

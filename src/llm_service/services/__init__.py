@@ -1,10 +1,6 @@
 """What the doors call: the data plane and the control plane."""
 
-from llm_service.services.alerts import (
-    AlertAdmin,
-    AlertSeen,
-    AlertsSeen,
-    EventPage,
+from llm_service.services.alert_objects import (
     alert_object,
     alerts_object,
     happening_object,
@@ -12,6 +8,7 @@ from llm_service.services.alerts import (
     silence_object,
     trial_object,
 )
+from llm_service.services.alerts import AlertAdmin, AlertSeen, AlertsSeen, EventPage
 from llm_service.services.authenticator import LOCAL_KEY, Authenticator
 from llm_service.services.cache import (
     OLDER_THAN,

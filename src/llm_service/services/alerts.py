@@ -1,17 +1,17 @@
 """Alerts for whoever administrates the service: what fires, what happened, silences, and a test of who is told."""
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from datetime import datetime
+from typing import Final, Literal
 
 from llm_service.alerts import (
     Alert,
     Book,
     Event,
     Handover,
-    Matcher,
     Rule,
     Silence,
     Watch,
@@ -20,23 +20,16 @@ from llm_service.alerts import (
     read_silence,
     silence_text,
     silenced_by,
-    terms_of,
 )
-from llm_service.domain import Body, Caller, InvalidRequest, InvalidValue, MissingParameter, NotFound
+from llm_service.domain import Body, Caller, InvalidRequest, InvalidValue, NotFound
 from llm_service.runtime import Clock, IdSource
 from llm_service.services.database import database_needed
-from llm_service.services.moments import moment_text, read_moment
-from llm_service.services.usage_fields import unknown_name
+from llm_service.services.silences import read_silence_body
 from llm_service.storage import AlertStore, Reach, SilenceRow
 
 AWAY: Final = "Alerts cannot be read or changed now: the database does not answer."
-LONGEST_SILENCE_S: Final = 366 * 86400.0
-MOST_MATCHERS: Final = 32
 MOST_SILENCES: Final = 1000
-MOST_CHARS: Final = 1024
 TRIAL_S: Final = 15.0
-SILENCE_FIELDS: Final = ("matchers", "starts_at", "ends_at", "duration_s", "comment", "created_by")
-MATCHER_FIELDS: Final = ("name", "value", "operator")
 
 RuleState = Literal["inactive", "pending", "firing"]
 
@@ -96,8 +89,8 @@ class AlertAdmin:
     async def seen(self) -> AlertsSeen:
         """How alerts are now. Raises LedgerUnavailable without the database, but in the process that looks alone."""
         alone = self._watch.alone
-        book, silences = (alone, ()) if alone is not None else await self._kept()
         now = self._clock.now()
+        book, silences = (alone, ()) if alone is not None else await self._kept(now)
         alive = [alert for alert in book.alerts.values() if alert.state != "resolved"]
         return AlertsSeen(
             alerts=[AlertSeen(alert=alert, silenced_by=_silenced(alert, silences, now)) for alert in _in_order(alive)],
@@ -107,18 +100,20 @@ class AlertAdmin:
             reach="machine" if alone is not None else self._reach,
         )
 
-    async def _kept(self) -> tuple[Book, Sequence[Silence]]:
+    async def _kept(self, now: datetime) -> tuple[Book, Sequence[Silence]]:
         with database_needed(AWAY):
             lease = await self._store.lease()
-            silences = await self._store.silences()
+            silences = await self._store.silences(ending_after=now)
         try:
             return read_book(lease.state), [read_silence(row.body) for row in silences]
         except ValueError:  # the process that looks at the rules tells of it, and begins anew
             return Book(), ()
 
     async def history(self, *, rule: str | None, cursor: str | None, count: int) -> EventPage:
-        """What happened, newest first. Raises InvalidValue for a cursor that is none, and LedgerUnavailable."""
+        """What happened, newest first. Raises InvalidValue for a cursor or name that is none, and LedgerUnavailable."""
         after = None if cursor is None else _mark_of(cursor)
+        if rule is not None and "\0" in rule:
+            raise InvalidValue("'rule' must be the name of a rule.", param="rule")
         with database_needed(AWAY):
             entries = await self._store.history(rule=rule, after=after, count=count + 1)
         events = [read_entry(entry) for entry in entries[:count]]
@@ -133,11 +128,12 @@ class AlertAdmin:
 
     async def silence(self, body: Body, caller: Caller) -> Silence:
         """A new one, in force with the next look. Raises InvalidValue, MissingParameter and LedgerUnavailable."""
-        silence = read_silence_body(body, caller, silence_id=self._ids.new("sil"), now=self._clock.now())
-        if len(await self.silences()) >= MOST_SILENCES:
-            raise InvalidRequest(
-                f"There are {MOST_SILENCES} silences already; those that are over go with the history."
-            )
+        now = self._clock.now()
+        silence = read_silence_body(body, caller, silence_id=self._ids.new("sil"), now=now)
+        with database_needed(AWAY):
+            in_force = len(await self._store.silences(ending_after=now))
+        if in_force >= MOST_SILENCES:
+            raise InvalidRequest(f"There are {MOST_SILENCES} silences already that are not over: end some of them.")
         await self._put(silence)
         return silence
 
@@ -171,15 +167,16 @@ class AlertAdmin:
             raise NotFound(f"No rule that is looked at is named `{name[:100]}`; there are: {known}.")
         if not rule.notify:
             raise InvalidRequest(f"The rule {rule.name} tells nobody: set its `notify`, or `alerting.notify`.")
-        return {notifier: await self._try(rule, notifier) for notifier in rule.notify}
+        causes = await asyncio.gather(*(self._try(rule, notifier) for notifier in rule.notify))
+        return dict(zip(rule.notify, causes, strict=True))
 
     async def _try(self, rule: Rule, notifier: str) -> str | None:
-        trials = self._watch.telling.trials(rule.name, rule.severity, rule.labels, self._clock.now())
-        for notice in trials:
-            failed = await self._handover.delivered(notifier, notice, within_s=TRIAL_S)
-            if failed is not None:
-                return failed
-        return None
+        begun, ended = self._watch.telling.trials(rule.name, rule.severity, rule.labels, self._clock.now())
+        failed = await self._handover.delivered(notifier, begun, within_s=TRIAL_S)
+        if failed is None:
+            return await self._handover.delivered(notifier, ended, within_s=TRIAL_S)
+        await self._handover.give(notifier, ended)  # it takes the place of the first one, which may still be tried
+        return failed
 
 
 def _in_order(alerts: Sequence[Alert]) -> Sequence[Alert]:
@@ -203,153 +200,3 @@ def _mark_of(cursor: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", cursor, re.ASCII):
         raise InvalidValue("'cursor' must be the next_cursor of the page before.", param="cursor")
     return int(cursor)
-
-
-# -- silences as they are asked for
-
-
-def read_silence_body(body: Body, caller: Caller, *, silence_id: str, now: datetime) -> Silence:
-    """A silence from its JSON. Raises InvalidValue and MissingParameter."""
-    for name in body:
-        if name not in SILENCE_FIELDS:
-            raise unknown_name(name, SILENCE_FIELDS)
-    matchers = body.get("matchers")
-    if matchers is None:
-        raise MissingParameter("'matchers' is required: which alerts are silenced.", param="matchers")
-    if not isinstance(matchers, list) or not 1 <= len(matchers) <= MOST_MATCHERS:
-        raise InvalidValue(f"'matchers' must be a list of 1 to {MOST_MATCHERS} conditions.", param="matchers")
-    starts_at = now if body.get("starts_at") is None else read_moment("starts_at", body["starts_at"])
-    return Silence(
-        id=silence_id,
-        matchers=tuple(_matcher(number, one) for number, one in enumerate(matchers)),
-        starts_at=starts_at,
-        ends_at=_end_of(body, starts_at, now),
-        created_by=_text("created_by", body.get("created_by")) or caller.key_id,
-        comment=_text("comment", body.get("comment")),
-    )
-
-
-def _end_of(body: Body, starts_at: datetime, now: datetime) -> datetime:
-    ends, lasts = body.get("ends_at"), body.get("duration_s")
-    if (ends is None) == (lasts is None):
-        raise InvalidValue("Exactly one of 'ends_at' and 'duration_s' says how long a silence lasts.", param="ends_at")
-    if ends is not None:
-        ends_at = read_moment("ends_at", ends)
-    elif isinstance(lasts, (int, float)) and not isinstance(lasts, bool) and 1 <= lasts <= LONGEST_SILENCE_S:
-        ends_at = starts_at + timedelta(seconds=lasts)
-    else:
-        raise InvalidValue(f"'duration_s' must be from 1 to {LONGEST_SILENCE_S:.0f} seconds.", param="duration_s")
-    if ends_at <= max(now, starts_at):
-        raise InvalidValue("'ends_at' must lie in the future and after 'starts_at'.", param="ends_at")
-    if (ends_at - now).total_seconds() > LONGEST_SILENCE_S:
-        raise InvalidValue("'ends_at' must lie within a year: what is silenced for good is forgotten.", param="ends_at")
-    return ends_at
-
-
-def _matcher(number: int, given: Any) -> Matcher:
-    at = f"matchers[{number}]"
-    if not isinstance(given, dict) or not {"name", "value"} <= given.keys() <= set(MATCHER_FIELDS):
-        said = f"'{at}' must be an object with name, value and, if it is not '=', operator."
-        raise InvalidValue(said, param=at)
-    name, value = _text(f"{at}.name", given["name"]), _text(f"{at}.value", given["value"])
-    operator = given.get("operator", "=")
-    if not name:
-        raise InvalidValue(f"'{at}.name' must be `rule`, `severity` or the name of a label.", param=f"{at}.name")
-    if operator == "=":
-        return Matcher(name=name, value=value)
-    if operator == "!=":
-        return Matcher(name=name, value=value, operator="!=")
-    raise InvalidValue(f"'{at}.operator' must be '=' or '!='.", param=f"{at}.operator")
-
-
-def _text(name: str, value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str) and len(value) <= MOST_CHARS and "\0" not in value:
-        return value.encode("utf-8", "replace").decode()
-    raise InvalidValue(f"'{name}' must be a text of at most {MOST_CHARS} characters.", param=name)
-
-
-# -- as the interface shows it
-
-
-def alerts_object(seen: AlertsSeen) -> dict[str, Any]:
-    """What ``GET /admin/alerts`` answers."""
-    return {
-        "data": [alert_object(one) for one in seen.alerts],
-        "next_cursor": None,
-        "rules": [rule_object(rule, state) for rule, state in seen.rules],
-        "looked_at": moment_text(seen.looked_at),
-        "alone": seen.alone,
-        "reach": seen.reach,
-    }
-
-
-def alert_object(seen: AlertSeen) -> dict[str, Any]:
-    """One alert."""
-    alert = seen.alert
-    return {
-        "rule": alert.rule,
-        "labels": dict(alert.labels),
-        "severity": alert.severity,
-        "state": alert.state,
-        "since": moment_text(alert.since),
-        "fired_at": moment_text(alert.fired_at),
-        "value": alert.value,
-        "summary": alert.summary,
-        "silenced_by": list(seen.silenced_by),
-        "notify": list(alert.notify),
-    }
-
-
-def rule_object(rule: Rule, state: RuleState) -> dict[str, Any]:
-    """A rule with what its kind goes by."""
-    return {
-        "name": rule.name,
-        "kind": rule.kind,
-        "severity": rule.severity,
-        "state": state,
-        "for_s": rule.for_s,
-        "keep_firing_for_s": rule.keep_s,
-        "labels": dict(rule.labels),
-        "notify": list(rule.notify),
-        "goes_by": terms_of(rule),
-    }
-
-
-def happening_object(event: Event) -> dict[str, Any]:
-    """Something that happened."""
-    return {
-        "id": str(event.mark),
-        "at": moment_text(event.at),
-        "happened": event.happened,
-        "rule": event.rule,
-        "labels": dict(event.labels),
-        "severity": event.severity,
-        "summary": event.summary,
-        "value": event.value,
-        "notifier": event.notifier,
-        "rules": list(event.alerts),
-        "error": event.error,
-    }
-
-
-def silence_object(silence: Silence, *, now: datetime) -> dict[str, Any]:
-    """A silence."""
-    return {
-        "id": silence.id,
-        "state": silence.state(now),
-        "matchers": [{"name": one.name, "operator": one.operator, "value": one.value} for one in silence.matchers],
-        "starts_at": moment_text(silence.starts_at),
-        "ends_at": moment_text(silence.ends_at),
-        "created_by": silence.created_by,
-        "comment": silence.comment,
-    }
-
-
-def trial_object(rule: str, tried: Mapping[str, str | None]) -> dict[str, Any]:
-    """What came of a test."""
-    return {
-        "rule": rule,
-        "notifiers": [{"name": name, "delivered": cause is None, "cause": cause} for name, cause in tried.items()],
-    }

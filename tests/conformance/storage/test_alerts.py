@@ -118,6 +118,7 @@ async def test_a_silence_is_kept_and_replaced(alerts: AlertStore) -> None:
     await alerts.put_silence(SilenceRow(id="b", until=NOON, body="2"))
     await alerts.put_silence(SilenceRow(id="a", until=NOON + 2 * MINUTE, body="3"))
     assert [(one.id, one.body) for one in await alerts.silences()] == [("b", "2"), ("a", "3")]
+    assert [one.id for one in await alerts.silences(ending_after=NOON)] == ["a"]
 
 
 # -- samples

@@ -13,6 +13,8 @@ from llm_service.alerts.alert import resolved
 from llm_service.alerts.entry import entry_of, of_change, of_notice
 from llm_service.api.rest.docs import FILES
 from llm_service.api.rest.openapi import openapi_document
+from llm_service.services.alerts import MOST_SILENCES
+from llm_service.storage import SilenceRow
 from tests.support.control import ADMIN_KEY, Parts, client_of, parts_of
 
 NAMES = ("down", "slow", "cost")
@@ -125,6 +127,19 @@ async def test_a_silence_says_whose_it_is_and_may_begin_later(parts: Parts, clie
     assert (ended["state"], ended["starts_at"]) == ("expired", ended["ends_at"])
 
 
+async def test_silences_that_are_over_keep_none_from_being_made(parts: Parts, client: httpx2.AsyncClient) -> None:
+    now = parts.alerts.clock.now()
+    for number in range(MOST_SILENCES):
+        until = now + timedelta(seconds=0 if number else 60)
+        await parts.alerts.store.put_silence(SilenceRow(id=f"sil-{number}", until=until, body="{}"))
+    assert (await silence(client)).status_code == 200
+    for number in range(MOST_SILENCES):
+        await parts.alerts.store.put_silence(SilenceRow(id=f"s{number}", until=now + timedelta(hours=1), body="{}"))
+    refused = await silence(client)
+    assert refused.status_code == 400
+    assert "that are not over: end some" in refused.json()["error"]["message"]
+
+
 @pytest.mark.parametrize(
     ("fields", "param", "said"),
     [
@@ -142,6 +157,7 @@ async def test_a_silence_says_whose_it_is_and_may_begin_later(parts: Parts, clie
         ({"duration_s": None, "ends_at": "2020-01-01T00:00:00Z"}, "ends_at", "in the future"),
         ({"duration_s": None, "ends_at": "2030-01-01T00:00:00Z"}, "ends_at", "within a year"),
         ({"duration_s": None, "ends_at": "soon"}, "ends_at", "RFC 3339"),
+        ({"starts_at": "9999-12-31T23:59:59Z"}, "starts_at", "within a year"),
         ({"comment": "x" * 1025}, "comment", "at most 1024 characters"),
         ({"end_at": "x"}, "end_at", "did you mean 'ends_at'"),
     ],
@@ -164,6 +180,7 @@ async def test_a_test_notice_goes_to_everybody_whom_the_rule_tells(parts: Parts,
             {"name": "chat", "delivered": False, "cause": "it answered 404"},
         ],
     }
+    assert [one.status for one in parts.alerts.notifiers["chat"].notices] == ["firing", "resolved"]
     sent = parts.alerts.notifiers["ops"].notices
     assert [one.status for one in sent] == ["firing", "resolved"]
     assert sent[0].alerts[0].labels == {"test": "true"}
@@ -176,6 +193,7 @@ async def test_a_test_notice_goes_to_everybody_whom_the_rule_tells(parts: Parts,
         ("POST", "/admin/alerts/slow/test", 400, "tells nobody: set its `notify`"),
         ("DELETE", "/admin/alerts/silences/nobody", 404, "There is no silence `nobody`"),
         ("GET", "/admin/alerts/history?cursor=x", 400, "'cursor' must be"),
+        ("GET", "/admin/alerts/history?rule=%00", 400, "'rule' must be the name of a rule"),
         ("GET", "/admin/alerts/history?limit=0", 400, "'limit' must be"),
         ("GET", "/admin/alerts?state=firing", 400, "'state' is unknown here"),
     ],

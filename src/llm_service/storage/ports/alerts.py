@@ -72,8 +72,8 @@ class AlertStore(Protocol):
     async def history(self, *, rule: str | None, after: int | None, count: int) -> Sequence[AlertEntry]:
         """What happened, newest first, before mark ``after``; of one rule, or of all."""
 
-    async def silences(self) -> Sequence[SilenceRow]:
-        """All that are kept, also those that are over, those that end first before others."""
+    async def silences(self, *, ending_after: datetime | None = None) -> Sequence[SilenceRow]:
+        """Those that end after a moment, or all that are kept; those that end first before others."""
 
     async def put_silence(self, silence: SilenceRow) -> None:
         """Keep a silence, in place of one with its id."""

@@ -25,7 +25,7 @@ _PAGE: Final = "SELECT * FROM alert_entries WHERE mark < :after ORDER BY mark DE
 _PAGE_OF_RULE: Final = """
     SELECT * FROM alert_entries WHERE rule = :rule AND mark < :after ORDER BY mark DESC LIMIT :count
 """
-_SILENCES: Final = "SELECT id, until, body FROM alert_silences ORDER BY until, id"
+_SILENCES: Final = "SELECT id, until, body FROM alert_silences WHERE until > :after ORDER BY until, id"
 _PUT_SILENCE: Final = """
     INSERT INTO alert_silences (id, until, body) VALUES (:id, :until, :body)
     ON CONFLICT (id) DO UPDATE SET until = excluded.until, body = excluded.body
@@ -80,8 +80,8 @@ class SqlAlerts:
             rows = await self._driver.rows(_PAGE_OF_RULE, {**place, "rule": rule})
         return [AlertEntry(rule=row["rule"], at=moment(row["at"]), body=row["body"], mark=row["mark"]) for row in rows]
 
-    async def silences(self) -> Sequence[SilenceRow]:
-        rows = await self._driver.rows(_SILENCES)
+    async def silences(self, *, ending_after: datetime | None = None) -> Sequence[SilenceRow]:
+        rows = await self._driver.rows(_SILENCES, {"after": -1 if ending_after is None else micros(ending_after)})
         return [SilenceRow(id=row["id"], until=moment(row["until"]), body=row["body"]) for row in rows]
 
     async def put_silence(self, silence: SilenceRow) -> None:
