@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from llm_service.alerts.history import History
 from llm_service.alerts.options import KindName
-from llm_service.alerts.rule import Burn, Rule
+from llm_service.alerts.rule import Burn, Rule, metric_of
 from llm_service.observability import Distribution, catalog
 
 _T = TypeVar("_T")
@@ -86,7 +86,7 @@ def _burning(rule: Rule, failed: Callable[[float], tuple[float, float]]) -> tupl
 
 def _latency(history: History, rule: Rule) -> Iterator[Finding]:
     """``value``: the quantile in seconds, or how fast the budget of slow answers burns."""
-    metric = catalog.TIME_TO_FIRST_CHUNK if rule.measure == "first_chunk" else catalog.REQUEST_DURATION
+    metric = metric_of(rule.measure)
     what = "first content" if rule.measure == "first_chunk" else "end of the answer"
     bound = next((one for one in metric.bounds if one >= rule.above), metric.bounds[-1])
     for labels in _chosen(rule):

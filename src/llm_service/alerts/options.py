@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Final, Literal
 
-from llm_service.domain import Bounds, Called, Doc, Pattern
+from llm_service.domain import Bounds, Called, Doc, LimitScope, Pattern
 
 KindName = Literal[
     "availability",
@@ -24,6 +24,7 @@ KindName = Literal[
 ]
 Severity = Literal["critical", "warning", "info"]
 Measure = Literal["first_chunk", "duration"]
+StoreName = Literal["limits", "cache", "database"]
 
 _UNITS: Final[Mapping[str, float]] = MappingProxyType({"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "": 1})
 _SPAN: Final = Pattern(r"[0-9]{1,6}(?:\.[0-9]{1,3})?(?:ms|s|m|h|d)?", "a span of time such as 30s, 5m, 1h or 3d")
@@ -77,8 +78,8 @@ class AlertOptions:
     ] = None
     providers: Annotated[tuple[str, ...], Doc("Only these providers; empty: all.")] = ()
     models: Annotated[tuple[str, ...], Doc("Of latencies: only these models; empty: all together.")] = ()
-    scopes: Annotated[tuple[str, ...], Doc("Of budgets: only these scopes; empty: all.")] = ()
-    stores: Annotated[tuple[str, ...], Doc("Only these stores; empty: all.")] = ()
+    scopes: Annotated[tuple[LimitScope, ...], Doc("Of budgets: only these scopes; empty: all.")] = ()
+    stores: Annotated[tuple[StoreName, ...], Doc("Only these stores; empty: all.")] = ()
     for_: Annotated[
         str | None, Called("for"), _SPAN, Doc("How long it must hold before the alert fires, such as `5m`.")
     ] = None

@@ -15,6 +15,7 @@ from llm_service.alerts.options import (
     Severity,
     seconds,
 )
+from llm_service.observability import Metric, catalog
 
 FEW: Final = 20
 """Requests of which a share says something."""
@@ -143,7 +144,7 @@ class Rule:
             for_s=usual.for_s if options.for_ is None else seconds(options.for_),
             keep_s=usual.keep_s if options.keep_firing_for is None else seconds(options.keep_firing_for),
             severity=options.severity or usual.severity,
-            notify=options.notify or notify,
+            notify=tuple(dict.fromkeys(options.notify or notify)),
             labels=dict(options.labels),
         )
 
@@ -191,6 +192,39 @@ def rule_problems(options: AlertOptions) -> Iterator[tuple[str, str]]:
     if options.kind == "error_ratio" and options.providers and options.per != "provider":
         yield "providers", "goes with per: provider"
     yield from _bad_windows(options)
+    yield from _never_so(options)
+
+
+def _never_so(options: AlertOptions) -> Iterator[tuple[str, str]]:
+    """What no figure can ever be: such a rule would look as if it watched something."""
+    above, shares = options.above, ("error_ratio", "budget_share")
+    if options.kind in shares and above is not None and above >= 1:
+        yield "above", "is a share of 1 and must be below that: 0.5 is half"
+    if options.kind == "cache_hit_ratio" and options.below is not None and options.below > 1:
+        yield "below", "is a share of the usual ratio and must be at most 1: 0.5 is half of it"
+    if options.kind == "latency" and above is not None:
+        longest_s = metric_of(options.measure or "first_chunk").bounds[-1]
+        if above > longest_s or (above == longest_s and options.quantile is not None):
+            yield "above", f"must be below {longest_s:g}: what takes longer is measured as that"
+    yield from _burns_too_slow(options)
+
+
+def _burns_too_slow(options: AlertOptions) -> Iterator[tuple[str, str]]:
+    """When everything fails, the budget burns ``1 / (1 - objective)`` times as fast as allowed."""
+    usual = KINDS[options.kind]
+    if "burn" not in usual.takes or options.quantile is not None:
+        return
+    fastest = 1 / (1 - (options.objective or usual.objective))
+    for number, one in enumerate(options.burn):
+        if one.factor >= fastest:
+            yield f"burn[{number}]", f"must have a factor below {fastest:.4g}: with this objective nothing burns faster"
+    if not options.burn and all(one.factor >= fastest for one in usual.burn):
+        yield "objective", "needs burn beside it: with so low a one nothing burns as fast as the usual windows want"
+
+
+def metric_of(measure: Measure) -> Metric:
+    """The histogram of a latency."""
+    return catalog.TIME_TO_FIRST_CHUNK if measure == "first_chunk" else catalog.REQUEST_DURATION
 
 
 def _bad_windows(options: AlertOptions) -> Iterator[tuple[str, str]]:

@@ -62,7 +62,7 @@ def apply_rules(settings: Settings, given: Builder, *, from_file: bool) -> Ruled
         *_open_doors(ruled, given),
         *_without_packages(ruled, given),
         *_wrong_notifiers(ruled, given),
-        *alert_mistakes(ruled, given),
+        *alert_mistakes(ruled, given, providers=named),
     )
     notes = (*(f"{_at(name)} is left out: its api_key is empty" for name in left_out), *_told_contents(ruled))
     return Ruled(ruled, tuple(mistake for mistake in mistakes if mistake is not None), notes)
