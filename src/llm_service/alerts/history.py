@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
@@ -10,11 +11,24 @@ from llm_service.observability import Distribution, Family, Labels, Snapshot
 
 Where = str | Sequence[str]
 NO_NUMBERS: Final[Mapping[Labels, float]] = MappingProxyType({})
+NO_FAMILIES: Final[Mapping[str, Family]] = MappingProxyType({})
 FINE_S: Final = 7500.0
 """Samples of the last two hours are all kept, of before that one for each five minutes."""
 SLOT_S: Final = 300.0
 STALE_SAMPLES: Final = 4
 """A machine that has told nothing for so many intervals has no gauges any more; what it counted stays counted."""
+
+
+MODEL: Final = "model"
+ROUNDING: Final = 1e-9
+"""Of a sum of money: so much less it may be for having been added up in another order."""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSample(Snapshot):
+    """A machine's figures. ``models``: those that have series of their own; all others share one."""
+
+    models: frozenset[str] = frozenset()
 
 
 class _Machine:
@@ -23,15 +37,19 @@ class _Machine:
     def __init__(self) -> None:
         self.moments: list[float] = []
         self.samples: list[Snapshot] = []
-        self._raw: Snapshot | None = None
-        self._before: Snapshot | None = None
+        self._raw: MachineSample | None = None
+        self._before: Mapping[str, Family] = NO_FAMILIES
 
-    def add(self, raw: Snapshot) -> None:
-        if self._raw is not None and _began_anew(self._raw, raw):
-            self._before = self.samples[-1]
+    def add(self, raw: MachineSample) -> None:
+        if self._raw is not None:
+            last = self.samples[-1].families
+            if _began_anew(self._raw, raw):
+                self._before = {name: one for name, one in last.items() if one.metric.kind != "gauge"}
+            elif self._raw.models != raw.models:
+                self._before = {**self._before, **_shared_out_anew(last, raw.families)}
         self._raw = raw
         self.moments.append(raw.at)
-        self.samples.append(raw if self._before is None else _after(raw, self._before))
+        self.samples.append(_after(raw, self._before) if self._before else raw)
 
     def thin(self, *, before: float, fine_before: float) -> None:
         """Of two samples in one slot before ``fine_before`` the first stays; nothing stays from before ``before``.
@@ -75,7 +93,7 @@ class History:
         self.now = 0.0
         """When the newest sample was made: seconds since the epoch."""
 
-    def add(self, machine: str, sample: Snapshot) -> bool:
+    def add(self, machine: str, sample: MachineSample) -> bool:
         """Whether it is new."""
         samples = self._machines.setdefault(machine, _Machine())
         if samples.moments and sample.at <= samples.moments[-1]:
@@ -142,29 +160,55 @@ class History:
         return (ends for ends in found if ends is not None)
 
 
-def _began_anew(before: Snapshot, now: Snapshot) -> bool:
+def _began_anew(before: MachineSample, now: MachineSample) -> bool:
     """Whether something that only grows has become less: what counts has been started anew."""
+    alike = before.models == now.models
     for name, family in before.families.items():
+        later = now.families.get(name)
         if family.metric.kind == "gauge":
             continue
-        later = now.families.get(name)
         if later is None:
             return True
-        if any(later.numbers.get(labels, -1.0) < count for labels, count in family.numbers.items()):
+        counts, later_counts = _counts(family, by_model=alike), _counts(later, by_model=alike)
+        if any(later_counts.get(labels, -1.0) < count * (1 - ROUNDING) for labels, count in counts.items()):
             return True
-        for labels, distribution in family.distributions.items():
-            of_now = later.distributions.get(labels)
-            if of_now is None or of_now.count < distribution.count:
-                return True
     return False
 
 
-def _after(raw: Snapshot, before: Snapshot) -> Snapshot:
+def _counts(family: Family, *, by_model: bool) -> Mapping[Labels, float]:
+    """How much each series has counted; or those together that differ in the model alone."""
+    counts = {**family.numbers, **{labels: one.count for labels, one in family.distributions.items()}}
+    if by_model or MODEL not in family.metric.labels:
+        return counts
+    place, sums = family.metric.labels.index(MODEL), dict[Labels, float]()
+    for labels, count in counts.items():
+        rest = labels[:place] + labels[place + 1 :]
+        sums[rest] = sums.get(rest, 0.0) + count
+    return sums
+
+
+def _shared_out_anew(last: Mapping[str, Family], raw: Mapping[str, Family]) -> Mapping[str, Family]:
+    """What to put on top of series that other models have now, so that they go on from what they were."""
+    return {
+        name: _sum(family, _negated(raw[name]))
+        for name, family in last.items()
+        if family.metric.kind != "gauge" and MODEL in family.metric.labels and name in raw
+    }
+
+
+def _negated(family: Family) -> Family:
+    distributions = {
+        labels: Distribution(one.bounds, tuple(-count for count in one.counts), -one.sum)
+        for labels, one in family.distributions.items()
+    }
+    return Family(family.metric, {labels: -count for labels, count in family.numbers.items()}, distributions)
+
+
+def _after(raw: Snapshot, before: Mapping[str, Family]) -> Snapshot:
     """What was counted since a new start, on top of what was counted until then; gauges as they are."""
     families = dict(raw.families)
-    for name, family in before.families.items():
-        if family.metric.kind != "gauge":
-            families[name] = _sum(family, families.get(name))
+    for name, family in before.items():
+        families[name] = _sum(family, families.get(name))
     return Snapshot(raw.at, families)
 
 

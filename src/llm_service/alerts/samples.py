@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from llm_service.alerts.history import NO_NUMBERS
+from llm_service.alerts.history import MODEL, NO_NUMBERS, MachineSample
 from llm_service.observability import Distribution, Family, Labels, Metric, Snapshot, catalog
 
 KEPT: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -36,7 +36,7 @@ OTHER: Final = ""
 
 def condensed(
     whole: Snapshot, *, models: Collection[str] = (), is_on: Callable[[str], bool] = lambda _: True
-) -> Snapshot:
+) -> MachineSample:
     """What alerts go by. ``models``: those that rules name. Who is switched off (``is_on``) is not down."""
     families: dict[str, Family] = {}
     for name, kept in KEPT.items():
@@ -47,10 +47,10 @@ def condensed(
     if up is not None:
         numbers = {labels: value for labels, value in up.numbers.items() if is_on(labels[0])}
         families[catalog.PROVIDER_UP.name] = Family(up.metric, numbers, {})
-    return Snapshot(whole.at, families)
+    return MachineSample(whole.at, families, frozenset(models))
 
 
-def sample_text(sample: Snapshot) -> str:
+def sample_text(sample: MachineSample) -> str:
     """A condensed snapshot as JSON: by family the series' labels with their number, or buckets and sum."""
     families = {
         name: [
@@ -62,10 +62,10 @@ def sample_text(sample: Snapshot) -> str:
         ]
         for name, family in sample.families.items()
     }
-    return orjson.dumps({"at": sample.at, "families": families}).decode()
+    return orjson.dumps({"at": sample.at, "models": sorted(sample.models), "families": families}).decode()
 
 
-def read_sample(text: str) -> Snapshot:
+def read_sample(text: str) -> MachineSample:
     """The snapshot of such a text; families, labels and buckets that this version does not know are left out.
 
     Raises ValueError for what is no such text.
@@ -73,7 +73,7 @@ def read_sample(text: str) -> Snapshot:
     try:
         told: dict[str, Any] = orjson.loads(text)
         families = {name: _read(_METRICS[name], rows) for name, rows in told["families"].items() if name in _METRICS}
-        return Snapshot(float(told["at"]), families)
+        return MachineSample(float(told["at"]), families, frozenset(told.get("models", ())))
     except (AttributeError, KeyError, TypeError, IndexError, orjson.JSONDecodeError) as error:
         raise ValueError("no sample of figures") from error
 
@@ -89,7 +89,7 @@ _METRICS: Final[Mapping[str, Metric]] = MappingProxyType({name: _as_kept(name) f
 def _condensed(family: Family, kept: tuple[str, ...], models: Collection[str]) -> Family:
     metric = _METRICS[family.metric.name]
     places = [family.metric.labels.index(label) for label in kept]
-    model_at = kept.index("model") if "model" in kept else None
+    model_at = kept.index(MODEL) if MODEL in kept else None
 
     def of(labels: Labels) -> Labels:
         values = [labels[place] for place in places]

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_service.alerts.history import FINE_S, SLOT_S, History
+from llm_service.alerts.history import FINE_S, SLOT_S, History, MachineSample
 from llm_service.alerts.options import LONGEST_S
 from llm_service.alerts.samples import condensed, read_sample, sample_text
-from llm_service.observability import Snapshot
 from tests.support.figures import Machine
 
 REQUESTS = "llm_requests_total"
@@ -20,7 +19,7 @@ def grown(history: History, over_s: float) -> float:
     return history.increase(REQUESTS, over_s=over_s)
 
 
-def sampled(machine: Machine, at: float) -> Snapshot:
+def sampled(machine: Machine, at: float) -> MachineSample:
     """As it is after it was kept and read again."""
     return read_sample(sample_text(condensed(machine.snapshot(at))))
 
@@ -56,6 +55,51 @@ def test_increases_go_on_over_a_restart() -> None:
     found = history.distribution(TTFC, over_s=40)
     assert found is not None
     assert found.count == 17
+
+
+@pytest.mark.parametrize(("before", "after"), [((), ("fast",)), (("fast",), ()), (("fast",), ("slow",))])
+def test_nothing_is_counted_twice_when_rules_name_other_models(before: tuple[str, ...], after: tuple[str, ...]) -> None:
+    history, machine = History(interval_s=10), Machine()
+    machine.requests(1000)
+    machine.observe(TTFC, 0.3, times=700, model="fast")
+    machine.observe(TTFC, 0.3, times=300, model="slow")
+    for moment, models in ((0, before), (10, before), (20, after), (30, after)):
+        machine.requests(1)
+        machine.observe(TTFC, 0.3, model="fast")
+        history.add("a", read_sample(sample_text(condensed(machine.snapshot(moment), models=models))))
+    assert grown(history, 60) == 3
+    for named in ({}, *({"model": model} for model in after)):
+        found = history.distribution(TTFC, over_s=60, **named)
+        assert found is not None
+        assert found.count <= 3
+    last = history.distribution(TTFC, over_s=10)
+    assert last is not None
+    assert (last.count, round(last.sum, 9)) == (1, 0.3)
+
+
+def test_a_restart_that_comes_with_other_models_is_one() -> None:
+    history, machine = History(interval_s=10), Machine()
+    for moment, models in ((0, ("fast",)), (10, ("fast",)), (20, ())):
+        if moment == 20:
+            machine.restart()
+        machine.requests(5)
+        machine.observe(TTFC, 0.3, times=5, model="fast")
+        history.add("a", read_sample(sample_text(condensed(machine.snapshot(moment), models=models))))
+    assert grown(history, 60) == 10
+    found = history.distribution(TTFC, over_s=60)
+    assert found is not None
+    assert found.count == 10
+
+
+def test_a_sum_that_was_added_up_in_another_order_is_no_restart() -> None:
+    history, costs = History(interval_s=10), (0.1, 0.2, 0.3)
+    sums = (costs[2] + costs[1] + costs[0], costs[0] + costs[1] + costs[2])
+    for moment, cost in enumerate(sorted(sums, reverse=True)):
+        machine = Machine()
+        machine.count("llm_cost_usd_total", cost, provider="a")
+        history.add("a", sampled(machine, moment * 10))
+    assert sums[0] != sums[1]
+    assert abs(history.increase("llm_cost_usd_total", over_s=60)) < 1e-9
 
 
 def test_machines_are_summed_and_one_that_left_stays_counted_but_has_no_gauges() -> None:
