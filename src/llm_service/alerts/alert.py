@@ -19,7 +19,10 @@ OVER_S: Final = 7200.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """``since``: from when on it holds; ``fired_at``: None while it is pending; ``held_at``: when it last held."""
+    """``since``: from when on it holds; ``fired_at``: None while it is pending; ``held_at``: when it last held.
+
+    ``former``: of one that is pending again, the one that was over. Who knows that it fired is still to be told that.
+    """
 
     rule: str
     labels: Mapping[str, str]
@@ -32,6 +35,7 @@ class Alert:
     notify: tuple[str, ...] = ()
     fired_at: datetime | None = None
     resolved_at: datetime | None = None
+    former: "Alert | None" = None
 
     @property
     def key(self) -> Key:
@@ -67,6 +71,7 @@ def step(alert: Alert | None, finding: Finding | None, rule: Rule, now: datetime
     if finding is None:
         return _without(alert, rule, now)
     if alert is None or alert.state == "resolved":
+        former = None if alert is None else remembered(alert, now)
         alert = Alert(
             rule=rule.name,
             labels=labels_of(rule, finding),
@@ -76,17 +81,20 @@ def step(alert: Alert | None, finding: Finding | None, rule: Rule, now: datetime
             held_at=now,
             value=finding.value,
             summary=finding.summary,
+            former=former,
         )
     alert = replace(
         alert, held_at=now, value=finding.value, summary=finding.summary, severity=rule.severity, notify=rule.notify
     )
     if alert.state == "pending" and (now - alert.since).total_seconds() >= rule.for_s:
-        return replace(alert, state="firing", fired_at=now)
+        return replace(alert, state="firing", fired_at=now, former=None)
     return alert
 
 
 def _without(alert: Alert | None, rule: Rule, now: datetime) -> Alert | None:
-    if alert is None or alert.state == "pending":
+    if alert is not None and alert.state == "pending":
+        alert = alert.former
+    if alert is None:
         return None
     if alert.state == "firing":
         over = (now - alert.held_at).total_seconds() >= rule.keep_s

@@ -1,13 +1,13 @@
 """Everything that is known of alerts at one moment: those that there are, and who was told what; as JSON and back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
-from llm_service.alerts.alert import Alert, Key
+from llm_service.alerts.alert import Alert, Key, resolved
 from llm_service.alerts.telling import Group, Told
 
 
@@ -18,6 +18,35 @@ class Book:
     alerts: dict[Key, Alert] = field(default_factory=dict)
     told: dict[Group, Told] = field(default_factory=dict)
     looked_at: datetime | None = None
+
+
+def joined(theirs: Book, ours: Book) -> Book:
+    """What the deployment knows, and what one process alone came to know: who has looked last knows better."""
+    older, newer = (theirs, ours) if _looked_after(ours, theirs) else (ours, theirs)
+    return Book(
+        alerts={**older.alerts, **newer.alerts},
+        told={**older.told, **newer.told},
+        looked_at=newer.looked_at,
+    )
+
+
+def _looked_after(one: Book, other: Book) -> bool:
+    return one.looked_at is not None and (other.looked_at is None or one.looked_at > other.looked_at)
+
+
+def told_alone(ours: Book, theirs: Book, now: datetime) -> Book:
+    """What one process has told of and the deployment does not know of, as over."""
+    firing = {key for key, alert in theirs.alerts.items() if alert.state == "firing"}
+    told = {place: replace(one, firing=one.firing - firing) for place, one in ours.told.items()}
+    keys = frozenset[Key]().union(*(one.firing for one in told.values()))
+    return Book(
+        alerts={
+            key: alert if alert.state == "resolved" else resolved(alert, now)
+            for key, alert in ours.alerts.items()
+            if key in keys
+        },
+        told={place: one for place, one in told.items() if one.firing},
+    )
 
 
 def book_text(book: Book) -> str:
@@ -56,6 +85,7 @@ def _alert_row(alert: Alert) -> dict[str, Any]:
         "value": alert.value,
         "summary": alert.summary,
         "notify": alert.notify,
+        "former": None if alert.former is None else _alert_row(alert.former),
     }
 
 
@@ -76,12 +106,13 @@ def _alert(row: Mapping[str, Any]) -> Alert:
         value=row["value"],
         summary=row["summary"],
         notify=tuple(row["notify"]),
+        former=None if row.get("former") is None else _alert(row["former"]),
     )
 
 
 def _told_row(told: Told) -> dict[str, Any]:
     firing = sorted([rule, [list(pair) for pair in labels]] for rule, labels in told.firing)
-    return {"at": _time(told.at), "failed_at": _time(told.failed_at), "firing": firing}
+    return {"at": _time(told.at), "failed_at": _time(told.failed_at), "firing": firing, "instance": told.instance}
 
 
 def _told(row: Mapping[str, Any]) -> Told:
@@ -89,7 +120,8 @@ def _told(row: Mapping[str, Any]) -> Told:
     if at is None:
         raise TypeError("a notice has a moment")
     firing = frozenset((rule, tuple((name, value) for name, value in labels)) for rule, labels in row["firing"])
-    return Told(at=at, firing=firing, failed_at=_moment(row["failed_at"]))
+    instance = row.get("instance", "")
+    return Told(at=at, firing=firing, failed_at=_moment(row["failed_at"]), instance=instance)
 
 
 def _time(moment: datetime | None) -> float | None:

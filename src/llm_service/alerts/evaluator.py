@@ -42,14 +42,15 @@ class Evaluator:
 
 def _of_former_rules(alerts: Sequence[Alert], now: datetime) -> dict[Key, Alert]:
     """Alerts whose rule is configured no more are over."""
-    ended = [resolved(one, now) if one.state == "firing" else one for one in alerts if one.state != "pending"]
+    told = [one.former or one for one in alerts]
+    ended = [resolved(one, now) if one.state == "firing" else one for one in told if one.state != "pending"]
     return {one.key: one for one in ended if remembered(one, now) is not None}
 
 
 def _changes(before: Sequence[Alert], after: Sequence[Alert]) -> Sequence[Alert]:
-    known = {(alert.key, alert.state, alert.fired_at, alert.resolved_at) for alert in before}
-    return [
-        alert
-        for alert in after
-        if alert.state != "pending" and (alert.key, alert.state, alert.fired_at, alert.resolved_at) not in known
-    ]
+    known = {_state_of(alert.former or alert) for alert in before}
+    return [alert for alert in after if alert.state != "pending" and _state_of(alert) not in known]
+
+
+def _state_of(alert: Alert) -> tuple[object, ...]:
+    return alert.key, alert.state, alert.fired_at, alert.resolved_at

@@ -18,11 +18,15 @@ AGAIN_S: Final = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What a notifier knows of a group. ``failed_at``: it could not be reached then, and not since."""
+    """What a notifier knows of a group. ``failed_at``: it could not be reached then, and not since.
+
+    ``instance``: who spoke. Whoever looks next goes on under that name: receivers know an alert by it.
+    """
 
     at: datetime
     firing: frozenset[Key]
     failed_at: datetime | None = None
+    instance: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,10 @@ class Due:
     def place(self) -> Group:
         return self.notifier, self.group
 
+    def told(self, at: datetime) -> Told:
+        """What its notifier knows then."""
+        return Told(at=at, firing=self.firing, instance=self.notice.instance)
+
 
 class Telling:
     """Decides; it delivers nothing and keeps nothing."""
@@ -51,7 +59,7 @@ class Telling:
     ) -> Iterator[Due]:
         """Every notice that is to go out now. One that is on its way is not ``told`` yet: its caller holds it back."""
         groups: dict[Group, list[Alert]] = {}
-        for alert in alerts:
+        for alert in (one.former or one for one in alerts):
             if alert.state != "pending":
                 for notifier in alert.notify:
                     groups.setdefault((notifier, self.group_of(alert)), []).append(alert)
@@ -74,10 +82,11 @@ class Telling:
         over = [one for one in members if one.state == "resolved" and one.key in known and one.key not in silenced]
         if not self._is_due(firing, over, known, told, now):
             return None
+        instance = told.instance if told is not None and told.firing else ""
         return Due(
             notifier=place[0],
             group=place[1],
-            notice=self._notice(place[1], [*firing, *over], now),
+            notice=self._notice(place[1], [*firing, *over], now, instance or self._instance),
             firing=frozenset(one.key for one in firing),
         )
 
@@ -97,7 +106,7 @@ class Telling:
         changed = waited or bool(over)
         return passed >= (options.group_interval_s if changed else options.repeat_interval_s)
 
-    def _notice(self, group: str, alerts: Sequence[Alert], now: datetime) -> Notice:
+    def _notice(self, group: str, alerts: Sequence[Alert], now: datetime, instance: str) -> Notice:
         severities = [one.severity for one in alerts]
         worst = min(severities, key=("critical", "warning", "info").index)
         return Notice(
@@ -106,10 +115,10 @@ class Telling:
             severity=worst,
             alerts=tuple(one.as_firing() for one in alerts),
             at=now,
-            instance=self._instance,
+            instance=instance,
         )
 
-    def trials(self, rule: str, severity: str, labels: Mapping[str, str], now: datetime) -> Sequence[Notice]:
+    def trials(self, rule: str, severity: str, labels: Mapping[str, str], now: datetime) -> tuple[Notice, Notice]:
         """A notice that says of itself that it is a test, and one that it is over: no receiver is left with it."""
         test = Firing(
             rule=rule,

@@ -46,11 +46,13 @@ def modelled(looks: list[Look], for_s: float, keep_s: float) -> str | None:
     for look in looks:
         if look.holds:
             if run_began is None:
-                run_began, fired, over = look.at, False, False
+                run_began, fired = look.at, False
             last_held = look.at
             fired = fired or look.at - run_began >= for_s
+            over = over and not fired and look.at - ended < OVER_S
         elif run_began is not None and not fired:
             run_began = None
+            over = over and look.at - ended < OVER_S
         elif run_began is not None and look.at - last_held >= keep_s:
             run_began, over, ended = None, True, look.at
         elif over and look.at - ended >= OVER_S:
@@ -99,3 +101,19 @@ def test_what_is_known_of_alerts_is_the_same_after_it_was_kept() -> None:
         book = Book(alerts={alert.key: alert}, told={("me", "g"): told}, looked_at=NOON)
         assert read_book(book_text(book)) == book
     assert read_book(None) == Book()
+
+
+def test_one_that_is_over_and_nearly_comes_again_is_still_over() -> None:
+    """Who was told that it fires may not have been told of its end yet."""
+    watched, at = rule(for_s=60), [NOON + timedelta(seconds=10 * number) for number in range(20)]
+    alert: Alert | None = None
+    for moment in at[:8]:
+        alert = step(alert, FOUND, watched, moment)
+    over = step(alert, None, watched, at[8])
+    again = step(over, FOUND, watched, at[9])
+    assert over is not None
+    assert again is not None
+    assert (over.state, again.state, again.fired_at) == ("resolved", "pending", None)
+    book = Book(alerts={again.key: again})
+    assert read_book(book_text(book)) == book
+    assert step(again, None, watched, at[10]) == over

@@ -32,8 +32,8 @@ def alert(rule: str, *, severity: Severity = "critical", notify: tuple[str, ...]
 class Receiver:
     """Goes through time and takes what is due as delivered."""
 
-    def __init__(self, options: AlertingOptions = OPTIONS) -> None:
-        self._telling = Telling(options, instance="here")
+    def __init__(self, options: AlertingOptions = OPTIONS, *, instance: str = "here") -> None:
+        self._telling = Telling(options, instance=instance)
         self.told: dict[Group, Told] = {}
         self.silences: list[Silence] = []
 
@@ -41,7 +41,7 @@ class Receiver:
         now = NOON + timedelta(seconds=seconds)
         due = list(self._telling.due(alerts, self.told, self.silences, now))
         for one in due:
-            self.told[one.place] = Told(at=now, firing=one.firing)
+            self.told[one.place] = one.told(now)
         return due
 
 
@@ -93,6 +93,25 @@ def test_nobody_is_told_of_the_end_of_what_they_never_heard_of() -> None:
     receiver, one = Receiver(), alert("a")
     assert said(receiver.at(5, one)) == []
     assert said(receiver.at(20, over(one, 6))) == []
+
+
+def test_the_end_of_one_that_nearly_comes_again_is_told() -> None:
+    receiver, one, other = Receiver(), alert("a"), alert("b")
+    receiver.at(10, one, other)
+    again = replace(other, state="pending", fired_at=None, former=over(other, 20))
+    assert said(receiver.at(30, one, again)) == []
+    assert said(receiver.at(70, one, again)) == [("firing", ["a", "b"])]
+    assert said(receiver.at(130, one, over(other, 20))) == []
+
+
+def test_whoever_goes_on_with_a_group_speaks_under_the_name_that_it_is_known_by() -> None:
+    first, next_one = Receiver(instance="pod-1"), Receiver(instance="pod-2")
+    one = alert("a")
+    assert [due.notice.instance for due in first.at(10, one)] == ["pod-1"]
+    next_one.told = first.told
+    assert [due.notice.instance for due in next_one.at(70, over(one, 60))] == ["pod-1"]
+    later = replace(alert("b"), fired_at=NOON + timedelta(seconds=200))
+    assert [due.notice.instance for due in next_one.at(300, later)] == ["pod-2"]
 
 
 def test_what_goes_on_is_told_again() -> None:
