@@ -10,7 +10,6 @@ import orjson
 RULE: Final = "rule"
 """In matchers: the rule's name stands beside the labels."""
 SEVERITY: Final = "severity"
-MOST_PATTERN: Final = 128
 Operator = Literal["=", "!="]
 
 

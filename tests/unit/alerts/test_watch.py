@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from llm_service.alerts import AlertOptions, Matcher, Silence, read_book, read_entry, silence_text
-from llm_service.storage import SilenceRow
+from llm_service.storage import SilenceRow, StoreUnavailable
 from tests.support.alerting import OPTIONS, Site, Watched
 from tests.support.figures import Machine
 from tests.support.waiting import until
@@ -186,7 +186,160 @@ async def test_a_clock_that_is_set_back_does_not_blind_the_rules(site: Site) -> 
     assert await state_of(site) == {"down": "resolved"}
 
 
+async def test_what_was_sampled_before_the_clock_was_set_back_is_not_counted_again(site: Site) -> None:
+    one = site.watch("one", [BURN])
+    await site.passes(60, one, each=lambda: one.machine.requests(100, 2))
+    site.clock.set_back(43)
+    for _ in range(6):
+        one.machine.requests(100)
+        site.clock.advance(10)
+        await one.watch.tick()
+    assert one.notifier.said == []
+    assert one.watch._figures.history.increase("llm_requests_total", over_s=3600) <= 12 * 102 + 6 * 100
+
+
+async def test_the_turn_is_renewed_while_many_samples_are_read(site: Site) -> None:
+    one, two = site.watch("one", [DOWN]), site.watch("two", [DOWN])
+    await site.passes(600, one)
+    site.clock.advance(20)
+    real, reading = one.samples.since, list[str]()
+
+    async def slow(*given: Any, **how: Any) -> Any:
+        found = await real(*given, **how)
+        site.clock.advance(6)
+        return found
+
+    two.samples.since = slow
+
+    async def renew(holder: str, **when: Any) -> Any:
+        reading.append(holder)
+        site.clock.advance(6)
+        return await site.database.alerts.take(holder, **when)
+
+    two.alerts.take = renew
+    await two.watch.tick()
+    assert (two.watch.looks, one.watch.looks) == (True, True)
+    assert len(reading) > 2
+    await one.watch.tick()
+    assert (two.watch.looks, one.watch.looks) == (True, False)
+
+
+async def test_figures_that_could_not_be_read_are_read_with_the_next_look(site: Site) -> None:
+    one = site.watch("one", [BURN])
+    await site.passes(600, one, each=lambda: one.machine.requests(6, 4))
+    await one.watch.let_go()
+    two = site.watch("two", [BURN])
+    two.samples.since = cut_off
+    await two.watch.tick()
+    assert two.watch.alone is not None
+    del two.samples.since
+    site.clock.advance(5)
+    await two.watch.tick()
+    assert two.watch.alone is None
+    assert two.watch._figures.history.increase("llm_request_errors_total", over_s=3600) > 400
+
+
+async def cut_off(*given: Any, **how: Any) -> Any:
+    raise StoreUnavailable("the database did not answer in time")
+
+
+async def test_a_look_that_takes_long_does_not_put_off_the_next_one(site: Site) -> None:
+    one, two = site.watch("one", [DOWN]), site.watch("two", [DOWN])
+
+    async def slow(holder: str, **when: Any) -> Any:
+        site.clock.advance(6)
+        return await site.database.alerts.take(holder, **when)
+
+    one.alerts.take = slow
+    one.watch.start()
+    await until(lambda: one.watch.looks and site.clock.timers)
+    site.clock.advance(4)
+    await until(lambda: one.machine.reads == 2)
+    await one.watch.stop()
+    await two.watch.tick()
+    assert (one.watch.looks, two.watch.looks) == (True, False)
+
+
+async def test_what_became_of_a_notice_while_the_turn_is_taken_is_kept_once(site: Site) -> None:
+    one, real = site.watch("one", [DOWN]), site.database.alerts.take
+    down(one.machine)
+    one.notifier.slow = True
+    await site.passes(10, one)
+
+    async def slow(holder: str, **when: Any) -> Any:
+        lease = await real(holder, **when)
+        one.notifier.finish()
+        for _ in range(2):  # whatever is written meanwhile is written before these
+            await site.database.alerts.append(())
+        return lease
+
+    one.alerts.take = slow
+    down(one.machine, is_down=False)
+    await site.passes(10, one)
+    del one.alerts.take
+    await site.passes(20, one)
+    one.notifier.finish()
+    await site.passes(10, one)
+    assert (one.watch.looks, one.notifier.said) == (True, [("firing", ["down"]), ("resolved", ["down"])])
+    assert [what for what, _ in await history_of(site)] == ["firing", "notified", "resolved", "notified"]
+
+
+async def test_one_that_nearly_comes_again_ends_once(site: Site) -> None:
+    one = site.watch("one", [replace(DOWN, for_="20s")])
+    for is_down, seconds in ((True, 40), (False, 10), (True, 10), (False, 20)):
+        down(one.machine, is_down=is_down)
+        await site.passes(seconds, one)
+    assert one.notifier.said == [("firing", ["down"]), ("resolved", ["down"])]
+    assert [what for what, _ in await history_of(site)] == ["firing", "notified", "resolved", "notified"]
+
+
+async def test_what_became_of_a_notice_is_in_the_history_whoever_looks_now(site: Site) -> None:
+    one, two = site.watch("one", [DOWN]), site.watch("two", [DOWN])
+    down(one.machine)
+    one.notifier.slow = True
+    await site.passes(20, one)
+    site.clock.advance(60)
+    await two.watch.tick()
+    one.notifier.fails = "it answered 404"
+    one.notifier.finish()
+    await one.settled()
+    await one.watch.stop()
+    await one.watch.let_go()
+    assert ("failed", "down") in await history_of(site)
+
+
 # -- without the database
+
+
+async def test_whoever_looked_last_knows_better_when_the_database_is_back(site: Site) -> None:
+    one, two = site.watch("one", [DOWN]), site.watch("two", [DOWN])
+    down(one.machine)
+    down(two.machine)
+    await site.passes(20, one, two)
+    for each in (one, two):
+        each.cut(away=True)
+    await site.passes(20, one, two)
+    for each in (one, two):
+        down(each.machine, is_down=False)
+    await site.passes(20, one, two)
+    assert two.notifier.said == [("resolved", ["down"])]
+    two.cut(away=False)
+    await site.passes(60, two)
+    assert two.watch.alone is None
+    assert two.notifier.said == [("resolved", ["down"])]
+
+
+async def test_what_fired_alone_ends_in_the_history_though_nobody_was_told(site: Site) -> None:
+    one, two = site.watch("one", [STORE]), site.watch("two", [replace(STORE, notify=("closed",))])
+    await site.passes(20, one, two)
+    two.cut(away=True)
+    two.machine.gauge("llm_store_up", 0, store="database")
+    await site.passes(40, one, two)
+    two.cut(away=False)
+    two.machine.gauge("llm_store_up", 1, store="database")
+    await site.passes(40, one, two)
+    happened = [what for what, _ in await history_of(site)]
+    assert (happened[0], happened.count("firing"), happened.count("resolved")) == ("firing", 1, 1)
 
 
 async def test_without_the_database_what_is_wrong_is_told_all_the_same(site: Site) -> None:
