@@ -44,7 +44,7 @@ HOOK = "notifiers: {hook: {kind: webhook, url: 'http://127.0.0.1:9/x'}}\n"
             f"{HOOK}alerts: [{{name: a, kind: store_down, notify: [hock]}}]",
             "alerts[0].notify[0] is not the name of a configured notifier; did you mean hook?",
         ),
-        ("alerts: [{name: a, kind: store_down, stores: [databse]}]", "did you mean database?"),
+        ("alerts: [{name: a, kind: store_down, stores: [database2]}]", "did you mean database?"),
         (
             "alerts: [{name: a, kind: budget_share, scopes: [tenant]}]",
             "alerts[0].scopes[0] must be global, model, key, user or provider",
