@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from math import isfinite
+from sys import intern
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -30,6 +31,8 @@ KEPT: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 """The labels that are kept of each family; series that differ in others alone become one."""
+NONE: Final = 0.0
+"""Most buckets are empty. Thousands of samples are kept at once: they share this, and the texts of their labels."""
 OTHER: Final = ""
 """Stands for every model that no rule names."""
 
@@ -119,14 +122,20 @@ def _merged(metric: Metric, one: float, other: float) -> float:
 def _read(metric: Metric, rows: list[list[Any]]) -> Family:
     fitting = [row for row in rows if len(row[0]) == len(metric.labels)]
     if metric.kind != "histogram":
-        return Family(metric, {tuple(row[0]): float(row[1]) for row in fitting}, {})
+        return Family(metric, {_labels(row): float(row[1]) for row in fitting}, {})
     buckets = len(metric.bounds) + 1
     distributions = {
-        tuple(row[0]): Distribution(metric.bounds, tuple(map(float, row[1])), float(row[2]))
+        _labels(row): Distribution(
+            metric.bounds, tuple(float(count) if count else NONE for count in row[1]), float(row[2])
+        )
         for row in fitting
         if len(row[1]) == buckets
     }
     return Family(metric, NO_NUMBERS, distributions)
+
+
+def _labels(row: list[Any]) -> Labels:
+    return tuple(map(intern, row[0]))
 
 
 def _short(number: float) -> float | int:

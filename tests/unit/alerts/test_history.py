@@ -205,3 +205,12 @@ def test_what_another_version_wrote_is_left_out() -> None:
     assert read_sample(text).total(REQUESTS) == 2
     short = f'{{"at": 1, "families": {{"{TTFC}": [[["", "a"], [1, 2], 0.5]]}}}}'
     assert read_sample(short).distribution(TTFC) is None
+
+
+def test_samples_share_their_labels_and_empty_buckets() -> None:
+    machine = Machine()
+    machine.observe(TTFC, 0.3, provider="deepseek")
+    one, other = sampled(machine, 0).families[TTFC], sampled(machine, 10).families[TTFC]
+    ((labels, counted),), ((others, recounted),) = one.distributions.items(), other.distributions.items()
+    assert all(text is same for text, same in zip(labels, others, strict=True))
+    assert counted.counts[0] is recounted.counts[0]
