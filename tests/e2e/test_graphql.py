@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,13 @@ from urllib.parse import quote
 import orjson
 import pytest
 
+from llm_service.alerts import Event
+from llm_service.alerts.entry import entry_of
 from llm_service.api import AuthOptions, GraphqlOptions, ServerOptions
 from llm_service.config import Settings
 from llm_service.domain import Secret
 from llm_service.sandbox import Sandbox
+from llm_service.storage import AlertEntry
 from tests.support.graphql import (
     ADDRESS,
     CHAT,
@@ -44,6 +48,8 @@ TOOL = {
     "function": {"name": "weather", "description": "The weather", "parameters": {"type": "object", "properties": {}}}
 }
 CREATE = "mutation ($input: KeyInput!) { createKey(input: $input) { secret key { id name scopes budget } } }"
+HISTORY = """query ($rule: String, $first: Int) { alertHistory(rule: $rule, first: $first) { edges { cursor node {
+    id at happened rule labels { name value } severity summary value notifier rules error } } } }"""
 
 
 @pytest.fixture
@@ -194,8 +200,12 @@ async def test_aliases_and_batches_pass_no_limit(guarded: Running) -> None:
 async def test_a_field_asks_for_its_scope(guarded: Running) -> None:
     inference, read = await a_key(guarded), await a_key(guarded, scopes=["READ"])
     asked = "{ me { keyId } models { id } usage { total { requests } } keys { edges { node { id } } } }"
-    for key, allowed in ((inference, {"me", "models"}), (read, {"me", "usage"})):
-        for field in ("me { keyId }", "models { id }", "usage { total { requests } }", "keys { edges { cursor } }"):
+    fields = (
+        "me { keyId }", "models { id }", "usage { total { requests } }", "keys { edges { cursor } }", "alerts { rule }",
+        "alertHistory { edges { cursor } }",
+    )  # fmt: skip
+    for key, allowed in ((inference, {"me", "models"}), (read, {"me", "usage", "alerts", "alertHistory"})):
+        for field in fields:
             answer = (await post(guarded.address, f"{{ {field} }}", **key)).json()
             name = field.partition(" ")[0]
             codes = [error["extensions"]["code"] for error in answer.get("errors", ())]
@@ -232,10 +242,13 @@ async def test_lists_go_on_page_by_page(guarded: Running) -> None:
         key = await a_key(guarded, user=f"user-{number}")
         await data_of(guarded.address, CHAT, {"input": chat_input()}, **key)
     await flushed(guarded)
+    now = datetime.now(UTC)
+    await guarded.stores.database.alerts.append([event_at(now, rule=f"rule-{number}") for number in range(5)])
     for field, asked in (
         ("keys", "keys(first: 2, after: $after)"),
         ("generations", "generations(first: 2, after: $after)"),
         ("usage", "usage(groupBy: [USER], first: 2, after: $after)"),
+        ("alertHistory", "alertHistory(first: 2, after: $after)"),
     ):
         query = f"query ($after: String) {{ {asked} {{ edges {{ cursor }} pageInfo {{ hasNextPage endCursor }} }} }}"
         seen: list[str] = []
@@ -247,6 +260,46 @@ async def test_lists_go_on_page_by_page(guarded: Running) -> None:
         assert len(seen) == len(set(seen)) == 5
         wrong = await error_of(guarded.address, query, {"after": "nowhere!"}, **ADMIN)
         assert wrong["extensions"]["code"] == "invalid_value"
+
+
+async def test_the_history_of_alerts_is_that_of_rest(guarded: Running) -> None:
+    now = datetime.now(UTC)
+    failed = {"happened": "failed", "labels": {"status": "firing", "group": "critical"}, "summary": None, "value": None}
+    notice = event_at(now, rule="*", **failed, notifier="ops", alerts=("down", "slow"), error="it answered 404")
+    await guarded.stores.database.alerts.append([event_at(now, rule="down"), notice, event_at(now, rule="slow")])
+    reader = await a_key(guarded, scopes=["READ"])
+    told = await data_of(guarded.address, HISTORY, **reader)
+    rest = (await ask(guarded.address, "GET", "/admin/alerts/history", **reader)).json()["data"]
+    nodes = [edge["node"] for edge in told["alertHistory"]["edges"]]
+    assert [edge["cursor"] for edge in told["alertHistory"]["edges"]] == [one["id"] for one in rest]
+    assert [as_rest_has_it(node) for node in nodes] == rest
+    assert [(one["happened"], one["rule"]) for one in nodes] == [
+        ("FIRING", "slow"),
+        ("FAILED", "*"),
+        ("FIRING", "down"),
+    ]
+    of_one = await data_of(guarded.address, HISTORY, {"rule": "down"}, **reader)
+    assert [edge["node"]["id"] for edge in of_one["alertHistory"]["edges"]] == [rest[-1]["id"]]
+    for wrong in ({"first": 0}, {"first": 1001}, {"rule": "\0"}):
+        refused = (await error_of(guarded.address, HISTORY, wrong, **reader))["extensions"]
+        assert (refused["code"], refused["param"]) == ("invalid_value", *wrong)
+
+
+def event_at(at: datetime, **fields: Any) -> AlertEntry:
+    """An alert that began to fire, but for what is given."""
+    fires: dict[str, Any] = {
+        "happened": "firing",
+        "severity": "critical",
+        "labels": {"provider": "a"},
+        "summary": "Down.",
+        "value": 2.5,
+    }
+    return entry_of(Event(**(fires | fields), at=at))
+
+
+def as_rest_has_it(node: Any) -> Any:
+    labels = {one["name"]: one["value"] for one in node["labels"]}
+    return node | {name: node[name].lower() for name in ("happened", "severity")} | {"labels": labels}
 
 
 # -- streams by events

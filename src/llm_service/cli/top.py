@@ -120,11 +120,11 @@ class Watch:
             self._seen.health = await self._server.read("/health", {})
 
     async def _firing(self) -> list[Mapping[str, Any]]:
-        """Those alerts that fire; none where the service has none, or the key may not see them."""
+        """Those alerts that fire; none where the service has none."""
         try:
             told = await self._server.read("/admin/alerts", {})
         except Unanswered as unanswered:
-            if unanswered.code in ("not_found", "scope_missing"):
+            if unanswered.code == "not_found":
                 return []
             raise
         return [one for one in told.get("data", ()) if one.get("state") == "firing"]

@@ -46,9 +46,10 @@ def test_everything_below_admin_asks_for_the_admin_scope_but_to_see_what_was_use
 ):
     routes = parts_of().routes
     below = {route.path: route.scopes for route in routes if route.path.startswith("/admin/")}
-    usage = {path for path in below if path.startswith(("/admin/usage", "/admin/metrics", "/admin/events"))}
-    assert {below[path] for path in usage} == {("read", "admin")}
-    assert {below[path] for path in below.keys() - usage} == {("admin",)}
+    seen = {path for path in below if path.startswith(("/admin/usage", "/admin/metrics", "/admin/events"))}
+    seen |= {"/admin/alerts", "/admin/alerts/history"}
+    assert {below[path] for path in seen} == {("read", "admin")}
+    assert {below[path] for path in below.keys() - seen} == {("admin",)}
     assert not [route.path for route in routes if route.scopes == ("admin",) and route.path not in below]
 
 

@@ -206,6 +206,23 @@ async def test_every_refusal_says_what_is_wrong(
     assert said in answer.json()["error"]["message"]
 
 
+async def test_readers_see_alerts_and_admins_alone_silence_and_test_them(parts: Parts) -> None:
+    reader = (await parts.process.issue(scopes=["read"])).secret.reveal()
+    client = client_of(parts, keyless=False)
+    client.headers["x-api-key"] = reader
+    assert (await client.get("/admin/alerts")).json()["rules"]
+    assert (await client.get("/admin/alerts/history")).json() == {"data": [], "next_cursor": None}
+    refused = [
+        await client.get("/admin/alerts/silences"),
+        await silence(client),
+        await client.delete("/admin/alerts/silences/x"),
+        await client.post("/admin/alerts/down/test"),
+    ]
+    assert {(one.status_code, one.json()["error"]["code"]) for one in refused} == {(403, "scope_missing")}
+    assert not await parts.alerts.store.silences()
+    assert not parts.alerts.notifiers["ops"].notices
+
+
 @pytest.mark.parametrize("path", ["/admin/alerts", "/admin/alerts/history", "/admin/alerts/silences"])
 async def test_without_the_database_it_is_said_so(parts: Parts, client: httpx2.AsyncClient, path: str) -> None:
     parts.alerts.store.away = True

@@ -86,6 +86,8 @@ async def test_a_reader_may_what_readers_may(parts: Parts, browser: Browser) -> 
     may = (await browser.sign_in(issued.secret.reveal())).json()["may"]
     assert "GET /admin/usage" in may
     assert not [offer for offer in may if offer.startswith(("POST", "PATCH", "DELETE"))]
+    assert {"GET /admin/alerts", "GET /admin/alerts/history"} <= set(may)
+    assert "GET /admin/alerts/silences" not in may
     assert (await browser.ask("GET", "/admin/usage")).status_code == 200
     assert (await browser.ask("POST", "/admin/keys", json={"name": "n"})).status_code == 403
 

@@ -1,15 +1,18 @@
-"""Alerts in the schema."""
+"""Alerts and their history in the schema."""
 
+from collections.abc import Mapping
 from typing import Self
 
 import strawberry
 
-from llm_service.api.graphql.enums import AlertStateWord, SeverityWord
+from llm_service.alerts import Event
+from llm_service.api.graphql.enums import AlertStateWord, HappeningWord, SeverityWord
+from llm_service.api.graphql.pages import PageInfo
 from llm_service.api.graphql.scalars import Moment
 from llm_service.services import AlertSeen
 
 
-@strawberry.type(name="AlertLabel", description="One label of an alert.")
+@strawberry.type(name="AlertLabel", description="One label of an alert, or of a notice.")
 class AlertLabel:
     name: str
     value: str
@@ -33,7 +36,7 @@ class AlertType:
         alert = seen.alert
         return cls(
             rule=alert.rule,
-            labels=[AlertLabel(name=name, value=value) for name, value in sorted(alert.labels.items())],
+            labels=_labels(alert.labels),
             severity=SeverityWord(alert.severity),
             state=AlertStateWord(alert.state),
             since=Moment(alert.since),
@@ -43,3 +46,51 @@ class AlertType:
             silenced_by=[strawberry.ID(one) for one in seen.silenced_by],
             notify=list(alert.notify),
         )
+
+
+@strawberry.type(name="AlertEvent", description="Something that happened to an alert, or to a notice of some.")
+class AlertEventType:
+    id: strawberry.ID
+    at: Moment
+    happened: HappeningWord
+    rule: str = strawberry.field(description="`*`: a notice of several rules.")
+    labels: list[AlertLabel] = strawberry.field(description="Of a notice: its `group` and `status`.")
+    severity: SeverityWord
+    summary: str | None
+    value: float | None = strawberry.field(description="What was measured, in the unit of the rule's kind.")
+    notifier: str | None = strawberry.field(description="Who was told, or could not be.")
+    rules: list[str] = strawberry.field(description="The rules of the alerts that a notice told of.")
+    error: str | None = strawberry.field(description="Why a notice was not delivered.")
+
+    @classmethod
+    def of(cls, event: Event) -> Self:
+        """As it was kept."""
+        return cls(
+            id=strawberry.ID(str(event.mark)),
+            at=Moment(event.at),
+            happened=HappeningWord(event.happened),
+            rule=event.rule,
+            labels=_labels(event.labels),
+            severity=SeverityWord(event.severity),
+            summary=event.summary,
+            value=event.value,
+            notifier=event.notifier,
+            rules=list(event.alerts),
+            error=event.error,
+        )
+
+
+@strawberry.type
+class AlertEventEdge:
+    cursor: str
+    node: AlertEventType
+
+
+@strawberry.type(description="What happened to alerts, newest first.")
+class AlertEventConnection:
+    edges: list[AlertEventEdge]
+    page_info: PageInfo
+
+
+def _labels(labels: Mapping[str, str]) -> list[AlertLabel]:
+    return [AlertLabel(name=name, value=value) for name, value in sorted(labels.items())]

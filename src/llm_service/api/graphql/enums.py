@@ -148,6 +148,14 @@ class AlertStateWord(Enum):
     FIRING = "firing"
 
 
+@strawberry.enum(name="AlertHappening", description="What can happen to an alert, and to a notice of alerts.")
+class HappeningWord(Enum):
+    FIRING = strawberry.enum_value("firing", description="It began to fire.")
+    RESOLVED = strawberry.enum_value("resolved", description="It is over.")
+    NOTIFIED = strawberry.enum_value("notified", description="A notice was delivered.")
+    FAILED = strawberry.enum_value("failed", description="A notice could not be delivered.")
+
+
 @strawberry.enum(name="ProviderState", description="Whether a provider gets requests.")
 class ProviderStateWord(Enum):
     ENABLED = "enabled"

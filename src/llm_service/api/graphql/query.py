@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import orjson
 import strawberry
 
-from llm_service.api.graphql.alert_types import AlertType
+from llm_service.api.graphql.alert_types import AlertEventConnection, AlertEventEdge, AlertEventType, AlertType
 from llm_service.api.graphql.chat_inputs import ChatInput
 from llm_service.api.graphql.context import Info
 from llm_service.api.graphql.enums import UsageGroupWord
@@ -151,9 +151,20 @@ class Query:
         standings = await info.context.parts.limits.states(key_id=key_id, user=user)
         return [LimitStateType.of(state) for state in standings.states]
 
-    @strawberry.field(description="What fires, the worst first, and what will if it goes on. Scope: admin.")
+    @strawberry.field(description="What fires, the worst first, and what will if it goes on. Scope: read or admin.")
     async def alerts(self, info: Info) -> list[AlertType]:
         return [AlertType.of(one) for one in (await info.context.parts.alerts.seen()).alerts]
+
+    @strawberry.field(description="What happened to alerts, or to those of a rule, newest first. Scope: read or admin.")
+    async def alert_history(
+        self, info: Info, rule: str | None = None, first: int | None = PAGE, after: str | None = None
+    ) -> AlertEventConnection:
+        page = await info.context.parts.alerts.history(rule=rule, cursor=after, count=count_of(first))
+        nodes = [AlertEventType.of(event) for event in page.events]
+        return AlertEventConnection(
+            edges=[AlertEventEdge(cursor=node.id, node=node) for node in nodes],
+            page_info=PageInfo.of([node.id for node in nodes], after=after, more=page.next_cursor is not None),
+        )
 
     @strawberry.field(
         description="What would become of a request, and why: nothing is called, and nothing is used. Scope: inference."

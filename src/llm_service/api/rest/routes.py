@@ -155,10 +155,10 @@ def live_routes(live: LiveRoutes) -> tuple[Route, ...]:
 
 
 def alert_routes(alerts: AlertRoutes) -> tuple[Route, ...]:
-    """What fires, what happened, and who is told of it."""
+    """What fires and what happened, of which events tell as well, and for admins alone: who is told of it."""
     return (
-        Route("/admin/alerts", alerts.list, "admin"),
-        Route("/admin/alerts/history", alerts.history, "admin"),
+        Route("/admin/alerts", alerts.list, READS_USAGE),
+        Route("/admin/alerts/history", alerts.history, READS_USAGE),
         Route("/admin/alerts/silences", alerts.silences, "admin"),
         Route("/admin/alerts/silences", alerts.silence, "admin", "POST"),
         Route("/admin/alerts/silences/{id}", alerts.end_silence, "admin", "DELETE"),

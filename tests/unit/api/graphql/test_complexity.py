@@ -38,6 +38,7 @@ def schema() -> GraphQLSchema:
         ("query ($f: Int) { keys(first: $f) { edges { cursor } } }", 10 + 900 * 1.3),
         ("query ($t: Int) { keys(first: $t) { edges { cursor } } }", 10 + 1000 * 1.3),
         ("query ($z: Int) { keys(first: $z) { edges { cursor } } }", 10 + 100 * 1.3),
+        ("{ alertHistory(first: 10) { edges { node { at labels { name } } } } }", 10 + 10 * 3.4),
         ("mutation { a: cancel(streamId: 1) b: cancel(streamId: 2) }", 20),
         ("{ ...A ...A } fragment A on Query { health { status } }", 20.2),
         ("{ ... on Query { health { status } } }", 10.1),

@@ -16,6 +16,8 @@ from graphql import (
 )
 
 from llm_service import domain, services, storage
+from llm_service.alerts.entry import Happening
+from llm_service.alerts.options import Severity
 from llm_service.api.graphql import access, enums
 from llm_service.api.graphql.costs import COSTS, LENGTHS
 from llm_service.api.graphql.schema import build_schema, core_of, schema_text
@@ -33,6 +35,8 @@ WORDS = {
     enums.LimitKindWord: domain.LimitKind,
     enums.ReachWord: storage.Reach,
     enums.EventKindWord: services.EventKind,
+    enums.SeverityWord: Severity,
+    enums.HappeningWord: Happening,
 }
 DESCRIBES_ITSELF = {"PageInfo", "Query", "Mutation", "Subscription"}
 
@@ -55,7 +59,7 @@ def test_the_fields_of_the_contract_are_there(schema: GraphQLSchema) -> None:
     fields = [set(root.fields) for root in roots if root is not None]
     assert fields == [
         {"models", "model", "providers", "provider", "health", "usage", "generation", "generations", "cache", "limits",
-         "keys", "me", "explain", "alerts"},
+         "keys", "me", "explain", "alerts", "alertHistory"},
         {"chat", "embed", "cancel", "createKey", "updateKey", "rotateKey", "revokeKey", "purgeCache",
              "setProviderEnabled", "drainProvider"},
         {"chatStream", "events", "metrics"},

@@ -11,6 +11,7 @@ from llm_service.storage import Reach
 Json = dict[str, Any]
 
 _FAILS: Final = (400, *KEYED_FAILS)
+_READ: Final = "The scope `read` is enough; `admin` will do as well."
 _TEXT: Final = {"type": "string"}
 _MAYBE_TEXT: Final = {"type": ["string", "null"]}
 _MOMENT: Final = {"type": "string", "format": "date-time"}
@@ -28,6 +29,7 @@ _SILENCE_EXAMPLE: Final = {
 def alert_paths() -> Json:
     """Alerts, their history, silences and tests."""
     seen = get("listAlerts", "What fires, and every rule", tag=TAG, gives=json_content("AlertList"), fails=_FAILS)
+    seen["get"]["description"] = _READ
     history = get(
         "alertHistory",
         "What happened to alerts, newest first",
@@ -35,6 +37,7 @@ def alert_paths() -> Json:
         gives=json_content("AlertHistory"),
         fails=_FAILS,
     )
+    history["get"]["description"] = _READ
     history["get"]["parameters"] = [
         _query("cursor", "`next_cursor` of the page before.", _TEXT),
         _query("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),

@@ -26,7 +26,7 @@ OpenRouter's catalogue where that is configured. `models` in a body is a list of
 
 **Keys** go into `Authorization: Bearer`, or `x-api-key`. A service that listens on loopback needs none from its own
 machine; `local` stands for none where a client insists on one. Issued keys have scopes: `inference` to ask models,
-`read` for this description and everybody's usage, `admin` for `/admin`.
+`read` for this description, everybody's usage, figures, events and alerts, `admin` for `/admin`.
 
 **Fields** that the service does not know pass through untouched, to the provider and back. What answers GET answers
 HEAD as well. Every response names its request in `x-request-id`.
