@@ -2,7 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping, MutableMapping
+import sys
+import traceback
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
@@ -48,7 +50,7 @@ class Lines:
     def of(self, level: str, event: str, facts: Mapping[str, Any]) -> bytes:
         """The line, with its end. ``exc_info`` becomes a traceback without the values of variables; an ``error_code``
         gets its hint."""
-        facts = _with_traceback(level, dict(facts))
+        facts = _with_traceback(dict(facts))
         hint = HINTS.get(str(facts.get("error_code")))
         if hint is not None:
             facts.setdefault("hint", hint)
@@ -65,12 +67,13 @@ class Lines:
         return f"{text}\n".encode("utf-8", "backslashreplace")
 
 
-def _with_traceback(level: str, facts: dict[str, Any]) -> MutableMapping[str, Any]:
-    if "exc_info" not in facts:
-        return facts
-    import structlog
-
-    return structlog.processors.format_exc_info(None, level, facts)
+def _with_traceback(facts: dict[str, Any]) -> dict[str, Any]:
+    """By the standard library, which is loaded: who has no descriptor left can still say so."""
+    given = facts.pop("exc_info", None)
+    error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException):
+        facts["exception"] = "".join(traceback.format_exception(error)).rstrip("\n")
+    return facts
 
 
 def _to_be_read(value: Any) -> Any:
