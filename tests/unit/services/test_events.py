@@ -435,6 +435,7 @@ async def test_an_event_of_another_version_hides_none_of_those_beside_it(
 # -- what it costs
 
 
+@pytest.mark.no_cover
 def test_a_request_that_nobody_wants_to_hear_of_costs_less_than_a_third_of_a_microsecond(clock: ManualClock) -> None:
     tell = Process(clock, MemoryBulletin(), 1).events.request_finished
 

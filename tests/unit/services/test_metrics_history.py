@@ -140,6 +140,7 @@ async def test_what_nobody_was_asked_for_is_no_provider_s(site: Site) -> None:
     assert [one.name for one in seen[-1].by_model] == ["m"]
 
 
+@pytest.mark.no_cover
 async def test_very_many_series_do_not_hold_up_what_else_there_is_to_do(site: Site) -> None:
     for number in range(1000):
         site.source.request(model=f"m{number // 2}", provider=f"p{number % 2}")
