@@ -8,13 +8,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Protocol, TypeVar
 
 import orjson
+
+from tests.support.zygote import clean, stands_for, zygote
 
 SOURCE = Path(__file__).parents[2] / "src"
 PROGRAM = (sys.executable, "-P", "-m", "llm_service")
@@ -86,10 +88,20 @@ class Output:
         return self.text
 
 
+class Process(Protocol):
+    """Of ``subprocess.Popen``, what a run of the program comes to."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int) -> None: ...
+
+
 class Child:
     """One run of the program."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", *, out: IO[bytes], err: IO[bytes] | None = None) -> None:
+    def __init__(self, process: Process, *, out: IO[bytes], err: IO[bytes] | None = None) -> None:
         self._process = process
         self.pid = process.pid
         self.out = Output(out)
@@ -125,19 +137,28 @@ class Place:
     """Where children run: a folder, which is their home as well, and the variables that they get beside it.
 
     ``seen_by_coverage``: triples the time of a start, so it is for suites of what only child processes do.
+    ``executed``: an interpreter for each child, for suites of what such a process is; else a fork of one that is ready,
+    where a fork does as well.
     """
 
     folder: Path
     variables: Mapping[str, str]
     seen_by_coverage: bool = False
     launcher: tuple[str, ...] = ()
+    executed: bool = False
 
     @property
     def environment(self) -> dict[str, str]:
         """Nothing of the developer's own."""
         kept = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
-        own = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8", "PYTHONPATH": str(SOURCE)}
+        own = {**clean(SOURCE), "HOME": str(self.folder)}
         return {**(kept if self.seen_by_coverage else {}), **own, **self.variables}
+
+    @property
+    def forks(self) -> bool:
+        """Whether children need no interpreter of their own."""
+        alone = self.executed or self.seen_by_coverage or self.launcher
+        return not alone and stands_for(self.environment, clean(SOURCE))
 
     def command(self, *arguments: str) -> tuple[str, ...]:
         return (*self.launcher, *PROGRAM, *arguments)
@@ -206,20 +227,48 @@ class Finished:
         return orjson.loads(self.out)
 
 
+def start(where: Place, *arguments: str, streams: tuple[int, int, int], owning_its_terminal: bool = False) -> Process:
+    """The program on these streams, the first of which can be a terminal to lead a session on."""
+    if where.forks:
+        return zygote(SOURCE).start(
+            arguments,
+            environment=where.environment,
+            folder=where.folder,
+            streams=streams,
+            owning_its_terminal=owning_its_terminal,
+        )
+    stdin, stdout, stderr = streams
+    return subprocess.Popen(
+        (*(after(OWNING_ITS_TERMINAL) if owning_its_terminal else ()), *where.command(*arguments)),
+        env=where.environment,
+        cwd=where.folder,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=owning_its_terminal,
+    )
+
+
+def started_on_pipes(where: Place, *arguments: str, stdin: int) -> Child:
+    """The program, its output on pipes, and what it reads somewhere."""
+    (out, its_out), (err, its_err) = os.pipe(), os.pipe()
+    try:
+        process = start(where, *arguments, streams=(stdin, its_out, its_err))
+    except BaseException:
+        os.close(out)
+        os.close(err)
+        raise
+    finally:
+        os.close(its_out)
+        os.close(its_err)
+    return Child(process, out=os.fdopen(out, "rb", buffering=0), err=os.fdopen(err, "rb", buffering=0))
+
+
 @contextmanager
 def child(where: Place, *arguments: str) -> Iterator[Child]:
     """The program, its output on pipes, until the block ends."""
-    process = subprocess.Popen(
-        where.command(*arguments),
-        env=where.environment,
-        cwd=where.folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    started = Child(process, out=process.stdout, err=process.stderr)
+    with Path(os.devnull).open("rb") as nothing:
+        started = started_on_pipes(where, *arguments, stdin=nothing.fileno())
     try:
         yield started
     finally:
@@ -230,15 +279,7 @@ def child(where: Place, *arguments: str) -> Iterator[Child]:
 def on_terminal(where: Place, *arguments: str) -> Iterator[tuple[Child, Callable[[str], int]]]:
     """The program on a terminal of its own, which shows all that it says, and how to type there."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        (*after(OWNING_ITS_TERMINAL), *where.command(*arguments)),
-        env=where.environment,
-        cwd=where.folder,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    )
+    process = start(where, *arguments, streams=(theirs, theirs, theirs), owning_its_terminal=True)
     os.close(theirs)
     started = Child(process, out=os.fdopen(ours, "rb", buffering=0))
     try:
@@ -269,14 +310,15 @@ def banner(text: str) -> Any:
 
 def run(where: Place, *arguments: str, stdin: str = "") -> Finished:
     """The program from its start to its end."""
-    done = subprocess.run(
-        where.command(*arguments),
-        env=where.environment,
-        cwd=where.folder,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=ENDED_WITHIN_S,
-        check=False,
-    )
-    return Finished(done.returncode, done.stdout, done.stderr)
+    its, ours = os.pipe()
+    try:
+        started = started_on_pipes(where, *arguments, stdin=its)
+    finally:
+        os.close(its)
+    try:
+        with suppress(BrokenPipeError), os.fdopen(ours, "wb") as typing:
+            typing.write(stdin.encode())
+        code = started.ended()
+    finally:
+        started.close()
+    return Finished(code, started.out.text, started.err.text)
