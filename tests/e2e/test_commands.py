@@ -20,7 +20,7 @@ from llm_service.storage import open_database
 from tests.support.process import Child, Finished, Place, Serving, child, on_terminal, place, run, serving
 from tests.support.records import row
 from tests.support.rest import ask, chat_body
-from tests.support.waiting import until
+from tests.support.waiting import until, wait_until
 
 MODEL = "openai/sandbox/chat"
 KEY = "canary2command3credential8rd57k"
@@ -253,7 +253,7 @@ def test_usage_is_read_from_the_command_line_while_the_service_runs(tmp_path: Pa
     with serving(where) as service:
         for _ in range(2):
             assert run(where, "chat", "--url", service.address, "-m", MODEL, "hello").code == 0
-        reported = run(where, "usage", "report", "--by", "key,model", "--json").json()
+        reported = wait_until(lambda: reported_once_shipped(where, 2))
         verified = run(where, "usage", "verify")
         exported = run(where, "usage", "export", "--out", "usage.csv")
         limits = run(where, "limits", "--url", service.address, "--json").json()
@@ -264,6 +264,12 @@ def test_usage_is_read_from_the_command_line_while_the_service_runs(tmp_path: Pa
     assert run(where, "usage", "report", "--json").json() == {**reported, "by": ["model"], "data": [
         {name: value for name, value in reported["data"][0].items() if name != "key"}
     ]}  # fmt: skip
+
+
+def reported_once_shipped(where: Place, requests: int) -> Any:
+    """The report by key and model, once so many records have come from the journal to the database."""
+    report = run(where, "usage", "report", "--by", "key,model", "--json").json()
+    return report if sum(row["requests"] for row in report["data"]) == requests else None
 
 
 def a_record_of(upstream_id: str, folder: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from llm_service.sandbox import Sandbox
 from tests.support.evidence import Evidence
-from tests.support.process import Place, Serving, after, child, place, run, seen_place, serving
+from tests.support.process import Place, Serving, after, child, executed_place, run, seen_place, serving
 from tests.support.rest import Answer, ask, chat_body
 
 CHAT = "/v1/chat/completions"
@@ -205,7 +205,7 @@ async def test_where_keys_are_required_only_health_is_open(tmp_path: Path) -> No
 
 
 def test_the_second_start_serves_its_first_byte_in_time(tmp_path: Path, evidence: Evidence) -> None:
-    where = place(tmp_path)
+    where = executed_place(tmp_path)
     starts = [started(where) for _ in range(2)]
     while min(starts[1:]) > 1.0 and len(starts) < 5:  # somebody else has the machine: measure again
         starts.append(started(where))
@@ -218,7 +218,7 @@ def test_the_second_start_serves_its_first_byte_in_time(tmp_path: Path, evidence
 @pytest.mark.parametrize("mode", ["sandbox", "provider"])
 def test_an_idle_process_is_small(tmp_path: Path, mode: str, evidence: Evidence) -> None:
     key = {} if mode == "sandbox" else {"DEEPSEEK_API_KEY": "sk-test-0123456789"}
-    with serving(place(tmp_path, **key)) as service:
+    with serving(executed_place(tmp_path, **key)) as service:
         assert get(service.address, "/health") == 200
         memory_mb = psutil.Process(service.pid).memory_info().rss / 1e6
     print(f"idle, {mode}: {memory_mb:.1f} MB")

@@ -146,7 +146,7 @@ async def test_many_reloads_at_once_become_few(tmp_path: Path, workers: int) -> 
             service.child.signal(signal.SIGHUP)
         done = await said(service, "reloaded")
         reports = await healths(service, workers=workers)
-    assert done["generation"] == 2
+    assert 2 <= done["generation"] <= 3  # the first can be done before the last has come
     assert all(report["config"]["generation"] >= 2 for report in reports.values())
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import psutil
 import pytest
 
-from tests.support.process import Serving, place, serving
+from tests.support.process import Serving, executed_place, serving
 from tests.support.raw_socket import BINARY, CLOSE, CONT, PING, PONG, RawSocket, frame, raw_socket, said
 from tests.support.sockets import opened
 from tests.support.waiting import until_answered
@@ -23,7 +23,7 @@ OPENAI = "openai/sandbox/tokens-3+pace-0ms"
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    where = place(tmp_path_factory.mktemp("abuse"), LLM_SERVICE_WEBSOCKET__PING_INTERVAL_S="0.3")
+    where = executed_place(tmp_path_factory.mktemp("abuse"), LLM_SERVICE_WEBSOCKET__PING_INTERVAL_S="0.3")
     with serving(where) as service:
         yield service
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.process import place, serving
+from tests.support.process import executed_place, serving
 from tests.support.raw_socket import PING, PONG, TEXT, RawSocket, frame, raw_socket, said
 
 IDLE_BYTES = 40 * 1024
@@ -45,7 +45,7 @@ async def numbers_of(client: RawSocket) -> list[int]:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("count", [150, pytest.param(900, marks=pytest.mark.full)])
 async def test_each_of_many_sockets_gets_its_stream_in_order(tmp_path: Path, count: int) -> None:
-    with serving(place(tmp_path)) as service:
+    with serving(executed_place(tmp_path)) as service:
         process = psutil.Process(service.pid)
         async with AsyncExitStack() as held:
             await opened(service.address, AT_ONCE, held)  # what the first ones cost more

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.support.evidence import Evidence
-from tests.support.process import Place, Serving, place, run, seen_place, serving
+from tests.support.process import Place, Serving, executed_place, place, run, seen_place, serving
 from tests.support.rest import ask, chat_body, connected, events_of
 from tests.support.waiting import until, until_answered
 from tests.support.workers import gone, healths, log_of, said, workers_of
@@ -114,7 +114,7 @@ def test_a_number_that_is_none_is_refused(tmp_path: Path, count: str) -> None:
 
 
 def test_two_workers_start_soon_and_share_their_memory(tmp_path: Path, evidence: Evidence) -> None:
-    where = place(tmp_path)
+    where = executed_place(tmp_path)
     starts = [started_s(where) for _ in range(2)]
     while min(starts[1:]) > 1.5 and len(starts) < 5:  # somebody else has the machine: measure again
         starts.append(started_s(where))

@@ -195,6 +195,12 @@ def seen_place(folder: Path, *, cached: bool = False, resilient: bool = False, *
     return replace(where, seen_by_coverage=True)
 
 
+def executed_place(folder: Path, *, cached: bool = False, resilient: bool = False, **variables: str) -> Place:
+    """One whose children each are an interpreter of their own, for what such a process takes and is."""
+    where = place(folder, cached=cached, resilient=resilient, **variables)
+    return replace(where, executed=True)
+
+
 @dataclass(frozen=True)
 class Serving:
     """A child that serves."""

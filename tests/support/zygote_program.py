@@ -16,7 +16,10 @@ import llm_service.cli
 from llm_service.runtime import lasting
 
 REQUEST_BYTES = 1 << 20
-NOT_BY_SERVE = ("encodings.idna", "llm_service.sandbox", "uvicorn.lifespan.off", "redis.asyncio")
+NOT_BY_SERVE = (
+    *("encodings.idna", "llm_service.sandbox", "uvicorn.lifespan.off"),
+    *("asyncpg", "ctypes", "redis.asyncio", "ruamel.yaml"),
+)
 """What a service imports beside ``serve`` itself, as late as it needs it."""
 PR_SET_PDEATHSIG = 1
 

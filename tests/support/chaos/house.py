@@ -16,7 +16,7 @@ from tests.support.chaos.certificates import Certificates
 from tests.support.chaos.line import Line
 from tests.support.chaos.load import Steady
 from tests.support.deployment import ADMIN_KEY, HASH_KEY, sandbox_process
-from tests.support.process import Serving, place, serving
+from tests.support.process import Serving, executed_place, serving
 from tests.support.rest import ask
 from tests.support.waiting import until_answered
 from tests.support.workers import generations, log_of
@@ -109,7 +109,7 @@ async def house(
         lines = {name: await held.enter_async_context(Line(port, tls.get(name))) for name in MOUNTS}
         written = settings_for(folder, lines, certificates, timeouts, **settings)
         write(folder, written)
-        starting = serving(place(folder / "home", resilient=True), "--workers", f"{workers}")
+        starting = serving(executed_place(folder / "home", resilient=True), "--workers", f"{workers}")
         service = await asyncio.to_thread(starting.__enter__)
         held.push_async_callback(asyncio.to_thread, starting.__exit__, None, None, None)
         yield House(folder, service, sandbox, lines, workers, written, certificates)
