@@ -21,7 +21,7 @@ PROGRAM = Path(__file__).with_name("zygote_program.py")
 AVAILABLE = sys.platform == "linux" and hasattr(os, "pidfd_open")
 READ_AT_IMPORT = (
     *("PYTHON", "LC_", "LANG", "TZ", "LD_", "MALLOC_", "OPENSSL_", "SSL", "COVERAGE_"),
-    *("TYPER_", "WEBSOCKETS_", "MULTIDICT_", "YARL_", "PROPCACHE_", "AIOHTTP_", "FROZENLIST_"),
+    *("TYPER_", "WEBSOCKETS_", "MULTIDICT_", "YARL_", "PROPCACHE_", "AIOHTTP_", "FROZENLIST_", "RUAMEL_"),
 )
 """How the names of variables begin that are read before ``main`` is: a fork cannot be given others than its parent."""
 

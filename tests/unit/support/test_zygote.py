@@ -45,7 +45,19 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ready(source: Path) -> Iterator[Zygote]:
-    made = Zygote(clean(source))
+    made = Zygote({**clean(source), "ITS_OWN": "and no fork's"})
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def uninterrupted(source: Path) -> Iterator[Zygote]:
+    """One that was started as a shell starts what runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        made = Zygote(clean(source))
+    finally:
+        signal.signal(signal.SIGINT, before)
     yield made
     made.close()
 
@@ -166,9 +178,11 @@ def test_its_id_stays_its_own_until_one_asks_for_its_exit_code(forked: Started) 
     process.kill()
 
 
-def test_one_that_owns_its_terminal_is_interrupted_from_there(ready: Zygote, forked: Started, tmp_path: Path) -> None:
+def test_one_that_owns_its_terminal_is_interrupted_from_there(
+    uninterrupted: Zygote, forked: Started, tmp_path: Path
+) -> None:
     ours, theirs = pty.openpty()
-    process = ready.start(
+    process = uninterrupted.start(
         [f"import os, sys; print(os.getsid(0) == os.getpid(), sys.stdout.line_buffering); {LASTS}"],
         environment=forked.environment,
         folder=tmp_path,
