@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import certifi
@@ -38,9 +39,9 @@ def model(name: str, of: str = "sandbox/chat") -> str:
 
 
 @contextmanager
-def started(folder: Path, workers: int, **parts: str) -> Iterator[Serving]:
+def started(folder: Path, workers: int, *, executed: bool = False, **parts: str) -> Iterator[Serving]:
     write(folder, **parts)
-    with serving(place(folder), "--workers", str(workers)) as service:
+    with serving(replace(place(folder), executed=executed), "--workers", str(workers)) as service:
         yield service
 
 
@@ -283,7 +284,7 @@ async def test_what_takes_a_restart_is_refused_by_name(tmp_path: Path, named: st
 async def test_one_worker_that_cannot_build_keeps_all_at_what_they_have(tmp_path: Path) -> None:
     authority = f"{{deepseek: {{api_key: sk-test-1, ca_file: '{certifi.where()}'}}}}"
     plain = "{deepseek: {api_key: sk-test-1}}"
-    with started(tmp_path, 2, sandbox="off", providers=plain) as service:
+    with started(tmp_path, 2, executed=True, sandbox="off", providers=plain) as service:  # a fork has imported more
         starved = psutil.Process(workers_of(service)[2])
         before = starved.rlimit(psutil.RLIMIT_NOFILE)
         starved.rlimit(psutil.RLIMIT_NOFILE, (3, before[1]))  # it can open no further file, whichever it closes
