@@ -8,7 +8,6 @@ from hypothesis import settings
 pytest_plugins = [
     "pytester",
     "tests.support.collecting",
-    "tests.support.covering",
     "tests.support.evidence",
     "tests.support.network",
     "tests.support.postgres",
