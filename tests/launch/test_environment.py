@@ -18,6 +18,7 @@ CHECKOUT = Path(__file__).parents[2]
 SPEAKER = """\
 import json, os, sys
 print(json.dumps({"argv": sys.argv[1:], "pid": os.getpid(), "cwd": os.getcwd(), "env": dict(os.environ)}))
+sys.exit(os.environ.get("FAILS_WITH", "nothing") in sys.argv)
 """
 # Stands in for uv in a tenth of the time of venv and pip: environments stay without pip, installing does nothing.
 QUICK_UV = """\
@@ -59,8 +60,13 @@ class Told:
 
     @property
     def said(self) -> Mapping[str, Any]:
+        (said,) = self.all_said
+        return said
+
+    @property
+    def all_said(self) -> list[Mapping[str, Any]]:
         assert self.status == 0, self.errors
-        return json.loads(self.output)
+        return [json.loads(line) for line in self.output.splitlines()]
 
 
 def copy_to(folder: Path) -> Copy:
@@ -230,10 +236,26 @@ def module_of(path: Path) -> ModuleType:
 
 
 def test_the_suite_runs_whole_with_its_floor_and_in_part_without(fresh: Copy) -> None:
-    assert "--cov-fail-under" in fresh.run("./test").said["argv"]
+    rooms = {f"tests/{path.name}" for path in (CHECKOUT / "tests").iterdir() if [*path.rglob("test_*.py")]}
+    for room in rooms:
+        (fresh.path / room).mkdir(exist_ok=True)
+    traced, untraced = (said["argv"] for said in fresh.run("./test").all_said)
+    assert "--cov-fail-under" in traced
+    assert "--cov" not in untraced
+    suites = {f"tests/e2e/{path.name}" for path in (CHECKOUT / "tests" / "e2e").glob("test_*.py")}
+    left_out = {word.removeprefix("--ignore=") for word in untraced if word.startswith("--ignore=")}
+    assert left_out == {word for word in traced if word.startswith("tests/e2e/")} <= suites
+    assert {"tests/e2e"} | {word for word in traced if word.startswith("tests/")} - left_out >= rooms
     assert fresh.run("./test", "tests/unit", "-k", "a b").said["argv"] == ["-rs", "tests/unit", "-k", "a b"]
     assert fresh.run("./test", "--full", "-x").said["argv"] == ["-rs", "--full", "-x"]
 
 
 def test_what_the_suite_has_compiled_is_kept(fresh: Copy) -> None:
-    assert "PYTHONDONTWRITEBYTECODE" not in fresh.run("./test", PYTHONDONTWRITEBYTECODE="1").said["env"]
+    for said in fresh.run("./test", PYTHONDONTWRITEBYTECODE="1").all_said:
+        assert "PYTHONDONTWRITEBYTECODE" not in said["env"]
+
+
+def test_either_half_of_the_suite_can_fail_it(fresh: Copy) -> None:
+    assert fresh.run("./test").status == 0
+    for half in ("--cov", "tests/e2e"):
+        assert fresh.run("./test", FAILS_WITH=half).status != 0
