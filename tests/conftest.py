@@ -1,6 +1,7 @@
 """What holds for every test: no network but loopback, bounded generators, honest skips."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -33,6 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a run in the background: children would never hear Ctrl-C
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in tuple(os.environ):
         foreign = name.upper() in _FOREIGN_NAMES or name.startswith(_FOREIGN_PREFIXES)
         if foreign and not name.startswith(_OURS):
