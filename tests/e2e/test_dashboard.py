@@ -196,7 +196,7 @@ async def test_an_answer_streams_in_the_playground_and_is_found_in_records_and_c
     await page.get_by_role("heading", name="Where the time went").wait_for()
     assert await page.locator(".fall-bar").count() >= 2
     await visit.go("generations")
-    await page.get_by_role("row").filter(has_text=MODEL).first.wait_for()
+    await page.get_by_role("row").filter(has_text=MODEL).first.wait_for(timeout=30_000)
     await visit.go("usage")
     row = page.get_by_role("row").filter(has_text=MODEL)
     await row.wait_for()
