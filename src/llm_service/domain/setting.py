@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,37 @@ _OWN_HEADERS: Final = frozenset(
         *("keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
     )
 )
+_NO_URL: Final = "must be an http:// or https:// address"
 HEADER_VALUE: Final = Pattern(r"[!-~](?:[\t -~]*[!-~])?", "visible ASCII characters, without a line end")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpUrl:
+    """An absolute http or https address. ``credentials``, ``query``: where these belong instead, as the end of a
+    sentence; ``query`` is ``None`` where one may be given."""
+
+    credentials: str
+    query: str | None = None
+
+    def problem(self, value: str) -> str | None:
+        if not re.fullmatch(r"[!-~]+", value) or "\\" in value:
+            return "must be an address of printable ASCII characters without blanks"
+        try:
+            parts = urlsplit(value)
+            reachable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            return _NO_URL
+        if not reachable:
+            return _NO_URL
+        if "@" in parts.netloc:
+            return f"must not carry credentials: {self.credentials}"
+        if self.query is None:
+            return "must not carry a fragment" if "#" in value else None
+        return f"must not carry a query or a fragment: {self.query}" if "?" in value or "#" in value else None
+
+    def json_schema(self) -> Mapping[str, object]:
+        rest = "([/?][^#]*)?" if self.query is None else "(/[^?#]*)?"
+        return {"format": "uri", "pattern": f"^https?://[^@/?#]+{rest}$"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal, get_args
-from urllib.parse import urlsplit
 
 from llm_service.domain import (
     HEADER_VALUE,
@@ -13,6 +12,7 @@ from llm_service.domain import (
     Doc,
     HeaderName,
     HeaderSafe,
+    HttpUrl,
     Pattern,
     Reserved,
     Secret,
@@ -26,32 +26,8 @@ _QUERY_NAME = Pattern(r"[A-Za-z0-9._~-]+", "a query parameter's name")
 # Titles, names and models stay in ASCII: they travel in headers, addresses and metric labels.
 _QUERY_VALUE = Pattern(r"[ -~]*", "printable ASCII characters")
 _TITLE = Pattern(r"[!-~](?:[ -~]*[!-~])?", "one line of ASCII characters")
-_NO_ADDRESS = "must be an http:// or https:// address"
+_URL = HttpUrl(credentials="a key belongs into api_key", query="parameters belong into query")
 _SERVER = Pattern(r"[a-z0-9][a-z0-9._-]*", "the name of a row of the provider catalogue, such as vllm")
-
-
-@dataclass(frozen=True, slots=True)
-class HttpUrl:
-    """An absolute http or https address; credentials, query and fragment have settings of their own or no meaning."""
-
-    def problem(self, value: str) -> str | None:
-        if not value.isascii() or not value.isprintable() or " " in value:
-            return "must be an address of printable ASCII characters without blanks"
-        try:
-            parts = urlsplit(value)
-            reachable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            return _NO_ADDRESS
-        if not reachable:
-            return _NO_ADDRESS
-        if "@" in parts.netloc:
-            return "must not carry credentials: a key belongs into api_key"
-        if "?" in value or "#" in value:
-            return "must not carry a query or a fragment: parameters belong into query"
-        return None
-
-    def json_schema(self) -> Mapping[str, object]:
-        return {"format": "uri", "pattern": "^https?://[^@/?#]+(/[^?#]*)?$"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +90,7 @@ class ProviderOptions:
     ] = ()
     base_url: Annotated[
         str | None,
-        HttpUrl(),
+        _URL,
         Doc(
             "Address that the paths of the API are appended to. Unset: the public address of the kind or server; "
             "`OPENROUTER_BASE_URL` and `DEEPSEEK_BASE_URL` set it for these providers."
@@ -161,9 +137,7 @@ class ProviderOptions:
         Doc("Further query parameters of every request to the upstream (Azure's `api-version`), treated as secrets."),
     ] = field(default_factory=dict, repr=False)
     app_title: Annotated[str | None, _TITLE, Doc("OpenRouter only: name of your application in its rankings.")] = None
-    app_url: Annotated[str | None, HttpUrl(), Doc("OpenRouter only: address of your application in its rankings.")] = (
-        None
-    )
+    app_url: Annotated[str | None, _URL, Doc("OpenRouter only: address of your application in its rankings.")] = None
     ca_file: Annotated[
         Path | None, Doc("PEM file with the certificate authorities to trust. Unset: those of the system.")
     ] = None

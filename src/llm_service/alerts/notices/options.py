@@ -1,12 +1,10 @@
 """Settings of the notifiers: where notices of alerts go."""
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple
-from urllib.parse import urlsplit
 
 from llm_service.domain import (
     HEADER_VALUE,
@@ -15,6 +13,7 @@ from llm_service.domain import (
     Confidential,
     Doc,
     HeaderName,
+    HttpUrl,
     NotEmpty,
     Pattern,
     Secret,
@@ -23,7 +22,7 @@ from llm_service.domain import (
 NotifierKind = Literal["webhook", "slack", "email"]
 Encryption = Literal["starttls", "tls", "none"]
 
-_NO_ADDRESS: Final = "must be an http:// or https:// address"
+_URL: Final = HttpUrl(credentials="they belong into headers")
 _HOST: Final = Pattern(r"[A-Za-z0-9.:_-]{1,255}", "a host name or an IP address")
 _PORTS: Final[Mapping[Encryption, int]] = {"starttls": 587, "tls": 465, "none": 25}  # RFC 8314, RFC 5321
 # As HTML has "a valid e-mail address": ASCII, and nothing in it that could end a header or a command.
@@ -34,28 +33,6 @@ _MAILBOX: Final = Pattern(
 _LOGIN: Final = Pattern(r"[!-~](?:[ -~]*[!-~])?", "printable ASCII characters")
 
 
-@dataclass(frozen=True, slots=True)
-class SecretUrl:
-    """An absolute http or https address whose path and query may be secrets (those of Slack are)."""
-
-    def problem(self, value: str) -> str | None:
-        if not re.fullmatch(r"[!-~]+", value) or "\\" in value:
-            return "must be an address of printable ASCII characters without blanks"
-        try:
-            parts = urlsplit(value)
-            reachable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            return _NO_ADDRESS
-        if not reachable:
-            return _NO_ADDRESS
-        if "@" in parts.netloc:
-            return "must not carry credentials: they belong into headers"
-        return "must not carry a fragment" if "#" in value else None
-
-    def json_schema(self) -> Mapping[str, object]:
-        return {"format": "uri", "pattern": "^https?://[^@/?#]+([/?][^#]*)?$"}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifierOptions:
     """One place that notices of alerts go to."""
@@ -63,7 +40,7 @@ class NotifierOptions:
     kind: Annotated[NotifierKind, Doc("How notices are sent. Each kind has settings of its own.")]
     url: Annotated[
         Secret | None,
-        SecretUrl(),
+        _URL,
         Doc("`webhook` only: where the notice is posted to, in the form of Alertmanager's webhook."),
     ] = None
     headers: Annotated[
@@ -75,7 +52,7 @@ class NotifierOptions:
         Secret | None, Doc("`webhook` only: signs each notice, in the header `X-LLM-Signature`. Unset: not signed.")
     ] = None
     webhook_url: Annotated[
-        Secret | None, SecretUrl(), Doc("`slack` only: the address that Slack made for an incoming webhook.")
+        Secret | None, _URL, Doc("`slack` only: the address that Slack made for an incoming webhook.")
     ] = None
     host: Annotated[str | None, _HOST, Doc("`email` only: the mail server.")] = None
     port: Annotated[
