@@ -1,5 +1,6 @@
 """The doors: every surface through which callers come in."""
 
+from llm_service.api.accepting import Share, Shares
 from llm_service.api.calls import Calls
 from llm_service.api.connection import Refused
 from llm_service.api.dashboard.session import About, SessionRoutes
@@ -68,6 +69,8 @@ __all__ = [
     "ServerOptions",
     "Serving",
     "SessionRoutes",
+    "Share",
+    "Shares",
     "SocketDoor",
     "SocketParts",
     "Sockets",

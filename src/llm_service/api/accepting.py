@@ -1,30 +1,72 @@
 """Taking connections from a socket that several processes listen on, so that each of them gets its share."""
 
 import asyncio
+import mmap
 import socket
 from collections.abc import Callable
 from typing import Final
 
-MOST_AT_ONCE: Final = 4
+MOST_AHEAD: Final = 4
+"""So many connections more than the process with the fewest, and a process lets the others go first."""
 BREATH_S: Final = 0.001
+LONGEST_BREATH_S: Final = 0.016
 OUT_OF_FILES_S: Final = 1.0
 """How long a process that cannot open another file leaves connections to others."""
 
+WORD: Final = 4
 
-class SharedAcceptor:
-    """Takes at most ``MOST_AT_ONCE`` connections, then leaves the rest to others for a moment (``BREATH_S``).
 
-    An event loop's own server takes all that wait. Of many that come at once (a client's pool) one process then has
-    every one, and they stay with it for as long as they are kept.
+class Shares:
+    """How many connections each worker of this machine has, in memory that they share: make it before they are forked.
+
+    A worker's successor goes on in its place; nobody waits for what may be stale but for moments.
     """
 
-    def __init__(self, listening: socket.socket, make: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(self, workers: int) -> None:
+        self._counts = memoryview(mmap.mmap(-1, workers * WORD)).cast("I")
+
+    def of(self, worker: int) -> "Share":
+        """The share of one worker, by its number (from 1)."""
+        return Share(self._counts, worker - 1)
+
+
+class Share:
+    """One worker's part of the connections."""
+
+    def __init__(self, counts: memoryview, own: int) -> None:
+        self._counts = counts
+        self._own = own
+
+    def lead(self, connections: int) -> int:
+        """By how many this worker, which has so many, is ahead of the one that has the fewest; the others learn it."""
+        self._counts[self._own] = connections
+        return connections - min(self._counts)
+
+
+class SharedAcceptor:
+    """Takes connections; one that is ahead leaves them to the others for a moment, and for longer if they do not come.
+
+    An event loop's own server takes all that wait. Of many that come at once (a client's pool) one process then has
+    every one, and they stay with it for as long as they are kept. ``connections``: how many this process has.
+    """
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        make: Callable[[], asyncio.Protocol],
+        *,
+        share: Share,
+        connections: Callable[[], int],
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._listening = listening
         self._make = make
+        self._share = share
+        self._connections = connections
         self._beginning: set[asyncio.Task[object]] = set()
-        self._taken = 0
         self._breath: asyncio.TimerHandle | None = None
+        self._breath_s = BREATH_S
+        self._due = 0
         listening.settimeout(0)
         self.open()
 
@@ -44,6 +86,16 @@ class SharedAcceptor:
         await asyncio.gather(*self._beginning, return_exceptions=True)
 
     def _take(self) -> None:
+        if self._share.lead(self._connections() + len(self._beginning)) < MOST_AHEAD:
+            self._breath_s = BREATH_S
+            self._due = 0
+        elif self._due:
+            self._due -= 1
+        else:  # the others first; what they have not taken then is due here
+            self._due = MOST_AHEAD
+            self._rest(self._breath_s)
+            self._breath_s = min(2 * self._breath_s, LONGEST_BREATH_S)
+            return
         try:
             connection, _ = self._listening.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -56,9 +108,6 @@ class SharedAcceptor:
         beginning = self._loop.create_task(self._begin(connection))
         self._beginning.add(beginning)
         beginning.add_done_callback(self._beginning.discard)
-        self._taken += 1
-        if self._taken == MOST_AT_ONCE:
-            self._rest(BREATH_S)
 
     async def _begin(self, connection: socket.socket) -> None:
         try:
@@ -68,9 +117,4 @@ class SharedAcceptor:
 
     def _rest(self, for_s: float) -> None:
         self._loop.remove_reader(self._listening)
-        self._breath = self._loop.call_later(for_s, self._go_on)
-
-    def _go_on(self) -> None:
-        self._breath = None
-        self._taken = 0
-        self._loop.add_reader(self._listening, self._take)
+        self._breath = self._loop.call_later(for_s, self.open)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import uvicorn
 
-from llm_service.api.accepting import SharedAcceptor
+from llm_service.api.accepting import Share, SharedAcceptor
 from llm_service.api.connection import Connection, Refused
 
 BACKLOG: Final = 2048
@@ -21,11 +21,11 @@ LOOK_S: Final = 0.05
 class HttpServer(uvicorn.Server):
     """Serves an ASGI application on one socket. Signals are the caller's: set ``should_exit`` to end it.
 
-    ``refused`` is told of what is no HTTP, which the application never sees. ``shared``: other processes listen on the
-    socket as well.
+    ``refused`` is told of what is no HTTP, which the application never sees. ``share``: this process's part of the
+    connections, where others listen on the socket as well.
     """
 
-    def __init__(self, app: Any, *, refused: Refused, shared: bool = False) -> None:
+    def __init__(self, app: Any, *, refused: Refused, share: Share | None = None) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -44,7 +44,7 @@ class HttpServer(uvicorn.Server):
             )
         )
         self.listening = asyncio.Event()
-        self._shared = shared
+        self._share = share
         self._leaving = False
         self._acceptors: list[SharedAcceptor] = []
 
@@ -55,9 +55,12 @@ class HttpServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to take connections, and say so by ``listening``."""
-        if self._shared:
+        if self._share is not None:
             await self.lifespan.startup()
-            self._acceptors = [SharedAcceptor(one, self._connection) for one in sockets or ()]
+            self._acceptors = [
+                SharedAcceptor(one, self._connection, share=self._share, connections=self._open)
+                for one in sockets or ()
+            ]
             self.servers = [*self._acceptors]  # type: ignore[list-item]
             self.started = True
         else:
@@ -84,6 +87,9 @@ class HttpServer(uvicorn.Server):
         """Take connections again: there are no others any more who would."""
         for acceptor in self._acceptors:
             acceptor.open()
+
+    def _open(self) -> int:
+        return len(self.server_state.connections)
 
     def _connection(self) -> asyncio.Protocol:
         made: Connection = self.config.http_protocol_class(  # type: ignore[call-arg, assignment]

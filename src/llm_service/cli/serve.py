@@ -14,7 +14,7 @@ from typing import Any, Final, TextIO
 import uvloop
 
 from llm_service import __version__
-from llm_service.api import listen
+from llm_service.api import Shares, listen
 from llm_service.bootstrap import Surroundings, build_service, longest_s, open_stores
 from llm_service.cli.configuration import complain, data_dir_of, load
 from llm_service.cli.output import cannot_listen, cannot_log, print_json, refuse
@@ -202,7 +202,7 @@ class Run:
         premises = self._premises(stream, None if private is None else Secret(private.url), arena)
         supervisor = Supervisor(
             first=self.first,
-            start=partial(self._start_worker, premises),
+            start=partial(self._start_worker, premises, Shares(settings.server.workers)),
             read=self.read,
             announce=partial(self.announce, log),
             clock=self.clock,
@@ -224,12 +224,13 @@ class Run:
         return PrivateValkey(self.data_dir / "valkey", on_event, clock=self.clock)
 
     def _start_worker(
-        self, premises: Premises, number: int, edition: Edition, others: Iterable[SupervisorsEnd]
+        self, premises: Premises, shares: Shares, number: int, edition: Edition, others: Iterable[SupervisorsEnd]
     ) -> Process:
         def work(connection: socket.socket) -> None:
             serving = serve_as_worker(
                 partial(furnish, premises=premises),
                 number=number,
+                share=shares.of(number),
                 first=edition,
                 listening=self.listening,
                 connection=connection,

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from llm_service.api import HttpServer
+from llm_service.api import HttpServer, Share
 from llm_service.bootstrap import Service
 from llm_service.domain import InvalidRequest
 from llm_service.observability import LibraryLog, Log
@@ -44,17 +44,17 @@ class Graphs:
     """Changes the graph that answers without a moment in which none does.
 
     A request is answered to its end by the graph that it met, which is closed when the last of its requests has ended.
-    ``shared``: other processes take connections from the same socket.
+    ``share``: this process's part of the connections, where others take them from the same socket as well.
     """
 
-    def __init__(self, first: Graph, build: Build, *, shared: bool = False) -> None:
+    def __init__(self, first: Graph, build: Build, *, share: Share | None = None) -> None:
         self.current = first
         self._build = build
         self._switch = Switch(first.service.app)
         self._prepared: Graph | None = None
         self._finishing: dict[Graph, asyncio.Task[None]] = {}
         self._ending = False
-        self.server = HttpServer(self._switch, refused=self._refused, shared=shared)
+        self.server = HttpServer(self._switch, refused=self._refused, share=share)
         _send_libraries_to(first.log)
 
     async def prepare(self, edition: Edition) -> None:

@@ -11,6 +11,7 @@ from itertools import count
 from types import MappingProxyType
 from typing import Any, cast
 
+from llm_service.api import Share
 from llm_service.runtime import Stop, settle_memory
 from llm_service.supervisor.channel import Message, WorkersEnd
 from llm_service.supervisor.edition import Edition, Generation, ReloadRefused
@@ -21,7 +22,13 @@ from llm_service.supervisor.serving import Furnish, Post, serve_until
 
 
 async def serve_as_worker(
-    furnish: Furnish, *, number: int, first: Edition, listening: socket.socket, connection: socket.socket
+    furnish: Furnish,
+    *,
+    number: int,
+    share: Share,
+    first: Edition,
+    listening: socket.socket,
+    connection: socket.socket,
 ) -> None:
     """Build, say that it is ready, serve, drain, close; what the supervisor says is done meanwhile."""
     stop, leave = Stop(), asyncio.Event()
@@ -31,7 +38,7 @@ async def serve_as_worker(
         _mind_signals(leave, channel)
         reload = AskedReload(channel)
         build = await furnish(held, Post(worker=number, reload=reload))
-        graphs = Graphs(await build(first), build, shared=True)
+        graphs = Graphs(await build(first), build, share=share)
         held.push_async_callback(graphs.aclose)
         orders = Orders(graphs, channel=channel, stop=stop, leave=leave, reload=reload)
         following = asyncio.get_running_loop().create_task(orders.follow())

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from llm_service.api import HttpServer, connection, listen
+from llm_service.api import HttpServer, Shares, connection, listen
 from tests.support.rest import Connection, connected
 from tests.support.waiting import until
 
@@ -44,7 +44,7 @@ async def process(listening: socket.socket) -> AsyncIterator[Process]:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await made.app(scope, receive, send)
 
-    server = HttpServer(app, refused=lambda _: "req_1", shared=True)
+    server = HttpServer(app, refused=lambda _: "req_1", share=Shares(1).of(1))
     made = Process(server, f"http://127.0.0.1:{listening.getsockname()[1]}")
     serving = asyncio.create_task(server.serve(sockets=[listening.dup()]))
     await server.listening.wait()
