@@ -50,7 +50,7 @@ def main() -> None:
     """Measure and print."""
     fact, clock = a_fact(), SystemClock()
     tracer = Tracer(ratio=0.0, records=True, propagates=False, dice=random.Random(1))  # noqa: S311
-    spans = Spans(SpanParts(semconv="latest", upstreams=UPSTREAMS, status_of=lambda _: 500, content=None, clock=clock))
+    spans = Spans(SpanParts(semconv="latest", upstreams=UPSTREAMS, status_of=lambda _: 500, clock=clock))
     figures = GenAiFigures("latest", UPSTREAMS, clock)
     parent = tracer.begin(PARENT, None)
     if parent is None:

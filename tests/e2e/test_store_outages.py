@@ -96,7 +96,7 @@ async def start(tmp_path: Path, line: SlowLine, postgres_server: PostgresServer)
         url = await postgres_server.new_database()
         settings = {"models": MODELS, "limits": limits}
         # In a thread: the line to the store is in this one's event loop, and the services look for the store at once.
-        opening = machines(tmp_path, store_url=line.url, database_url=url, **settings)
+        opening = machines(tmp_path, store_url=line.url, database_url=url, as_configured=True, **settings)
         deployment = await asyncio.to_thread(opening.__enter__)
         try:
             yield deployment

@@ -17,7 +17,7 @@ from llm_service.runtime import SystemClock
 from llm_service.storage import PrivateValkey
 from tests.support.crash_load import Payer
 from tests.support.postgres import PostgresServer
-from tests.support.process import Child, Place, announced, child, place
+from tests.support.process import STORE_TIMEOUT, Child, Place, announced, child, place
 from tests.support.rest import ask
 from tests.support.valkey import Server, free_ports
 from tests.support.waiting import until, until_answered
@@ -225,7 +225,7 @@ def site(
 ) -> Iterator[Site]:
     """A deployment in a folder: its simulator is a process of its own, and outlives what is killed."""
     with ExitStack() as held:
-        where = place(folder)
+        where = place(folder, **{STORE_TIMEOUT: "0.1"})
         simulator = held.enter_context(child(where, "sandbox", "--port", "0", "--json"))
         address = announced(simulator)["address"]
         port = free_ports(1)[0]

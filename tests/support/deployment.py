@@ -30,7 +30,7 @@ from llm_service.storage import (
     open_database,
     parse_store_url,
 )
-from tests.support.process import Serving, place, serving
+from tests.support.process import STORE_TIMEOUT, Serving, place, serving
 from tests.support.rest import Answer, ask, connected
 from tests.support.waiting import until, until_answered
 
@@ -187,17 +187,27 @@ def one_service(folder: Path, *, workers: int = 2, **settings: Any) -> Iterator[
 
 
 @contextmanager
-def machines(folder: Path, *, store_url: str, database_url: str | None, **settings: Any) -> Iterator[Deployment]:
-    """Two services of one process each; without a ``database_url`` each has a SQLite of its own, and its own keys."""
+def machines(
+    folder: Path, *, store_url: str, database_url: str | None, as_configured: bool = False, **settings: Any
+) -> Iterator[Deployment]:
+    """Two services of one process each; without a ``database_url`` each has a SQLite of its own, and its own keys.
+
+    ``as_configured``: they wait for their store no longer than the settings say.
+    """
     with ExitStack() as held:
         sandbox = held.enter_context(sandbox_process(folder / "upstream"))
         settings["store"] = {"redis_url": store_url, **({"database_url": database_url} if database_url else {})}
-        services = [held.enter_context(serving_one(folder, number, sandbox, **settings)) for number in range(2)]
+        services = [
+            held.enter_context(serving_one(folder, number, sandbox, as_configured=as_configured, **settings))
+            for number in range(2)
+        ]
         yield Deployment(services, sandbox, store_url, database_url, folder, settings.get("limits", {}))
 
 
 @contextmanager
-def serving_one(folder: Path, number: int, sandbox: str, *arguments: str, **settings: Any) -> Iterator[Serving]:
+def serving_one(
+    folder: Path, number: int, sandbox: str, *arguments: str, as_configured: bool = False, **settings: Any
+) -> Iterator[Serving]:
     """One service with settings and data of its own."""
     home = folder / f"home{number}"
     home.mkdir(parents=True, exist_ok=True)
@@ -210,7 +220,8 @@ def serving_one(folder: Path, number: int, sandbox: str, *arguments: str, **sett
         **settings,
     }
     (home / "llm-service.yaml").write_bytes(orjson.dumps(written))
-    with serving(place(home, cached="cache" in settings), *arguments) as service:
+    waits = {STORE_TIMEOUT: "0.1"} if as_configured else {}
+    with serving(place(home, cached="cache" in settings, **waits), *arguments) as service:
         yield service
 
 

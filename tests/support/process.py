@@ -171,15 +171,17 @@ def after(code: str) -> tuple[str, ...]:
 
 UNCACHED: Mapping[str, str] = MappingProxyType({"LLM_SERVICE_CACHE__ENABLED": "false"})
 """What is asked twice reaches the upstream twice."""
+STORE_TIMEOUT = "LLM_SERVICE_STORE__REDIS_TIMEOUT_S"
 PATIENT: Mapping[str, str] = MappingProxyType(
     {
+        STORE_TIMEOUT: "2",
         "LLM_SERVICE_ROUTING__RETRY_BUDGET": "0",
         "LLM_SERVICE_ROUTING__RETRY_BUDGET_MIN": "0",
         "LLM_SERVICE_ROUTING__BREAKER__FAILURES": "10000",
         "LLM_SERVICE_ROUTING__BREAKER__MIN_REQUESTS": "100000",
     }
 )
-"""Nothing is asked twice, and whoever fails is asked again all the same."""
+"""Nothing is asked twice, and whoever fails is asked again all the same; a store is not lost for want of a core."""
 
 
 def place(folder: Path, *, cached: bool = False, resilient: bool = False, **variables: str) -> Place:

@@ -243,6 +243,7 @@ class _Opening:
             clock=around.clock,
             source=around.dice,
             on_failure=self._on_failure,
+            deadline_s=store.redis_timeout_s,
         )
         self._held.push_async_callback(client.aclose)
         await client.start()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from llm_service.domain import Doc, Pattern, Secret
+from llm_service.domain import Bounds, Doc, Pattern, Secret
 from llm_service.storage.valkey_address import StoreUrl
 
 _DATABASE_URL = Pattern(
@@ -26,6 +26,11 @@ class StoreOptions:
         Pattern(r"[A-Za-z0-9._:-]{1,64}", "1 to 64 letters, digits, '.', '_', ':' and '-'"),
         Doc("What the names of all keys there begin with."),
     ] = "llm:"
+    redis_timeout_s: Annotated[
+        float,
+        Bounds(at_least=0.01, at_most=30),
+        Doc("How long that store may take for an answer before it counts as lost; requests wait for it."),
+    ] = 0.1
     database_url: Annotated[
         Secret | None,
         _DATABASE_URL,

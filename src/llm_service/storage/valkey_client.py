@@ -160,7 +160,7 @@ class ValkeyClient:
 
     async def _restored(self) -> bool:
         try:
-            async with asyncio.timeout(_PROBE_DEADLINE_S):
+            async with asyncio.timeout(max(_PROBE_DEADLINE_S, self._deadline_s)):
                 wire, memory = await self._find()
         except Exception as error:  # noqa: BLE001 - whatever it is, the next probe may fare better
             if not is_from_store(error):
