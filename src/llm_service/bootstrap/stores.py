@@ -1,22 +1,23 @@
 """What a process keeps for as long as it lives, whatever its settings become: state, and the ways to it."""
 
-import random
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from llm_service.admission import Arrears, Gate, Lost, Pulse
+from llm_service.bootstrap.around import Surroundings
+from llm_service.bootstrap.commons import build_breakers, build_cache, build_streams, open_commons
 from llm_service.bootstrap.live import Live, build_live, tell_of_providers, tell_of_stores
 from llm_service.bootstrap.metering import Known, Metering, build_metering
 from llm_service.bootstrap.semantic import SemanticHome
 from llm_service.cache import CacheOptions
 from llm_service.domain import Limit, Secret, span_at
 from llm_service.ledger import Ledger, LedgerOptions
-from llm_service.observability import Arena, LevelOverride, Log, MetricsSource, Redaction
-from llm_service.routing import Breakers, BreakerSharing, Fleet, HedgeOptions, Hedging
-from llm_service.runtime import Clock, Pressure, RandomIds, Tasks
+from llm_service.observability import Arena, MetricsSource, Redaction
+from llm_service.routing import Breakers, Fleet, HedgeOptions, Hedging
+from llm_service.runtime import Pressure, RandomIds, Tasks
 from llm_service.services import (
     HashKeys,
     IssuedKeys,
@@ -34,28 +35,18 @@ from llm_service.storage import (
     CacheStore,
     Database,
     LimitStore,
-    MemoryCache,
     MemoryLimits,
-    ProcessBulletin,
     StoreOptions,
     StoreUnavailable,
-    ValkeyBreakers,
-    ValkeyBulletin,
-    ValkeyCache,
     ValkeyClient,
-    ValkeyLimits,
-    ValkeyStreams,
     open_database,
-    parse_store_url,
 )
-from llm_service.streams import CANCEL_TOPIC, SharedStreams, StreamOptions, Streams, Vitals
+from llm_service.streams import StreamOptions, Streams, Vitals
 from llm_service.tokens import Tokenizers
 
 SECOND_S: Final = 1
 LONGEST_S: Final = 3600.0
 """Longer than a request lasts under the usual settings."""
-SHARE_OF_COPIES: Final = 4
-"""Beside a shared cache each process keeps copies, in this part of its size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,27 +81,6 @@ class Stores:
     metering: Metering
     live: Live
     redaction: Redaction
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What opening the stores needs besides their settings. ``redis_url`` stands in for the configured one.
-
-    ``level_override``: the one that all logs of this process go by; ``redaction``: what keeps secrets out of what it
-    tells. ``arena``: where the processes of this machine keep their figures; ``None``: this one is alone.
-    ``worker``: the number of the process among several. ``metrics``: where the figures of all of them are read.
-    """
-
-    data_dir: Path
-    clock: Clock
-    dice: random.Random
-    log: Log
-    redis_url: Secret | None = None
-    arena: Arena | None = None
-    level_override: LevelOverride = field(default_factory=LevelOverride)
-    redaction: Redaction = field(default_factory=Redaction)
-    worker: int | None = None
-    metrics: MetricsSource | None = None
 
 
 async def open_stores(
@@ -166,18 +136,21 @@ class _Opening:
             source=around.dice,
         )
         await check_hash_keys(database.facts, hashes)
-        shared, limits, bulletin = await self._shared(store)
+        commons = await open_commons(
+            self._held, around, store, holder=self._holder, tasks=self._tasks, on_failure=self._on_failure
+        )
+        shared, limits, bulletin = commons.client, commons.limits, commons.bulletin
         records = self._ledger(database, limits, ledger)
         arrears = Arrears(limits, clock=around.clock, tasks=self._tasks)
         gate = self._gate(database, limits, records, arrears, shared)
         self._held.push_async_callback(self._tasks.aclose)
         records.start()
         issued, keys = self._keys(database, hashes, bulletin)
-        breakers = self._breakers(store, shared, bulletin)
+        breakers = build_breakers(commons)
         fleet = Fleet(breaker_of=breakers.of, workers=lambda: gate.workers, clock=around.clock, dice=around.dice)
         vitals = Vitals(limits, holder=self._holder, clock=around.clock)
-        kept = self._cache(store, cache, shared)
-        found = self._streams(store, streams, vitals, shared, bulletin, longest_s)
+        kept = build_cache(commons, cache)
+        found = build_streams(commons, streams, vitals, longest_s=longest_s)
         pressure = self._pressure()
         known = Known(pressure=pressure, ledger=records, database=database, shared=shared, cache=kept, streams=found)
         metering = self._metering(known)
@@ -231,80 +204,6 @@ class _Opening:
     def _on_failure(self, work: str, failure: BaseException) -> None:
         self._around.log.error("background work failed", work=work, exc_info=failure)
 
-    async def _shared(self, store: StoreOptions) -> tuple[ValkeyClient | None, LimitStore, Bulletin]:
-        """Limits and messages: in this process, or on the Valkey that several share."""
-        around = self._around
-        url = store.redis_url or around.redis_url
-        if url is None:
-            return None, MemoryLimits(around.clock, life=self._holder), ProcessBulletin(self._on_failure)
-        client = ValkeyClient(
-            parse_store_url(url.reveal()),
-            prefix=store.redis_prefix,
-            clock=around.clock,
-            source=around.dice,
-            on_failure=self._on_failure,
-            deadline_s=store.redis_timeout_s,
-        )
-        self._held.push_async_callback(client.aclose)
-        await client.start()
-        limits = ValkeyLimits(
-            client,
-            prefix=store.redis_prefix,
-            holder=self._holder,
-            clock=around.clock,
-            reach="machine" if store.redis_url is None else "cluster",
-        )
-        bulletin = ValkeyBulletin(
-            client, prefix=store.redis_prefix, clock=around.clock, source=around.dice, on_failure=self._on_failure
-        )
-        self._held.push_async_callback(bulletin.aclose)
-        return client, limits, bulletin
-
-    def _cache(self, store: StoreOptions, options: CacheOptions, shared: ValkeyClient | None) -> CacheStore:
-        """Answers in this process; where there is a shared store, it has them for all."""
-        around = self._around
-        here = MemoryCache(
-            around.clock,
-            max_bytes=options.max_bytes if shared is None else options.max_bytes // SHARE_OF_COPIES,
-            max_entry_bytes=options.max_entry_bytes,
-            eviction=options.eviction,
-        )
-        self._held.push_async_callback(here.aclose)
-        if shared is None:
-            return here
-        return ValkeyCache(
-            shared,
-            prefix=store.redis_prefix,
-            clock=around.clock,
-            max_bytes=options.max_bytes,
-            max_entry_bytes=options.max_entry_bytes,
-            eviction=options.eviction,
-            here=here,
-            reach="machine" if store.redis_url is None else "cluster",
-        )
-
-    def _breakers(self, store: StoreOptions, client: ValkeyClient | None, bulletin: Bulletin) -> Breakers:
-        """The breakers of all deployments; where there is a shared store, what one process learns holds for all."""
-        around, sharing = self._around, None
-        if client is not None:
-            shared = ValkeyBreakers(
-                client,
-                prefix=store.redis_prefix,
-                holder=self._holder,
-                reach="machine" if store.redis_url is None else "cluster",
-            )
-            sharing = BreakerSharing(
-                shared,
-                bulletin=bulletin,
-                clock=around.clock,
-                dice=around.dice,
-                tasks=self._tasks,
-                log=around.log,
-            )
-        breakers = Breakers(clock=around.clock, log=around.log, sharing=sharing)
-        breakers.start()
-        return breakers
-
     def _metering(self, known: Known) -> Metering:
         around = self._around
         metering = build_metering(
@@ -336,44 +235,6 @@ class _Opening:
         self._held.callback(pressure.close)
         pressure.start()
         return pressure
-
-    def _streams(
-        self,
-        store: StoreOptions,
-        options: StreamOptions,
-        vitals: Vitals,
-        client: ValkeyClient | None,
-        bulletin: Bulletin,
-        longest_s: float,
-    ) -> Streams:
-        """The streams of this process; where there is a shared store, all processes find each other's."""
-        around, shared = self._around, None
-        if client is not None:
-            logs = ValkeyStreams(
-                client,
-                prefix=store.redis_prefix,
-                holder=self._holder,
-                retention_s=options.retention_s,
-                max_bytes=options.max_bytes,
-                total_bytes=options.total_bytes,
-                running_s=longest_s,
-                reach="machine" if store.redis_url is None else "cluster",
-            )
-            shared = SharedStreams(
-                logs,
-                holder=self._holder,
-                lives=vitals.lives,
-                bulletin=bulletin,
-                max_bytes=options.max_bytes,
-                clock=around.clock,
-                tasks=self._tasks,
-                log=around.log,
-            )
-        streams = Streams(around.clock, retention_s=options.retention_s, total_bytes=options.total_bytes, shared=shared)
-        if client is not None:
-            bulletin.listen(CANCEL_TOPIC, streams.hear_cancelled)
-        self._held.callback(streams.aclose)
-        return streams
 
     def _ledger(self, database: Database, limits: LimitStore, options: LedgerOptions) -> Ledger:
         around = self._around
