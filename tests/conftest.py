@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.support.network",
     "tests.support.postgres",
     "tests.support.skips",
+    "tests.support.timed",
     "tests.support.valkey",
 ]
 

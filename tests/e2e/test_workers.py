@@ -15,6 +15,7 @@ import pytest
 from tests.support.evidence import Evidence
 from tests.support.process import Place, Serving, executed_place, place, run, seen_place, serving
 from tests.support.rest import ask, chat_body, connected, events_of
+from tests.support.timed import within
 from tests.support.waiting import until, until_answered
 from tests.support.workers import gone, healths, log_of, said, workers_of
 
@@ -113,6 +114,7 @@ def test_a_number_that_is_none_is_refused(tmp_path: Path, count: str) -> None:
     assert "--workers: " in refused.err
 
 
+@pytest.mark.timed
 def test_two_workers_start_soon_and_share_their_memory(tmp_path: Path, evidence: Evidence) -> None:
     where = executed_place(tmp_path)
     starts = [started_s(where) for _ in range(2)]
@@ -127,7 +129,7 @@ def test_two_workers_start_soon_and_share_their_memory(tmp_path: Path, evidence:
     }
     print(figures)
     evidence.record("workers", title="Two workers", figures=figures)
-    assert figures["start_s"] < 3.0  # 0.6 s on a machine that has nothing else to do
+    within(figures["start_s"], 3.0)  # 0.6 s on a machine that has nothing else to do
     assert figures["worker_pss_mb"] < 40
 
 
@@ -140,6 +142,7 @@ def started_s(where: Place) -> float:
 # -- they come and go
 
 
+@pytest.mark.timed
 async def test_a_killed_worker_is_replaced_within_a_second_while_the_other_answers(tmp_path: Path) -> None:
     with serving(seen_place(tmp_path), *TWO) as service:
         before = workers_of(service)
@@ -161,7 +164,7 @@ async def test_a_killed_worker_is_replaced_within_a_second_while_the_other_answe
     assert after[1] != before[1]
     assert sorted(reports) == [1, 2]
     assert (ended["worker"], ended["exit_code"], ended["restart_in_s"]) == (1, -9, 0.0)
-    assert took.total_seconds() < 1.0
+    within(took.total_seconds(), 1.0)
 
 
 async def test_a_worker_that_dies_again_and_again_is_started_ever_later(tmp_path: Path) -> None:
