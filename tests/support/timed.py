@@ -39,13 +39,13 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 def tried(item: pytest.Item, nextitem: pytest.Item | None) -> Sequence[pytest.TestReport]:
     """The reports of the first try that passes, or of the last."""
-    for number in range(1, TRIES + 1):
-        reports = runtestprotocol(item, nextitem=nextitem, log=False)
-        why = slowness(reports)
-        if number == TRIES or not why:
+    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    for _ in range(1, TRIES):
+        if not (why := slowness(reports)):
             break
         item.user_properties.append((AGAIN, why))
         item._initrequest()  # type: ignore[attr-defined]  # new fixtures
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
     return reports
 
 
