@@ -55,10 +55,14 @@ class MemoryKeys:
         self._answer()
         return [self.keys[key_id] for key_id in key_ids if key_id in self.keys]
 
-    async def page(self, *, after: str | None, count: int) -> Sequence[ApiKey]:
+    async def page(
+        self, *, after: str | None, count: int, newest_first: bool = False, find: str | None = None
+    ) -> Sequence[ApiKey]:
         self._answer()
-        ids = sorted(key_id for key_id in self.keys if after is None or key_id > after)
-        return [self.keys[key_id] for key_id in ids[:count]]
+        keys = sorted(self.keys.values(), key=lambda one: one.id, reverse=newest_first)
+        behind = [key for key in keys if after is None or (key.id < after if newest_first else key.id > after)]
+        words = (find or "").lower()
+        return [key for key in behind if words in f"{key.name}\n{key.user or ''}\n{key.id}".lower()][:count]
 
     async def update(self, key: ApiKey) -> bool:
         self._answer()

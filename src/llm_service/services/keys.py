@@ -42,7 +42,7 @@ class Issued:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyPage:
-    """Some of the keys, oldest first, and what to ask with for the next ones (``None``: there are none)."""
+    """Some of the keys, and what to ask with for the next ones (``None``: there are none)."""
 
     keys: Sequence[ApiKey]
     next_cursor: str | None
@@ -80,15 +80,17 @@ class Keys:
             await self._store.insert(key, stored)
         return Issued(key=key, secret=secret)
 
-    async def list(self, *, after: str | None, count: int) -> KeyPage:
-        """Up to ``count`` keys in the order of their making, those after the key with the id ``after``.
+    async def list(
+        self, *, after: str | None, count: int, newest_first: bool = False, find: str | None = None
+    ) -> KeyPage:
+        """Up to ``count`` keys in the order of their making, those behind the key with the id ``after``.
 
-        Raises InvalidValue where that is no id of a key.
+        ``find``: only those whose name, user or id contains it. Raises InvalidValue where ``after`` is no id of a key.
         """
         if after is not None and not KEY_ID.fullmatch(after):
             raise InvalidValue("Keys go on after the `next_cursor` of a page; this is none.", param="cursor")
         with database_needed(AWAY):
-            found = await self._store.page(after=after, count=count + 1)
+            found = await self._store.page(after=after, count=count + 1, newest_first=newest_first, find=find)
         keys = found[:count]
         return KeyPage(keys=keys, next_cursor=keys[-1].id if len(found) > count else None)
 

@@ -67,6 +67,45 @@ async def test_pages_hold_each_key_once_in_the_order_of_ids(database: Database) 
     assert seen == sorted(ids)
 
 
+async def test_pages_go_the_other_way_too(database: Database) -> None:
+    ids = ["B", "a", "key_10", "key_2", "ä", "_", "Z9", "\U0001f642"]
+    for key_id in ids:
+        await database.keys.insert(key(key_id), secret(key_id))
+    seen: list[str] = []
+    while page := await database.keys.page(after=seen[-1] if seen else None, count=3, newest_first=True):
+        seen += [kept.id for kept in page]
+    assert seen == sorted(ids, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("find", "found"),
+    [
+        ("SEARCH", ["key_1", "key_2"]),
+        ("Ü", ["key_3"]),
+        ("100%", ["key_3"]),
+        ("0_%", []),
+        ("!", ["key_4"]),
+        ("ey_2", ["key_2"]),
+        ("nobody", []),
+        ("nul\0", []),
+    ],
+)
+async def test_keys_are_found_by_a_part_of_name_user_or_id(find: str, found: list[str], database: Database) -> None:
+    given = [
+        ("Search engine", None),
+        ("Chat", "team-search"),
+        ("Ünits, 100% of them", "alice"),
+        ("wow! 'quoted'", None),
+    ]
+    for number, (name, user) in enumerate(given, 1):
+        await database.keys.insert(
+            key(f"key_{number}", name=name, user=user), secret(f"key_{number}", f"llms_{number}")
+        )
+    assert [one.id for one in await database.keys.page(after=None, count=9, find=find)] == found
+    newest = await database.keys.page(after=None, count=1, find=find, newest_first=True)
+    assert [one.id for one in newest] == found[-1:]
+
+
 async def test_several_keys_are_found_at_once(database: Database) -> None:
     for number in range(3):
         await database.keys.insert(key(f"key_{number}"), secret(f"key_{number}", f"llms_{number}"))

@@ -93,6 +93,30 @@ async def test_pages_follow_one_another(client: httpx2.AsyncClient) -> None:
     assert (len(first["data"]), rest["next_cursor"]) == (3, None)
 
 
+async def test_keys_are_found_by_their_words_and_by_their_ids(client: httpx2.AsyncClient) -> None:
+    made = [(await created(client, name=f"number {number}"))["id"] for number in range(3)]
+
+    async def ids(**params: str) -> list[str]:
+        answer = (await client.get("/admin/keys", params=params)).json()
+        return [key["id"] for key in answer["data"]]
+
+    oldest = await ids()
+    assert await ids(order="newest") == oldest[::-1]
+    assert await ids(find="NUMBER 1") == [made[1]]
+    assert sorted(await ids(ids=f"{made[2]},key_of_nobody,{made[0]}")) == sorted([made[0], made[2]])
+
+
+@pytest.mark.parametrize(
+    ("params", "param"),
+    [({"order": "best"}, "order"), ({"ids": "key_1", "limit": "2"}, "ids"), ({"ids": "k," * 200}, "ids")],
+)
+async def test_a_list_that_cannot_be_had_is_refused(
+    params: dict[str, str], param: str, client: httpx2.AsyncClient
+) -> None:
+    answer = await client.get("/admin/keys", params=params)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
 @pytest.mark.parametrize(
     "path", ["/admin/keys", "/admin/usage", "/admin/usage/summary", "/admin/usage/export", "/admin/limits"]
 )

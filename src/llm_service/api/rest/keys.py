@@ -1,5 +1,6 @@
 """``/admin/keys``: api keys, for whoever administrates the service."""
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from starlette.requests import Request
@@ -8,11 +9,14 @@ from starlette.responses import Response
 from llm_service.api.rest.query import query_of
 from llm_service.api.rest.responses import json_response
 from llm_service.api.rest.wire import count_of, json_body
+from llm_service.domain import ApiKey, InvalidValue
 from llm_service.runtime import Clock
 from llm_service.services import Issued, Keys, key_object
 
 PAGE_KEYS: Final = 100
 MOST_PAGE_KEYS: Final = 1000
+MOST_IDS: Final = 200
+ORDERS: Final = ("oldest", "newest")
 
 
 class KeyRoutes:
@@ -23,13 +27,29 @@ class KeyRoutes:
         self._clock = clock
 
     async def list(self, request: Request) -> Response:
-        """A page of the keys, oldest first."""
-        given = query_of(request, known=("cursor", "limit"))
-        count = count_of(request, "limit", default=PAGE_KEYS, at_most=MOST_PAGE_KEYS)
-        page = await self._keys.list(after=given.get("cursor"), count=count)
+        """A page of the keys, oldest first unless asked otherwise; or those of some ids, in any order."""
+        given = query_of(request, known=("cursor", "limit", "order", "find", "ids"))
+        if "ids" in given:
+            return await self._several(given)
+        page = await self._keys.list(
+            after=given.get("cursor"),
+            count=count_of(request, "limit", default=PAGE_KEYS, at_most=MOST_PAGE_KEYS),
+            newest_first=_newest_first(given.get("order", "oldest")),
+            find=given.get("find"),
+        )
+        return self._page(page.keys, page.next_cursor)
+
+    async def _several(self, given: Mapping[str, str]) -> Response:
+        if len(given) > 1:
+            raise InvalidValue("'ids' stands alone: nothing is left to be sorted or found.", param="ids")
+        ids = given["ids"].split(",")
+        if len(ids) > MOST_IDS:
+            raise InvalidValue(f"'ids' may be {MOST_IDS} at most.", param="ids")
+        return self._page([*(await self._keys.several(ids)).values()], None)
+
+    def _page(self, keys: Sequence[ApiKey], next_cursor: str | None) -> Response:
         now = self._clock.now()
-        data = [key_object(key, now=now) for key in page.keys]
-        return json_response({"data": data, "next_cursor": page.next_cursor})
+        return json_response({"data": [key_object(key, now=now) for key in keys], "next_cursor": next_cursor})
 
     async def create(self, request: Request) -> Response:
         """A new key with its secret."""
@@ -55,6 +75,12 @@ class KeyRoutes:
     def _issued(self, issued: Issued) -> Response:
         body = {**key_object(issued.key, now=self._clock.now()), "key": issued.secret.reveal()}
         return json_response(body, headers={"cache-control": "no-store"})
+
+
+def _newest_first(order: str) -> bool:
+    if order not in ORDERS:
+        raise InvalidValue(f"'order' must be one of: {', '.join(ORDERS)}.", param="order")
+    return order == "newest"
 
 
 def _id_of(request: Request) -> str:

@@ -22,8 +22,13 @@ class KeyStore(Protocol):
     async def several(self, key_ids: Sequence[str]) -> Sequence[ApiKey]:
         """Those of the keys that there are, in any order."""
 
-    async def page(self, *, after: str | None, count: int) -> Sequence[ApiKey]:
-        """Keys in the order of their ids, those after ``after``."""
+    async def page(
+        self, *, after: str | None, count: int, newest_first: bool = False, find: str | None = None
+    ) -> Sequence[ApiKey]:
+        """Keys in the order of their ids, or the other way round, those behind ``after``.
+
+        ``find``: only those whose name, user or id contains it, capital letters of ASCII like small ones.
+        """
 
     async def update(self, key: ApiKey) -> bool:
         """Replace a key's fields. False: it is not there, or not at ``key.version - 1`` any more."""

@@ -1,12 +1,13 @@
 """Api keys in SQL. Every change gets the next mark, in the order of commits, so that others can ask what changed."""
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 from llm_service.domain import Allowance, ApiKey, KeySecret
-from llm_service.storage.sql.base import LOOK_UP_S, Driver, Row, Session, Values
+from llm_service.storage.sql.base import LOOK_UP_S, Driver, Row, Session, Value, Values
 from llm_service.storage.sql.moments import micros, micros_or_none, moment, moment_or_none
 
 _NEXT_MARK: Final = "UPDATE marks SET newest = newest + 1 WHERE name = 'keys' RETURNING newest"
@@ -44,7 +45,16 @@ _FIND: Final = """
 """
 _GET: Final = "SELECT * FROM api_keys WHERE id = :id"
 _SEVERAL: Final = "SELECT * FROM api_keys WHERE id = ANY(:ids)"
-_PAGE: Final = "SELECT * FROM api_keys WHERE id > :after ORDER BY id LIMIT :count"
+_PAGE: Final = "SELECT * FROM api_keys WHERE id > :after {found} ORDER BY id LIMIT :count"
+_NEWEST_FIRST: Final = "SELECT * FROM api_keys WHERE id < :after {found} ORDER BY id DESC LIMIT :count"
+_FOUND: Final = """
+    AND (lower(name) LIKE lower(:like) ESCAPE '!' OR lower(user_name) LIKE lower(:like) ESCAPE '!'
+        OR lower(id) LIKE lower(:like) ESCAPE '!')
+"""
+_WILD: Final = re.compile("([%_!])")
+_ESCAPED: Final = r"!\1"
+_LAST_ID: Final = "\U0010ffff"
+"""Behind every id."""
 _NEWEST: Final = "SELECT newest FROM marks WHERE name = 'keys'"
 _CHANGED: Final = """
     SELECT newest, id FROM marks LEFT JOIN api_keys ON changed > :mark
@@ -83,8 +93,16 @@ class SqlKeys:
         ids = [key_id for key_id in key_ids if "\0" not in key_id]
         return [_key(row) for row in await self._driver.rows(_SEVERAL, {"ids": ids})] if ids else ()
 
-    async def page(self, *, after: str | None, count: int) -> Sequence[ApiKey]:
-        return [_key(row) for row in await self._driver.rows(_PAGE, {"after": after or "", "count": count})]
+    async def page(
+        self, *, after: str | None, count: int, newest_first: bool = False, find: str | None = None
+    ) -> Sequence[ApiKey]:
+        if find is not None and "\0" in find:
+            return ()
+        values: dict[str, Value] = {"after": after or (_LAST_ID if newest_first else ""), "count": count}
+        if find is not None:
+            values["like"] = f"%{_WILD.sub(_ESCAPED, find)}%"
+        statement = (_NEWEST_FIRST if newest_first else _PAGE).format(found="" if find is None else _FOUND)
+        return [_key(row) for row in await self._driver.rows(statement, values)]
 
     async def update(self, key: ApiKey) -> bool:
         async def work(session: Session) -> bool:

@@ -41,6 +41,24 @@ _PAGE: Final = (
         "description": "How many keys at most.",
         "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
     },
+    {
+        "name": "order",
+        "in": "query",
+        "description": "Which come first, by their making.",
+        "schema": {"enum": ["oldest", "newest"], "default": "oldest"},
+    },
+    {
+        "name": "find",
+        "in": "query",
+        "description": "Only keys whose name, user or id contains this.",
+        "schema": {"type": "string", "minLength": 1},
+    },
+    {
+        "name": "ids",
+        "in": "query",
+        "description": "Just these keys, in any order: up to 200 ids, with commas, and no other parameter.",
+        "schema": {"type": "string", "minLength": 1},
+    },
 )
 KEY_EXAMPLE: Final = {
     "name": "Chat of the support team",
@@ -53,7 +71,7 @@ KEY_EXAMPLE: Final = {
 
 def admin_paths() -> Json:
     """Keys and configuration."""
-    page = get("listKeys", "Api keys, oldest first", tag=TAG, gives=json_content("KeyList"), fails=(400, *KEYED_FAILS))
+    page = get("listKeys", "Api keys, page by page", tag=TAG, gives=json_content("KeyList"), fails=(400, *KEYED_FAILS))
     page["get"]["parameters"] = [*_PAGE]
     one = get("getKey", "One api key", tag=TAG, gives=json_content("ApiKey"), fails=(*KEYED_FAILS, 404))
     create = _change("createKey", "Make an api key; its secret is shown this once", takes="NewKey", gives="CreatedKey")
