@@ -235,6 +235,16 @@ async def test_a_key_that_is_revoked_hears_no_more(service: Running, door: Any) 
     within(took_s, 1)
 
 
+async def test_a_key_that_loses_its_scope_hears_no_more(service: Running) -> None:
+    key_id, key = await issued(service, scopes=["read"])
+    async with DOORS["rest"](service.address, key=key) as told:
+        await listened(service)
+        await service.stores.keys.update(key_id, {"scopes": ["read", "inference"]})
+        await service.stores.keys.update(key_id, {"scopes": ["inference"]})
+        event = await heard(told, "error")
+    assert event["error"]["code"] == "scope_missing"
+
+
 async def test_a_key_listens_twenty_times_and_no_more(service: Running) -> None:
     _, key = await issued(service, scopes=["read"])
     listening = [service.stores.live.events.listen(("store",), owner="local") for _ in range(20)]

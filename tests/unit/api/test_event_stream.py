@@ -9,7 +9,7 @@ import pytest
 
 from llm_service.api import Serving
 from llm_service.api.rest.live import EventStream
-from llm_service.domain import KeyRevoked
+from llm_service.domain import KeyRevoked, LedgerUnavailable, ScopeMissing
 from llm_service.runtime import Tasks
 from llm_service.services import Events, Listening, MetricsHistory
 from llm_service.streams import Streams
@@ -32,13 +32,27 @@ class Line:
         self.serving = Serving(Streams(clock, retention_s=60, total_bytes=1_000_000))
         self.process = Process(World())
         self.listening: Listening = self.events.listen(("store",), owner="key_1", until=until)
-        self.stream = EventStream(self.listening, self.serving, self.process.authenticator, keep_alive_s=keep_alive_s)
+        self.refusal: Exception | None = None
+        self.looks = 0
+        self.stream = EventStream(
+            self.listening,
+            self.serving,
+            self.process.authenticator,
+            keep_alive_s=keep_alive_s,
+            may_still=self._may_still,
+            look_s=0.002,
+        )
         self.sent: list[Any] = []
         self.gone = asyncio.Event()
         self.takes = asyncio.Event()
         self.takes.set()
         self.broken = False
         self.serves = asyncio.create_task(self.stream({"state": {"request_id": "req_1"}}, self._receive, self._send))
+
+    async def _may_still(self) -> None:
+        self.looks += 1
+        if self.refusal is not None:
+            raise self.refusal
 
     async def _receive(self) -> dict[str, str]:
         await self.gone.wait()
@@ -107,6 +121,16 @@ async def test_a_revoked_key_is_told_last(line: Line) -> None:
     assert b'"code":"key_revoked"' in line.body
     assert line.body.endswith(b"\n\n")
     assert isinstance(line.listening.error, KeyRevoked)
+
+
+async def test_who_may_listen_no_more_is_told_so_last(line: Line) -> None:
+    line.refusal = LedgerUnavailable("away")
+    await until(lambda: line.looks > 5)
+    assert not line.serves.done()
+    line.refusal = ScopeMissing("no scope any more")
+    await until(line.serves.done)
+    assert line.body.partition(b"\n\n")[2].startswith(b'event: error\ndata: {"error":{')
+    assert b'"code":"scope_missing"' in line.body
 
 
 async def test_a_key_that_expires_is_told_so_last() -> None:

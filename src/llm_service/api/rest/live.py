@@ -1,8 +1,9 @@
 """``/admin/metrics`` and ``/admin/events``: what the service does now, as series for charts and as it happens."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import orjson
@@ -10,12 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from llm_service.api.errors import error_object
-from llm_service.api.http_request import Receive, Scope, Send
+from llm_service.api.http_request import Receive, Scope, Send, credentials_of, headers_of
 from llm_service.api.rest.query import query_of
 from llm_service.api.rest.responses import json_response
 from llm_service.api.rest.wire import caller_of, number_of
 from llm_service.api.serving import Serving
-from llm_service.domain import KeyRevoked
+from llm_service.domain import Caller, KeyRevoked, LedgerUnavailable, LLMServiceError, require_scope
+from llm_service.domain import Scope as KeyScope
 from llm_service.services import (
     LONGEST_INTERVAL_S,
     LONGEST_S,
@@ -34,6 +36,10 @@ BEGINNING: Final = b"retry: 2000\n\n"
 """How soon a browser comes back by itself, in milliseconds. It is also what makes a proxy pass the head on."""
 KEEP_ALIVE: Final = b": keep-alive\n"
 """No blank line: behind an event's ``id`` that breaks a common client."""
+LOOK_S: Final = 0.5
+REFUSALS: Final = 2
+"""So often, so far apart, it is looked whether a listener may still listen: what it may no more ends in a second."""
+LISTENS: Final[tuple[KeyScope, ...]] = ("read", "admin")
 HEADERS: Final = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-store",
@@ -81,26 +87,48 @@ class LiveRoutes:
             return _endless(Response(headers=HEADERS))
         until = None if caller.key is None else caller.key.expires_at
         listening = self._events.listen(kinds, owner=caller.key_id, until=until, interval_s=interval_s)
-        return EventStream(listening, self._serving, self._authenticator, keep_alive_s=self._keep_alive_s)
+        return EventStream(
+            listening,
+            self._serving,
+            self._authenticator,
+            keep_alive_s=self._keep_alive_s,
+            may_still=partial(self._may_still, request.scope),
+        )
+
+    async def _may_still(self, scope: Scope) -> None:
+        """Ask once more, as at first: the key may have lost its scope, or the session be over. Raises as routes do."""
+        caller = self._authenticator.authenticate(credentials_of(scope, headers_of(scope)))
+        require_scope(caller if isinstance(caller, Caller) else await caller, *LISTENS)
 
 
 class EventStream(Response):
     """The events of one listener, as many in one write as there are."""
 
     def __init__(
-        self, listening: Listening, serving: Serving, authenticator: Authenticator, *, keep_alive_s: float
+        self,
+        listening: Listening,
+        serving: Serving,
+        authenticator: Authenticator,
+        *,
+        keep_alive_s: float,
+        may_still: Callable[[], Awaitable[None]],
+        look_s: float = LOOK_S,
     ) -> None:
+        """``may_still``: raises the refusal once whoever listens may do so no longer; asked each ``look_s``."""
         super().__init__(headers=HEADERS)
         _endless(self)
         self._listening = listening
         self._serving = serving
         self._authenticator = authenticator
         self._keep_alive_s = keep_alive_s
+        self._may_still = may_still
+        self._look_s = look_s
         self._number = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         listening = self._listening
         gone = asyncio.ensure_future(_until_gone(receive))
+        refused = asyncio.ensure_future(self._until_refused())
         self._serving.stands(listening.end)
         self._authenticator.on_revoked(self._revoked)
         try:
@@ -110,6 +138,7 @@ class EventStream(Response):
                 await self._write(scope, send, gone)
         finally:
             gone.cancel()
+            refused.cancel()
             self._authenticator.off_revoked(self._revoked)
             self._serving.fell(listening.end)
             listening.close()
@@ -148,6 +177,21 @@ class EventStream(Response):
             data = orjson.dumps(event_object(one), default=str)
             pieces.append(b"event: %b\nid: %d\ndata: %b\n\n" % (one.event.kind.encode(), self._number, data))
         return b"".join(pieces)
+
+    async def _until_refused(self) -> None:
+        """The second refusal counts: where the key was revoked, that is told by its name meanwhile."""
+        times = 0
+        while times < REFUSALS:
+            await asyncio.sleep(self._look_s)
+            try:
+                await self._may_still()
+                times = 0
+            except LedgerUnavailable:
+                pass  # known keys go on while the database does not answer
+            except LLMServiceError as refusal:
+                times += 1
+                if times == REFUSALS:
+                    self._listening.end(refusal)
 
     def _revoked(self, key_id: str) -> None:
         if key_id == self._listening.owner:
