@@ -148,10 +148,9 @@ def _error_ratio(history: History, rule: Rule) -> Iterator[Finding]:
             todo = "See which code grows in llm_request_errors_total, and /health for the cause."
             yield Finding(labels=NO_LABELS, value=bad / all_, summary=f"{said}, above {rule.above:.1%}. {todo}")
         return
-    calls = history.increase_by(catalog.ATTEMPTS.name, "provider", over_s=rule.window_s)
-    failed = history.increase_by(
-        catalog.ATTEMPTS.name, "provider", over_s=rule.window_s, outcome=("error", "lost")
-    )  # fmt: skip
+    # Calls that a client gave up, or that another one overtook, say nothing.
+    calls = history.increase_by(catalog.ATTEMPTS.name, "provider", over_s=rule.window_s, outcome=("ok", "error"))
+    failed = history.increase_by(catalog.ATTEMPTS.name, "provider", over_s=rule.window_s, outcome=("error",))
     for provider, count in _those(calls, rule.providers):
         ratio = failed.get(provider, 0.0) / count if count else 0.0
         if count >= rule.min_count and ratio > rule.above:
