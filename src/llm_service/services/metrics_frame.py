@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+from llm_service.domain import CACHE_HITS
 from llm_service.observability import Distribution, Snapshot
 
 FAILED: Final = ("error", "interrupted")
@@ -130,7 +131,7 @@ def stamp(at: float) -> str:
 def frame_of(snapshot: Snapshot) -> Frame:
     """What is kept of a snapshot for an hour."""
     requests, tokens = snapshot.by("llm_requests_total", "status"), snapshot.by("llm_tokens_total", "kind")
-    total = snapshot.total
+    cached, total = snapshot.by("llm_cache_hits_total", "kind"), snapshot.total
     return Frame(
         at=snapshot.at,
         requests=sum(requests.values()),
@@ -138,7 +139,7 @@ def frame_of(snapshot: Snapshot) -> Frame:
         input_tokens=tokens.get("input", 0.0),
         output_tokens=tokens.get("output", 0.0),
         cost_usd=total("llm_cost_usd_total"),
-        hits=total("llm_cache_hits_total"),
+        hits=sum(count for kind, count in cached.items() if kind in CACHE_HITS),
         misses=total("llm_cache_misses_total"),
         in_flight=total("llm_requests_in_flight"),
         workers=int(total("llm_workers")),

@@ -97,7 +97,9 @@ CACHE_HITS: Final = _counter(
     "llm_cache_hits_total", "Requests answered without a call. kind: hit, semantic, coalesced, stale, replay.",
     "kind",
 )  # fmt: skip
-CACHE_MISSES: Final = _counter("llm_cache_misses_total", "Requests that the cache could have answered, and did not.")
+CACHE_MISSES: Final = _counter(
+    "llm_cache_misses_total", "Accepted requests that the cache could have answered, and did not."
+)
 CACHE_EVICTIONS: Final = _counter("llm_cache_evictions_total", "Answers that made room for others.")
 CACHE_BYTES: Final = _gauge("llm_cache_bytes", "What kept answers take.", merge="max")
 CACHE_ENTRIES: Final = _gauge("llm_cache_entries", "Answers that are kept.", merge="max")

@@ -108,7 +108,7 @@ class RequestMeter:
             self._used(record, bound)
         if fact.marks:
             self._overhead(fact)
-        if cache == "miss":
+        if cache == "miss" and record is not None:  # what a limit refuses was not accepted: no miss of the cache's
             view[self._misses] += 1.0
         elif cache in TAKEN:
             self._took(fact, bound)

@@ -111,6 +111,13 @@ async def test_a_bypass_is_neither_hit_nor_miss(counting: Counting) -> None:
     assert found.total("llm_cache_misses_total") == 0
 
 
+async def test_what_was_refused_is_no_miss(counting: Counting) -> None:
+    refused = Outcome(status="refused", error=RateLimited("wait", retry_after_s=1.0))
+    found = await counting.of(finished(cache="miss", record=None, tries=[], outcome=refused))
+    assert found.total("llm_cache_misses_total") == 0
+    assert (await counting.of(finished(cache="miss"))).total("llm_cache_misses_total") == 1
+
+
 async def test_errors_are_counted_by_code_and_fault(counting: Counting) -> None:
     refused = Outcome(status="refused", error=ModelNotFound("none"))
     full = Outcome(status="error", error=Overloaded("full"))
