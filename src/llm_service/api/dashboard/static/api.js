@@ -88,16 +88,24 @@ export async function ask(method, path, options) {
 
 export const get = (path, query, signal) => ask("GET", path, { query, signal });
 
-let names = null;
-let askedAt = 0;
+const NAMES_AT_ONCE = 200;
+const NAMES_KEPT_MS = 60_000;
+const names = new Map();
+let namesSince = 0;
 
-/** The names of keys by id, where they may be known; asked for once a minute. */
-export async function keyNames(signal) {
+/** The names of these keys by id, where they may be known; each is asked for once a minute at most. */
+export async function keyNames(ids, signal) {
   if (!may("GET /admin/keys")) return new Map();
-  if (names === null || Date.now() - askedAt > 60_000) {
-    const { data } = await get("/admin/keys", { limit: 1000 }, signal);
-    names = new Map(data.map((one) => [one.id, one.name]));
-    askedAt = Date.now();
+  if (Date.now() - namesSince > NAMES_KEPT_MS) {
+    names.clear();
+    namesSince = Date.now();
+  }
+  const unknown = [...new Set(ids)].filter((id) => id?.startsWith("key_") && !names.has(id));
+  while (unknown.length > 0) {
+    const some = unknown.splice(0, NAMES_AT_ONCE);
+    const { data } = await get("/admin/keys", { ids: some.join(",") }, signal);
+    for (const id of some) names.set(id, undefined);
+    for (const one of data) names.set(one.id, one.name);
   }
   return names;
 }

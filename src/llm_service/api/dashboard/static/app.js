@@ -1,7 +1,8 @@
 // The beginning: who is there, which page is asked for, and what is to be said when something fails.
 
 import { ApiError, signOut, whoIsThere, whoami } from "./api.js";
-import { button, empty, h } from "./dom.js";
+import { closeDialogs } from "./dialog.js";
+import { button, empty, h, said } from "./dom.js";
 import alerts from "./page_alerts.js";
 import cache from "./page_cache.js";
 import configuration from "./page_configuration.js";
@@ -36,12 +37,31 @@ function failure(error, again) {
   const id = error instanceof ApiError && error.requestId;
   return h(
     "div",
-    { class: "failure", role: "alert" },
+    { class: "failure", role: "alert", "data-said": error.message },
     h("p", { class: "failure-title" }, "This could not be loaded"),
-    h("p", null, error.message),
+    h("p", null, said(error.message)),
     id ? h("p", { class: "note" }, "Request ", h("code", null, id)) : null,
     button("Try again", again),
   );
+}
+
+/** What tells a control from the others around it, also when it is made anew. */
+function nameOf(element) {
+  const titled = document.getElementById(element.getAttribute("aria-labelledby"))?.textContent;
+  return [element.tagName, titled ?? element.getAttribute("aria-label") ?? element.getAttribute("href") ?? element.textContent].join(" ");
+}
+
+/** Put these in a place of others; who reads or types there stays where they were. */
+function exchange(place, made) {
+  const focused = place.contains(document.activeElement) ? nameOf(document.activeElement) : null;
+  const scrolled = [...place.querySelectorAll(".scroll")].map((region) => [region.scrollLeft, region.scrollTop]);
+  place.replaceChildren(...made);
+  [...place.querySelectorAll(".scroll")].forEach((region, at) => {
+    [region.scrollLeft, region.scrollTop] = scrolled[at] ?? [0, 0];
+  });
+  if (focused === null || place.contains(document.activeElement)) return;
+  const again = [...place.querySelectorAll("a, button, input, select, summary, [tabindex]")].find((one) => nameOf(one) === focused);
+  again?.focus({ preventScroll: true });
 }
 
 /** What a page gets: its place, what the address says, and until when it is there. */
@@ -66,9 +86,11 @@ function viewOf(page, { rest, query }, signal) {
       place.setAttribute("aria-busy", "true");
       try {
         const made = await make();
-        if (!signal.aborted && made !== undefined) place.replaceChildren(...[made].flat().filter(Boolean));
+        if (!signal.aborted && made !== undefined) exchange(place, [made].flat().filter(Boolean));
       } catch (error) {
-        if (!signal.aborted && error.name !== "AbortError") place.replaceChildren(failure(error, () => this.load(place, make)));
+        if (signal.aborted || error.name === "AbortError") return;
+        if (place.firstElementChild?.dataset.said === error.message) return; // it was said, and read out
+        exchange(place, [failure(error, () => this.load(place, make))]);
       } finally {
         place.removeAttribute("aria-busy");
       }
@@ -78,6 +100,7 @@ function viewOf(page, { rest, query }, signal) {
 
 function show({ focus }) {
   leaving?.abort();
+  closeDialogs();
   leaving = new AbortController();
   const asked = where();
   const page = asked.name === "generations" && asked.rest ? generation : PAGES[asked.name];
@@ -105,6 +128,7 @@ function enter() {
 
 function ask(reason) {
   leaving?.abort();
+  closeDialogs();
   frame = null;
   document.title = "Sign in · llm-service";
   app.replaceChildren(login(reason, enter));
@@ -125,6 +149,7 @@ window.addEventListener("hashchange", () => frame !== null && show({ focus: true
 window.addEventListener("signed-out", async () => {
   if (frame === null) return;
   frame = null;
+  leaving?.abort();
   await signOut();
   ask("Your session is over. Sign in again to go on.");
 });

@@ -23,7 +23,10 @@ function tickOf(moment, step) {
 }
 
 /** Whether there is too little room for the words of a moment at the end of the axis. */
-const isCut = (made, tick) => made.valToPos(tick, "x") > made.over.clientWidth - 6;
+const isCut = (made, tick) => made.valToPos(tick, "x") > made.bbox.width / devicePixelRatio - 6;
+
+/** Seconds between two words at the axis: what people count time by. */
+const STEPS_S = [1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 432_000, 864_000, 2_592_000, 7_776_000, 31_536_000];
 
 const missing = (value) => value === null || value === undefined;
 
@@ -83,7 +86,7 @@ export function chart(title, series, { format, bars = false, unit = "" } = {}) {
       hooks: { setCursor: [(made) => tell(made.cursor.idx)] },
       scales: { y: { range: (_, least, most) => [Math.min(0, least ?? 0), !most || most <= 0 ? 1 : most * 1.1] } },
       axes: [
-        { ...axis, grid: { show: false }, space: 72, size: 28, gap: 6, values: (made, ticks, _, __, step) => ticks.map((tick) => (isCut(made, tick) ? "" : tickOf(tick, step))) },
+        { ...axis, grid: { show: false }, space: 72, incrs: STEPS_S, size: 28, gap: 6, values: (made, ticks, _, __, step) => ticks.map((tick) => (isCut(made, tick) ? "" : tickOf(tick, step))) },
         { ...axis, size: 62, gap: 6, space: 30, values: (_, ticks) => ticks.map((tick) => format(tick)) },
       ],
       series: [
@@ -105,6 +108,7 @@ export function chart(title, series, { format, bars = false, unit = "" } = {}) {
     if (data === null || plot.clientWidth === 0) return;
     drawn?.destroy();
     drawn = new uPlot(options(plot.clientWidth), data, plot);
+    window.addEventListener("theme", draw);
   }
 
   /** The figures under the pointer, else the newest. */
@@ -151,11 +155,17 @@ export function chart(title, series, { format, bars = false, unit = "" } = {}) {
 
   details.addEventListener("toggle", () => details.open && data !== null && fillTable());
   new ResizeObserver(() => {
-    if (drawn === null) draw();
+    if (!plot.isConnected) leave();
+    else if (drawn === null) draw();
     else if (plot.clientWidth > 0 && drawn.width !== plot.clientWidth) drawn.setSize({ width: plot.clientWidth, height: plot.clientHeight });
   }).observe(plot);
-  const redraw = () => (figure.isConnected ? draw() : window.removeEventListener("theme", redraw));
-  window.addEventListener("theme", redraw);
+
+  /** The page has another one now: the window would hold on to this one. */
+  function leave() {
+    window.removeEventListener("theme", draw);
+    drawn?.destroy();
+    drawn = null;
+  }
 
   figure.show = (at, values) => {
     data = [at, ...values];

@@ -1,6 +1,6 @@
 // Modal dialogs: the browser keeps the focus inside, Escape closes, and the focus goes back to where it was.
 
-import { button, h, newId } from "./dom.js";
+import { button, h, newId, said } from "./dom.js";
 
 /** Shows a dialog; `fill(close)` makes its content. Resolves with what it was closed with, or null. */
 export function dialog(title, fill, { wide = false } = {}) {
@@ -17,15 +17,26 @@ export function dialog(title, fill, { wide = false } = {}) {
       box.remove();
       resolve(result);
     });
-    box.addEventListener("cancel", (event) => {
-      if (box.hasAttribute("data-stays")) event.preventDefault(); // what it shows is shown this once
+    // What it shows is shown this once. A browser lets a page prevent one "cancel", not the second: the key itself, too.
+    const stays = (event) => box.hasAttribute("data-stays") && event.preventDefault();
+    box.addEventListener("cancel", stays);
+    box.addEventListener("keydown", (event) => event.key === "Escape" && stays(event));
+    // A click is beside the box where it begins there: who marks a text may let go anywhere.
+    let beside = false;
+    box.addEventListener("pointerdown", (event) => {
+      beside = event.target === box;
     });
     box.addEventListener("click", (event) => {
-      if (event.target === box && !box.hasAttribute("data-stays")) close();
+      if (beside && event.target === box && !box.hasAttribute("data-stays")) close();
     });
     document.body.append(box);
     box.showModal();
   });
+}
+
+/** The page is left: what was asked there is not answered any more. What is shown this once stays. */
+export function closeDialogs() {
+  for (const box of document.querySelectorAll("dialog[open]:not([data-stays])")) box.close();
 }
 
 /** Asks before something is done; resolves with whether to. */
@@ -61,12 +72,20 @@ export function formDialog(title, fields, action, send, options) {
       );
       form.addEventListener("submit", async (event) => {
         event.preventDefault();
+        // A number that is none has no value: it must not pass for "no limit".
+        const unread = [...form.elements].find((one) => one.validity?.badInput);
+        if (unread) {
+          problem.hidden = false;
+          problem.textContent = `${unread.labels[0]?.textContent ?? unread.name}: ${unread.validationMessage}`;
+          unread.focus();
+          return;
+        }
         submit.disabled = true;
         try {
           close(await send(new FormData(form), form));
         } catch (error) {
           problem.hidden = false;
-          problem.textContent = error.message;
+          problem.replaceChildren(...said(error.message));
           const wrong = error.param ? form.elements.namedItem(error.param) : null;
           if (wrong instanceof HTMLElement) wrong.focus();
         } finally {

@@ -41,11 +41,21 @@ export function newId(prefix = "id") {
   return `${prefix}-${numbers}`;
 }
 
-/** A name with slashes, which may go on in the next line behind one. */
+/** A name with slashes, which may go on in the next line behind one; of what is too long, the whole as its title. */
 export function longName(text) {
   if (!text) return "–";
   const parts = String(text).split(/(?<=[/])/);
-  return h("code", { class: "name" }, parts.map((part, at) => [at ? h("wbr") : null, h("span", null, part)]));
+  return h("code", { class: "name", title: text }, parts.map((part, at) => [at ? h("wbr") : null, h("span", null, part)]));
+}
+
+/** What somebody named, in one line: who writes much gets its beginning, and the whole as a title. */
+export function shortName(text, tag = "span") {
+  return text ? h(tag, { class: "cut", title: text }, text) : "–";
+}
+
+/** Words in which code stands between backticks. */
+export function said(text) {
+  return String(text ?? "").split("`").map((part, at) => (at % 2 ? h("code", null, part) : part));
 }
 
 /** Text for screen readers alone. */
@@ -87,7 +97,7 @@ export function panel(title, { actions = [], note = null, level = "h2", wide = f
     "section",
     { class: wide ? "panel wide" : "panel", "aria-labelledby": id },
     head,
-    note === null ? null : h("p", { class: "note" }, note),
+    note === null ? null : h("p", { class: "note" }, said(note)),
     ...children,
   );
 }
@@ -120,7 +130,7 @@ export function tiles(...children) {
 
 /** What is shown where there is nothing to show. */
 export function empty(title, text, ...actions) {
-  return h("div", { class: "empty" }, h("p", { class: "empty-title" }, title), text && h("p", null, text), ...actions);
+  return h("div", { class: "empty" }, h("p", { class: "empty-title" }, title), text && h("p", null, said(text)), ...actions);
 }
 
 export function meter(share, label) {

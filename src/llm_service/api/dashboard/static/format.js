@@ -4,6 +4,7 @@ const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 
 const NONE = "–";
@@ -73,7 +74,12 @@ export function bytes(value) {
 }
 
 export const moment = (text) => (text ? moments.format(new Date(text)) : NONE);
-export const timeOfDay = (text) => (text ? clock.format(new Date(text)) : NONE);
+/** The time of today, else the day too. */
+export function when(text) {
+  if (!text) return NONE;
+  const at = new Date(text);
+  return (at.toDateString() === new Date().toDateString() ? clock : day).format(at);
+}
 
 /** "3 min. ago". */
 export function ago(text) {

@@ -1,7 +1,7 @@
 // What fires, what is about to, what did, and what is to be silent.
 
 import { ask, get, may } from "./api.js";
-import { badge, button, empty, field, h, panel, select } from "./dom.js";
+import { badge, button, empty, field, h, panel, said, select } from "./dom.js";
 import { formDialog, sure } from "./dialog.js";
 import * as format from "./format.js";
 import { every, isLive, listen } from "./live.js";
@@ -22,9 +22,9 @@ export async function firing(signal) {
     if (alerts.length === 0) return [];
     const worst = alerts.some((one) => one.severity === "critical") ? "bad" : "warn";
     const of = (one) => (labelsOf(one.labels) ? `${one.rule} (${labelsOf(one.labels)})` : one.rule);
-    const said = alerts.length === 1 ? alerts[0].summary : alerts.slice(0, 4).map(of).join(", ") + (alerts.length > 4 ? " …" : "");
+    const summary = alerts.length === 1 ? alerts[0].summary : alerts.slice(0, 4).map(of).join(", ") + (alerts.length > 4 ? " …" : "");
     const head = `${format.plural(alerts.length, "alert")} ${alerts.length === 1 ? "fires" : "fire"}: `;
-    return [h("div", { class: `banner ${worst}` }, h("span", null, h("strong", null, head), said), h("a", { href: "#/alerts" }, "Show"))];
+    return [h("div", { class: `banner ${worst}` }, h("span", null, h("strong", null, head), said(summary)), h("a", { href: "#/alerts" }, "Show"))];
   } catch (error) {
     if (error.name === "AbortError") return [];
     return [h("div", { class: "banner warn" }, `Alerts cannot be read: ${error.message}`)];
@@ -42,6 +42,7 @@ export default {
       return;
     }
     const [now, rules, quiet, past] = [h("div"), h("div"), h("div"), h("div")];
+    const sorted = {};
     const silences = may("GET /admin/alerts/silences");
     const history = may("GET /admin/alerts/history");
     view.body.append(
@@ -53,14 +54,14 @@ export default {
     const show = () => {
       view.load(now, async () => {
         const told = await get("/admin/alerts", {}, view.signal);
-        rules.replaceChildren(rulesTable(told.rules));
+        if (history) view.load(past, async () => historyTable((await get("/admin/alerts/history", { limit: 100 }, view.signal)).data, told.rules));
+        view.load(rules, async () => rulesTable(told.rules, sorted));
         return [
           told.alone ? h("div", { class: "banner warn" }, "The database is away: this machine looks at its own figures alone.") : null,
           nowTable(told, show),
         ];
       });
       if (silences) view.load(quiet, async () => silenceTable((await get("/admin/alerts/silences", {}, view.signal)).data, show));
-      if (history) view.load(past, async () => historyTable((await get("/admin/alerts/history", { limit: 100 }, view.signal)).data));
     };
     if (may("POST /admin/alerts/silences")) view.actions.append(button("Silence …", () => silence(null, show)));
     show();
@@ -69,10 +70,27 @@ export default {
   },
 };
 
-const named = (one) => h("span", { class: "two" }, h("strong", null, one.rule), h("span", { class: "note" }, one.summary ?? ""));
-const value = (one) => (typeof one.value === "number" ? format.figure(one.value) : "–");
+const named = (one) => h("span", { class: "two" }, h("strong", null, one.rule), h("span", { class: "note" }, said(one.summary)));
+const burns = (rule) => rule.kind === "availability" || (rule.kind === "latency" && !rule.goes_by?.quantile);
 
-function nowTable({ data, looked_at }, show) {
+/** What a rule measures, in its unit. */
+function measured(rule, value) {
+  if (typeof value !== "number") return "–";
+  if (rule === undefined) return format.figure(value);
+  if (burns(rule)) return `${format.figure(value)}×`;
+  return bound(rule.kind, value);
+}
+
+/** What a rule compares with, in its unit. */
+function bound(kind, value) {
+  if (["error_ratio", "budget_share", "cache_hit_ratio"].includes(kind)) return format.percent(value);
+  if (["cost_per_hour", "cost_per_day", "balance_low", "limit_drift"].includes(kind)) return format.usd(value);
+  if (["latency", "ledger_backlog"].includes(kind)) return format.seconds(value);
+  return format.figure(value);
+}
+
+function nowTable({ data, looked_at, rules }, show) {
+  const ruleOf = (one) => rules.find((rule) => rule.name === one.rule);
   return table(
     "Alerts now",
     [
@@ -80,7 +98,7 @@ function nowTable({ data, looked_at }, show) {
       { label: "State", cell: (one) => h("span", { class: "badges" }, badge(one.state, toneOf(one)), one.silenced_by.length ? badge("silenced") : null) },
       { label: "Severity", cell: (one) => one.severity },
       { label: "Of", cell: (one) => h("code", null, labelsOf(one.labels) || "–") },
-      { label: "Value", cell: value, end: true },
+      { label: "Value", cell: (one) => measured(ruleOf(one), one.value), end: true },
       { label: "Since", cell: (one) => h("span", { title: format.moment(one.since) }, format.ago(one.since)) },
       { label: "", cell: (one) => (may("POST /admin/alerts/silences") ? button("Silence", () => silence(one, show), { kind: "small", "aria-label": `Silence ${one.rule}` }) : null) },
     ],
@@ -89,43 +107,46 @@ function nowTable({ data, looked_at }, show) {
 }
 
 /** What a rule goes by: "above 0.5, window 5 min". */
-function terms(goesBy) {
+function terms({ kind, goes_by: goesBy }) {
   const written = ([name, value]) => {
     const label = name.replace(/_s$/, "").replaceAll("_", " ");
     if (name === "burn") return value.map((one) => `${one.factor}× in ${format.duration(one.short_s)} and ${format.duration(one.long_s)}`).join(" or ");
     if (Array.isArray(value)) return value.length ? `${label} ${value.join(", ")}` : null;
     if (value === null) return null;
-    return `${label} ${name.endsWith("_s") ? format.duration(value) : value}`;
+    if (name === "above" || name === "below") return `${label} ${bound(kind, value)}${kind === "cache_hit_ratio" ? " of the usual" : ""}`;
+    if (name === "objective") return `${label} ${format.percent(value)}`;
+    return `${label} ${name.endsWith("_s") ? format.duration(value) : String(value).replaceAll("_", " ")}`;
   };
   return Object.entries(goesBy ?? {}).map(written).filter(Boolean).join(", ");
 }
 
-function rulesTable(rows) {
+function rulesTable(rows, kept) {
   return table(
     "Rules",
     [
       { label: "Rule", cell: (one) => one.name, sort: (one) => one.name },
       { label: "State", cell: (one) => badge(one.state, toneOf(one)), sort: (one) => one.state },
       { label: "Severity", cell: (one) => one.severity, sort: (one) => one.severity },
-      { label: "Goes by", cell: (one) => h("span", { class: "two" }, h("span", null, one.kind.replaceAll("_", " ")), h("span", { class: "note" }, terms(one.goes_by))), wide: true },
-      { label: "For", cell: (one) => format.duration(one.for_s), end: true },
+      { label: "Goes by", cell: (one) => h("span", { class: "two" }, h("span", null, one.kind.replaceAll("_", " ")), h("span", { class: "note" }, terms(one))), wide: true },
+      { label: "For", cell: (one) => (one.for_s ? format.duration(one.for_s) : "at once"), end: true },
       { label: "Tells", cell: (one) => one.notify.join(", ") || "nobody" },
     ],
-    { rows, nothing: ["No rules", "Write some under `alerts:` in the configuration."] },
+    { rows, kept, nothing: ["No rules", "Write some under `alerts:` in the configuration."] },
   );
 }
 
-function historyTable(rows) {
+function historyTable(rows, rules) {
+  const ruleOf = (one) => rules.find((rule) => rule.name === one.rule);
   const tone = (one) => ({ firing: TONES[one.severity] ?? "warn", resolved: "good", failed: "bad" })[one.happened] ?? "plain";
-  const said = (one) => one.error ?? one.summary ?? (one.notifier ? `told ${one.notifier} of ${one.rules.join(", ")}` : "");
+  const came = (one) => one.error ?? one.summary ?? (one.notifier ? `told ${one.notifier} of ${one.rules.join(", ")}` : "");
   return table(
     "What happened",
     [
       { label: "When", cell: (one) => format.moment(one.at) },
-      { label: "Alert", cell: (one) => named({ ...one, rule: one.rule === "*" ? "several" : one.rule, summary: said(one) }), wide: true },
+      { label: "Alert", cell: (one) => named({ ...one, rule: one.rule === "*" ? "several" : one.rule, summary: came(one) }), wide: true },
       { label: "What", cell: (one) => badge(one.happened, tone(one)) },
       { label: "Of", cell: (one) => h("code", null, (one.notifier ? "" : labelsOf(one.labels)) || "–") },
-      { label: "Value", cell: value, end: true },
+      { label: "Value", cell: (one) => measured(ruleOf(one), one.value), end: true },
     ],
     { rows, nothing: ["Nothing happened yet", ""] },
   );
@@ -142,7 +163,7 @@ function silenceTable(rows, show) {
       { label: "By", cell: (one) => one.created_by || "–" },
       { label: "State", cell: (one) => badge(one.state) },
       { label: "Until", cell: (one) => format.moment(one.ends_at) },
-      { label: "", cell: (one) => (!over(one) && may("DELETE /admin/alerts/silences/{id}") ? button("End", () => end(one, show), { kind: "small" }) : null) },
+      { label: "", cell: (one) => (!over(one) && may("DELETE /admin/alerts/silences/{id}") ? button("End", () => end(one, show), { kind: "small", "aria-label": `End the silence of ${conditions(one)}` }) : null) },
     ],
     { rows: rows.filter((one) => !over(one)), nothing: ["Nothing is silenced", ""] },
   );

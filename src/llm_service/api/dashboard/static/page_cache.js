@@ -23,7 +23,7 @@ const SELECTORS = {
   key_id: ["Key", "key_…"],
   user: ["User", "team-a"],
   tag: ["Tag", "project=alpha"],
-  digest: ["One answer, by its cache key", "64 hexadecimal digits"],
+  digest: ["One answer, by its digest", "64 hexadecimal digits"],
   all: ["Everything", ""],
 };
 
@@ -102,10 +102,12 @@ function purge(show) {
     { class: "filters", novalidate: true },
     field("Forget by", by),
     valueField,
-    field("Older than (seconds)", older),
+    olderField,
     h("button", { type: "submit", class: "button danger" }, "Forget"),
   );
+  const olderField = field("Older than (seconds)", older);
   by.addEventListener("change", () => {
+    olderField.hidden = by.value === "digest"; // which names one answer, whatever its age
     valueField.hidden = by.value === "all";
     value.placeholder = SELECTORS[by.value][1];
   });
@@ -118,10 +120,11 @@ function purge(show) {
       return;
     }
     const which = by.value === "all" ? "every kept answer" : `the answers of ${SELECTORS[by.value][0].toLowerCase()} ${named}`;
-    const age = older.value ? ` older than ${format.duration(Number(older.value))}` : "";
+    const aged = by.value === "digest" ? "" : older.value;
+    const age = aged ? ` older than ${format.duration(Number(aged))}` : "";
     if (!(await sure("Forget answers?", `This forgets ${which}${age}. Whoever asks again pays for a new answer.`, "Forget", { danger: true }))) return;
     try {
-      const { purged } = await ask("DELETE", "/admin/cache", { query: { [by.value]: by.value === "all" ? "true" : named, older_than_s: older.value } });
+      const { purged } = await ask("DELETE", "/admin/cache", { query: { [by.value]: by.value === "all" ? "true" : named, older_than_s: aged } });
       toast(`${format.plural(purged, "answer")} forgotten.`, "good");
       await show();
     } catch (error) {

@@ -49,7 +49,7 @@ function shown(one) {
         "What it used",
         {},
         facts([
-          ["Cost", h("span", { title: `${one.cost_usd} USD` }, format.usd(one.cost_usd), ` (${one.cost_source}${one.price_date ? `, prices of ${one.price_date}` : ""})`)],
+          ["Cost", h("span", { title: `${one.cost_usd} USD` }, format.usd(one.cost_usd), one.cost_source === "none" ? (one.status === "ok" ? " (no price is known)" : "") : ` (${one.cost_source}${one.price_date ? `, prices of ${one.price_date}` : ""})`)],
           ["Input", format.plural(one.input_tokens, "token")],
           ["of it cached", format.plural(one.cached_input_tokens, "token")],
           ["Output", format.plural(one.output_tokens, "token")],

@@ -20,7 +20,7 @@ export function records(rows, { brief = false, names = new Map() } = {}) {
   const columns = [
     {
       label: "When",
-      cell: (one) => h("a", { href: to("generations", one.request_id), title: `${one.request_id}, ${format.moment(one.at)}` }, format.timeOfDay(one.at)),
+      cell: (one) => h("a", { href: to("generations", one.request_id), title: `${one.request_id}, ${format.moment(one.at)}` }, format.when(one.at)),
     },
     { label: "Model", cell: (one) => longName(one.model), wide: true },
     { label: "Status", cell: (one) => h("span", { class: "badges" }, statusBadge(one), one.adjusts ? badge("correction") : null) },
@@ -68,15 +68,13 @@ export default {
       view.load(body, async () => {
         const which = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, input.value.trim()]));
         keep("generations", which);
-        const [page, names] = await Promise.all([get("/admin/usage", { ...which, limit: PAGE, cursor: fresh ? null : next }, view.signal), keyNames(view.signal)]);
+        const page = await get("/admin/usage", { ...which, limit: PAGE, cursor: fresh ? null : next }, view.signal);
+        const names = await keyNames(page.data.map((one) => one.key_id), view.signal);
         rows = fresh ? page.data : [...rows, ...page.data];
         deep = !fresh;
         next = page.next_cursor;
         more.hidden = next === null;
-        const focused = body.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-        const made = records(rows, { names });
-        queueMicrotask(() => focused && body.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true }));
-        return made;
+        return records(rows, { names });
       });
     form.addEventListener("change", () => show(true));
     form.addEventListener("submit", (event) => {

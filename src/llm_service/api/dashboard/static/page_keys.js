@@ -1,10 +1,10 @@
 // Api keys: who may ask, for what, how much. A secret is shown once, by what made it.
 
 import { ask, get, may } from "./api.js";
-import { badge, button, field, h, select } from "./dom.js";
+import { badge, button, field, h, select, shortName } from "./dom.js";
 import { dialog, formDialog, sure } from "./dialog.js";
 import * as format from "./format.js";
-import { to } from "./router.js";
+import { keep, to } from "./router.js";
 import { table } from "./table.js";
 import { complain, toast } from "./toast.js";
 
@@ -18,31 +18,40 @@ export default {
   needs: ["GET /admin/keys"],
 
   async open(view) {
+    const words = h("input", { type: "search", placeholder: "name, user or id", autocomplete: "off", spellcheck: "false", value: view.query.find ?? "" });
+    const find = h("form", { class: "filters" }, field("Find", words), h("button", { type: "submit", class: "button" }, "Find"));
     const body = h("section", { class: "panel flush", "aria-label": "Api keys" });
     const more = button("Show more", () => show(next), { hidden: true });
+    const sorted = {};
     let rows = [];
     let next = null;
-    const list = table("Api keys", columns(() => show()), { nothing: ["No keys yet", "Create one for each application: what it uses and costs is counted by key."] });
     const show = (cursor = null) =>
       view.load(body, async () => {
-        const page = await get("/admin/keys", { limit: 200, cursor }, view.signal);
+        const wanted = words.value.trim();
+        keep("keys", { find: wanted });
+        const page = await get("/admin/keys", { order: "newest", find: wanted, limit: 100, cursor }, view.signal);
         rows = cursor === null ? page.data : [...rows, ...page.data];
         next = page.next_cursor;
         more.hidden = next === null;
-        list.show([...rows].reverse());
-        return list;
+        const nothing = wanted ? ["No key fits", "Another word?"] : ["No keys yet", "Create one for each application: what it uses and costs is counted by key."];
+        return table("Api keys", columns(() => show()), { rows, kept: sorted, nothing });
       });
+    find.addEventListener("submit", (event) => {
+      event.preventDefault();
+      show();
+    });
+    words.addEventListener("search", () => show()); // its cross was pressed
     if (may("POST /admin/keys")) view.actions.append(button("Create a key", () => create(show), { kind: "primary" }));
-    view.body.append(body, more);
+    view.body.append(find, body, more);
     await show();
   },
 };
 
 function columns(show) {
   return [
-    { label: "Key", cell: (one) => h("span", { class: "two" }, h("strong", null, one.name), h("code", { title: one.id }, format.briefly(one.id))), sort: (one) => one.name, wide: true },
+    { label: "Key", cell: (one) => h("span", { class: "two" }, shortName(one.name, "strong"), h("code", { title: one.id }, format.briefly(one.id))), sort: (one) => one.name, wide: true },
     { label: "Status", cell: (one) => badge(one.status, TONES[one.status]), sort: (one) => one.status },
-    { label: "User", cell: (one) => one.user ?? "–", sort: (one) => one.user },
+    { label: "User", cell: (one) => shortName(one.user), sort: (one) => one.user },
     { label: "Scopes", cell: (one) => one.scopes.join(", ") },
     { label: "Limits", cell: limits },
     { label: "Models", cell: (one) => (one.models === null ? "all" : h("span", { title: one.models.join(", ") }, format.plural(one.models.length, "name"))) },

@@ -1,9 +1,10 @@
 // Where limits and budgets stand now.
 
 import { get, may } from "./api.js";
-import { badge, field, h, meter, panel, select } from "./dom.js";
+import { badge, field, h, meter, panel, select, shortName } from "./dom.js";
 import * as format from "./format.js";
 import { every } from "./live.js";
+import { keep } from "./router.js";
 import { table } from "./table.js";
 
 const KINDS = { requests: "Requests", tokens: "Tokens", concurrency: "At once", concurrent: "At once", money: "Budget" };
@@ -26,7 +27,15 @@ export default {
       nameField.hidden = subject.value === "";
       name.placeholder = subject.value === "key_id" ? "key_…" : "team-a";
     };
-    const show = () => (subject.value !== "" && name.value.trim() === "" ? null : view.load(body, () => standings(view, subject.value ? { [subject.value]: name.value.trim() } : {})));
+    const sorted = {};
+    let which = {}; // what was asked for, whatever is typed meanwhile
+    const renew = () => view.load(body, () => standings(view, which, sorted));
+    const show = () => {
+      if (subject.value !== "" && name.value.trim() === "") return null;
+      which = subject.value ? { [subject.value]: name.value.trim() } : {};
+      keep("limits", which);
+      return renew();
+    };
     const form = h("form", { class: "filters" }, field("Limits of", subject), nameField, keys, h("button", { type: "submit", class: "button" }, "Show"));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -39,24 +48,31 @@ export default {
     });
     choose();
     view.body.append(form, body);
-    if (may("GET /admin/keys")) {
-      get("/admin/keys", { limit: 1000 }, view.signal).then(
-        ({ data }) => keys.append(...data.map((one) => h("option", { value: one.id }, one.name))),
+    const offer = () => {
+      if (subject.value !== "key_id" || !may("GET /admin/keys")) return;
+      get("/admin/keys", { order: "newest", find: name.value.trim(), limit: 50 }, view.signal).then(
+        ({ data }) => keys.replaceChildren(...data.map((one) => h("option", { value: one.id }, one.name))),
         () => null, // the field takes what is typed all the same
       );
-    }
+    };
+    let soon = null;
+    name.addEventListener("input", () => {
+      clearTimeout(soon);
+      soon = setTimeout(offer, 250);
+    });
+    name.addEventListener("focus", offer);
     await show();
-    every(5, show, view.signal);
+    every(5, renew, view.signal);
   },
 };
 
-async function standings(view, which) {
+async function standings(view, which, kept) {
   const told = await get("/admin/limits", which, view.signal);
   const nobody = Object.keys(which).length === 0 ? "Set them under `limits:` in the configuration, or for a single key on the page Keys." : "Neither the configuration nor the key sets one.";
   const list = table(
     "Limits",
     [
-      { label: "Of", cell: (one) => h("span", { class: "two" }, h("strong", null, one.scope.replaceAll("_", " ")), one.subject ? h("code", null, one.subject) : null), sort: (one) => `${one.scope} ${one.subject ?? ""}` },
+      { label: "Of", cell: (one) => h("span", { class: "two" }, h("strong", null, one.scope.replaceAll("_", " ")), one.subject ? shortName(one.subject, "code") : null), sort: (one) => `${one.scope} ${one.subject ?? ""}` },
       { label: "What", cell: (one) => KINDS[one.kind] ?? one.kind, sort: (one) => one.kind },
       { label: "Used", cell: use, sort: share, wide: true },
       { label: "Reserved", cell: (one) => amount(one, one.reserved), end: true },
@@ -64,7 +80,7 @@ async function standings(view, which) {
       { label: "Limit", cell: (one) => h("span", { class: "two end" }, h("strong", null, amount(one, one.limit)), h("span", { class: "note" }, spanOf(one))), end: true },
       { label: "Begins anew", cell: (one) => (one.resets_at ? h("span", { title: format.moment(one.resets_at) }, format.ago(one.resets_at)) : "–") },
     ],
-    { rows: told.data, nothing: ["No limits here", nobody] },
+    { rows: told.data, kept, nothing: ["No limits here", nobody] },
   );
   return [
     told.stands_in ? h("div", { class: "banner warn" }, h("strong", null, "The shared store is away."), " Each process holds the limits by itself meanwhile.") : null,

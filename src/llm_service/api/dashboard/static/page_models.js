@@ -1,7 +1,7 @@
 // What can be asked for, and what it costs.
 
 import { get, may } from "./api.js";
-import { field, h, select } from "./dom.js";
+import { field, h, select, shortName } from "./dom.js";
 import * as format from "./format.js";
 import { to } from "./router.js";
 import { table } from "./table.js";
@@ -19,7 +19,7 @@ export default {
     view.body.append(body);
     await view.load(body, async () => {
       const { data } = await get("/v1/models", {}, view.signal);
-      const named = (name) => h("span", { class: "two" }, h("strong", null, name.name ?? name.id), h("code", null, name.id));
+      const named = (name) => h("span", { class: "two" }, shortName(name.name ?? name.id, "strong"), shortName(name.id, "code"));
       const list = table(
         "Models",
         [

@@ -2,7 +2,7 @@
 
 import { get, may } from "./api.js";
 import { chart } from "./chart.js";
-import { badge, empty, h, panel, select, tile, tiles } from "./dom.js";
+import { badge, empty, h, panel, said, select, tile, tiles } from "./dom.js";
 import * as format from "./format.js";
 import { every, isLive, listen } from "./live.js";
 import { stateBadge } from "./page_providers.js";
@@ -18,7 +18,7 @@ const rate = (value) => format.figure(value);
 
 // The charts: title, unit, how a figure is written, and the series by the service's names.
 const CHARTS = [
-  ["Requests", "per second", rate, [["requests_per_s", "All", 1], ["errors_per_s", "Errors", "bad"]]],
+  ["Requests", "per second, refused ones too", rate, [["requests_per_s", "All", 1], ["errors_per_s", "Errors", "bad"]]],
   ["Latency", "", format.seconds, [["latency_p50_s", "p50", 1], ["latency_p95_s", "p95", 2], ["latency_p99_s", "p99", 3]]],
   ["First chunk", "", format.seconds, [["first_chunk_p50_s", "p50", 1], ["first_chunk_p95_s", "p95", 2]]],
   ["Tokens", "per second", format.short, [["input_tokens_per_s", "Input", 1], ["output_tokens_per_s", "Output", 2]]],
@@ -68,8 +68,8 @@ async function lastDay(signal) {
   return [
     h("h2", { class: "section" }, "The last 24 hours"),
     tiles(
-      tile("Requests", format.short(requests), requests ? `${format.plural(sum.errors, "error")}` : "none yet"),
-      tile("Error ratio", format.percent(share), "of all requests", share > 0.05 ? "bad" : ""),
+      tile("Requests", format.short(requests), requests ? `accepted; ${format.plural(sum.errors, "error")}` : "none yet"),
+      tile("Error ratio", format.percent(share), "of accepted requests", share > 0.05 ? "bad" : ""),
       tile("Cost", format.usd(sum.cost_usd ?? 0), requests ? `${format.usd(sum.cost_usd / requests)} a request` : null),
       tile("Saved by the cache", format.usd(sum.saved_usd ?? 0), `${format.plural(sum.hits ?? 0, "hit")}`),
       tile("Tokens", format.short((sum.input_tokens ?? 0) + (sum.output_tokens ?? 0)), `${format.short(sum.input_tokens ?? 0)} in, ${format.short(sum.output_tokens ?? 0)} out`),
@@ -146,15 +146,15 @@ function liveSection(view, place, state, happened) {
       every(Math.max(step, 5), whole, signal);
       return;
     }
-    let was = "live";
+    let wasLive = false;
     listen(["metrics", "alert", "provider", "breaker"], (kind, data) => (kind === "metrics" ? next(data) : happened(kind)), {
       signal,
       intervalS: step,
       state: (word) => {
         state.textContent = words[word];
         state.className = `pulse ${word}`;
-        if (word === "live" && was !== "live" && was !== "connecting") whole(); // what was missed meanwhile
-        if (word !== "connecting") was = word;
+        if (word === "live" && wasLive) whole(); // what was missed meanwhile
+        wasLive ||= word === "live";
       },
     });
   }
@@ -174,8 +174,8 @@ async function providerList(signal) {
       h(
         "li",
         null,
-        h("span", { class: "row-main" }, h("a", { href: to("providers") }, name), h("span", { class: "note" }, one.cause ?? `${format.plural(one.requests ?? 0, "request")} in the last minute`)),
-        one.breaker && one.breaker !== "closed" ? badge(`breaker ${one.breaker}`, "warn") : null,
+        h("span", { class: "row-main" }, h("a", { href: to("providers") }, name), h("span", { class: "note" }, one.cause ? said(one.cause) : `${format.plural(one.requests ?? 0, "request")} in the last minute`)),
+        one.breaker && one.breaker !== "closed" ? badge(`breaker ${one.breaker.replace("_", " ")}`, "warn") : null,
         stateBadge(one.state),
       ),
     ),

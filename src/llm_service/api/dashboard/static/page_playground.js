@@ -1,7 +1,7 @@
 // Ask a model, see the answer come, and what it cost and took.
 
 import { ask, get, may } from "./api.js";
-import { badge, button, empty, facts, field, h, panel, select, unseen } from "./dom.js";
+import { badge, button, empty, facts, field, h, panel, said, select, unseen } from "./dom.js";
 import * as format from "./format.js";
 import { listenTo } from "./playground_stream.js";
 import { to } from "./router.js";
@@ -107,8 +107,10 @@ export default {
         if (view.signal.aborted) return;
         const stopped = error.name === "AbortError" || error.code === "stream_cancelled";
         if (stopped) shown.words.append(" ", badge("stopped"));
-        else bubble("failure", error.message);
+        else bubble("failure", said(error.message));
+        if (!stopped && !answer.text && !answer.thought) shown.made.remove();
         if (answer.text) messages.push({ role: "assistant", content: answer.text });
+        else if (!stopped) takeBack();
         tell(answer, performance.now() - begun, true);
         state.textContent = stopped ? "The answer was stopped." : error.message;
       } finally {
@@ -120,6 +122,14 @@ export default {
           forget();
         }
       }
+    }
+
+    /** Nothing was answered: the question is no part of the conversation, and can be asked again. */
+    function takeBack() {
+      const last = messages.at(-1);
+      if (last?.role !== "user") return;
+      messages.pop();
+      if (prompt.value === "") prompt.value = last.content;
     }
 
     function draw(shown, answer) {
@@ -146,22 +156,22 @@ export default {
     }
 
     function tell(answer, lasted, over) {
-      const { facts: said, usage } = answer;
+      const { facts: known, usage } = answer;
       told.replaceChildren(
         facts([
-          ["Provider", said.provider],
-          ["Model", said.model && h("code", null, said.model)],
-          ["Cost", said.cost_usd ? h("span", { title: `${said.cost_usd} USD` }, `${format.usd(said.cost_usd)} (${said.cost_source})`) : over ? null : "…"],
-          ["Cache", said.cache && badge(said.cache, said.cache === "miss" ? "plain" : "good")],
-          ["Attempts", said.attempts],
+          ["Provider", known.provider],
+          ["Model", known.model && h("code", null, known.model)],
+          ["Cost", known.cost_usd ? h("span", { title: `${known.cost_usd} USD` }, `${format.usd(known.cost_usd)} (${known.cost_source})`) : over ? null : "…"],
+          ["Cache", known.cache && badge(known.cache, known.cache === "miss" ? "plain" : "good")],
+          ["Attempts", known.attempts],
           ["Input", usage && format.plural(usage.prompt_tokens, "token")],
           ["Output", usage && format.plural(usage.completion_tokens ?? 0, "token")],
           ["First chunk", format.milliseconds(answer.first)],
           ["In all", over ? format.milliseconds(lasted) : "…"],
           ["Ended with", answer.finish],
-          ["Record", said.request_id && may("GET /v1/generations/{id}") ? h("a", { href: to("generations", said.request_id) }, "Show", unseen(" the record")) : said.request_id],
+          ["Record", known.request_id && may("GET /v1/generations/{id}") ? h("a", { href: to("generations", known.request_id) }, "Show", unseen(" the record")) : known.request_id],
         ]),
-        said.stages?.length ? h("div", { class: "stack-s" }, h("h3", null, "Server-Timing"), stages(said.stages)) : "",
+        known.stages?.length ? h("div", { class: "stack-s" }, h("h3", null, "Server-Timing"), stages(known.stages)) : "",
       );
     }
 

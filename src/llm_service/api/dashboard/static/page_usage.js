@@ -10,6 +10,7 @@ import { table } from "./table.js";
 const SPANS = { 3600: "Last hour", 86400: "Last 24 hours", 604800: "Last 7 days", 2592000: "Last 30 days", own: "From … to …" };
 const GROUPS = { model: "Model", provider: "Provider", key: "Key", user: "User", tag: "Tag", surface: "Surface", status: "Status", cache: "Cache", hour: "Hour", day: "Day" };
 const FILTERS = { model: "Model", provider: "Provider", key_id: "Key", user: "User", tag: "Tag (name=value)" };
+const MOST_BARS = 1000;
 const SUMS = ["requests", "errors", "hits", "input_tokens", "output_tokens"];
 
 export default {
@@ -66,12 +67,12 @@ export default {
 
 async function report(view, which, groups) {
   const hours = !which.since || new Date(which.until || Date.now()) - new Date(which.since) > 4 * 86_400_000 ? "day" : "hour";
-  const [names, { data }, { data: totals }, over] = await Promise.all([
-    groups.includes("key") ? keyNames(view.signal) : new Map(),
+  const [{ data }, { data: totals }, over] = await Promise.all([
     get("/admin/usage/summary", { ...which, by: groups.join(",") }, view.signal),
     get("/admin/usage/summary", which, view.signal),
     get("/admin/usage/summary", { ...which, by: hours }, view.signal),
   ]);
+  const names = groups.includes("key") ? await keyNames(data.map((row) => row.key), view.signal) : new Map();
   const total = totals[0] ?? { requests: 0, errors: 0, hits: 0, input_tokens: 0, output_tokens: 0, cost_usd: "0", saved_usd: "0", wasted_usd: "0" };
   return [
     tiles(
@@ -92,7 +93,8 @@ function overTime(rows, unit, which) {
   const first = which.since ? Date.parse(which.since) / 1000 : Math.min(...found.keys(), Date.now() / 1000);
   const last = which.until ? Date.parse(which.until) / 1000 : Date.now() / 1000;
   const at = [];
-  for (let moment = Math.floor(first / step) * step; moment <= last && at.length < 1000; moment += step) at.push(moment);
+  const newest = Math.floor(last / step) * step;
+  for (let moment = Math.max(Math.floor(first / step) * step, newest - (MOST_BARS - 1) * step); moment <= last; moment += step) at.push(moment);
   const costs = chart(`Cost by ${unit}`, [{ label: "Cost", ink: 4 }], { format: format.usd, bars: true });
   const requests = chart(`Requests by ${unit}`, [{ label: "Requests", ink: 1 }], { format: format.short, bars: true });
   costs.show(at, [at.map((moment) => Number(found.get(moment)?.cost_usd ?? 0))]);

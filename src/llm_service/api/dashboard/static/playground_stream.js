@@ -2,13 +2,17 @@
 
 import { open } from "./api.js";
 
+const BROKEN = "The connection broke off before the answer was complete.";
+
 /** The events of an SSE body: `{id, data}`; comments are left out. */
 async function* events(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await reader.read().catch((error) => {
+        throw error.name === "AbortError" ? error : new Error(BROKEN);
+      });
       if (done) return;
       const blocks = (rest + value.replaceAll("\r\n", "\n")).split("\n\n");
       rest = blocks.pop();
@@ -65,7 +69,9 @@ export async function listenTo(method, path, options, heard) {
     whole(await response.json(), heard);
     return;
   }
+  let done = false;
   for await (const event of events(response.body)) {
+    if (event.data === "[DONE]") done = true;
     if (event.data === "" || event.data === "[DONE]") continue;
     const chunk = JSON.parse(event.data);
     if (chunk.error) throw Object.assign(new Error(chunk.error.message), { code: chunk.error.code });
@@ -80,6 +86,7 @@ export async function listenTo(method, path, options, heard) {
       cursor: event.id,
     });
   }
+  if (!done) throw new Error(BROKEN);
 }
 
 function whole(answer, heard) {

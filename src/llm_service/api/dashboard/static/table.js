@@ -14,8 +14,9 @@ function compared(one, other) {
 /**
  * A table. `columns`: {label, cell(row), sort?(row), end?: figures at the right, wide?: takes what room there is}.
  * Returns an element with `show(rows)`. `order`: [column, descending] at first. `nothing`: [title, text] without rows.
+ * `kept`: an object of the page, in which the order that somebody chose outlives this table.
  */
-export function table(caption, columns, { rows = [], order = null, nothing = ["Nothing here yet", ""], head = 0 } = {}) {
+export function table(caption, columns, { rows = [], order = null, nothing = ["Nothing here yet", ""], head = 0, kept = {} } = {}) {
   const id = newId("table");
   const body = h("tbody");
   const heads = columns.map((column, at) => heading(column, at));
@@ -25,13 +26,14 @@ export function table(caption, columns, { rows = [], order = null, nothing = ["N
   const region = h("div", { class: "scroll", role: "region", tabindex: "0", "aria-labelledby": id }, made);
   const box = h("div", { class: "table" }, title, region, none);
   let shown = rows;
-  let [by, down] = order ?? [null, false];
+  let [by, down] = kept.order ?? order ?? [null, false];
 
   function heading(column, at) {
     const classes = column.end ? "end" : null;
     if (!column.sort) return h("th", { scope: "col", class: classes }, column.label || h("span", { class: "unseen" }, "Actions"));
     const sort = () => {
       [by, down] = by === at ? [at, !down] : [at, Boolean(column.end)];
+      kept.order = [by, down];
       draw();
     };
     return h(

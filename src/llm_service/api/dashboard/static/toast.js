@@ -1,12 +1,12 @@
 // Short words on what came of something; read out by screen readers.
 
-import { h } from "./dom.js";
+import { h, said } from "./dom.js";
 
 const SHOWN_MS = 6000;
 
 /** Say something. `tone`: good, bad or plain. */
 export function toast(text, tone = "plain") {
-  const shown = h("div", { class: `toast ${tone}` }, text);
+  const shown = h("div", { class: `toast ${tone}` }, said(text));
   document.getElementById("toasts").append(shown);
   setTimeout(() => shown.remove(), SHOWN_MS);
 }

@@ -3,6 +3,9 @@
 import { h } from "./dom.js";
 import * as format from "./format.js";
 
+const OVERTAKEN = ["lost", "aborted"]; // by another attempt, or since nobody waited any more
+const LEAST_MS = 1;
+
 /** Bars of a record: [name, from ms, to ms, tone]; what it does not tell of is left out. */
 export function barsOf(record) {
   const whole = record.duration_ms ?? 0;
@@ -17,14 +20,28 @@ export function barsOf(record) {
   };
   next("Service", overhead, "own");
   if (queue > 0) next("Waited for a place", queue, "queue");
-  const failed = (record.tries ?? []).filter((one) => one.error_code);
-  failed.forEach((one, number) => next(`Attempt ${number + 1}: ${one.provider}, ${one.error_code}`, one.duration_ms ?? 0, "bad"));
-  if (record.first_chunk_ms !== null && record.first_chunk_ms !== undefined) {
-    const asked = record.provider === null || record.attempts === 0 ? "Kept answer" : `Attempt ${failed.length + 1}: ${record.provider}, until the first chunk`;
-    if (record.first_chunk_ms > at) next(asked, record.first_chunk_ms - at, "wait");
-    next("Answer, to its end", whole - at, "good");
-  } else if (failed.length === 0) {
-    next(record.status === "ok" ? "Answer" : "Until it ended", whole - at, record.status === "ok" ? "good" : "bad");
+  const first = record.first_chunk_ms ?? null;
+  const tries = (record.tries ?? []).map((one, number) => ({ ...one, name: `Attempt ${number + 1}: ${one.provider}` }));
+  const failed = tries.filter((one) => one.error_code && !OVERTAKEN.includes(one.error_code));
+  for (const one of failed) next(`${one.name}, ${one.error_code}`, one.duration_ms ?? 0, "bad");
+  const content = first ?? (record.status === "ok" ? whole : null);
+  const answered = tries.find((one) => !one.error_code);
+  if (content !== null) {
+    // Between two attempts there may be waits; what another attempt overtook ran beside it.
+    const asked = answered ? Math.min(answered.duration_ms ?? 0, content) : content - at;
+    if (content - asked - at >= LEAST_MS) next(failed.length ? "Waits between attempts" : "Until that attempt", content - asked - at, "queue");
+    for (const one of tries.filter((other) => OVERTAKEN.includes(other.error_code))) {
+      bars.push([`${one.name}, ${one.error_code}`, Math.max(content - (one.duration_ms ?? 0), 0), content, "queue"]);
+    }
+    const kept = record.provider === null || record.attempts === 0;
+    const name = answered?.name ?? `Attempt ${failed.length + 1}: ${record.provider}`;
+    if (first === null) next(kept ? "Kept answer" : "Answer", whole - at, "good");
+    else {
+      if (first > at) next(kept ? "Kept answer" : `${name}, until the first chunk`, first - at, "wait");
+      next("Answer, to its end", whole - at, "good");
+    }
+  } else {
+    next(failed.length ? "Waits between attempts, and the end" : "Until it ended", whole - at, failed.length ? "queue" : "bad");
   }
   return bars;
 }
