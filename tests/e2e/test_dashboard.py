@@ -18,6 +18,7 @@ from tests.support.service import CREDENTIAL, Running, running, simulated
 ADMIN_KEY = "sk-test-admin-key-0123456789"
 MODEL = "deepseek/deepseek-flash"
 PAGES = ("overview generations usage alerts playground providers models cache keys limits configuration health").split()
+KEY_OF_LIMITS = b'{"name": "Limited", "requests_per_minute": 60, "tokens_per_minute": 1000, "budget_usd": "5"}'
 QUESTION = "What does the playground ask?"
 
 
@@ -304,6 +305,83 @@ async def test_settings_are_found_masked_and_the_level_of_the_log_is_changed(vis
     assert visit.complaints == []
 
 
+async def test_a_secret_stays_until_it_was_kept(visit: Browsing) -> None:
+    page = visit.page
+    await visit.go("keys")
+    await page.get_by_role("button", name="Create a key").click()
+    await page.get_by_label("Name").fill("Shown once")
+    await page.get_by_role("button", name="Create", exact=True).click()
+    secret = page.get_by_label("The secret")
+    await secret.wait_for()
+    for _ in range(3):
+        await page.keyboard.press("Escape")
+    await page.mouse.click(5, 5)
+    assert await secret.is_visible()
+    await page.get_by_role("button", name="I have kept it").click()
+    assert visit.complaints == []
+
+
+async def test_a_form_is_not_lost_when_a_mark_ends_beside_it_but_when_the_page_is_left(visit: Browsing) -> None:
+    page = visit.page
+    await visit.go("keys")
+    await page.get_by_role("button", name="Create a key").click()
+    name = page.get_by_label("Name")
+    await name.fill("A long name of a key")
+    place = await name.bounding_box()
+    await page.mouse.move(place["x"] + 60, place["y"] + 10)
+    await page.mouse.down()
+    await page.mouse.move(8, 8)
+    await page.mouse.up()
+    assert await name.is_visible()
+    await page.evaluate("() => { location.hash = '#/models'; }")
+    await page.get_by_role("heading", name="Models").wait_for()
+    assert not await page.get_by_role("dialog").count()
+
+
+async def test_keys_are_found_and_the_newest_stand_first(service: Running, visit: Browsing) -> None:
+    for number in range(120):
+        key = {"name": f"Application {number}", "user": f"team-{number % 3}"}
+        await ask(service.address, "POST", "/admin/keys", orjson.dumps(key))
+    page = visit.page
+    await visit.go("keys")
+    names = page.locator("tbody strong")
+    assert await names.count() == 100
+    assert await names.first.inner_text() == "Application 119"
+    await page.get_by_role("button", name="Show more").click()
+    await page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 120")
+    await page.get_by_label("Find").fill("application 11")
+    await page.keyboard.press("Enter")
+    await page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 11")
+    assert page.url.endswith("#/keys?find=application+11")
+    assert visit.complaints == []
+
+
+async def test_order_and_place_outlive_what_is_shown_anew(service: Running, visit: Browsing) -> None:
+    made = await ask(service.address, "POST", "/admin/keys", KEY_OF_LIMITS)
+    page = visit.page
+    await page.clock.install()
+    await visit.go(f"limits?key_id={made.json()['id']}")
+    order = page.get_by_role("columnheader", name="What")
+    await order.get_by_role("button").click()
+    before = await page.locator("tbody").element_handle()
+    await page.clock.fast_forward(6000)
+    await page.wait_for_function("(before) => !before.isConnected", arg=before)
+    await visit.settled()
+    assert await order.get_attribute("aria-sort") == "ascending"
+    assert await page.evaluate("() => document.activeElement.textContent") == "What"
+    assert visit.complaints == []
+
+
+async def test_a_long_name_hides_no_column(service: Running, visit: Browsing) -> None:
+    model = "plain/" + "a-name-that-a-caller-made-up-" * 8
+    await ask(service.address, "POST", "/v1/chat/completions", chat_body(model))
+    for name in ("generations", "usage"):
+        await visit.go(name)
+        await visit.page.locator(f"[title='{model}']").wait_for(timeout=30_000)
+        assert await visit.page.evaluate("() => document.querySelector('.name').getBoundingClientRect().width") < 400
+    assert visit.complaints == []
+
+
 # -- the way in
 
 
@@ -350,6 +428,21 @@ async def test_changes_work_under_a_session_and_end_with_its_key(locked: Running
         await page.get_by_role("link", name="Providers").click()
         await page.get_by_role("heading", name="Sign in").wait_for()
         await page.get_by_text("Your session is over").wait_for()
+
+
+async def test_no_dialog_outlives_the_session(locked: Running) -> None:
+    issued = await locked.stores.keys.create({"name": "An operator", "scopes": ["admin"]})
+    async with browsing(locked.address) as visit:
+        page = visit.page
+        await page.goto(f"{locked.address}/dashboard#/keys")
+        await page.get_by_label("Key").fill(issued.secret.reveal())
+        await page.keyboard.press("Enter")
+        await page.get_by_role("button", name="Create a key").click()
+        await page.get_by_label("Name").fill("Too late")
+        await locked.stores.keys.revoke(issued.key.id)
+        await page.get_by_role("button", name="Create", exact=True).click()
+        await page.get_by_role("heading", name="Sign in").wait_for()
+        assert not await page.get_by_role("dialog").count()
 
 
 async def test_a_reader_sees_what_readers_may(locked: Running) -> None:

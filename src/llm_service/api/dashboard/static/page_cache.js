@@ -97,6 +97,7 @@ function purge(show) {
   const value = h("input", { name: "value", autocomplete: "off", spellcheck: "false", placeholder: SELECTORS.model[1] });
   const older = h("input", { name: "older", type: "number", min: "0", inputmode: "numeric", placeholder: "any age" });
   const valueField = field("Which", value);
+  const olderField = field("Older than (seconds)", older);
   const form = h(
     "form",
     { class: "filters", novalidate: true },
@@ -105,7 +106,6 @@ function purge(show) {
     olderField,
     h("button", { type: "submit", class: "button danger" }, "Forget"),
   );
-  const olderField = field("Older than (seconds)", older);
   by.addEventListener("change", () => {
     olderField.hidden = by.value === "digest"; // which names one answer, whatever its age
     valueField.hidden = by.value === "all";

@@ -68,7 +68,7 @@ async function lastDay(signal) {
   return [
     h("h2", { class: "section" }, "The last 24 hours"),
     tiles(
-      tile("Requests", format.short(requests), requests ? `accepted; ${format.plural(sum.errors, "error")}` : "none yet"),
+      tile("Requests", h("span", { title: format.count(requests) }, format.short(requests)), requests ? `accepted; ${format.plural(sum.errors, "error")}` : "none yet"),
       tile("Error ratio", format.percent(share), "of accepted requests", share > 0.05 ? "bad" : ""),
       tile("Cost", format.usd(sum.cost_usd ?? 0), requests ? `${format.usd(sum.cost_usd / requests)} a request` : null),
       tile("Saved by the cache", format.usd(sum.saved_usd ?? 0), `${format.plural(sum.hits ?? 0, "hit")}`),

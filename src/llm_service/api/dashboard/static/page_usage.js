@@ -11,6 +11,7 @@ const SPANS = { 3600: "Last hour", 86400: "Last 24 hours", 604800: "Last 7 days"
 const GROUPS = { model: "Model", provider: "Provider", key: "Key", user: "User", tag: "Tag", surface: "Surface", status: "Status", cache: "Cache", hour: "Hour", day: "Day" };
 const FILTERS = { model: "Model", provider: "Provider", key_id: "Key", user: "User", tag: "Tag (name=value)" };
 const MOST_BARS = 1000;
+const MOST_GROUPS = 500;
 const SUMS = ["requests", "errors", "hits", "input_tokens", "output_tokens"];
 
 export default {
@@ -67,23 +68,24 @@ export default {
 
 async function report(view, which, groups) {
   const hours = !which.since || new Date(which.until || Date.now()) - new Date(which.since) > 4 * 86_400_000 ? "day" : "hour";
-  const [{ data }, { data: totals }, over] = await Promise.all([
+  const [{ data: all }, { data: totals }, over] = await Promise.all([
     get("/admin/usage/summary", { ...which, by: groups.join(",") }, view.signal),
     get("/admin/usage/summary", which, view.signal),
     get("/admin/usage/summary", { ...which, by: hours }, view.signal),
   ]);
+  const data = [...all].sort((one, other) => other.cost_usd - one.cost_usd || other.requests - one.requests).slice(0, MOST_GROUPS);
   const names = groups.includes("key") ? await keyNames(data.map((row) => row.key), view.signal) : new Map();
   const total = totals[0] ?? { requests: 0, errors: 0, hits: 0, input_tokens: 0, output_tokens: 0, cost_usd: "0", saved_usd: "0", wasted_usd: "0" };
   return [
     tiles(
       tile("Cost", format.usd(total.cost_usd), total.requests ? `${format.usd(total.cost_usd / total.requests)} a request` : null),
-      tile("Requests", format.short(total.requests), `${format.plural(total.errors, "error")}`),
+      tile("Requests", h("span", { title: format.count(total.requests) }, format.short(total.requests)), `${format.plural(total.errors, "error")}`),
       tile("Tokens", format.short(total.input_tokens + total.output_tokens), `${format.short(total.input_tokens)} in, ${format.short(total.output_tokens)} out`),
       tile("Saved by the cache", format.usd(total.saved_usd), format.plural(total.hits, "hit")),
       tile("Wasted", format.usd(total.wasted_usd), "on attempts that failed"),
     ),
     overTime(over.data, hours, which),
-    panel(`By ${groups.map((one) => GROUPS[one].toLowerCase()).join(" and ")}`, {}, sums(data, groups, total, names)),
+    panel(`By ${groups.map((one) => GROUPS[one].toLowerCase()).join(" and ")}`, { note: data.length < all.length ? `The ${format.count(data.length)} that cost most, of ${format.count(all.length)}.` : null }, sums(data, groups, total, names)),
   ];
 }
 
