@@ -257,6 +257,7 @@ async def test_a_provider_is_tried_switched_off_and_on(service: Running, visit: 
     await card.get_by_role("button", name="Disable").click()
     await page.get_by_role("dialog").get_by_role("button", name="Disable").click()
     await card.get_by_text("switched off at run time").wait_for()
+    assert await page.evaluate("() => document.activeElement.closest('article') !== null")
     assert (await ask(service.address, "POST", "/v1/chat/completions", chat_body(MODEL))).status == 503
     await card.get_by_role("button", name="Enable").click()
     await card.get_by_role("button", name="Drain").wait_for()
@@ -399,6 +400,7 @@ async def test_who_has_the_key_gets_in_and_out(locked: Running) -> None:
         await page.get_by_label("Key").fill(ADMIN_KEY)
         await page.keyboard.press("Enter")
         await page.get_by_role("heading", name="Overview").wait_for()
+        assert await page.evaluate("() => document.activeElement.tagName") == "H1"
         await page.reload()
         await page.get_by_role("heading", name="Overview").wait_for()
         assert not await page.evaluate("() => document.cookie")

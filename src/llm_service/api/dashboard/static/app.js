@@ -51,16 +51,20 @@ function nameOf(element) {
   return [element.tagName, titled ?? element.getAttribute("aria-label") ?? element.getAttribute("href") ?? element.textContent].join(" ");
 }
 
-/** Put these in a place of others; who reads or types there stays where they were. */
+const controlsOf = (place) => [...place.querySelectorAll("a, button, input, select, summary, [tabindex]")];
+
+/** Put these in a place of others; who reads or types there stays where they were, or near by if that is gone. */
 function exchange(place, made) {
   const focused = place.contains(document.activeElement) ? nameOf(document.activeElement) : null;
+  const was = controlsOf(place).indexOf(document.activeElement);
   const scrolled = [...place.querySelectorAll(".scroll")].map((region) => [region.scrollLeft, region.scrollTop]);
   place.replaceChildren(...made);
   [...place.querySelectorAll(".scroll")].forEach((region, at) => {
     [region.scrollLeft, region.scrollTop] = scrolled[at] ?? [0, 0];
   });
   if (focused === null || place.contains(document.activeElement)) return;
-  const again = [...place.querySelectorAll("a, button, input, select, summary, [tabindex]")].find((one) => nameOf(one) === focused);
+  const controls = controlsOf(place);
+  const again = controls.find((one) => nameOf(one) === focused) ?? controls[Math.min(was, controls.length - 1)];
   again?.focus({ preventScroll: true });
 }
 
@@ -120,10 +124,10 @@ function show({ focus }) {
   }
 }
 
-function enter() {
+function enter({ focus }) {
   frame = shell(PAGES, begin);
   app.replaceChildren(frame.frame);
-  show({ focus: false });
+  show({ focus });
 }
 
 function ask(reason) {
@@ -131,14 +135,14 @@ function ask(reason) {
   closeDialogs();
   frame = null;
   document.title = "Sign in · llm-service";
-  app.replaceChildren(login(reason, enter));
+  app.replaceChildren(login(reason, () => enter({ focus: true })));
   app.querySelector("input[name=key]").focus();
 }
 
 async function begin(reason = "") {
   try {
     const session = await whoIsThere();
-    if (session.signed_in) enter();
+    if (session.signed_in) enter({ focus: false });
     else ask(reason);
   } catch (error) {
     app.replaceChildren(h("main", { class: "alone" }, failure(error, () => begin())));

@@ -83,7 +83,7 @@ async function standings(view, which, kept) {
     { rows: told.data, kept, nothing: ["No limits here", nobody] },
   );
   return [
-    told.stands_in ? h("div", { class: "banner warn" }, h("strong", null, "The shared store is away."), " Each process holds the limits by itself meanwhile.") : null,
+    told.stands_in ? h("div", { class: "banner warn" }, h("span", null, h("strong", null, "The shared store is away."), " Each process holds the limits by itself meanwhile.")) : null,
     panel("Now", { actions: [badge(`counted for the ${told.reach}`)] }, list),
   ];
 }

@@ -35,19 +35,26 @@ export default {
   async open(view) {
     const day = h("div", { class: "stack-s" });
     const fires = h("div", { role: "status" });
+    const away = h("div", { role: "status" });
     const providers = h("div");
     const recent = h("div");
     const live = h("div", { class: "charts" });
     const state = h("span", { class: "pulse", role: "status" });
     view.body.append(
       fires,
+      away,
       day,
       liveSection(view, live, state, (kind) => (kind === "alert" ? showFires() : showProviders())),
       h("div", { class: "columns" }, panel("Providers", { actions: [h("a", { href: "#/providers" }, "All about them")] }, providers), panel("Latest generations", { actions: [h("a", { href: "#/generations" }, "All of them")] }, recent)),
     );
     const showDay = () => view.load(day, () => lastDay(view.signal));
     const showRecent = () => view.load(recent, async () => records((await get("/admin/usage", { limit: 6 }, view.signal)).data, { brief: true }));
-    const showProviders = () => view.load(providers, () => providerList(view.signal));
+    const showProviders = () =>
+      view.load(providers, async () => {
+        const health = await get("/health", {}, view.signal);
+        away.replaceChildren(...storesAway(health.stores));
+        return providerList(health.providers);
+      });
     const showFires = async () => fires.replaceChildren(...(await firing(view.signal)));
     showDay();
     showRecent();
@@ -163,9 +170,16 @@ function liveSection(view, place, state, happened) {
   return h("section", { class: "stack-s" }, head, place);
 }
 
-async function providerList(signal) {
-  const health = await get("/health", {}, signal);
-  const names = Object.entries(health.providers);
+/** Stores that do not answer, before an alert is told of them. */
+function storesAway(stores) {
+  const down = ["limits", "database"].filter((name) => stores?.[name]?.up === false);
+  if (down.length === 0) return [];
+  const words = down.map((name) => `${name}${stores[name].cause ? ` (${stores[name].cause})` : ""}`).join(", ");
+  return [h("div", { class: "banner warn" }, h("span", null, h("strong", null, "Away: "), `the store of ${words}`), may("GET /health") ? h("a", { href: to("health") }, "Show") : null)];
+}
+
+function providerList(providers) {
+  const names = Object.entries(providers);
   if (names.length === 0) return empty("No providers", "Configure one, and it appears here.");
   return h(
     "ul",
