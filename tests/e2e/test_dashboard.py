@@ -205,6 +205,30 @@ async def test_an_answer_streams_in_the_playground_and_is_found_in_records_and_c
     assert visit.complaints == []
 
 
+async def test_a_waterfall_accounts_for_waits_and_for_what_ran_beside(visit: Browsing) -> None:
+    await visit.go("overview")
+    bars = "async (record) => (await import('/dashboard/waterfall.js')).barsOf(record).map((bar) => bar.slice(0, 3))"
+    record = {
+        "status": "ok",
+        "provider": "b",
+        "attempts": 2,
+        "overhead_ms": 1,
+        "first_chunk_ms": 80,
+        "duration_ms": 100,
+    }
+    answered = {"provider": "b", "error_code": None, "duration_ms": 30}
+    failed = {"provider": "a", "error_code": "upstream_timeout", "duration_ms": 20}
+    assert await visit.page.evaluate(bars, {**record, "tries": [failed, answered]}) == [
+        ["Service", 0, 1],
+        ["Attempt 1: a, upstream_timeout", 1, 21],
+        ["Waits between attempts", 21, 50],
+        ["Attempt 2: b, until the first chunk", 50, 80],
+        ["Answer, to its end", 80, 100],
+    ]
+    lost = {"provider": "a", "error_code": "lost", "duration_ms": 79}
+    assert ["Attempt 1: a, lost", 1, 80] in await visit.page.evaluate(bars, {**record, "tries": [lost, answered]})
+
+
 async def test_live_figures_are_drawn_as_they_come(service: Running, visit: Browsing) -> None:
     page = visit.page
     await visit.go("overview")
