@@ -12,7 +12,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = tuple(
         "domain",
         "runtime",
         "observability",
-        "storage transport tokens prices",
+        "storage transport tokens prices filters",
         "cache streams",
         "admission ledger providers routing",
         "alerts pipeline",

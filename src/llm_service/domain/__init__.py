@@ -72,6 +72,7 @@ from llm_service.domain.errors import (
 )
 from llm_service.domain.event import TERMINAL, Event, EventKind, LocalFailure, Outcome, OutcomeStatus
 from llm_service.domain.fact import fact, fact_in_order
+from llm_service.domain.filtering import Direction, FilterAction, Verdict
 from llm_service.domain.limits import (
     WINDOW_S,
     Ask,
@@ -145,11 +146,13 @@ __all__ = [
     "Credentials",
     "DeadlineExceeded",
     "Decision",
+    "Direction",
     "Doc",
     "DocumentTooComplex",
     "Draining",
     "Event",
     "EventKind",
+    "FilterAction",
     "GatewayError",
     "Head",
     "HeaderName",
@@ -224,6 +227,7 @@ __all__ = [
     "UpstreamTimeout",
     "Usage",
     "UsageRecord",
+    "Verdict",
     "allows",
     "cache_control",
     "chat_request",
