@@ -5,7 +5,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from llm_service.domain import Bounds, Confidential, Direction, Doc, FilterAction, HeaderSafe, HttpUrl, Pattern
+from llm_service.domain import (
+    HEADER_VALUE,
+    Bounds,
+    Confidential,
+    Direction,
+    Doc,
+    FilterAction,
+    HeaderName,
+    HttpUrl,
+    Pattern,
+)
 
 FilterType = Literal[
     "keywords", "regex", "pii", "secrets", "prompt_injection", "moderation", "allowed_models", "allowed_topics"
@@ -13,7 +23,7 @@ FilterType = Literal[
 Entity = Literal["email", "phone", "card", "iban", "ip", "national_id"]
 
 _NAME: Final = Pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "a name of letters, digits, '.', '_' and '-'")
-_HEADER: Final = Pattern(r"[A-Za-z0-9-]{1,64}", "the name of a header")
+_URL: Final = HttpUrl(credentials="they belong into headers", query="what is secret belongs into headers")
 _COUNTRY: Final = Pattern(r"[A-Z]{2}", "a country's two letters, such as DE")
 
 
@@ -63,14 +73,12 @@ class FilterOptions:
         Doc("Of `prompt_injection` and `moderation`: from which score on it is a find."),
     ] = None
     model: Annotated[str | None, Doc("Of `moderation` and `allowed_topics`: the model that is asked.")] = None
-    url: Annotated[str | None, HttpUrl(), Doc("Of `moderation`: the webhook that is asked, in place of a model.")] = (
-        None
-    )
+    url: Annotated[str | None, _URL, Doc("Of `moderation`: the webhook that is asked, in place of a model.")] = None
     headers: Annotated[
-        Mapping[Annotated[str, _HEADER], Annotated[str, HeaderSafe()]],
+        Mapping[Annotated[str, HeaderName()], Annotated[str, HEADER_VALUE]],
         Confidential(),
-        Doc("Of `moderation`: headers for the webhook, such as `Authorization`."),
-    ] = field(default_factory=dict)
+        Doc("Of `moderation`: headers for the webhook, such as `Authorization`; the values are treated as secrets."),
+    ] = field(default_factory=dict, repr=False)
     categories: Annotated[
         tuple[str, ...], Doc("Of `moderation`: only these categories are finds; empty: all that the model knows.")
     ] = ()
