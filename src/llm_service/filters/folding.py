@@ -1,0 +1,203 @@
+"""The forms of a text, made character by character: a text that is cut anywhere has the same forms in pieces.
+
+Nearly all of the work is left to C: a piece of one alphabet passes through a table of 256 characters, in others the
+few characters that change are replaced, and only pieces of mixed writing are translated character by character.
+"""
+
+import codecs
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from itertools import accumulate
+from typing import Final, NamedTuple
+
+from llm_service.filters.lookalikes import INVISIBLE, LOOKALIKES, MARKS
+
+PIECE: Final = 1024
+"""Characters that are looked at together: what is unusual in one place costs time there alone."""
+
+_LONGEST_FORM: Final = 6  # of one character; some ligatures stand for whole sentences and would blow texts up
+_FEW: Final = 10  # characters that are sooner replaced one after the other than all at once
+
+_UNSEEN: Final = re.compile(f"[{INVISIBLE}]")
+_MARKS: Final = re.compile(f"[{MARKS}]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+# Large blocks of characters that are their own forms: the ideographs, and the marks of Chinese and Japanese texts.
+_CHANGEABLE: Final = re.compile("[^\x00-\x7f\u3001-\u3029\u3400-\u4dbf\u4e00-\u9fff]")
+
+_CONTROLS: Final = bytes(code for code in range(128) if _UNSEEN.match(chr(code)))
+
+
+@lru_cache(maxsize=8192)
+def visible_form(char: str) -> str:
+    """What is seen of a character, in its plain form (NFKC); nothing, of one that is not seen."""
+    if _UNSEEN.match(char):
+        return ""
+    if _SURROGATE.match(char):
+        return "\ufffd"  # half a character, from JSON: no library takes it
+    form = _UNSEEN.sub("", unicodedata.normalize("NFKC", char))
+    return form if len(form) <= _LONGEST_FORM else char
+
+
+@lru_cache(maxsize=8192)
+def folded_form(char: str) -> str:
+    """What is left of a character where case, diacritics and the look of letters do not count."""
+    if letter := LOOKALIKES.get(char):
+        return letter
+    if char.isspace() and not char.isascii():
+        return " "
+    if char.isdecimal():
+        return str(unicodedata.decimal(char))
+    parts = _MARKS.sub("", unicodedata.normalize("NFKD", visible_form(char)))
+    return "".join(LOOKALIKES.get(part) or _without_case(part) for part in parts)
+
+
+def _without_case(char: str) -> str:
+    return "".join(LOOKALIKES.get(part) or part.lower() for part in char.casefold())
+
+
+def plain(raw: str) -> bool:
+    """Whether a text is of ASCII alone, and all of it is seen."""
+    return raw.isascii() and len(raw.encode().translate(None, _CONTROLS)) == len(raw)
+
+
+class Form:
+    """One form of a text, and where in the text as it came each place of it is.
+
+    ``text``: the form. Places are looked for in pieces, and only where somebody asks.
+    """
+
+    __slots__ = ("_begins", "_change", "_maps", "_raw", "text")
+
+    def __init__(self, raw: str, change: Callable[[str], str], pieces: Iterable[str]) -> None:
+        made = list(pieces)
+        self.text = made[0] if len(made) == 1 else "".join(made)
+        self._raw = raw
+        self._change = change
+        self._begins = list(accumulate(map(len, made), initial=0))[:-1]
+        self._maps: dict[int, list[int]] = {}
+
+    def raw_span(self, begin: int, end: int) -> tuple[int, int]:
+        """From the first character that has a part in a place, to after the last one."""
+        first = self._raw_index(begin)
+        return first, self._raw_index(end - 1) + 1 if end > begin else first
+
+    def _raw_index(self, place: int) -> int:
+        if place >= len(self.text):
+            return len(self._raw)
+        number = bisect_right(self._begins, place) - 1
+        if (begins := self._maps.get(number)) is None:
+            begins = self._maps[number] = self._map(number)
+        return number * PIECE + bisect_right(begins, place - self._begins[number]) - 1
+
+    def _map(self, number: int) -> list[int]:
+        piece = self._raw[number * PIECE : (number + 1) * PIECE]
+        return list(accumulate(map(len, map(self._change, piece)), initial=0))[:-1]
+
+
+def visible(raw: str) -> Form:
+    return Form(raw, visible_form, map(_visible_piece, _pieces(raw)))
+
+
+def folded(raw: str) -> Form:
+    return Form(raw, folded_form, map(_folded_piece, _pieces(raw)))
+
+
+def _pieces(raw: str) -> list[str]:
+    return [raw[begin : begin + PIECE] for begin in range(0, len(raw), PIECE)] or [""]
+
+
+def _visible_piece(piece: str) -> str:
+    for alphabet in _alphabets():
+        if (codes := alphabet.codes(piece)) is not None:
+            return alphabet.visible.of(codes)
+    return _changed(piece, visible_form)
+
+
+def _folded_piece(piece: str) -> str:
+    for alphabet in _alphabets():
+        if (codes := alphabet.codes(piece)) is not None:
+            return alphabet.folded.of(codes)
+    return _changed(piece, folded_form).lower()
+
+
+def _changed(piece: str, change: Callable[[str], str]) -> str:
+    """The piece with all characters outside ASCII in their other form."""
+    piece = _UNSEEN.sub("", piece)
+    forms = {char: form for char in set(_CHANGEABLE.findall(piece)) if (form := change(char)) != char}
+    if len(forms) > _FEW:
+        return piece.translate({ord(char): form for char, form in forms.items()})
+    for char, form in forms.items():
+        piece = piece.replace(char, form)
+    return piece
+
+
+class _Table(NamedTuple):
+    """One form of an alphabet's characters, and the stand-ins for what is not one character."""
+
+    letters: str
+    others: tuple[tuple[str, str], ...]
+
+    def of(self, codes: bytes) -> str:
+        text, _ = codecs.charmap_decode(codes, "strict", self.letters)
+        for stand_in, form in self.others:
+            text = text.replace(stand_in, form)
+        return text
+
+
+class _Alphabet:
+    """At most 256 characters that texts are often made of, and their forms."""
+
+    __slots__ = ("_codes", "folded", "visible")
+
+    def __init__(self, letters: str) -> None:
+        all_letters = "".join(map(chr, range(128))) + letters
+        self._codes = codecs.charmap_build(all_letters)
+        self.visible = _table(all_letters, visible_form)
+        self.folded = _table(all_letters, folded_form)
+
+    def codes(self, piece: str) -> bytes | None:
+        """The piece in numbers of the alphabet's characters; None where it has others."""
+        try:
+            return codecs.charmap_encode(piece, "strict", self._codes)[0]
+        except UnicodeEncodeError:
+            return None
+
+
+def _table(letters: str, change: Callable[[str], str]) -> _Table:
+    forms = list(map(change, letters))
+    # Private characters stand in: they are in no alphabet, so they mean nothing else.
+    stand_ins = {form: chr(0xE000 + place) for place, form in enumerate(sorted(set(forms))) if len(form) != 1}
+    return _Table(
+        "".join(stand_ins.get(form, form) for form in forms),
+        tuple((stand_in, form) for form, stand_in in stand_ins.items()),
+    )
+
+
+@lru_cache(maxsize=1)
+def _alphabets() -> tuple[_Alphabet, ...]:
+    return tuple(map(_Alphabet, _ALPHABETS))
+
+
+def _range(first: int, last: int) -> str:
+    return "".join(map(chr, range(first, last + 1)))
+
+
+# Dashes, quotation marks, bullet, ellipsis, euro, hard space, degree; and with that what most texts of a writing need.
+_SIGNS: Final = "\u2013\u2014\u2018\u2019\u201a\u201c\u201d\u201e\u2022\u2026\u20ac\u00a0\u00ab\u00bb\u00b0"
+_LATIN: Final = (
+    "\u0102\u0103\u0104\u0105\u0106\u0107\u010c\u010d\u010f\u0110\u0111\u0118\u0119\u011a\u011b\u011e\u011f\u0130"
+    "\u0131\u0141\u0142\u0143\u0144\u0148\u0150\u0151\u0152\u0153\u0158\u0159\u015a\u015b\u015e\u015f\u0160\u0161"
+    "\u0165\u016e\u016f\u0170\u0171\u0179\u017a\u017b\u017c\u017d\u017e"
+)
+_ALPHABETS: Final = (
+    _range(0xC0, 0xD6) + _range(0xD8, 0xF6) + _range(0xF8, 0xFF) + "\u00a1\u00a7\u00bf" + _LATIN + _SIGNS,
+    _range(0x0400, 0x045F) + "\u0490\u0491\u2116" + _SIGNS,
+    _range(0x0388, 0x038A) + "\u0386\u038c" + _range(0x038E, 0x03A1) + _range(0x03A3, 0x03CE) + _SIGNS,
+    _range(0x0621, 0x063A) + _range(0x0640, 0x0669) + "\u060c\u061b\u061f\u067e\u0686\u0698\u06a9\u06af\u06cc\u200c" + _SIGNS,
+    _range(0x0591, 0x05C7) + _range(0x05D0, 0x05EA) + _SIGNS,
+    _range(0x0900, 0x096F) + "\u200c\u200d\u2026",
+    _range(0x0E01, 0x0E3A) + _range(0x0E3F, 0x0E5B) + _SIGNS,
+)

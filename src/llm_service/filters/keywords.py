@@ -1,0 +1,208 @@
+"""Words and phrases that are looked for all at once, in whatever spelling."""
+
+import re
+import unicodedata
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import accumulate, product
+from typing import Final
+
+from ahocorasick_rs import AhoCorasick
+
+from llm_service.filters.detector import Match
+from llm_service.filters.options import FilterOptions
+from llm_service.filters.text import LONGEST_HOLD, Text
+
+MOST_WORDS: Final = 100_000
+LONGEST_WORD: Final = 200
+DEEPEST_NEST: Final = 8
+"""Words that may all end in the same place of a text, such as "ass", "badass": each of them costs time there."""
+
+_WINDOW: Final = 32_768  # characters that are looked through at once: matches of more would not fit into memory
+_HEAD: Final = 3
+
+# Scripts that are written without blanks between words, by the names of their letters.
+_UNDIVIDED: Final = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\u1b00-\u1b7f\ua980-\ua9ff\uaa60-\uaa7f"  # Thai to Burmese
+    "\u2e80-\u2fdf\u3005-\u3007\u3021-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # Han, Kana, Bopomofo
+    "\U0001aff0-\U0001b16f\U00020000-\U0003ffff]"
+)
+# Korean words stand alone, but particles follow them without a blank.
+_HANGUL: Final = re.compile("[\u1100-\u11ff\uac00-\ud7ff]")
+# Parts of what is one character to a reader: voicing marks of Kana, vowels and finals of a syllable of Hangul.
+_PART: Final = re.compile("[\u3099\u309a\u1160-\u11ff\ud7b0-\ud7ff]")
+_MAY_GROW: Final = re.compile("[\u3041-\u30ff\u1100-\u11ff\ud7b0-\ud7ff]")
+
+_BREAKS: Final = "\n\r\t\v\f"
+_BLANKS: Final = re.compile(" {2,}")
+
+
+def keyword_detector(options: FilterOptions, words: Sequence[str]) -> "Keywords":
+    """What finds these words, those of the settings and of a file together.
+
+    Raises ``ValueError``, with a sentence that says what to do, where a word cannot be looked for.
+    """
+    if not words:
+        raise ValueError("give words to look for, in words or words_file")
+    if len(words) > MOST_WORDS:
+        raise ValueError(f"give at most {MOST_WORDS} words: these are {len(words)}")
+    return Keywords(_spelt(words, "words"), allowed=_spelt(options.allow, "allow"), whole=options.whole_words)
+
+
+class Keywords:
+    """Finds words in a text's folded form, in time linear in the text, however many words there are."""
+
+    def __init__(self, words: frozenset[str], *, allowed: frozenset[str], whole: bool) -> None:
+        self._sought = sorted(words | allowed)
+        self._allowed = [word in allowed for word in self._sought]
+        self._any_allowed = bool(allowed)
+        self._whole = whole
+        self._phrases = any(" " in word for word in self._sought)
+        self._longest = max(map(len, self._sought))
+        self._heads = frozenset(word[:_HEAD] for word in self._sought)
+        self._search = AhoCorasick(self._sought)
+        self._refuse_nests()
+
+    def find(self, text: Text) -> Sequence[Match]:
+        line = _Line(text, joined=self._phrases)
+        places: set[tuple[int, int]] = set()
+        allowed: list[tuple[int, int]] = []
+        for number, begin, end in self._hits(line.text):
+            if self._stands_alone(line.text, begin, end):
+                if self._allowed[number]:
+                    allowed.append((begin, end))
+                else:
+                    places.add((begin, end))
+        found = _outside(places, allowed) if allowed else sorted(places)
+        return [Match(*line.raw_span(begin, end), "word") for begin, end in found]
+
+    def open_from(self, text: Text) -> int:
+        line = _Line(text, joined=self._phrases)
+        end = len(line.text)
+        for begin in range(max(0, end - min(self._longest, LONGEST_HOLD)), end):
+            if self._is_open(line.text, begin):
+                return line.raw_span(begin, end)[0]
+        return len(text)
+
+    def _hits(self, line: str) -> Iterator[tuple[int, int, int]]:
+        if len(line) <= _WINDOW:
+            yield from self._search.find_matches_as_indexes(line, overlapping=True)
+            return
+        for new in range(0, len(line), _WINDOW):
+            first = max(0, new - self._longest + 1)
+            window = line[first : new + _WINDOW]
+            for number, begin, end in self._search.find_matches_as_indexes(window, overlapping=True):
+                if first + end > new:
+                    yield number, first + begin, first + end
+
+    def _is_open(self, line: str, begin: int) -> bool:
+        """Whether what follows the end may make a word of what stands from a place on, or unmake it."""
+        if len(line) - begin >= _HEAD and line[begin : begin + _HEAD] not in self._heads:
+            return False
+        if self._whole and _divided(line, begin):
+            return False
+        rest = line[begin:]
+        place = bisect_left(self._sought, rest)
+        for word in self._sought[place : place + 2]:
+            if not word.startswith(rest):
+                return False
+            if len(word) > len(rest) or _MAY_GROW.match(rest[-1]):
+                return True
+            if self._whole and _is_divided(rest[-1]) and not _HANGUL.match(rest[-1]):
+                return True
+        return False
+
+    def _stands_alone(self, line: str, begin: int, end: int) -> bool:
+        if end < len(line) and _PART.match(line[end]):
+            return False
+        if not self._whole:
+            return True
+        return not _divided(line, begin) and (not _divided(line, end) or bool(_HANGUL.match(line[end - 1])))
+
+    def _refuse_nests(self) -> None:
+        for word in self._sought:
+            hits = self._search.find_matches_as_indexes(word, overlapping=True)
+            nest = [self._sought[number] for number, _, end in hits if end == len(word)]
+            if len(nest) > DEEPEST_NEST:
+                raise ValueError(
+                    f"leave out some of the words that end in one another, such as {min(nest, key=len)!r}: "
+                    f"{len(nest)} words do, and at most {DEEPEST_NEST} may"
+                )
+
+
+class _Line:
+    """A text's folded form; ``joined``: with each row of blanks and line breaks as one blank."""
+
+    __slots__ = ("_begins", "_given", "_skipped", "_text", "text")
+
+    def __init__(self, text: Text, *, joined: bool) -> None:
+        self._text = text
+        self.text = self._given = text.folded
+        self._begins: list[int] | None = None
+        self._skipped: list[int] = []
+        if joined:
+            for mark in _BREAKS:
+                self._given = self._given.replace(mark, " ")
+            self.text = self._given
+            while "  " in self.text:
+                self.text = self.text.replace("  ", " ")
+
+    def raw_span(self, begin: int, end: int) -> tuple[int, int]:
+        """Where in the text as it came a place is."""
+        if len(self.text) != len(self._given):
+            begin, end = self._unjoined(begin), self._unjoined(end - 1) + 1
+        return self._text.raw_span_of_folded(begin, end)
+
+    def _unjoined(self, place: int) -> int:
+        if self._begins is None:
+            rows = [row.span() for row in _BLANKS.finditer(self._given)]
+            self._skipped = list(accumulate((end - begin - 1 for begin, end in rows), initial=0))
+            self._begins = [begin + 1 - before for (begin, _), before in zip(rows, self._skipped, strict=False)]
+        return place + self._skipped[bisect_right(self._begins, place)]
+
+
+def _spelt(words: Sequence[str], setting: str) -> frozenset[str]:
+    spellings: set[str] = set()
+    for number, word in enumerate(words):
+        if len(word) > LONGEST_WORD:
+            raise ValueError(f"{setting}[{number}] has more than {LONGEST_WORD} characters: shorten it")
+        found = {" ".join(Text(spelling).folded.split()) for spelling in _cases(word)}
+        if "" in found:
+            raise ValueError(f"{setting}[{number}] has no character that can be seen: take it out")
+        spellings |= found
+    return frozenset(spellings)
+
+
+def _cases(word: str) -> Iterator[str]:
+    """The word with capitals and small letters, where these look like different Latin letters (Greek eta: H, n)."""
+    cases = [_cases_of(char) for char in word]
+    if sum(len(case) - 1 for case in cases) <= 4:
+        yield from map("".join, product(*cases))
+    else:
+        yield from (word, word.lower(), word.upper(), word.capitalize())
+
+
+@lru_cache(maxsize=1024)
+def _cases_of(char: str) -> tuple[str, ...]:
+    small, capital = char.lower(), char.upper()
+    return (char,) if Text(small).folded == Text(capital).folded else (small, capital)
+
+
+def _outside(places: set[tuple[int, int]], allowed: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The places that do not lie within one that is allowed."""
+    allowed.sort()
+    begins = [begin for begin, _ in allowed]
+    reach = list(accumulate((end for _, end in allowed), max, initial=0))
+    return sorted((begin, end) for begin, end in places if end > reach[bisect_right(begins, begin)])
+
+
+def _divided(line: str, place: int) -> bool:
+    """Whether a place is within a word."""
+    return 0 < place < len(line) and _is_divided(line[place - 1]) and _is_divided(line[place])
+
+
+@lru_cache(maxsize=4096)
+def _is_divided(char: str) -> bool:
+    """Whether a character is of words, and of such as blanks divide."""
+    return (char.isalnum() or unicodedata.category(char)[0] == "M") and not _UNDIVIDED.match(char)

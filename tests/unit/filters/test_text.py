@@ -1,0 +1,112 @@
+"""The forms of texts: what disguises come to, and where each place was."""
+
+import sys
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llm_service.filters import Text, folding
+from llm_service.filters.lookalikes import LOOKALIKES
+
+# All but ideographs and syllables of Hangul.
+_MOST_CHARACTERS = (*range(0x3400), *range(0xA000, 0xAC04), *range(0xD7A0, 0x10000), *range(0x1D400, 0x1D800), *range(0x1F100, 0x1F200), sys.maxunicode)
+# Texts of whatever there is, and such as have much that changes, over the seams of the pieces.
+_ANY = st.text(st.characters(codec=None, categories=None), max_size=40) | st.text(
+    st.sampled_from("aZ\u00df\u00e9e\u0301\u200b\u00ad\ufb01\uff21\u0430\u0397\u3042\u304c\ud800\U0001d41a\u4e2d\uac01 \n\x00"),
+    max_size=40,
+)
+
+
+@pytest.mark.parametrize(
+    ("raw", "visible", "folded"),
+    [
+        ("Plain TEXT\n", "Plain TEXT\n", "plain text\n"),
+        ("z\u200be\u200dr\u2060o\ufeff", "zero", "zero"),
+        ("so\u00adft", "soft", "soft"),
+        ("\u202ebidi\u202c", "bidi", "bidi"),
+        ("t\U000e0041ag\ufe0f", "tag", "tag"),
+        ("nu\x00ll\x08", "null", "null"),
+        ("\uff26\uff55\uff4c\uff4c \uff11", "Full 1", "full 1"),
+        ("\U0001d40c\U0001d41a\U0001d42d\U0001d421 \u24b6\u249c", "Math A(a)", "math aa"),
+        ("\U0001f170\U0001f171", "\U0001f170\U0001f171", "ab"),
+        ("caf\u00e9 cafe\u0301", "caf\u00e9 cafe\u0301", "cafe cafe"),
+        ("\u0421yrilli\u0441 \u0413r\u0435ek \u0397\u0391\u03a4", "\u0421yrilli\u0441 \u0413r\u0435ek \u0397\u0391\u03a4", "cyrillic rreek hat"),
+        ("\u1d0b\u1d07\u028f \u13a2\u13a5\u13df", "\u1d0b\u1d07\u028f \u13a2\u13a5\u13df", "key tic"),
+        ("Stra\u00dfe \ufb01x", "Stra\u00dfe fix", "strasse fix"),
+        ("\u0661\u0662\u0663 \u0967", "\u0661\u0662\u0663 \u0967", "123 1"),
+        ("half \ud83d", "half \ufffd", "half \ufffd"),
+        ("\u304c \u304b\u3099 \uff76\uff9e", "\u304c \u304b\u3099 \u30ab\u3099", "\u304b\u3099 \u304b\u3099 \u30ab\u3099"),
+        ("", "", ""),
+    ],
+)  # fmt: skip
+def test_forms(raw: str, visible: str, folded: str) -> None:
+    assert (Text(raw).visible, Text(raw).folded) == (visible, folded)
+
+
+def test_every_character_has_forms_that_are_their_own() -> None:
+    for char in map(chr, _MOST_CHARACTERS):
+        seen, folded = folding.visible_form(char), folding.folded_form(char)
+        assert "".join(map(folding.visible_form, seen)) == seen
+        assert folded == folded.lower() == "".join(map(folding.folded_form, folded))
+        assert len(folded) <= 18
+        (seen + folded).encode()
+
+
+@pytest.mark.parametrize("block", [(0x20, 0x7F), (0x3001, 0x3029), (0x3400, 0x4DBF), (0x4E00, 0x9FFF)])
+def test_characters_that_are_passed_over_are_their_own_forms(block: tuple[int, int]) -> None:
+    chars = "".join(map(chr, range(block[0], block[1])))
+    assert "".join(map(folding.visible_form, chars)) == chars
+    assert "".join(map(folding.folded_form, chars)) == chars.lower()
+
+
+def test_lookalikes_are_many_and_lead_to_latin_letters_and_digits() -> None:
+    assert len(LOOKALIKES) > 450
+    assert all(letters.isascii() and letters.isalnum() and letters == letters.lower() for letters in LOOKALIKES.values())
+    assert not any(char.isascii() for char in LOOKALIKES)
+
+
+@pytest.mark.parametrize("text", ["\u043f\u0440\u043e\u0431\u0430", "Gr\u00fc\u00dfe \u2013 caf\u00e9", "\u05e9\u05b8\u05dc\u05d5\u05dd", "\u0646\u0645\u06cc\u200c\u062f\u0627\u0646\u0645", "\u0939\u093f\u0928\u094d\u0926\u0940", "\u03ba\u03b1\u03bb\u03b7\u03bc\u03ad\u03c1\u03b1", "\u0e44\u0e17\u0e22"])  # fmt: skip
+def test_usual_writing_passes_through_a_table(text: str) -> None:
+    assert any(alphabet.codes(text) is not None for alphabet in folding._alphabets())
+
+
+def test_tables_hold_the_forms_of_their_characters() -> None:
+    for letters in folding._ALPHABETS:
+        assert len(letters) == len(set(letters)) <= 128
+        text = Text(letters)
+        assert text.visible == "".join(map(folding.visible_form, letters))
+        assert text.folded == "".join(map(folding.folded_form, letters))
+
+
+@given(_ANY, st.integers(0, 3))
+@settings(deadline=None)
+def test_forms_are_those_of_the_characters(text: str, filling: int) -> None:
+    raw = "\u0436" * (filling * 341) + text  # so that some lie over the seam of two pieces
+    assert Text(raw).visible == "".join(map(folding.visible_form, raw))
+    assert Text(raw).folded == "".join(map(folding.folded_form, raw))
+
+
+@given(_ANY, st.data())
+@settings(deadline=None)
+def test_places_are_found_again(raw: str, data: st.DataObject) -> None:
+    text = Text(raw)
+    for form, span in ((text.visible, text.raw_span_of_visible), (text.folded, text.raw_span_of_folded)):
+        begin = data.draw(st.integers(0, len(form)))
+        end = data.draw(st.integers(begin, len(form)))
+        first, after = span(begin, end)
+        assert 0 <= first <= after <= len(raw)
+        of_part = Text(raw[first:after]).visible if form is text.visible else Text(raw[first:after]).folded
+        assert form[begin:end] in of_part
+        if begin < end:
+            smaller = Text(raw[first + 1 : after]) if after > first else Text("")
+            assert len(smaller.visible if form is text.visible else smaller.folded) < len(of_part)
+    assert text.raw_span_of_folded(len(text.folded), len(text.folded)) == (len(raw), len(raw))
+
+
+def test_a_place_far_behind_is_found() -> None:
+    raw = "\u0436\u200b" * 2000 + "secret" + "\u200b" * 2000
+    begin = Text(raw).folded.index("secret")
+    assert Text(raw).raw_span_of_folded(begin, begin + 6) == (4000, 4006)
+    assert unicodedata.is_normalized("NFKC", Text(raw).visible)
