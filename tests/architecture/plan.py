@@ -43,6 +43,7 @@ HEAVY_LIBRARIES: Final = frozenset(
         "kitoken",
         "numpy",
         "onnxruntime",
+        "re2",
         "redis",
         "ruamel",
         "smtplib",

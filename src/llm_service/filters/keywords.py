@@ -19,6 +19,9 @@ LONGEST_WORD: Final = 200
 DEEPEST_NEST: Final = 8
 """Words that may all end in the same place of a text, such as "ass", "badass": each of them costs time there."""
 
+MANY_PLACES: Final = 10_000
+"""Places in one part of a text from which on those that overlap or touch are told as one."""
+
 _WINDOW: Final = 32_768  # characters that are looked through at once: matches of more would not fit into memory
 _HEAD: Final = 3
 
@@ -66,16 +69,19 @@ class Keywords:
 
     def find(self, text: Text) -> Sequence[Match]:
         line = _Line(text, joined=self._phrases)
-        places: set[tuple[int, int]] = set()
+        places: list[tuple[int, int]] = []
         allowed: list[tuple[int, int]] = []
-        for number, begin, end in self._hits(line.text):
-            if self._stands_alone(line.text, begin, end):
-                if self._allowed[number]:
-                    allowed.append((begin, end))
-                else:
-                    places.add((begin, end))
-        found = _outside(places, allowed) if allowed else sorted(places)
-        return [Match(*line.raw_span(begin, end), "word") for begin, end in found]
+        for hits in self._hits(line.text):
+            alone = self._standing_alone(line.text, hits)
+            if self._any_allowed:
+                allowed += [(begin, end) for number, begin, end in alone if self._allowed[number]]
+                alone = [hit for hit in alone if not self._allowed[hit[0]]]
+            found = sorted({(begin, end) for _, begin, end in alone})
+            places += _united(found) if len(found) > MANY_PLACES else found
+        places.sort()
+        if allowed:
+            places = _outside(places, allowed)
+        return [Match(*line.raw_span(begin, end), "word") for begin, end in places]
 
     def open_from(self, text: Text) -> int:
         line = _Line(text, joined=self._phrases)
@@ -85,16 +91,27 @@ class Keywords:
                 return line.raw_span(begin, end)[0]
         return len(text)
 
-    def _hits(self, line: str) -> Iterator[tuple[int, int, int]]:
+    def _hits(self, line: str) -> Iterator[list[tuple[int, int, int]]]:
+        """Where in a line words stand, part of others or not: number of the word, begin, end. In some portions."""
+        search = self._search.find_matches_as_indexes
         if len(line) <= _WINDOW:
-            yield from self._search.find_matches_as_indexes(line, overlapping=True)
+            yield search(line, overlapping=True)
             return
         for new in range(0, len(line), _WINDOW):
             first = max(0, new - self._longest + 1)
-            window = line[first : new + _WINDOW]
-            for number, begin, end in self._search.find_matches_as_indexes(window, overlapping=True):
-                if first + end > new:
-                    yield number, first + begin, first + end
+            hits = search(line[first : new + _WINDOW], overlapping=True)
+            yield [(number, first + begin, first + end) for number, begin, end in hits if first + end > new]
+
+    def _standing_alone(self, line: str, hits: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+        if hits and _PART.search(line):
+            hits = [hit for hit in hits if not _PART.match(line, hit[2])]
+        if not self._whole:
+            return hits
+        return [
+            hit
+            for hit in hits
+            if not _divided(line, hit[1]) and (not _divided(line, hit[2]) or _HANGUL.match(line, hit[2] - 1))
+        ]
 
     def _is_open(self, line: str, begin: int) -> bool:
         """Whether what follows the end may make a word of what stands from a place on, or unmake it."""
@@ -112,13 +129,6 @@ class Keywords:
             if self._whole and _is_divided(rest[-1]) and not _HANGUL.match(rest[-1]):
                 return True
         return False
-
-    def _stands_alone(self, line: str, begin: int, end: int) -> bool:
-        if end < len(line) and _PART.match(line[end]):
-            return False
-        if not self._whole:
-            return True
-        return not _divided(line, begin) and (not _divided(line, end) or bool(_HANGUL.match(line[end - 1])))
 
     def _refuse_nests(self) -> None:
         for word in self._sought:
@@ -189,12 +199,22 @@ def _cases_of(char: str) -> tuple[str, ...]:
     return (char,) if Text(small).folded == Text(capital).folded else (small, capital)
 
 
-def _outside(places: set[tuple[int, int]], allowed: list[tuple[int, int]]) -> list[tuple[int, int]]:
+def _united(places: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    united = places[:1]
+    for begin, end in places[1:]:
+        if begin > united[-1][1]:
+            united.append((begin, end))
+        elif end > united[-1][1]:
+            united[-1] = (united[-1][0], end)
+    return united
+
+
+def _outside(places: list[tuple[int, int]], allowed: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """The places that do not lie within one that is allowed."""
     allowed.sort()
     begins = [begin for begin, _ in allowed]
     reach = list(accumulate((end for _, end in allowed), max, initial=0))
-    return sorted((begin, end) for begin, end in places if end > reach[bisect_right(begins, begin)])
+    return [(begin, end) for begin, end in places if end > reach[bisect_right(begins, begin)]]
 
 
 def _divided(line: str, place: int) -> bool:
