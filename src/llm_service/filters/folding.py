@@ -196,7 +196,10 @@ _ALPHABETS: Final = (
     _range(0xC0, 0xD6) + _range(0xD8, 0xF6) + _range(0xF8, 0xFF) + "\u00a1\u00a7\u00bf" + _LATIN + _SIGNS,
     _range(0x0400, 0x045F) + "\u0490\u0491\u2116" + _SIGNS,
     _range(0x0388, 0x038A) + "\u0386\u038c" + _range(0x038E, 0x03A1) + _range(0x03A3, 0x03CE) + _SIGNS,
-    _range(0x0621, 0x063A) + _range(0x0640, 0x0669) + "\u060c\u061b\u061f\u067e\u0686\u0698\u06a9\u06af\u06cc\u200c" + _SIGNS,
+    _range(0x0621, 0x063A)
+    + _range(0x0640, 0x0669)
+    + "\u060c\u061b\u061f\u067e\u0686\u0698\u06a9\u06af\u06cc\u200c"
+    + _SIGNS,
     _range(0x0591, 0x05C7) + _range(0x05D0, 0x05EA) + _SIGNS,
     _range(0x0900, 0x096F) + "\u200c\u200d\u2026",
     _range(0x0E01, 0x0E3A) + _range(0x0E3F, 0x0E5B) + _SIGNS,

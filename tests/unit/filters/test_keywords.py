@@ -97,9 +97,16 @@ _LETTERS = st.sampled_from("aab \n\u00e9\u0430\u200b\u304b\u3099\u4e2d\uac00\u03
 _WORDS = st.lists(st.text(_LETTERS, min_size=1, max_size=5).filter(lambda word: Text(word).folded.strip() != ""), min_size=1, max_size=5)  # fmt: skip
 
 
-@given(st.text(_LETTERS, max_size=16), _WORDS, st.lists(st.sampled_from(["aa", "a b", "ab\u00e9"]), max_size=1), st.booleans())
+@given(
+    st.text(_LETTERS, max_size=16),
+    _WORDS,
+    st.lists(st.sampled_from(["aa", "a b", "ab\u00e9"]), max_size=1),
+    st.booleans(),
+)
 @settings(deadline=None, max_examples=150)
-def test_what_lies_before_the_open_end_is_judged_for_good(text: str, words: list[str], allow: list[str], whole: bool) -> None:
+def test_what_lies_before_the_open_end_is_judged_for_good(
+    text: str, words: list[str], allow: list[str], whole: bool
+) -> None:
     detector = keyword_detector(FilterOptions(type="keywords", whole_words=whole, allow=tuple(allow)), words)
     in_whole = detector.find(Text(text))
     for cut in range(len(text)):
@@ -127,7 +134,9 @@ def test_a_long_text_is_judged_as_a_short_one(text: str, places: int) -> None:
     assert [(match.begin + len(filling), match.end + len(filling)) for match in short] == [match[:2] for match in long]
 
 
-@pytest.mark.parametrize("text", ["a" * 200_000, "a " * 100_000, " " * 200_000, "\u0430\u200b" * 100_000, "\ufdfa" * 66_000])
+@pytest.mark.parametrize(
+    "text", ["a" * 200_000, "a " * 100_000, " " * 200_000, "\u0430\u200b" * 100_000, "\ufdfa" * 66_000]
+)
 def test_hostile_texts_take_linear_time(text: str) -> None:
     nested = [("a" * length) for length in range(1, DEEPEST_NEST + 1)]
     detector = keyword_detector(FilterOptions(type="keywords", whole_words=False), [*nested[:3], "a a", "x y"])

@@ -100,7 +100,27 @@ def test_beginnings_of_what_matches_match(pattern: str) -> None:
     beginning = beginnings(pattern)
     assert beginning is not None
     compiled = re2.compile(f"(?:{beginning})\\z")
-    for text in ("abc", "bc", "CD", "abdacde", "abdabdabde", "AB", "ab", "zx", "]1", "A\u03b11", "A\u00e4\u03b17", "aabbccdef", "a", "x{,3}", "b", "??", "\n\t-", "\n.", "7"):
+    for text in (
+        "abc",
+        "bc",
+        "CD",
+        "abdacde",
+        "abdabdabde",
+        "AB",
+        "ab",
+        "zx",
+        "]1",
+        "A\u03b11",
+        "A\u00e4\u03b17",
+        "aabbccdef",
+        "a",
+        "x{,3}",
+        "b",
+        "??",
+        "\n\t-",
+        "\n.",
+        "7",
+    ):
         if re2.compile(pattern).fullmatch(text):
             assert all(compiled.match(text[:length]) for length in range(len(text) + 1)), text
 

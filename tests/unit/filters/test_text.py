@@ -11,10 +11,19 @@ from llm_service.filters import Text, folding
 from llm_service.filters.lookalikes import LOOKALIKES
 
 # All but ideographs and syllables of Hangul.
-_MOST_CHARACTERS = (*range(0x3400), *range(0xA000, 0xAC04), *range(0xD7A0, 0x10000), *range(0x1D400, 0x1D800), *range(0x1F100, 0x1F200), sys.maxunicode)
+_MOST_CHARACTERS = (
+    *range(0x3400),
+    *range(0xA000, 0xAC04),
+    *range(0xD7A0, 0x10000),
+    *range(0x1D400, 0x1D800),
+    *range(0x1F100, 0x1F200),
+    sys.maxunicode,
+)
 # Texts of whatever there is, and such as have much that changes, over the seams of the pieces.
 _ANY = st.text(st.characters(codec=None, categories=None), max_size=40) | st.text(
-    st.sampled_from("aZ\u00df\u00e9e\u0301\u200b\u00ad\ufb01\uff21\u0430\u0397\u3042\u304c\ud800\U0001d41a\u4e2d\uac01 \n\x00"),
+    st.sampled_from(
+        "aZ\u00df\u00e9e\u0301\u200b\u00ad\ufb01\uff21\u0430\u0397\u3042\u304c\ud800\U0001d41a\u4e2d\uac01 \n\x00"
+    ),
     max_size=40,
 )
 
@@ -63,7 +72,9 @@ def test_characters_that_are_passed_over_are_their_own_forms(block: tuple[int, i
 
 def test_lookalikes_are_many_and_lead_to_latin_letters_and_digits() -> None:
     assert len(LOOKALIKES) > 450
-    assert all(letters.isascii() and letters.isalnum() and letters == letters.lower() for letters in LOOKALIKES.values())
+    assert all(
+        letters.isascii() and letters.isalnum() and letters == letters.lower() for letters in LOOKALIKES.values()
+    )
     assert not any(char.isascii() for char in LOOKALIKES)
 
 
