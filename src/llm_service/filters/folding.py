@@ -8,7 +8,7 @@ import codecs
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from itertools import accumulate
 from typing import Final, NamedTuple
@@ -19,13 +19,22 @@ PIECE: Final = 1024
 """Characters that are looked at together: what is unusual in one place costs time there alone."""
 
 _LONGEST_FORM: Final = 6  # of one character; some ligatures stand for whole sentences and would blow texts up
+_BLOCK: Final = 128
+_LATIN_END: Final = 0x0300
+_SIGNS_BEGIN: Final = 0x2000
 _FEW: Final = 10  # characters that are sooner replaced one after the other than all at once
 
 _UNSEEN: Final = re.compile(f"[{INVISIBLE}]")
 _MARKS: Final = re.compile(f"[{MARKS}]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-# Large blocks of characters that are their own forms: the ideographs, and the marks of Chinese and Japanese texts.
-_CHANGEABLE: Final = re.compile("[^\x00-\x7f\u3001-\u3029\u3400-\u4dbf\u4e00-\u9fff]")
+# Large blocks of characters that are their own forms: ASCII that is seen, ideographs and their punctuation, kana
+# without voicing marks, pictures. All others are looked up one by one.
+_STABLE: Final = (
+    "\t-\r -~\u3001-\u3029\u3041-\u304b\u306a-\u306f\u307e-\u3093\u30a1-\u30ab\u30ca-\u30cf\u30de-\u30f3\u30fb\u30fc"
+    "\u3400-\u4dbf\u4e00-\u9fff\U0001f300-\U0001f6d7"
+)
+_CHANGES_FOLDED: Final = re.compile(f"[^{_STABLE}]")
+_CHANGES_VISIBLE: Final = re.compile(f"[^{_STABLE}\u00c0-\u0131\u0400-\u045f\u201c-\u201e\u3041-\u3096\u30a1-\u30fa]")
 
 _CONTROLS: Final = bytes(code for code in range(128) if _UNSEEN.match(chr(code)))
 
@@ -110,23 +119,33 @@ def _pieces(raw: str) -> list[str]:
 
 
 def _visible_piece(piece: str) -> str:
-    for alphabet in _alphabets():
-        if (codes := alphabet.codes(piece)) is not None:
-            return alphabet.visible.of(codes)
-    return _changed(piece, visible_form)
+    if (spelt := _spelt(piece)) is not None:
+        return spelt.alphabet.visible.of(spelt.codes)
+    return _changed(piece, visible_form, _CHANGES_VISIBLE)
 
 
 def _folded_piece(piece: str) -> str:
-    for alphabet in _alphabets():
-        if (codes := alphabet.codes(piece)) is not None:
-            return alphabet.folded.of(codes)
-    return _changed(piece, folded_form).lower()
+    if (spelt := _spelt(piece)) is not None:
+        return spelt.alphabet.folded.of(spelt.codes)
+    return _changed(piece, folded_form, _CHANGES_FOLDED).lower()
 
 
-def _changed(piece: str, change: Callable[[str], str]) -> str:
-    """The piece with all characters outside ASCII in their other form."""
-    piece = _UNSEEN.sub("", piece)
-    forms = {char: form for char in set(_CHANGEABLE.findall(piece)) if (form := change(char)) != char}
+def _spelt(piece: str) -> "_Spelt | None":
+    """The piece in the numbers of an alphabet's characters; None where no alphabet has them all."""
+    latin, others = _alphabets()
+    codes, stranger = latin.codes(piece)
+    if not stranger:
+        return _Spelt(latin, codes)
+    other = others.get(ord(stranger) // _BLOCK)
+    if other is None:
+        return None
+    codes, stranger = other.codes(piece)
+    return None if stranger else _Spelt(other, codes)
+
+
+def _changed(piece: str, change: Callable[[str], str], changeable: re.Pattern[str]) -> str:
+    """The piece with all characters in their other form, but for capitals of ASCII."""
+    forms = {char: form for char in set(changeable.findall(piece)) if (form := change(char)) != char}
     if len(forms) > _FEW:
         return piece.translate({ord(char): form for char, form in forms.items()})
     for char, form in forms.items():
@@ -150,20 +169,25 @@ class _Table(NamedTuple):
 class _Alphabet:
     """At most 256 characters that texts are often made of, and their forms."""
 
-    __slots__ = ("_codes", "folded", "visible")
+    __slots__ = ("_numbers", "folded", "visible")
 
     def __init__(self, letters: str) -> None:
         all_letters = "".join(map(chr, range(128))) + letters
-        self._codes = codecs.charmap_build(all_letters)
+        self._numbers = codecs.charmap_build(all_letters)
         self.visible = _table(all_letters, visible_form)
         self.folded = _table(all_letters, folded_form)
 
-    def codes(self, piece: str) -> bytes | None:
-        """The piece in numbers of the alphabet's characters; None where it has others."""
+    def codes(self, piece: str) -> tuple[bytes, str]:
+        """The piece in numbers of its characters; or the first character that is another."""
         try:
-            return codecs.charmap_encode(piece, "strict", self._codes)[0]
-        except UnicodeEncodeError:
-            return None
+            return codecs.charmap_encode(piece, "strict", self._numbers)[0], ""
+        except UnicodeEncodeError as error:
+            return b"", piece[error.start]
+
+
+class _Spelt(NamedTuple):
+    alphabet: _Alphabet
+    codes: bytes
 
 
 def _table(letters: str, change: Callable[[str], str]) -> _Table:
@@ -177,16 +201,22 @@ def _table(letters: str, change: Callable[[str], str]) -> _Table:
 
 
 @lru_cache(maxsize=1)
-def _alphabets() -> tuple[_Alphabet, ...]:
-    return tuple(map(_Alphabet, _ALPHABETS))
+def _alphabets() -> tuple[_Alphabet, Mapping[int, _Alphabet]]:
+    """That of Latin, and the others by the blocks of Unicode that their letters are in."""
+    latin, *others = map(_Alphabet, _ALPHABETS)
+    blocks = (
+        {ord(letter) // _BLOCK for letter in letters if _LATIN_END <= ord(letter) < _SIGNS_BEGIN}
+        for letters in _ALPHABETS[1:]
+    )
+    return latin, {block: other for other, own in zip(others, blocks, strict=True) for block in own}
 
 
 def _range(first: int, last: int) -> str:
     return "".join(map(chr, range(first, last + 1)))
 
 
-# Dashes, quotation marks, bullet, ellipsis, euro, hard space, degree; and with that what most texts of a writing need.
-_SIGNS: Final = "\u2013\u2014\u2018\u2019\u201a\u201c\u201d\u201e\u2022\u2026\u20ac\u00a0\u00ab\u00bb\u00b0"
+# Dashes, quotation marks, bullet, ellipsis, euro, hard space, degree, number; with them, what most texts are made of.
+_SIGNS: Final = "\u2013\u2014\u2018\u2019\u201a\u201c\u201d\u201e\u2022\u2026\u20ac\u00a0\u00ab\u00bb\u00b0\u2116"
 _LATIN: Final = (
     "\u0102\u0103\u0104\u0105\u0106\u0107\u010c\u010d\u010f\u0110\u0111\u0118\u0119\u011a\u011b\u011e\u011f\u0130"
     "\u0131\u0141\u0142\u0143\u0144\u0148\u0150\u0151\u0152\u0153\u0158\u0159\u015a\u015b\u015e\u015f\u0160\u0161"
@@ -194,7 +224,7 @@ _LATIN: Final = (
 )
 _ALPHABETS: Final = (
     _range(0xC0, 0xD6) + _range(0xD8, 0xF6) + _range(0xF8, 0xFF) + "\u00a1\u00a7\u00bf" + _LATIN + _SIGNS,
-    _range(0x0400, 0x045F) + "\u0490\u0491\u2116" + _SIGNS,
+    _range(0x0400, 0x045F) + "\u0490\u0491" + _SIGNS,
     _range(0x0388, 0x038A) + "\u0386\u038c" + _range(0x038E, 0x03A1) + _range(0x03A3, 0x03CE) + _SIGNS,
     _range(0x0621, 0x063A)
     + _range(0x0640, 0x0669)

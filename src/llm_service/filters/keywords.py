@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, product
 from typing import Final
@@ -27,7 +27,8 @@ _HEAD: Final = 3
 
 # Scripts that are written without blanks between words, by the names of their letters.
 _UNDIVIDED: Final = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\u1b00-\u1b7f\ua980-\ua9ff\uaa60-\uaa7f"  # Thai to Burmese
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19df"  # Thai, Lao, Burmese, Khmer, Tai
+    "\u1a20-\u1aaf\u1b00-\u1b7f\ua980-\ua9ff\uaa60-\uaa7f"  # Lanna, Balinese, Javanese
     "\u2e80-\u2fdf\u3005-\u3007\u3021-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # Han, Kana, Bopomofo
     "\U0001aff0-\U0001b16f\U00020000-\U0003ffff]"
 )
@@ -37,7 +38,7 @@ _HANGUL: Final = re.compile("[\u1100-\u11ff\uac00-\ud7ff]")
 _PART: Final = re.compile("[\u3099\u309a\u1160-\u11ff\ud7b0-\ud7ff]")
 _MAY_GROW: Final = re.compile("[\u3041-\u30ff\u1100-\u11ff\ud7b0-\ud7ff]")
 
-_BREAKS: Final = "\n\r\t\v\f"
+_BREAKS: Final[Mapping[int, int]] = str.maketrans("\n\r\t\v\f", " " * 5)
 _BLANKS: Final = re.compile(" {2,}")
 
 
@@ -84,9 +85,11 @@ class Keywords:
         return [Match(*line.raw_span(begin, end), "word") for begin, end in places]
 
     def open_from(self, text: Text) -> int:
-        line = _Line(text, joined=self._phrases)
-        end = len(line.text)
-        for begin in range(max(0, end - min(self._longest, LONGEST_HOLD)), end):
+        line = _Line(text, joined=self._phrases, last=LONGEST_HOLD)
+        end, heads = len(line.text), self._heads
+        short = max(line.begins, end - _HEAD + 1)
+        begins = [begin for begin in range(line.begins, short) if line.text[begin : begin + _HEAD] in heads]
+        for begin in (*begins, *range(short, end)):
             if self._is_open(line.text, begin):
                 return line.raw_span(begin, end)[0]
         return len(text)
@@ -104,7 +107,7 @@ class Keywords:
 
     def _standing_alone(self, line: str, hits: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
         if hits and _PART.search(line):
-            hits = [hit for hit in hits if not _PART.match(line, hit[2])]
+            hits = [hit for hit in hits if not (_PART.match(line, hit[2]) and _MAY_GROW.match(line, hit[2] - 1))]
         if not self._whole:
             return hits
         return [
@@ -115,8 +118,6 @@ class Keywords:
 
     def _is_open(self, line: str, begin: int) -> bool:
         """Whether what follows the end may make a word of what stands from a place on, or unmake it."""
-        if len(line) - begin >= _HEAD and line[begin : begin + _HEAD] not in self._heads:
-            return False
         if self._whole and _divided(line, begin):
             return False
         rest = line[begin:]
@@ -142,34 +143,51 @@ class Keywords:
 
 
 class _Line:
-    """A text's folded form; ``joined``: with each row of blanks and line breaks as one blank."""
+    """A text's folded form; ``joined``: with each row of blanks and line breaks as one blank.
 
-    __slots__ = ("_begins", "_given", "_skipped", "_text", "text")
+    ``last``: only that many characters at its end, those from ``begins`` on, and what stands right before them.
+    """
 
-    def __init__(self, text: Text, *, joined: bool) -> None:
+    __slots__ = ("_given", "_rows", "_skipped", "_text", "_truncated", "begins", "text")
+
+    def __init__(self, text: Text, *, joined: bool, last: int | None = None) -> None:
+        folded = text.folded
+        self._truncated = 0 if last is None else max(0, len(folded) - last - 1)
+        self.begins = 1 if self._truncated else 0
         self._text = text
-        self.text = self._given = text.folded
-        self._begins: list[int] | None = None
+        self._given = folded[self._truncated :]
+        self._rows: list[int] | None = None
         self._skipped: list[int] = []
         if joined:
-            for mark in _BREAKS:
-                self._given = self._given.replace(mark, " ")
-            self.text = self._given
-            while "  " in self.text:
-                self.text = self.text.replace("  ", " ")
+            self._given = _with_blanks(self._given)
+        self.text = _with_single_blanks(self._given) if joined else self._given
 
     def raw_span(self, begin: int, end: int) -> tuple[int, int]:
         """Where in the text as it came a place is."""
         if len(self.text) != len(self._given):
             begin, end = self._unjoined(begin), self._unjoined(end - 1) + 1
-        return self._text.raw_span_of_folded(begin, end)
+        return self._text.raw_span_of_folded(self._truncated + begin, self._truncated + end)
 
     def _unjoined(self, place: int) -> int:
-        if self._begins is None:
-            rows = [row.span() for row in _BLANKS.finditer(self._given)]
-            self._skipped = list(accumulate((end - begin - 1 for begin, end in rows), initial=0))
-            self._begins = [begin + 1 - before for (begin, _), before in zip(rows, self._skipped, strict=False)]
-        return place + self._skipped[bisect_right(self._begins, place)]
+        if self._rows is None:
+            spans = [row.span() for row in _BLANKS.finditer(self._given)]
+            self._skipped = list(accumulate((end - begin - 1 for begin, end in spans), initial=0))
+            self._rows = [begin + 1 - before for (begin, _), before in zip(spans, self._skipped, strict=False)]
+        return place + self._skipped[bisect_right(self._rows, place)]
+
+
+def _with_blanks(line: str) -> str:
+    if line.isascii():
+        return line.translate(_BREAKS)
+    for mark in map(chr, _BREAKS):
+        line = line.replace(mark, " ")
+    return line
+
+
+def _with_single_blanks(line: str) -> str:
+    while "  " in line:
+        line = line.replace("  ", " ")
+    return line
 
 
 def _spelt(words: Sequence[str], setting: str) -> frozenset[str]:

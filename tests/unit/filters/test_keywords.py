@@ -33,15 +33,20 @@ def open_part(text: str, *words: str, whole: bool = True, allow: tuple[str, ...]
         ("C++ and c+", ("c++",), ["C++"]),
         ("\u6211\u559c\u6b22\u7981\u8bcd\u7684", ("\u7981\u8bcd",), ["\u7981\u8bcd"]),
         ("\u4e2dword\u6587", ("word",), ["word"]),
-        ("\ube44\ubc00\ubc88\ud638\ub97c \ucd08\ube44\ubc00\ubc88\ud638", ("\ube44\ubc00\ubc88\ud638",), ["\ube44\ubc00\ubc88\ud638"]),
+        ("\ube44\ubc00\ub97c \ucd08\ube44\ubc00", ("\ube44\ubc00",), ["\ube44\ubc00"]),
         ("\u304b\u3099\u304b", ("\u304b",), ["\u304b"]),
+        ("a\u3099", ("a",), ["a"]),
         ("\uac00\uac01", ("\uac00",), ["\uac00"]),
-        ("\u0399\u03a7\u0397\u039d \u03b9\u03c7\u03b7\u03bd", ("\u0399\u03c7\u03b7\u03bd",), ["\u0399\u03a7\u0397\u039d", "\u03b9\u03c7\u03b7\u03bd"]),
+        (
+            "\u03a7\u0397\u039d \u03c7\u03b7\u03bd",
+            ("\u03a7\u03b7\u03bd",),
+            ["\u03a7\u0397\u039d", "\u03c7\u03b7\u03bd"],
+        ),
         ("STRASSE stra\u00dfe", ("Stra\u00dfe",), ["STRASSE", "stra\u00dfe"]),
         ("w\u200bo\u200br\u200bd\u200b!", ("word",), ["w\u200bo\u200br\u200bd"]),
         ("nothing here", ("word",), []),
     ],
-)  # fmt: skip
+)
 def test_words_are_found(text: str, words: tuple[str, ...], places: list[str]) -> None:
     assert found(text, *words) == places
 
@@ -62,7 +67,7 @@ def test_what_lies_in_an_allowed_text_is_no_find() -> None:
         ("this is a word", ("word",), "word"),  # a letter would make it another one
         ("this is a word ", ("word",), ""),
         ("this is a two", ("word",), ""),
-        ("it was red  fo", ("red fox",), "red  fo"),
+        ("it was red  f", ("red fox",), "red  f"),
         ("\u6211\u559c\u6b22\u7981\u8bcd", ("\u7981\u8bcd",), ""),
         ("\u6211\u559c\u6b22\u7981", ("\u7981\u8bcd",), "\u7981"),
         ("so w\u200bo\u200b", ("word",), "w\u200bo\u200b"),
@@ -94,7 +99,11 @@ def test_words_that_cannot_be_looked_for_are_refused(words: tuple[str, ...], all
 
 
 _LETTERS = st.sampled_from("aab \n\u00e9\u0430\u200b\u304b\u3099\u4e2d\uac00\u0397-")
-_WORDS = st.lists(st.text(_LETTERS, min_size=1, max_size=5).filter(lambda word: Text(word).folded.strip() != ""), min_size=1, max_size=5)  # fmt: skip
+_WORDS = st.lists(
+    st.text(_LETTERS, min_size=1, max_size=5).filter(lambda word: Text(word).folded.strip() != ""),
+    min_size=1,
+    max_size=5,
+)
 
 
 @given(
