@@ -59,6 +59,8 @@ def folded_form(char: str) -> str:
         return " "
     if char.isdecimal():
         return str(unicodedata.decimal(char))
+    if len(unicodedata.normalize("NFKC", char)) > _LONGEST_FORM:
+        return char
     parts = _MARKS.sub("", unicodedata.normalize("NFKD", visible_form(char)))
     return "".join(LOOKALIKES.get(part) or _without_case(part) for part in parts)
 

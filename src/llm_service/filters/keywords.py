@@ -32,11 +32,11 @@ _UNDIVIDED: Final = re.compile(
     "\u2e80-\u2fdf\u3005-\u3007\u3021-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # Han, Kana, Bopomofo
     "\U0001aff0-\U0001b16f\U00020000-\U0003ffff]"
 )
-# Korean words stand alone, but particles follow them without a blank.
-_HANGUL: Final = re.compile("[\u1100-\u11ff\uac00-\ud7ff]")
+# Korean words stand alone, but particles follow them without a blank. Syllables are in parts when they are folded.
+_HANGUL: Final = re.compile("[\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff]")
 # Parts of what is one character to a reader: voicing marks of Kana, vowels and finals of a syllable of Hangul.
 _PART: Final = re.compile("[\u3099\u309a\u1160-\u11ff\ud7b0-\ud7ff]")
-_MAY_GROW: Final = re.compile("[\u3041-\u30ff\u1100-\u11ff\ud7b0-\ud7ff]")
+_MAY_GROW: Final = re.compile("[\u3041-\u30ff\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff]")
 
 _BREAKS: Final[Mapping[int, int]] = str.maketrans("\n\r\t\v\f", " " * 5)
 _BLANKS: Final = re.compile(" {2,}")
@@ -127,7 +127,7 @@ class Keywords:
                 return False
             if len(word) > len(rest) or _MAY_GROW.match(rest[-1]):
                 return True
-            if self._whole and _is_divided(rest[-1]) and not _HANGUL.match(rest[-1]):
+            if self._whole and _is_divided(rest[-1]):
                 return True
         return False
 

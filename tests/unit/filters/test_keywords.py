@@ -125,6 +125,15 @@ def test_what_lies_before_the_open_end_is_judged_for_good(
         assert before == [match for match in in_whole if match.begin < settled]
 
 
+def test_a_sign_that_a_mark_may_follow_is_open() -> None:
+    assert open_part("x\u304b", "\u304b", whole=False) == "\u304b"
+    assert open_part("x\u4e2d", "\u4e2d", whole=False) == ""
+
+
+def test_matches_come_by_their_beginnings_over_the_seam_of_two_windows() -> None:
+    assert found("-" * 32_766 + "abc", "abc", "b", whole=False) == ["abc", "b"]
+
+
 @given(st.text(st.characters(codec=None, categories=None), max_size=60))
 @settings(deadline=None)
 def test_any_text_can_be_judged(raw: str) -> None:

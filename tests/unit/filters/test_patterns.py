@@ -92,7 +92,7 @@ def test_the_end_is_open_where_it_may_become_a_match(text: str, patterns: tuple[
 @pytest.mark.parametrize(
     "pattern",
     [
-        *("abc", "a|bc|", "(?i)ab|CD", "(a(b|c)+d){2,3}e", "(?P<n>a)(?P<m>b)", "(?i:a)b", "[^]a-c]x"),
+        *("abc", "a|bc|", "(?i)ab|x|CD", "(a(b|c)+d){2,3}e", "(?P<n>a)(?P<m>b)", "(?i:a)b", "[^]a-c]x"),
         *(r"[[:alpha:]\]]1", r"\x{41}\pL\p{Greek}\d", "a{2}b{1,}c{0,2}d?e*?f+?", "^a$", r"\bab\b", "x{,3}"),
         *("a{0}b", ".+", r"(?s).\.", "((((a))))b", r"\n\t\-", "(?m)^a$", r"\067"),
     ],
@@ -167,6 +167,12 @@ def test_any_text_can_be_judged(raw: str) -> None:
     for match in detector.find(Text(raw)):
         assert 0 <= match.begin < match.end <= len(raw)
     assert 0 <= detector.open_from(Text(raw)) <= len(raw)
+
+
+@pytest.mark.parametrize("place", range(2000, 2100, 3))
+def test_places_are_found_over_the_seams_of_windows(place: int) -> None:
+    text = "x" * 64 + "." * place + "abcde"
+    assert found(text, "abcde|x")[-1] == "abcde"
 
 
 @given(st.text(st.sampled_from("ab\u00e9 \U0001f600"), max_size=300))

@@ -49,6 +49,7 @@ _ANY = st.text(st.characters(codec=None, categories=None), max_size=40) | st.tex
         ("half \ud83d", "half \ufffd", "half \ufffd"),
         ("\u304c \u304b\u3099", "\u304c \u304b\u3099", "\u304b\u3099 \u304b\u3099"),
         ("\uff76\uff9e", "\u30ab\u3099", "\u30ab\u3099"),
+        ("\ufdfa", "\ufdfa", "\ufdfa"),  # a whole sentence in one character: left as it is
         ("", "", ""),
     ],
 )
@@ -61,7 +62,7 @@ def test_every_character_has_forms_that_are_their_own() -> None:
         seen, folded = folding.visible_form(char), folding.folded_form(char)
         assert "".join(map(folding.visible_form, seen)) == seen
         assert folded == folded.lower() == "".join(map(folding.folded_form, folded))
-        assert len(folded) <= 18
+        assert len(folded) <= 12
         (seen + folded).encode()
 
 
