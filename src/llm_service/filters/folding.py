@@ -24,29 +24,47 @@ _LATIN_END: Final = 0x0300
 _SIGNS_BEGIN: Final = 0x2000
 _FEW: Final = 10  # characters that are sooner replaced one after the other than all at once
 
-_UNSEEN: Final = re.compile(f"[{INVISIBLE}]")
-_MARKS: Final = re.compile(f"[{MARKS}]")
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 # Large blocks of characters that are their own forms: ASCII that is seen, ideographs and their punctuation, kana
 # without voicing marks, pictures. All others are looked up one by one.
 _STABLE: Final = (
     "\t-\r -~\u3001-\u3029\u3041-\u304b\u306a-\u306f\u307e-\u3093\u30a1-\u30ab\u30ca-\u30cf\u30de-\u30f3\u30fb\u30fc"
     "\u3400-\u4dbf\u4e00-\u9fff\U0001f300-\U0001f6d7"
 )
-_CHANGES_FOLDED: Final = re.compile(f"[^{_STABLE}]")
-_CHANGES_VISIBLE: Final = re.compile(f"[^{_STABLE}\u00c0-\u0131\u0400-\u045f\u201c-\u201e\u3041-\u3096\u30a1-\u30fa]")
+_VISIBLY_STABLE: Final = _STABLE + "\u00c0-\u0131\u0400-\u045f\u201c-\u201e\u3041-\u3096\u30a1-\u30fa"
 
-_CONTROLS: Final = bytes(code for code in range(128) if _UNSEEN.match(chr(code)))
+
+class _Signs(NamedTuple):
+    """Sorts of characters, to look for in a text."""
+
+    unseen: re.Pattern[str]
+    marks: re.Pattern[str]
+    change_visibly: re.Pattern[str]
+    change_folded: re.Pattern[str]
+    controls: bytes
+
+
+@lru_cache(maxsize=1)
+def _signs() -> _Signs:
+    """Made when a filter first looks at a text: processes without filters start sooner."""
+    unseen = re.compile(f"[{INVISIBLE}]")
+    return _Signs(
+        unseen,
+        re.compile(f"[{MARKS}]"),
+        re.compile(f"[^{_VISIBLY_STABLE}]"),
+        re.compile(f"[^{_STABLE}]"),
+        bytes(code for code in range(128) if unseen.match(chr(code))),
+    )
 
 
 @lru_cache(maxsize=8192)
 def visible_form(char: str) -> str:
     """What is seen of a character, in its plain form (NFKC); nothing, of one that is not seen."""
-    if _UNSEEN.match(char):
+    unseen = _signs().unseen
+    if unseen.match(char):
         return ""
-    if _SURROGATE.match(char):
+    if "\ud800" <= char <= "\udfff":
         return "\ufffd"  # half a character, from JSON: no library takes it
-    form = _UNSEEN.sub("", unicodedata.normalize("NFKC", char))
+    form = unseen.sub("", unicodedata.normalize("NFKC", char))
     return form if len(form) <= _LONGEST_FORM else char
 
 
@@ -61,7 +79,7 @@ def folded_form(char: str) -> str:
         return str(unicodedata.decimal(char))
     if len(unicodedata.normalize("NFKC", char)) > _LONGEST_FORM:
         return char
-    parts = _MARKS.sub("", unicodedata.normalize("NFKD", visible_form(char)))
+    parts = _signs().marks.sub("", unicodedata.normalize("NFKD", visible_form(char)))
     return "".join(LOOKALIKES.get(part) or _without_case(part) for part in parts)
 
 
@@ -71,7 +89,7 @@ def _without_case(char: str) -> str:
 
 def plain(raw: str) -> bool:
     """Whether a text is of ASCII alone, and all of it is seen."""
-    return raw.isascii() and len(raw.encode().translate(None, _CONTROLS)) == len(raw)
+    return raw.isascii() and len(raw.encode().translate(None, _signs().controls)) == len(raw)
 
 
 class Form:
@@ -123,13 +141,13 @@ def _pieces(raw: str) -> list[str]:
 def _visible_piece(piece: str) -> str:
     if (spelt := _spelt(piece)) is not None:
         return spelt.alphabet.visible.of(spelt.codes)
-    return _changed(piece, visible_form, _CHANGES_VISIBLE)
+    return _changed(piece, visible_form, _signs().change_visibly)
 
 
 def _folded_piece(piece: str) -> str:
     if (spelt := _spelt(piece)) is not None:
         return spelt.alphabet.folded.of(spelt.codes)
-    return _changed(piece, folded_form, _CHANGES_FOLDED).lower()
+    return _changed(piece, folded_form, _signs().change_folded).lower()
 
 
 def _spelt(piece: str) -> "_Spelt | None":

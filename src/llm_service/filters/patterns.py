@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 MOST_PATTERNS: Final = 500
 LONGEST_PATTERN: Final = 1000
-LARGEST_PROGRAM: Final = 20_000
+LARGEST_PROGRAM: Final = 100_000
 """Instructions that a pattern may compile to: what it costs at worst for each byte of a text."""
-PATTERN_BYTES: Final = 4 << 20
+LARGEST_BEGINNING: Final = 40_000
+"""And that of what tells whether the end of a text may become a match, which is asked for each chunk of a stream."""
+PATTERN_BYTES: Final = 8 << 20
 ALL_PATTERNS_BYTES: Final = 32 << 20
 
 _GENEROUS_PLACES: Final = 64
@@ -179,4 +181,7 @@ def _beginning_of(patterns: Sequence[str]) -> "re2._Regexp | None":
         found = re2.compile(f"(?:{whole})\\z", _options(ALL_PATTERNS_BYTES)) if None not in parts else None
     except re2.error:
         return None
-    return found if found is not None and found.programsize <= LARGEST_PROGRAM else None
+    if found is None or found.programsize > LARGEST_BEGINNING:
+        return None
+    found.search(b"-")  # RE2 makes what it needs on first use: not while a stream waits
+    return found

@@ -83,6 +83,7 @@ def test_patterns_that_cannot_be_looked_for_are_refused(
         ("\u0436\u0436 a\u200b", ("ab",), "a\u200b"),
         ("x" + "." * 100, ("x.*y",), "." * LONGEST_HOLD),
         ("x" + "." * 100, (r"\Qx\E",), "." * LONGEST_HOLD),  # not understood: held back in any case
+        ("." * 100, (r"\pL{2,60}!",), "." * LONGEST_HOLD),  # too large to be asked each time
     ],
 )
 def test_the_end_is_open_where_it_may_become_a_match(text: str, patterns: tuple[str, ...], rest: str) -> None:
