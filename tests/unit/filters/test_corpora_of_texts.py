@@ -58,7 +58,7 @@ def test_what_is_to_be_found_is_found(name: str) -> None:
 def test_little_else_is_found(name: str) -> None:
     detector, _, negatives = _corpus(name)
     mistaken = [entry for entry in negatives if detector.find(Text(entry["text"]))]
-    assert len(negatives) >= 145
+    assert len(negatives) >= 150
     assert len(mistaken) / len(negatives) <= _FALSE_POSITIVES[name]
 
 
