@@ -114,19 +114,19 @@ def _choice(tokens: Sequence[str], position: int) -> tuple[Node, int]:
 def _row(tokens: Sequence[str], position: int) -> tuple[Node, int]:
     nodes: list[Node] = []
     while position < len(tokens) and tokens[position] not in "|)":
-        token = tokens[position]
+        part = tokens[position]
         position += 1
-        if token == "(?:":
+        if part == "(?:":
             inner, position = _choice(tokens, position)
             nodes.append(inner)
             position += 1  # the closing one
-        elif token == "?":
+        elif part == "?":
             nodes.append(_Repeated(nodes.pop(), 0, 1))
-        elif token[0] == "{" and len(token) > 1:
-            least, _, most = token[1:-1].partition(",")
+        elif part[0] == "{" and len(part) > 1:
+            least, _, most = part[1:-1].partition(",")
             nodes.append(_Repeated(nodes.pop(), int(least), int(most or least)))
-        elif token in "*+(^$":
-            raise ValueError(f"{token} is not for patterns here")
+        elif part in "*+(^$":
+            raise ValueError(f"{part} is not for patterns here")
         else:
-            nodes.append(_Character(token))
+            nodes.append(_Character(part))
     return _Row(nodes), position

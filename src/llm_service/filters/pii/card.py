@@ -11,7 +11,11 @@ from llm_service.filters.pii.words import before, words
 _LONG: Final = (16, 17, 18, 19)
 # First numbers from, to, and how many digits there are; by what issuers and ISO publish, as of 2026-11.
 _ISSUERS: Final = (
-    ("4", "4", (13, 16, 19)),  # Visa; 13 of old, and those of goods that are sold in Germany and Japan: with a word alone
+    (
+        "4",
+        "4",
+        (13, 16, 19),
+    ),  # Visa; 13 of old, and those of goods that are sold in Germany and Japan: with a word alone
     ("51", "55", (16,)),  # Mastercard
     ("2221", "2720", (16,)),
     ("34", "34", (15,)),  # American Express
@@ -47,7 +51,9 @@ _ISSUERS: Final = (
 _BY_FIRST_DIGIT: Final[Mapping[str, tuple[tuple[str, str, tuple[int, ...]], ...]]] = MappingProxyType(
     {digit: tuple(row for row in _ISSUERS if row[0][0] <= digit <= row[1][0]) for digit in "23456789"}
 )
-_CARD_WORDS: Final = words("card, visa, karte, kreditkarte, tarjeta, carte, carta, карта, cartão, kart, 卡, カード, 카드")
+_CARD_WORDS: Final = words(
+    "card, visa, karte, kreditkarte, tarjeta, carte, carta, карта, cartão, kart, 卡, カード, 카드"
+)
 
 
 def _usual(text: str, begin: int, end: int) -> Span | None:
@@ -63,9 +69,10 @@ def _any(text: str, begin: int, end: int) -> Span | None:
 
 def _is_card(text: str, begin: int, end: int) -> bool:
     written = text[begin:end]
-    if " " in written and "-" in written:
+    joints = [joint for joint in " -." if joint in written]
+    if len(joints) > 1:
         return False
-    number = written.replace(" ", "").replace("-", "")
+    number = written.replace(joints[0], "") if joints else written
     return (
         len(number) > 12
         and has_issuer(number)
@@ -85,7 +92,10 @@ def has_issuer(number: str) -> bool:
 CARDS: Final = (
     Kind(
         label="card",
-        pattern=r"\b(?:[2-9][0-9]{12,18}|[2-9][0-9]{3}(?:[ -][0-9]{4}){3}(?:-?[0-9]{3})?|3[0-9]{3}[ -][0-9]{6}[ -][0-9]{4,5})\b",
+        pattern=(
+            r"\b(?:[2-9][0-9]{12,18}|[2-9][0-9]{3}(?:[ .-][0-9]{4}){3}|"
+            r"3[0-9]{3}[ -][0-9]{6}[ -][0-9]{4,5})\b"
+        ),
         check=_usual,
         within=True,
     ),

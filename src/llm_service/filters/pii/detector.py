@@ -27,14 +27,14 @@ _NEIGHBOUR: Final = "[ .,:/()-]?"
 def pii_detector(options: FilterOptions) -> "PiiDetector":
     """The detector of the options' ``entities``, ``countries`` and ``allow``.
 
-    Raises ValueError, in a sentence that says what to do, for countries whose ids are not known, and for countries where
-    no national ids are looked for.
+    Raises ValueError, in a sentence that says what to do, for countries whose ids are not known, and for countries
+    where no national ids are looked for.
     """
     entities = options.entities or _ALL_BUT_IP
     if unknown := sorted(set(options.countries) - set(COUNTRIES)):
         raise ValueError(
-            f"countries: ids of {', '.join(unknown)} are not known; leave them out, or look for them by a filter of type"
-            f" regex. Known are {', '.join(COUNTRIES)}."
+            f"countries: ids of {', '.join(unknown)} are not known; leave them out, or look for them by a filter of"
+            f" type regex. Known are {', '.join(COUNTRIES)}."
         )
     if options.countries and "national_id" not in entities:
         raise ValueError("countries: add national_id to the entities, or leave the countries out.")
@@ -74,7 +74,7 @@ def _outermost(finds: "list[_Find]") -> "Iterator[_Find]":
 
 
 class PiiDetector:
-    """A set of all patterns tells in one pass which of them a block of the text holds; those are looked for, and checked.
+    """One pass for all patterns tells which of them a block of the text holds; those are looked for, and checked.
 
     In time that grows with the length of a text, whatever it is: patterns are bounded, and their engine is linear.
     """

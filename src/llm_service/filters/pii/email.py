@@ -5,11 +5,13 @@ from typing import Final
 
 from llm_service.filters.pii.kind import Kind, Span
 
-# Letters of scripts that put blanks between words may be part of an address (RFC 6531); Han, kana, Thai and Arabic stand
-# next to one without a blank.
+# Letters of scripts that put blanks between words may be part of an address (RFC 6531); Han, kana and Thai stand next
+# to one without a blank.
 _LETTER: Final = "0-9A-Za-z\u00c0-\u05ff"
 _LOCAL_RUN: Final = re.compile(rf"[{_LETTER}._%+'\-]*")
 _DOMAIN_RUN: Final = re.compile(rf"[{_LETTER}.\-]*")
+
+_FILES: Final = frozenset("css gif html ico jpeg jpg js json png svg webp".split())  # icon@2x.png
 
 _LONGEST: Final = 62
 """Characters of a find: of a longer address these are the last."""
@@ -54,6 +56,8 @@ def _domain_length(domain: str) -> int:
 
 
 def _is_top(label: str) -> bool:
+    if label in _FILES:
+        return False
     return (len(label) > 1 and label.isalpha()) or (label.startswith("xn--") and len(label) > 4)
 
 

@@ -9,7 +9,7 @@ from llm_service.filters.pii.words import before, words
 
 _VERSION_WORDS: Final = words(
     """v, ver, version, versions, versión, versione, versão, versie, release, released, rev, revision, build, firmware,
-    update, upgrade, upgraded, patch, driver, версия, версии, версию, 版本, バージョン, 버전"""
+    chapter, section, update, upgrade, upgraded, patch, driver, версия, версии, версию, 版本, バージョン, 버전"""
 )
 _ADDRESS_WORDS: Final = words(
     """ip, ips, address, addr, host, server, dns, nameserver, ping, gateway, client, router, adresse, adresa, dirección,

@@ -15,8 +15,8 @@ It looks at no more than two characters behind the place, so that a growing text
 class Kind:
     """One way of writing of one entity. ``pattern``: what :mod:`beginnings` can read, in RE2's syntax.
 
-    ``within``: whether a find may begin within a place that was refused. Where its check wants nothing joined before, it
-    cannot: then the search goes on behind the place.
+    ``within``: whether a find may begin within a place that was refused. Where its check wants nothing joined before,
+    it cannot: then the search goes on behind the place.
     """
 
     label: str

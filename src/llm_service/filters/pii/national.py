@@ -44,6 +44,11 @@ _SSN: Final = "ssn, social security, itin, tax id, taxpayer"
 _NHS: Final = "nhs"
 _TFN: Final = "tfn, tax file"
 _SIN: Final = "SIN, NAS, social insurance, assurance sociale"
+_PERSONNUMMER: Final = "personnummer, personnr, samordningsnummer"
+_SVNR: Final = "svnr, sozialversicherungsnummer, versicherungsnummer, SV"
+_CPR: Final = "cpr, cprnummer, personnummer"
+_RRN: Final = "주민등록번호, 주민번호, 외국인등록번호"
+_MY_NUMBER: Final = "マイナンバー, 個人番号, my number"
 _AADHAAR: Final = "aadhaar, aadhar, uidai, आधार"
 
 NATIONAL_IDS: Final = (
@@ -51,16 +56,22 @@ NATIONAL_IDS: Final = (
     NationalId("US", r"\b[0-9]{3} [0-9]{2} [0-9]{4}\b", checks.us_ssn, _SSN),
     NationalId("US", _9, checks.us_ssn, _SSN),
     NationalId("GB", rf"\b{_NINO} [0-9]{{2}} [0-9]{{2}} [0-9]{{2}} [A-D]\b", checks.gb_nino),
-    NationalId("GB", rf"\b{_NINO} ?[0-9]{{6}} ?[A-D]\b", checks.gb_nino, "nino, NI, national insurance, insurance number"),
+    NationalId(
+        "GB", rf"\b{_NINO} ?[0-9]{{6}} ?[A-D]\b", checks.gb_nino, "nino, NI, national insurance, insurance number"
+    ),
     NationalId("GB", _10, checks.gb_nhs, _NHS),
     NationalId("GB", _334, checks.gb_nhs, _NHS),
     NationalId("DE", r"\b[1-9][0-9] [0-9]{3} [0-9]{3} [0-9]{3}\b", checks.de_tax_id),
     NationalId(
-        "DE", _11, checks.de_tax_id,
+        "DE",
+        _11,
+        checks.de_tax_id,
         """steuer, steuerid, steueridentifikationsnummer, steuernummer, identifikationsnummer, idnr, TIN, tax id""",
     ),
     NationalId(
-        "DE", rf"\b[{_CONSONANTS}][0-9{_CONSONANTS}]{{8}}[0-9]\b", checks.de_identity_card,
+        "DE",
+        rf"\b[{_CONSONANTS}][0-9{_CONSONANTS}]{{8}}[0-9]\b",
+        checks.de_identity_card,
         "ausweis, personalausweis, ausweisnummer, personalausweisnummer, reisepass, pass, id card, identity card",
     ),
     NationalId("DE", r"\b[0-9]{2} ?[0-9]{6} ?[A-Z] ?[0-9]{3}\b", checks.de_pension),
@@ -78,15 +89,19 @@ NATIONAL_IDS: Final = (
     NationalId("BE", _11, checks.be_national, "rijksregisternummer, rijksregister, registre national, niss, insz"),
     NationalId("PL", _11, checks.pl_pesel, "pesel"),
     NationalId("SE", r"\b(?:19|20)?[0-9]{6}[-+][0-9]{4}\b", checks.se_personal),
-    NationalId("SE", r"\b(?:19|20)?[0-9]{10}\b", checks.se_personal, "personnummer, personnr, samordningsnummer"),
-    NationalId("NO", r"\b[0-9]{6} ?[0-9]{5}\b", checks.no_birth),
+    NationalId("SE", _10, checks.se_personal, _PERSONNUMMER),
+    NationalId("SE", _12, checks.se_personal, _PERSONNUMMER),
+    NationalId("NO", _11, checks.no_birth),
+    NationalId("NO", r"\b[0-9]{6} [0-9]{5}\b", checks.no_birth),
     NationalId("DK", r"\b[0-9]{6}-[0-9]{4}\b", checks.dk_cpr),
-    NationalId("DK", r"\b[0-9]{6}-?[0-9]{4}\b", checks.dk_cpr_date, "cpr, cprnummer, personnummer"),
+    NationalId("DK", r"\b[0-9]{6}-[0-9]{4}\b", checks.dk_cpr_date, _CPR),
+    NationalId("DK", _10, checks.dk_cpr_date, _CPR),
     NationalId("FI", r"\b[0-9]{6}[-+A-FU-Y][0-9]{3}[0-9A-FHJ-NPR-Y]\b", checks.fi_hetu),
     NationalId("PT", _9, checks.pt_nif, "nif, contribuinte, contribuição"),
     NationalId("PT", _333, checks.pt_nif, "nif, contribuinte"),
     NationalId("CH", r"\b756[. ]?[0-9]{4}[. ]?[0-9]{4}[. ]?[0-9]{2}\b", checks.ch_ahv),
-    NationalId("AT", r"\b[0-9]{4} ?[0-9]{6}\b", checks.at_insurance, "svnr, sozialversicherungsnummer, versicherungsnummer, SV"),
+    NationalId("AT", _10, checks.at_insurance, _SVNR),
+    NationalId("AT", r"\b[0-9]{4} [0-9]{6}\b", checks.at_insurance, _SVNR),
     NationalId("IE", r"\b[0-9]{7}[A-W][A-IW]?\b", checks.ie_pps, "PPS, ppsn"),
     NationalId("CZ", r"\b[0-9]{6}/[0-9]{4}\b", checks.cz_birth),
     NationalId("CZ", _10, checks.cz_birth, "rodné číslo, rč, rodne cislo"),
@@ -121,8 +136,10 @@ NATIONAL_IDS: Final = (
     NationalId("HK", r"\b[A-Z]{1,2}[0-9]{6}\([0-9A]\)", checks.hk_identity),
     NationalId("SG", r"\b[STFGM][0-9]{7}[A-Z]\b", checks.sg_nric),
     NationalId("KR", r"\b[0-9]{6}-[1-8][0-9]{6}\b", checks.kr_resident),
-    NationalId("KR", r"\b[0-9]{6}-?[1-8][0-9]{6}\b", checks.kr_resident_date, "주민등록번호, 주민번호, 외국인등록번호"),
-    NationalId("JP", r"\b[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}\b", checks.jp_my_number, "マイナンバー, 個人番号, my number"),
+    NationalId("KR", r"\b[0-9]{6}-[1-8][0-9]{6}\b", checks.kr_resident_date, _RRN),
+    NationalId("KR", _13, checks.kr_resident_date, _RRN),
+    NationalId("JP", _12, checks.jp_my_number, _MY_NUMBER),
+    NationalId("JP", r"\b[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}\b", checks.jp_my_number, _MY_NUMBER),
     NationalId("TH", r"\b[1-8]-[0-9]{4}-[0-9]{5}-[0-9]{2}-[0-9]\b", checks.th_identity),
     NationalId("TH", _13, checks.th_identity, "ประชาชน, thai id"),
     NationalId("ID", r"\b[1-9][0-9]{15}\b", checks.id_nik, "nik, ktp"),
@@ -131,7 +148,8 @@ NATIONAL_IDS: Final = (
     NationalId("ZA", _13, checks.za_identity),
     NationalId("AU", _9, checks.au_tax, _TFN),
     NationalId("AU", _333, checks.au_tax, _TFN),
-    NationalId("AU", r"\b[2-6][0-9]{3} ?[0-9]{5} ?[0-9]\b", checks.au_medicare, "medicare"),
+    NationalId("AU", _10, checks.au_medicare, "medicare"),
+    NationalId("AU", r"\b[2-6][0-9]{3} [0-9]{5} [0-9]\b", checks.au_medicare, "medicare"),
 )
 COUNTRIES: Final = tuple(sorted({row.country for row in NATIONAL_IDS}))
 

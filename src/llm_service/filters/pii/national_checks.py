@@ -1,4 +1,4 @@
-"""Checks of national ids: each takes the id without blanks and marks, letters in capitals, and says whether it can be one.
+"""Checks of national ids: each takes one without blanks and marks, in capitals, and says whether it can be one.
 
 Sources: the issuers' publications, as Wikipedia's and the OECD's (tax numbers) articles on each id name them, 2026-11.
 """

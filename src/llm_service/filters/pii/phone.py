@@ -117,7 +117,8 @@ def is_e164(digits: str) -> bool:
 
 def _usual(text: str, begin: int, end: int) -> Span | None:
     """A writing that is known for itself, unless it is a part of something longer."""
-    return (begin, end) if stands_alone(text, begin, end, joints="-./ ") else None
+    part_of_name = text.startswith("-", end) and text[end + 1 : end + 2].isalnum()
+    return (begin, end) if stands_alone(text, begin, end, joints="-./ ") and not part_of_name else None
 
 
 def _trunk(text: str, begin: int, end: int) -> Span | None:
@@ -136,7 +137,9 @@ def _after_word(text: str, begin: int, end: int) -> Span | None:
     """Any seven to thirteen digits after `phone` and the like, with nothing but small words between."""
     if not begins_row(text, begin) or not stands_alone(text, begin, end) or _DATE.match(text, begin, end):
         return None
-    known = last_word(text, begin, passed=_PASSED.__contains__) in _PHONE_WORDS or _says_phone(text[max(0, begin - _NEAR) : begin])
+    known = last_word(text, begin, passed=_PASSED.__contains__) in _PHONE_WORDS or _says_phone(
+        text[max(0, begin - _NEAR) : begin]
+    )
     return (begin, end) if known else None
 
 
@@ -156,7 +159,11 @@ PHONES: Final = (
         r"(?:\b1[ .-])?(?:\([2-9][0-9]{2}\)[ -]?|\b[2-9][0-9]{2}[.-])[2-9][0-9]{2}[ .-][0-9]{4}\b",
         _usual,
     ),
-    _phone(r"(?:\(0[1-9][0-9]{0,4}\)|\b0[1-9][0-9]{0,4}(?:[./-]| [/-] | ))(?: ?[0-9]{2,8})(?:[ .-][0-9]{2,6}){0,3}\b", _trunk, within=True),
+    _phone(
+        r"(?:\(0[1-9][0-9]{0,4}\)|\b0[1-9][0-9]{0,4}(?:[./-]| [/-] | ))(?: ?[0-9]{2,8})(?:[ .-][0-9]{2,6}){0,3}\b",
+        _trunk,
+        within=True,
+    ),
     _phone(r"\b8[ -]?(?:\([3489][0-9]{2}\)|[3489][0-9]{2})[ -]?[0-9]{3}[ -][0-9]{2}[ -]?[0-9]{2}\b", _usual),  # Russia
     _phone(r"\([1-9][0-9]\) ?[0-9]{4,5}[ -][0-9]{4}\b", _usual),  # Brazil
     _phone(r"\b1[3-9][0-9][ -][0-9]{4}[ -][0-9]{4}\b", _usual),  # China, mobile

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-# The zeros of scripts whose digits are in daily use (Unicode 17, category Nd); one to nine follow each.
-_ZEROS: Final = """\u0660 \u06f0 \u07c0 \u0966 \u09e6 \u0a66 \u0ae6 \u0b66 \u0be6 \u0c66 \u0ce6 \u0d66 \u0de6 \u0e50 \u0ed0
-    \u0f20 \u1040 \u1090 \u17e0 \u1810 \u1946 \u19d0 \u1a80 \u1b50 \u1bb0 \uff10""".split()
+# The zeros of scripts whose digits are in daily use (Unicode 17, decimal numbers); one to nine follow each.
+_ZEROS: Final = """\u0660 \u06f0 \u07c0 \u0966 \u09e6 \u0a66 \u0ae6 \u0b66 \u0be6 \u0c66 \u0ce6 \u0d66 \u0de6 \u0e50
+    \u0ed0 \u0f20 \u1040 \u1090 \u17e0 \u1810 \u1946 \u19d0 \u1a80 \u1b50 \u1bb0 \uff10""".split()
 _DASHES: Final = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\uff0d"
 _BLANKS: Final = "\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 _PLAIN: Final[Mapping[str, str]] = MappingProxyType(

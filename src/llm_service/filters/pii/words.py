@@ -36,7 +36,7 @@ class Words:
 
 
 def words(listed: str) -> Words:
-    """From a list with commas. One in capitals is meant in capitals: SIN is a number in Canada, and Spanish `without`."""
+    """From a list with commas. One in capitals is meant in capitals: SIN is a number, and Spanish for without."""
     each = [word.strip() for word in listed.split(",") if word.strip()]
     return Words(
         frozenset(word for word in each if word < _FIRST_UNSPACED),
@@ -57,6 +57,7 @@ def before(text: str, position: int) -> Before | None:
 def last_word(text: str, position: int, *, passed: Callable[[str], bool]) -> str:
     """The nearest word before that is not ``passed`` over, in small letters; empty where none is near."""
     for word in reversed(_WORD.findall(text[max(0, position - REACH) : position])):
-        if not passed(small := word.casefold()):
+        small: str = word.casefold()
+        if not passed(small):
             return small
     return ""
