@@ -213,8 +213,14 @@ PIECES = [
 ]
 
 
+ALPHABETS = ["0123456789 .-+()/", "0123456789 ", "ab.@-_'1 :", "DE891 Aa", "0123456789abcdef:.", "012.-\u2013", "4 1-"]
+texts = st.lists(st.sampled_from(PIECES), min_size=1, max_size=7).map("".join) | st.sampled_from(ALPHABETS).flatmap(
+    lambda alphabet: st.text(alphabet, max_size=120)
+)
+
+
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=7).map("".join), st.sampled_from([ALL, ()]))
+@given(texts, st.sampled_from([ALL, ()]))
 def test_what_lies_before_the_open_end_is_judged_for_good(
     detector: PiiDetector, text: str, entities: tuple[Entity, ...]
 ) -> None:
@@ -226,6 +232,15 @@ def test_what_lies_before_the_open_end_is_judged_for_good(
         assert cut - LONGEST_HOLD <= opened <= cut
         judged = [match for match in detector.find(beginning) if match.begin < opened]
         assert judged == [match for match in whole if match.begin < opened], (text[:cut], opened)
+
+
+@settings(max_examples=60, deadline=None)
+@given(texts, st.sampled_from([1, 7, 30]))
+def test_it_does_not_matter_where_blocks_begin(detector: PiiDetector, text: str, block: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("llm_service.filters.pii.detector._BLOCK", block)
+        in_blocks = detector.find(Text(text))
+    assert in_blocks == detector.find(Text(text))
 
 
 DEFAULT = made()

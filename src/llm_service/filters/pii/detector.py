@@ -13,7 +13,7 @@ from llm_service.filters.pii.ip import IPV4, IPV6
 from llm_service.filters.pii.kind import Kind
 from llm_service.filters.pii.national import COUNTRIES, national_ids
 from llm_service.filters.pii.phone import PHONES
-from llm_service.filters.pii.plain import plain
+from llm_service.filters.pii.plain import plain, plain_end
 from llm_service.filters.text import LONGEST_HOLD, Text
 
 _ALL_BUT_IP: Final[tuple[Entity, ...]] = ("email", "phone", "card", "iban", "national_id")
@@ -111,7 +111,7 @@ class PiiDetector:
     def open_from(self, text: Text) -> int:
         visible = text.visible
         cut = max(0, len(visible) - LONGEST_HOLD)
-        tail = plain(visible[cut:])
+        tail = plain_end(visible[cut:])
         opened = len(tail)
         if self._begun is not None and (begun := self._begun.search(tail.encode("ascii", "replace"))):
             opened = begun.start()

@@ -74,4 +74,4 @@ def _local_run(text: str) -> str:
     return run.group() if run else ""
 
 
-EMAIL: Final = Kind(label="email", pattern=PATTERN, check=email)
+EMAIL: Final = Kind(label="email", pattern=PATTERN, check=email, within=True)

@@ -22,3 +22,9 @@ _OTHERS: Final = re.compile(rf"[{_DIGITS}{_BLANKS}]|[{_DASHES}](?=\d)")
 def plain(text: str) -> str:
     """The text with other characters in these places, and as long as it was."""
     return text if text.isascii() else _OTHERS.sub(lambda found: _PLAIN[found.group()], text)
+
+
+def plain_end(text: str) -> str:
+    """The same of the end of a growing text: a dash there may come to stand before a digit."""
+    made = plain(text)
+    return f"{made[:-1]}-" if made[-1:] and made[-1] in _DASHES else made
