@@ -14,7 +14,7 @@ from llm_service.observability.metrics.catalog import CACHE_MISSES
 CALLS = 1_000
 REPEATS = 20
 TRIES = 20
-STAGES = "observe shed resolve remember replay rank admit share account call upstream".split()
+STAGES = "observe shed resolve check remember replay rank admit share account call upstream".split()
 
 
 class Answered:

@@ -8,7 +8,7 @@ from typing import Any
 from llm_service.domain import Candidate, Outcome, UsageRecord
 from llm_service.observability import RequestFinished
 
-STAGES = "observe shed resolve remember replay rank admit share account call upstream".split()
+STAGES = "observe shed resolve check remember replay rank admit share account call upstream".split()
 
 
 class Tried:

@@ -1,6 +1,6 @@
 """Which limits a request meets, what it may take from them at most, and what it gives back."""
 
-from llm_service.admission.admission import FREE, Admission, Admitted, Facts, Foreseen, WorstCase
+from llm_service.admission.admission import FREE, LEAST_CAP, Admission, Admitted, Facts, Foreseen, WorstCase
 from llm_service.admission.arrears import Arrears
 from llm_service.admission.gate import Gate, Held
 from llm_service.admission.lost import Lost
@@ -11,6 +11,7 @@ from llm_service.admission.size import Size, asked_cap, choices
 
 __all__ = [
     "FREE",
+    "LEAST_CAP",
     "Admission",
     "Admitted",
     "AllowanceOptions",

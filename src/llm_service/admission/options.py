@@ -69,6 +69,14 @@ class LimitsOptions:
     per_provider: Annotated[
         Mapping[Annotated[str, NotEmpty()], AllowanceOptions], Doc("Limits of what is sent to a provider, by its name.")
     ] = field(default_factory=dict)
+    max_input_tokens: Annotated[
+        int | None,
+        Bounds(at_least=1, at_most=10**9),
+        Doc(
+            "The most tokens that a prompt may have. Refused is what surely has more; without the model's own "
+            "vocabulary that shows only from about twice as many on. `null`: as many as the model takes."
+        ),
+    ] = 200_000
     max_output_tokens: Annotated[
         int,
         Bounds(at_least=256, at_most=10**9),

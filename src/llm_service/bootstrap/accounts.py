@@ -7,7 +7,7 @@ from llm_service.bootstrap.ground import Ground
 from llm_service.domain import Candidate, ModelInfo, ModelRequest
 from llm_service.ledger import Ledger
 from llm_service.observability import Log
-from llm_service.pipeline import Accounts
+from llm_service.pipeline import Accounts, Check, Windows
 from llm_service.prices import Ceiling, ModelPrice, PriceBook
 from llm_service.providers import Provider, price_list_for
 from llm_service.runtime import Clock
@@ -59,6 +59,18 @@ def build_facts(
         return bound_input_tokens(request, body_bytes=request.body_bytes, model=candidate.upstream_model)
 
     return Facts(price=ceiling, most_output=most_output, bound=bound, count=counter.count_prompt)
+
+
+def build_check(ground: Ground, *, known: Known) -> Check:
+    """What refuses requests that are not to be sent at all."""
+    settings = ground.settings
+    windows = Windows(
+        most_input=settings.limits.max_input_tokens,
+        overflow=settings.validation.context_overflow,
+        known=known,
+        size=TokenCounter(ground.stores.tokenizers).size_prompt,
+    )
+    return Check(settings.validation, windows, known)
 
 
 def build_corrections(

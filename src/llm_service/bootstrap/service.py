@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from llm_service.admission import Rules
 from llm_service.api import Refused, Reload, Serving
-from llm_service.bootstrap.accounts import build_accounts, build_corrections
+from llm_service.bootstrap.accounts import build_accounts, build_check, build_corrections
 from llm_service.bootstrap.alerts import AlertParts, build_alerts
 from llm_service.bootstrap.doors import build_app, build_calls, build_health, with_cors
 from llm_service.bootstrap.gauges import ServiceGauges
@@ -233,6 +233,7 @@ def build_deciding(
     return ExplainParts(
         overload=build_overload(ground),
         resolver=build_resolver(ground.settings, ground.stores.fleet),
+        check=build_check(ground, known=parts.models.told),
         remember=build_remember(ground, alike=alike, unsettled=unsettled),
         replay=Replay(build_promises(ground), share),
         ranking=ranking,
@@ -262,6 +263,7 @@ def build_row(
             ("observe", Observe(listeners, ground.clock, tracer, contents=contents if told.log_content else None)),
             ("shed", Shed(ground.stores.pressure, deciding.overload, ground.dice)),
             ("resolve", Resolve(deciding.resolver)),
+            ("check", deciding.check),
             ("remember", deciding.remember),
             ("replay", deciding.replay),
             ("rank", Rank(deciding.ranking)),

@@ -6,7 +6,6 @@ from difflib import get_close_matches
 LATER = frozenset(
     (
         "filters",
-        "limits.max_input_tokens",
         "server.admin_port",
         "server.tls",
     )

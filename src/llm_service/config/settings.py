@@ -11,7 +11,7 @@ from llm_service.cache import CacheOptions
 from llm_service.domain import Doc, Pattern
 from llm_service.ledger import LedgerOptions
 from llm_service.observability import ObservabilityOptions
-from llm_service.pipeline import IdempotencyOptions
+from llm_service.pipeline import IdempotencyOptions, ValidationOptions
 from llm_service.prices import PriceOptions
 from llm_service.providers import ProviderOptions
 from llm_service.routing import ModelOptions, RoutingOptions
@@ -55,6 +55,7 @@ class Settings:
     graphql: GraphqlOptions = field(default_factory=GraphqlOptions)
     streams: StreamOptions = field(default_factory=StreamOptions)
     idempotency: IdempotencyOptions = field(default_factory=IdempotencyOptions)
+    validation: ValidationOptions = field(default_factory=ValidationOptions)
     limits: LimitsOptions = field(default_factory=LimitsOptions)
     prices: Annotated[
         Mapping[Annotated[str, _PRICED], PriceOptions],

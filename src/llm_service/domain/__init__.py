@@ -12,6 +12,7 @@ from llm_service.domain.access import (
     allows,
     require_scope,
 )
+from llm_service.domain.addresses import Address, Ambiguous, Reach, address_of, reach_of
 from llm_service.domain.cache import (
     ANY_ANSWER,
     CACHE_HITS,
@@ -23,7 +24,15 @@ from llm_service.domain.cache import (
     kinds_of,
     text_bytes,
 )
-from llm_service.domain.chat import Body, ModelRequest, Operation, chat_request, completion_request, embedding_request
+from llm_service.domain.chat import (
+    KNOWN_FIELDS,
+    Body,
+    ModelRequest,
+    Operation,
+    chat_request,
+    completion_request,
+    embedding_request,
+)
 from llm_service.domain.deployments import Candidate, ModelInfo, ProviderState
 from llm_service.domain.errors import (
     BudgetExceeded,
@@ -115,13 +124,16 @@ __all__ = [
     "ANY_ANSWER",
     "CACHE_HITS",
     "HEADER_VALUE",
+    "KNOWN_FIELDS",
     "MASK",
     "MOST_NANO_USD",
     "NO_ALLOWANCE",
     "NO_TAGS",
     "TERMINAL",
     "WINDOW_S",
+    "Address",
     "Allowance",
+    "Ambiguous",
     "AnswerForm",
     "ApiKey",
     "Ask",
@@ -203,6 +215,7 @@ __all__ = [
     "ProviderDisabled",
     "ProviderState",
     "RateLimited",
+    "Reach",
     "Refused",
     "Reply",
     "RequestTooLarge",
@@ -228,6 +241,7 @@ __all__ = [
     "Usage",
     "UsageRecord",
     "Verdict",
+    "address_of",
     "allows",
     "cache_control",
     "chat_request",
@@ -237,6 +251,7 @@ __all__ = [
     "fact_in_order",
     "kinds_of",
     "nano_usd",
+    "reach_of",
     "require_scope",
     "span_at",
     "text_bytes",

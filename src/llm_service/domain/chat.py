@@ -1,16 +1,36 @@
 """What callers ask for: chat, text completion, embeddings. Typed where we look; other fields ride along untouched."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+from llm_service.domain import messages as of_chats
+from llm_service.domain.checks import (
+    SHOWN_CHARS,
+    Check,
+    an_object,
+    at_least,
+    between,
+    check_fields,
+    count,
+    each,
+    fields,
+    flag,
+    json_type,
+    model_name,
+    number,
+    objects,
+    text,
+    text_or_each,
+    typed,
+    whole,
+)
 from llm_service.domain.errors import InvalidValue, MissingParameter
 from llm_service.domain.fact import fact
 
 Operation = Literal["chat", "completion", "embedding"]
 Body = Mapping[str, Any]
 MAX_MODELS: Final = 32
-MAX_NAME_CHARS: Final = 512  # names of models go into response headers and log lines
 
 
 @fact
@@ -42,8 +62,6 @@ def chat_request(body: Body, body_bytes: int = 0) -> ModelRequest:
         raise MissingParameter("'messages' is required: a list of messages.", param="messages")
     if not messages:
         raise InvalidValue("'messages' must hold at least one message.", param="messages")
-    for index, message in enumerate(messages):
-        _check_message(message, f"messages[{index}]")
     return request
 
 
@@ -63,11 +81,8 @@ def embedding_request(body: Body, body_bytes: int = 0) -> ModelRequest:
     return request
 
 
-def _request(operation: Operation, body: Body, fields: Mapping[str, "Check"], body_bytes: int) -> ModelRequest:
-    for name, value in body.items():
-        check = fields.get(name)
-        if check is not None and value is not None:
-            check(name, value)
+def _request(operation: Operation, body: Body, known: Mapping[str, Check | None], body_bytes: int) -> ModelRequest:
+    check_fields(body, known)
     models = tuple(body.get("models") or ())
     model = body.get("model") or (models[0] if models else None)
     if model is None:
@@ -85,134 +100,121 @@ def _request(operation: Operation, body: Body, fields: Mapping[str, "Check"], bo
     )
 
 
-Check = Callable[[str, Any], None]
-
-
-def _typed(kinds: type | tuple[type, ...], said: str) -> Check:
-    """A check of a field's JSON type; ``bool`` passes for a number nowhere."""
-    expected = kinds if isinstance(kinds, tuple) else (kinds,)
-
-    def check(name: str, value: Any) -> None:
-        if type(value) not in expected:
-            raise InvalidValue(f"'{name}' must be {said}, not {_json_type(value)}.", param=name)
-
-    return check
-
-
-def _count(name: str, value: Any) -> None:
-    if type(value) is not int:
-        raise InvalidValue(f"'{name}' must be an integer, not {_json_type(value)}.", param=name)
-    if value < 1:
-        raise InvalidValue(f"'{name}' must be at least 1, not {value}.", param=name)
-
-
-def _text(name: str, value: Any) -> None:
-    if type(value) is not str:
-        raise InvalidValue(f"'{name}' must be a string, not {_json_type(value)}.", param=name)
-
-
-def _name(name: str, value: Any) -> None:
-    _text(name, value)
-    if not value.strip():
-        raise InvalidValue(f"'{name}' must not be empty.", param=name)
-    if len(value) > MAX_NAME_CHARS:
-        raise InvalidValue(f"'{name}' must not be longer than {MAX_NAME_CHARS} characters.", param=name)
-
-
 def _names(name: str, value: Any) -> None:
-    _typed(list, "a list of model names")(name, value)
+    typed(list, "a list of model names")(name, value)
     if len(value) > MAX_MODELS:
         raise InvalidValue(f"'{name}' must not name more than {MAX_MODELS} models.", param=name)
     for index, entry in enumerate(value):
-        _name(f"{name}[{index}]", entry)
+        model_name(f"{name}[{index}]", entry)
 
 
-def _objects(name: str, value: Any) -> None:
-    _typed(list, "a list of objects")(name, value)
-    for index, entry in enumerate(value):
-        if type(entry) is not dict:
-            where = f"{name}[{index}]"
-            raise InvalidValue(f"'{where}' must be an object, not {_json_type(entry)}.", param=where)
+def _prompt(name: str, value: Any) -> None:
+    """Text, several texts, or token ids."""
+    _input(name, value)
+    if type(value) is list and type(value[0]) is dict:
+        raise InvalidValue(f"'{name}' must be a list of strings, or of token ids.", param=name)
 
 
-def _stream_options(name: str, value: Any) -> None:
-    _typed(dict, "an object")(name, value)
-    include_usage = value.get("include_usage")
-    if include_usage is not None and type(include_usage) is not bool:
-        param = f"{name}.include_usage"
-        raise InvalidValue(f"'{param}' must be true or false, not {_json_type(include_usage)}.", param=param)
+def _input(name: str, value: Any) -> None:
+    """The same; or objects with parts of content, as some servers take them."""
+    if type(value) not in (str, list):
+        raise InvalidValue(f"'{name}' must be a string or a list, not {json_type(value)}.", param=name)
+    if type(value) is not list:
+        return
+    if not value:
+        raise InvalidValue(f"'{name}' must hold at least one text, or token ids.", param=name)
+    kinds = set(map(type, value))
+    if kinds == {list}:
+        for index, ids in enumerate(value):
+            if not ids or set(map(type, ids)) != {int}:
+                where = f"{name}[{index}]"
+                raise InvalidValue(f"'{where}' must be a list of token ids, which are integers.", param=where)
+    elif kinds not in ({str}, {int}, {dict}):
+        raise InvalidValue(f"'{name}' must be a list of strings, or of token ids, all of one kind.", param=name)
 
 
-def _check_message(message: Any, path: str) -> None:
-    if type(message) is not dict:
-        raise InvalidValue(f"'{path}' must be an object, not {_json_type(message)}.", param=path)
-    role = message.get("role")
-    if role is None:
-        raise MissingParameter(f"'{path}.role' is required: {_ROLES_SAID}.", param=f"{path}.role")
-    if type(role) is not str or role not in ROLES:
-        raise InvalidValue(f"'{path}.role' must be {_ROLES_SAID}.", param=f"{path}.role")
-    content = message.get("content")
-    if type(content) is list:
-        _objects(f"{path}.content", content)
-    elif content is not None and type(content) is not str:
-        where = f"{path}.content"
-        raise InvalidValue(f"'{where}' must be a string or a list of parts, not {_json_type(content)}.", param=where)
-    if message.get("tool_calls") is not None:
-        _objects(f"{path}.tool_calls", message["tool_calls"])
+def _biases(name: str, value: Any) -> None:
+    an_object(name, value)
+    for token, bias in value.items():
+        number(f"{name}.{token[:SHOWN_CHARS]}", bias)
 
 
-def _json_type(value: Any) -> str:
-    return _JSON_TYPES.get(type(value), "null")
-
-
-ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
-_ROLES_SAID: Final = "one of system, developer, user, assistant, tool, function"
-_JSON_TYPES: Final[Mapping[type, str]] = MappingProxyType(
-    {str: "a string", int: "an integer", float: "a number", bool: "a boolean", list: "a list", dict: "an object"}
+_SHARED_FIELDS: Final[Mapping[str, Check | None]] = MappingProxyType(
+    {"model": model_name, "models": _names, "user": text, "metadata": an_object, "provider": None}
 )
-_number: Final = _typed((int, float), "a number")
-_flag: Final = _typed(bool, "true or false")
-_object: Final = _typed(dict, "an object")
-_SHARED_FIELDS: Final[Mapping[str, Check]] = MappingProxyType({"model": _name, "models": _names, "user": _text})
-_SAMPLING_FIELDS: Final[Mapping[str, Check]] = MappingProxyType(
+# The ranges are those that no server exceeds that is known to us (2026-11): some take temperatures above 2, more than
+# four stops, or more than 20 alternatives to a token.
+_SAMPLING_FIELDS: Final[Mapping[str, Check | None]] = MappingProxyType(
     {
-        "stream": _flag,
-        "stream_options": _stream_options,
-        "temperature": _number,
-        "top_p": _number,
-        "frequency_penalty": _number,
-        "presence_penalty": _number,
-        "n": _count,
-        "max_tokens": _count,
-        "max_completion_tokens": _count,
-        "seed": _typed(int, "an integer"),
-        "stop": _typed((str, list), "a string or a list of strings"),
-        "logit_bias": _object,
+        "stream": flag,
+        "stream_options": fields({"include_usage": flag}),
+        "temperature": at_least(0),
+        "top_p": between(0, 1),
+        "top_k": number,
+        "min_p": number,
+        "top_a": number,
+        "frequency_penalty": between(-2, 2),
+        "presence_penalty": between(-2, 2),
+        "repetition_penalty": number,
+        "n": count,
+        "max_tokens": count,
+        "max_completion_tokens": count,
+        "seed": whole,
+        "stop": text_or_each(text, "a string or a list of strings"),
+        "logit_bias": _biases,
     }
 )
-_CHAT_FIELDS: Final[Mapping[str, Check]] = MappingProxyType(
+_CHAT_FIELDS: Final[Mapping[str, Check | None]] = MappingProxyType(
     {
         **_SHARED_FIELDS,
         **_SAMPLING_FIELDS,
-        "messages": _typed(list, "a list of messages"),
-        "tools": _objects,
-        "tool_choice": _typed((str, dict), "a string or an object"),
-        "parallel_tool_calls": _flag,
-        "response_format": _object,
-        "logprobs": _flag,
-        "top_logprobs": _typed(int, "an integer"),
-        "reasoning_effort": _text,
-        "metadata": _object,
+        "messages": each(of_chats.message, "a list of messages"),
+        "tools": each(of_chats.tool, "a list of objects"),
+        "tool_choice": of_chats.tool_choice,
+        "parallel_tool_calls": flag,
+        "functions": each(of_chats.function, "a list of objects"),
+        "function_call": typed((str, dict), "a string or an object"),
+        "response_format": of_chats.response_format,
+        "logprobs": flag,
+        "top_logprobs": whole,
+        "reasoning_effort": text,
+        "modalities": each(text, "a list of strings"),
+        "audio": an_object,
+        "prediction": an_object,
+        "web_search_options": an_object,
+        "plugins": objects,
+        **dict.fromkeys(
+            """cache_control debug image_config include_reasoning moderation preset prompt_cache_key
+            prompt_cache_options prompt_cache_retention reasoning route safety_identifier service_tier session_id store
+            thinking trace transforms usage user_id verbosity""".split()
+        ),
     }
 )
-_COMPLETION_FIELDS: Final[Mapping[str, Check]] = MappingProxyType(
-    {**_SHARED_FIELDS, **_SAMPLING_FIELDS, "prompt": _typed((str, list), "a string or a list"), "suffix": _text}
-)
-_EMBEDDING_FIELDS: Final[Mapping[str, Check]] = MappingProxyType(
+_COMPLETION_FIELDS: Final[Mapping[str, Check | None]] = MappingProxyType(
     {
         **_SHARED_FIELDS,
-        "input": _typed((str, list), "a string or a list"),
-        "dimensions": _count,
-        "encoding_format": _text,
+        **_SAMPLING_FIELDS,
+        "prompt": _prompt,
+        "suffix": text,
+        "best_of": count,
+        "echo": flag,
+        **dict.fromkeys("logprobs plugins preset reasoning reasoning_effort route transforms usage".split()),
     }
 )
+_EMBEDDING_FIELDS: Final[Mapping[str, Check | None]] = MappingProxyType(
+    {
+        **_SHARED_FIELDS,
+        "input": _input,
+        "dimensions": count,
+        "encoding_format": text,
+        **dict.fromkeys("input_type truncate".split()),
+    }
+)
+KNOWN_FIELDS: Final[Mapping[Operation, frozenset[str]]] = MappingProxyType(
+    {
+        "chat": frozenset(_CHAT_FIELDS),
+        "completion": frozenset(_COMPLETION_FIELDS),
+        "embedding": frozenset(_EMBEDDING_FIELDS),
+    }
+)
+"""The fields of a body that OpenAI, OpenRouter or DeepSeek document, and those of ours."""

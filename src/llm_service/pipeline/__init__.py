@@ -5,11 +5,12 @@ from llm_service.pipeline.admit import Admit
 from llm_service.pipeline.alike import Alike
 from llm_service.pipeline.base import Exchange, Proceed, Refresh, Row, Stage, Watcher, compose
 from llm_service.pipeline.call import MARK, Call, CallParts
+from llm_service.pipeline.check import Check
 from llm_service.pipeline.closing import Accounts, Closing
 from llm_service.pipeline.delivery import Delivery, WatchedReply
 from llm_service.pipeline.hedges import Hedges
 from llm_service.pipeline.observe import Observe
-from llm_service.pipeline.options import IdempotencyOptions
+from llm_service.pipeline.options import IdempotencyOptions, ImageUrlOptions, ValidationOptions
 from llm_service.pipeline.rank import Rank, has_choice
 from llm_service.pipeline.remember import MISSED, Remember
 from llm_service.pipeline.replay import Promises, Replay
@@ -17,6 +18,7 @@ from llm_service.pipeline.resolve import Resolve, Resolver, check_allowed
 from llm_service.pipeline.share import UNSERVED, Share
 from llm_service.pipeline.shed import Shed, too_much
 from llm_service.pipeline.trip import TripParts
+from llm_service.pipeline.windows import Windows
 
 __all__ = [
     "MARK",
@@ -28,11 +30,13 @@ __all__ = [
     "Alike",
     "Call",
     "CallParts",
+    "Check",
     "Closing",
     "Delivery",
     "Exchange",
     "Hedges",
     "IdempotencyOptions",
+    "ImageUrlOptions",
     "Observe",
     "Proceed",
     "Promises",
@@ -47,8 +51,10 @@ __all__ = [
     "Shed",
     "Stage",
     "TripParts",
+    "ValidationOptions",
     "WatchedReply",
     "Watcher",
+    "Windows",
     "check_allowed",
     "compose",
     "has_choice",

@@ -118,6 +118,7 @@ class Exchange:
     look-up says):
 
     - ``resolve``: ``route`` (everything that may serve it)
+    - ``check``: ``output_cap`` (tokens of one choice, where less than it asks for fits)
     - ``remember``: ``plan`` (what the cache may do for it), ``look`` (what is there, where that is known, or something
       to await for it), ``is_expected`` (its answer is there, or on its way), ``search`` (for its question in other
       words, where it may be answered so), ``cache``
@@ -134,8 +135,8 @@ class Exchange:
     __slots__ = (
         "_settling", "_tasks", "admit_in_full", "admitted", "at", "cache", "caller", "control", "deadline", "epochs",
         "finish", "flies", "followed", "found", "generation", "head_at", "id", "idempotency_key", "is_expected",
-        "kept", "look", "marks", "order", "place", "plan", "queue_s", "received_at", "record", "refresh", "request",
-        "route", "search", "stream", "stream_id", "surface", "tags", "trace", "tries", "user", "watchers",
+        "kept", "look", "marks", "order", "output_cap", "place", "plan", "queue_s", "received_at", "record", "refresh",
+        "request", "route", "search", "stream", "stream_id", "surface", "tags", "trace", "tries", "user", "watchers",
     )  # fmt: skip
 
     def __init__(
@@ -175,6 +176,7 @@ class Exchange:
         self.marks: list[float] = []
         self.route: Route = NOWHERE
         self.order: Sequence[int] = ()
+        self.output_cap: int | None = None
         self.admitted: Admitted = NOTHING_HELD
         self.tries: list[Try] = []
         self.place: int | None = None

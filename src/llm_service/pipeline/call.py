@@ -132,7 +132,7 @@ class Call:
             deadline_s=None if exchange.deadline is None else exchange.deadline - now,
             spent_s=exchange.spent_s(candidate.provider, now) if len(exchange.tries) > 1 else 0.0,
             request_id=exchange.id,
-            output_cap=exchange.admitted.cap,
+            output_cap=exchange.admitted.cap if exchange.output_cap is None else exchange.output_cap,
             trace=exchange.trace,
             span_id=leg.attempt.span_id,
         )

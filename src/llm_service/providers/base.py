@@ -15,7 +15,8 @@ class UpstreamCall:
     """One request for one deployment. ``deadline_s``: seconds that the caller still gives it, ``None`` for no end.
     ``spent_s``: seconds that earlier attempts at this provider took: they count towards its time-out of a whole one.
 
-    ``output_cap``: the most tokens that a choice may have, where a limit was asked for them; the request named none.
+    ``output_cap``: the most tokens that a choice may have, where a limit was asked for them and the
+    request named none, or where less than it names fits the context.
     ``trace``, ``span_id``: what providers are told of the trace that it belongs to, where they are.
     """
 

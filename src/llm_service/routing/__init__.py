@@ -6,7 +6,7 @@ from llm_service.routing.breaker_sharing import BREAKERS_TOPIC, BreakerSharing
 from llm_service.routing.breakers import BreakerReport, Breakers, GroupsOf
 from llm_service.routing.bulkhead import Bulkhead, Places, no_place
 from llm_service.routing.figures import Measures, ProviderFigures, TrippedBreaker
-from llm_service.routing.fit import ROUTE_TAG, Needs, unfit, window
+from llm_service.routing.fit import ROUTE_TAG, Needs, lacks, unfit, window
 from llm_service.routing.fleet import Fleet, Home, Member, Pending
 from llm_service.routing.hedge import Hedging, Times
 from llm_service.routing.latency import PeakEwma, RecentTimes
@@ -21,7 +21,7 @@ from llm_service.routing.options import (
     Strategy,
 )
 from llm_service.routing.overload import Overload, Why
-from llm_service.routing.ranking import Judgement, Obstacle, PriceOf, Ranking, needs_of
+from llm_service.routing.ranking import Judgement, Obstacle, PriceOf, Ranking, named, needs_of
 from llm_service.routing.retry_budget import RetryBudget
 from llm_service.routing.route import NOWHERE, Group, Route, Trigger
 from llm_service.routing.sticky import preferred, prefix_digest
@@ -80,8 +80,10 @@ __all__ = [
     "Ways",
     "Why",
     "is_deployments_fault",
+    "lacks",
     "may_fall_back",
     "may_retry",
+    "named",
     "needs_of",
     "no_place",
     "order",

@@ -105,11 +105,16 @@ def unfit(needs: Needs, way: Way, info: ModelInfo | None) -> str | None:
         return f"has no tag `{needs.route}`"
     if way.lacks or (info is not None and (info.parameters or info.input_modalities)):
         for ability in needs.abilities:
-            if ability in way.lacks:
-                return f"lacks {_SAID[ability]}, by its settings"
-            if info is not None and not _listed(ability, info):
-                return f"lacks {_SAID[ability]}, by the provider's catalogue"
+            if (who := lacks(ability, way, info)) is not None:
+                return f"lacks {_SAID[ability]}, {who}"
     return _too_long(needs, way, info)
+
+
+def lacks(ability: Ability, way: Way, info: ModelInfo | None) -> str | None:
+    """Who says that a deployment cannot do something, in words that follow its name; ``None``: nobody does."""
+    if ability in way.lacks:
+        return "by its settings"
+    return None if info is None or _listed(ability, info) else "by the provider's catalogue"
 
 
 def _listed(ability: Ability, info: ModelInfo) -> bool:

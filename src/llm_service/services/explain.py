@@ -23,6 +23,7 @@ from llm_service.pipeline import (
     MISSED,
     UNSERVED,
     Call,
+    Check,
     Exchange,
     Remember,
     Replay,
@@ -65,6 +66,7 @@ class ExplainParts:
 
     overload: Overload
     resolver: Resolver
+    check: Check
     remember: Remember
     replay: Replay
     ranking: Ranking
@@ -107,6 +109,10 @@ class Explain:
         except LLMServiceError as error:
             result = ResultView(action="refuse", error=[*refusals, error][0])
             return Explanation(operation=request.operation, model=request.model, result=result)
+        try:
+            await parts.check.judge(exchange)
+        except LLMServiceError as error:
+            refusals.append(error)
         return await self._routed(exchange, refusals)
 
     async def _routed(self, exchange: Exchange, refusals: list[LLMServiceError]) -> Explanation:

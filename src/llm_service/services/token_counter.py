@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 
 from llm_service.domain import Candidate, ModelRequest
-from llm_service.tokens import Tokenizers
+from llm_service.tokens import PromptSize, Tokenizers
 
 MOST_INLINE_BYTES: Final = 32 * 1024
 """A longer prompt is counted in a thread, so that no other request waits for it."""
@@ -30,6 +30,14 @@ class TokenCounter:
         if request.body_bytes > MOST_INLINE_BYTES:
             return await asyncio.to_thread(self.prompt, candidate.upstream_model, request)
         return self.prompt(candidate.upstream_model, request)
+
+    async def size_prompt(self, request: ModelRequest, candidate: Candidate, up_to: int) -> PromptSize:
+        """What the prompt surely has, and about; off the event loop where it is long. ``up_to``: see there."""
+        model = candidate.upstream_model
+        self.ready(model)
+        if request.body_bytes > MOST_INLINE_BYTES:
+            return await asyncio.to_thread(self._tokenizers.size_prompt, model, request, up_to=up_to)
+        return self._tokenizers.size_prompt(model, request, up_to=up_to)
 
     def text(self, model: str, text: str) -> int:
         """Tokens of a text."""

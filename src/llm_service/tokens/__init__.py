@@ -3,5 +3,6 @@
 from llm_service.tokens.base import TokenCount, Tokenizer, TokenizerUnavailable
 from llm_service.tokens.bound import bound_input_tokens
 from llm_service.tokens.registry import Tokenizers
+from llm_service.tokens.size import PromptSize
 
-__all__ = ["TokenCount", "Tokenizer", "TokenizerUnavailable", "Tokenizers", "bound_input_tokens"]
+__all__ = ["PromptSize", "TokenCount", "Tokenizer", "TokenizerUnavailable", "Tokenizers", "bound_input_tokens"]

@@ -14,6 +14,7 @@ from llm_service.tokens.estimate import EstimatingTokenizer
 from llm_service.tokens.families import Family, family_of
 from llm_service.tokens.media import medium_tokens
 from llm_service.tokens.openai import load_openai
+from llm_service.tokens.size import PromptSize, prompt_size
 
 Loader = Callable[[], Tokenizer]
 
@@ -84,6 +85,10 @@ class Tokenizers:
         texts, ids = plain_input(request.body.get("prompt"), request.body.get("input"), request.body.get("suffix"))
         tokens = tokenizer.count_all(texts) + ids
         return TokenCount(tokens=tokens, estimated=True, tokenizer=tokenizer.name)
+
+    def size_prompt(self, model: str, request: ModelRequest, *, up_to: int) -> PromptSize:
+        """How many tokens a prompt surely has, and about; see :func:`prompt_size`."""
+        return prompt_size(request, self.for_model(model), model=model, up_to=up_to)
 
     def _tokenizer(self, family: Family) -> Tokenizer:
         tokenizer = self._loaded.get(family)

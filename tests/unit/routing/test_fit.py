@@ -24,6 +24,10 @@ def info(**said: Any) -> ModelInfo:
     return ModelInfo(id="m", owned_by="a", **said)
 
 
+PICTURE = {"type": "image_url", "image_url": {"url": "https://a.test"}}
+SOUND = {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}
+
+
 @pytest.mark.parametrize(
     ("request_", "needed"),
     [
@@ -33,9 +37,9 @@ def info(**said: Any) -> ModelInfo:
         (asked(tools=[]), ()),
         (asked(tools=None), ()),
         (asked({"type": "image_url", "image_url": {"url": "https://a.test"}}), ("images",)),
-        (asked({"type": "input_audio", "input_audio": {}}, {"type": "input_audio", "input_audio": {}}), ("audio",)),
+        (asked(SOUND, SOUND), ("audio",)),
         (asked({"type": "file", "file": {}}), ("files",)),
-        (asked({"type": "new"}, {"type": 7}, {}), ()),
+        (asked({"type": "new"}, {}), ()),
         (asked(response_format=SCHEMA), ("json_schema",)),
         (asked(response_format={"type": "json_object"}), ()),
         (asked(response_format=None), ()),
@@ -92,14 +96,14 @@ def test_what_the_operator_says_that_it_lacks_is_lacking() -> None:
         ),
         (asked(response_format=SCHEMA), info(parameters=("structured_outputs",)), None),
         (
-            asked({"type": "image_url"}),
+            asked(PICTURE),
             info(input_modalities=("text",)),
             "lacks images, by the provider's catalogue",
         ),
-        (asked({"type": "image_url"}), info(input_modalities=("text", "image")), None),
-        (asked({"type": "image_url"}), info(parameters=("seed",)), None),
-        (asked({"type": "input_audio"}), info(input_modalities=("text",)), "lacks audio, by the provider's catalogue"),
-        (asked({"type": "file"}), info(input_modalities=("text",)), None),
+        (asked(PICTURE), info(input_modalities=("text", "image")), None),
+        (asked(PICTURE), info(parameters=("seed",)), None),
+        (asked(SOUND), info(input_modalities=("text",)), "lacks audio, by the provider's catalogue"),
+        (asked({"type": "file", "file": {}}), info(input_modalities=("text",)), None),
         (
             asked(max_tokens=101),
             info(max_output_tokens=100),
