@@ -30,7 +30,13 @@ TOOL = {
 CHAT: dict[str, Any] = {
     "messages": [
         {"role": "system", "content": "Be brief."},
-        {"role": "user", "content": [{"type": "text", "text": PROMPT}]},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": PROMPT},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo=", "detail": "low"}},
+            ],
+        },
         {
             "role": "assistant",
             "content": None,
@@ -83,6 +89,18 @@ ROUTES: Sequence[tuple[str, dict[str, Any], Sequence[str]]] = (
     ("/v1/embeddings", EMBEDDING, EMBEDDING_MODELS),
 )
 
+ODD_ADDRESSES = (
+    "http://127.0.0.1:1/",
+    "http://0x7f.1/",
+    "http://[::ffff:a9fe:a9fe]/",
+    "http://a@b@c/",
+    "http://[",
+    "file:///etc/passwd",
+    "//x",
+    "http://\u2460.test\n/",
+    "data:",
+)
+
 
 def odd_value(random: Random) -> Any:
     """A value that stands where it should not."""
@@ -94,6 +112,7 @@ def odd_value(random: Random) -> Any:
                 ("", " ", "\0", "\r\nX: y", "💥" * 9, "\u2028\u0085", "a" * 9000, "../..", "${HOME}")
             ),
             lambda: random.choice(("\ud800", "\udfff\ud800", "{{7*7}}", "<script>", "null", "%00", "'; DROP TABLE x")),
+            lambda: random.choice(ODD_ADDRESSES),
             lambda: random.choice(([], {}, [[]], [None], [{}], {"": None}, {"a": []}, [0] * 500, ["x", 1, None, {}])),
             lambda: nested(random.choice((3, 60, 255, 300, 900)), random.choice(("[", '{"a":'))),
             lambda: {str(number): number for number in range(random.choice((2, 300)))},
@@ -129,7 +148,9 @@ def _spoil_at(holder: Any, place: Any, random: Random) -> None:
     if way == 0:
         del holder[place]
     elif way == 1 and isinstance(holder, dict):
-        holder[random.choice(("", "MODEL", "stream ", "\0", "__proto__", "a" * 300))] = holder.pop(place)
+        holder[
+            random.choice(("", "MODEL", "Messages", "\u017ftream", "type", "stream ", "\0", "__proto__", "a" * 300))
+        ] = holder.pop(place)
     elif way == 2:
         holder[place] = [holder[place]]
     elif way == 3:

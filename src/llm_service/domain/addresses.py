@@ -89,7 +89,7 @@ def _host(rest: str) -> str:
     if at and "@" in authority[: -len(host) - 1]:
         raise Ambiguous("is read in several ways: it has two @ before its path")
     host = _PORT.sub("", host)
-    if "%" in host:
+    if "%" in authority:
         raise Ambiguous("must spell its host without %")
     if host.startswith("["):
         if not host.endswith("]"):

@@ -19,7 +19,6 @@ from llm_service.domain.checks import (
     json_type,
     model_name,
     number,
-    objects,
     text,
     text_or_each,
     typed,
@@ -182,9 +181,8 @@ _CHAT_FIELDS: Final[Mapping[str, Check | None]] = MappingProxyType(
         "audio": an_object,
         "prediction": an_object,
         "web_search_options": an_object,
-        "plugins": objects,
         **dict.fromkeys(
-            """cache_control debug image_config include_reasoning moderation preset prompt_cache_key
+            """cache_control debug image_config include_reasoning moderation plugins preset prompt_cache_key
             prompt_cache_options prompt_cache_retention reasoning route safety_identifier service_tier session_id store
             thinking trace transforms usage user_id verbosity""".split()
         ),

@@ -1,3 +1,4 @@
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,7 +7,7 @@ from llm_service.api.http_request import HungUp, Message, Receive, credentials_o
 from llm_service.api.rest import wire
 from llm_service.api.rest.call_headers import timeout_of
 from llm_service.api.rest.wire import header_value, json_object, let_pass, read_body
-from llm_service.domain import InvalidJson, InvalidRequest, InvalidValue, RequestTooLarge
+from llm_service.domain import InvalidJson, InvalidRequest, InvalidValue, RequestTooLarge, chat_request
 
 
 def receiving(*messages: Message) -> Receive:
@@ -126,3 +127,57 @@ def test_several_states_of_a_trace_are_one_list_and_several_parents_are_none() -
 def test_a_header_value_never_breaks_its_line(text: str) -> None:
     value = header_value(text) if text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text) else b""
     assert not set(value) & set(b"\r\n\0")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": NaN}',
+        b'{"a": -Infinity}',
+        b'{"a": 1e999}',
+        b'{"a": ' + b"9" * 400 + b"}",
+        b'{"a": 01}',
+        b'{"a": 0x10}',
+        b'{"a": 1,}',
+        b'{"a": 1} {"a": 2}',
+        b'{"a": 1} // b',
+        b"{'a': 1}",
+        b'{"a": "\n"}',
+        b'{"a": "\\ud800"}',
+        b'{"a": "\xed\xa0\x80"}',
+        b'{"a": "\xff"}',
+        b'{"a": "\xc0\xaf"}',
+        b'\xef\xbb\xbf{"a": 1}',
+        '{"a": 1}'.encode("utf-16"),
+        '{"a": 1}'.encode("utf-32-be"),
+        b'{"a": ' + b"[" * 2000 + b"]" * 2000 + b"}",
+        b"\x00",
+        b"",
+        b" \n",
+        b"null",
+        b"[]",
+        b'"a"',
+    ],
+    ids=lambda body: ascii(body)[:24],
+)
+def test_what_readers_could_take_in_two_ways_is_no_json(body: bytes) -> None:
+    with pytest.raises(InvalidJson) as raised:
+        json_object(body)
+    assert raised.value.code == "invalid_json"
+    assert raised.value.message.startswith("The body ")
+    assert len(raised.value.message) < 200
+
+
+def test_what_is_judged_is_what_is_sent() -> None:
+    """Of a name that is given twice the last one counts; the body is written anew, so that nobody sees the first."""
+    raw = b'{"model": "m", "messages": [{"role": "user", "content": "evil", "content": "good"}], "n": 9, "n": 1}'
+    request = chat_request(json_object(raw), len(raw))
+    sent = orjson.dumps(request.body)
+    assert request.body["messages"][0]["content"] == "good"
+    assert sent == b'{"model":"m","messages":[{"role":"user","content":"good"}],"n":1}'
+
+
+def test_numbers_beyond_64_bits_are_no_integers_any_more() -> None:
+    raw = b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "seed": 18446744073709551616}'
+    with pytest.raises(InvalidValue, match="'seed' must be an integer, not a number"):
+        chat_request(json_object(raw), len(raw))

@@ -244,11 +244,9 @@ def test_deep_nesting_is_refused(configured: Configured, text: str) -> None:
 
 def test_settings_of_later_versions_are_named_as_such(configured: Configured) -> None:
     text = "filters: [pii]\nserver: {tls: {}}\n"
-    text += "limits: {max_input_tokens: 1000}\n"
     assert configured.mistakes(text) == [
         "llm-service.yaml:1:1: filters is not available in this version",
         "llm-service.yaml:2:10: server.tls is not available in this version",
-        "llm-service.yaml:3:10: limits.max_input_tokens is not available in this version",
     ]
 
 

@@ -97,13 +97,13 @@ def test_a_deployment_that_lacks_something_is_passed_over() -> None:
 def test_where_only_a_catalogue_speaks_against_all_they_are_asked_all_the_same() -> None:
     infos = {"a": ModelInfo(id="m", owned_by="a", parameters=("seed",))}
     world = World(Group("m", [way("a")]), infos=infos)
-    assert world.order(asking(tools=[{"type": "function"}])) == "a"
+    assert world.order(asking(tools=[{"type": "function", "function": {"name": "f"}}])) == "a"
 
 
 def test_where_the_operator_s_words_leave_nobody_the_request_is_refused_with_all_reasons() -> None:
     world = World(Group("m", [way("a", lacks=("tools",)), way("b", lacks=("tools",))]))
     with pytest.raises(InvalidValue, match=r"`a/m` lacks tools, by its settings; `b/m` lacks tools"):
-        world.order(asking(tools=[{"type": "function"}]))
+        world.order(asking(tools=[{"type": "function", "function": {"name": "f"}}]))
     with pytest.raises(InvalidValue, match="has no tag `eu`"):
         world.order(route="eu")
 

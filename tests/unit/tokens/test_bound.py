@@ -15,6 +15,7 @@ from llm_service.tokens import Tokenizers, bound_input_tokens
 MODELS = ("gpt-4o", "gpt-4", "deepseek-v4-flash")
 RARE = st.sampled_from('\x00\x1f"\\/\u00e9\u0301\u4e2d\u3000\u200d\ufdfa\U0001f680\U00020000 \n\t')
 TEXTS = st.text() | st.text(RARE) | st.text(st.characters(categories=["Lo", "So", "Mn"]))
+NAMES = TEXTS.filter(str.strip)
 FIELDS = st.dictionaries(st.text(max_size=5), TEXTS, max_size=2)
 CALLS = st.builds(
     lambda name, arguments: {
@@ -22,7 +23,7 @@ CALLS = st.builds(
         "type": "function",
         "function": {"name": name, "arguments": json.dumps(arguments)},
     },
-    TEXTS,
+    NAMES,
     FIELDS,
 )
 MESSAGES = st.fixed_dictionaries(
@@ -33,14 +34,14 @@ MESSAGES = st.fixed_dictionaries(
         "reasoning_content": TEXTS,
         "tool_calls": st.lists(CALLS, max_size=2),
     },
-)
+).map(lambda message: {**message, "tool_call_id": "c"} if message["role"] == "tool" else message)
 TOOLS = st.lists(
     st.builds(
         lambda name, text, fields: {
             "type": "function",
             "function": {"name": name, "description": text, "parameters": {"type": "object", "properties": fields}},
         },
-        TEXTS, TEXTS, FIELDS,
+        NAMES, TEXTS, FIELDS,
     ),
     max_size=3,
 )  # fmt: skip
@@ -138,7 +139,11 @@ def test_a_body_that_cannot_be_sent_on_has_no_bound() -> None:
     deep: Any = {}
     for _ in range(300):
         deep = {"x": deep}
-    body = {"model": "m", "messages": [{"role": "user"}], "tools": [deep]}
+    body = {
+        "model": "m",
+        "messages": [{"role": "user"}],
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": deep}}],
+    }
     with pytest.raises(InvalidValue):
         bound(chat_request(body), as_written(body, escaped=False))
 

@@ -97,7 +97,9 @@ def test_an_input_becomes_the_body_of_rest() -> None:
         model="fast",
         messages=[
             MessageInput(role=MessageRole.USER, content="hi", name="eve"),
-            MessageInput(role=MessageRole.TOOL, parts=[{"type": "text"}], tool_call_id="c1", extra={"x": 1}),  # type: ignore[list-item, arg-type]
+            MessageInput(
+                role=MessageRole.TOOL, parts=[{"type": "text", "text": "t"}], tool_call_id="c1", extra={"x": 1}
+            ),  # type: ignore[list-item, arg-type]
         ],
         max_tokens=5,
         stop=["a"],
@@ -112,7 +114,7 @@ def test_an_input_becomes_the_body_of_rest() -> None:
         "model": "fast",
         "messages": [
             {"role": "user", "content": "hi", "name": "eve"},
-            {"role": "tool", "content": [{"type": "text"}], "tool_call_id": "c1", "x": 1},
+            {"role": "tool", "content": [{"type": "text", "text": "t"}], "tool_call_id": "c1", "x": 1},
         ],
         "max_tokens": 5,
         "stop": ["a"],

@@ -95,7 +95,6 @@ _CHAT: Final[Mapping[str, Json]] = {
     "audio": maybe("object", said="Voice and format of a spoken answer."),
     "prediction": maybe("object", said="What much of the answer is known to be."),
     "web_search_options": maybe("object", said="For models that search the web."),
-    "plugins": maybe("array", said="OpenRouter's plugins.", items={"type": "object"}),
 }
 _COMPLETION: Final[Mapping[str, Json]] = {
     "prompt": _texts_or_ids(),
