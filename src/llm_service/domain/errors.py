@@ -98,7 +98,7 @@ class MissingParameter(InvalidRequest):
 
 
 class ContextLengthExceeded(InvalidRequest):
-    """Prompt and output cap do not fit the model's context window."""
+    """Prompt and output cap do not fit the model's context window, or the prompt is longer than the service takes."""
 
     code = "context_length_exceeded"
 

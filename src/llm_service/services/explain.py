@@ -333,7 +333,7 @@ class Explain:
             limits=[_limit_view(state, takes) for state, takes in zip(states, claims.values(), strict=True)],
             input_tokens=sized.input_tokens,
             output_tokens=sized.output_tokens,
-            cap=admitted.cap,
+            cap=admitted.cap if exchange.output_cap is None else exchange.output_cap,
             unpriced=[one for one in exchange.route.candidates if one in sized.unpriced],
             reach=gate.reach,
         )

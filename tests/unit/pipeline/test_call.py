@@ -225,6 +225,15 @@ async def test_the_first_that_answers_is_the_one() -> None:
     assert (names(exchange), exchange.candidate.provider, world.swaps) == (["a"], "a", [])
 
 
+async def test_an_answer_that_was_shortened_is_asked_for_at_that_length() -> None:
+    world = World(a=[None])
+    exchange = world.exchange()
+    exchange.output_cap = 300
+    await world.call(exchange)
+    assert [call.output_cap for call in world.providers["a"].calls] == [300]
+    exchange.settle(OK)
+
+
 async def test_another_deployment_of_the_model_is_asked_at_once() -> None:
     world = World(a=[down()], b=[None])
     exchange = await world.ask()

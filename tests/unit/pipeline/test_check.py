@@ -406,13 +406,13 @@ async def test_an_answer_that_does_not_fit_is_shortened_where_that_is_wanted(
 # -- all together
 
 
-async def test_two_thousand_wrong_requests_are_refused_or_let_pass() -> None:
+async def test_a_thousand_wrong_requests_are_refused_or_let_pass() -> None:
     random = Random(8)
-    world = World(ways=[way("p", context_tokens=10_000)], infos={"p": TEXT_ONLY}, size=sized(10_001))
+    world = World(ways=[way("p", context_tokens=2_000)], infos={"p": TEXT_ONLY}, size=sized(2_001))
     parsers = {"chat/completions": chat_request, "completions": completion_request, "embeddings": embedding_request}
     statuses = {"refused": 0, "passed": 0}
     codes, longest = set[str](), 0
-    for _ in range(2_000):
+    for _ in range(1_000):
         path, text = wrong_body(random)
         try:
             body = orjson.loads(text)
@@ -430,6 +430,6 @@ async def test_two_thousand_wrong_requests_are_refused_or_let_pass() -> None:
             codes.add(error.code)
             longest = max(longest, len(error.message))
         assert [*map(id, body.values())] == [*map(id, before.values())]
-    assert min(statuses.values()) > 100
+    assert min(statuses.values()) > 50
     assert codes == {"invalid_value", "missing_required_parameter", "context_length_exceeded"}
     assert longest < 1000

@@ -34,7 +34,7 @@ FAILURES: Final = (
     Failure(domain.MissingParameter, "A required field is absent.", "Send the field that `param` names."),
     Failure(
         domain.ContextLengthExceeded,
-        "Prompt and output cap do not fit the model's context window.",
+        "Prompt and output cap do not fit the model's context window, or the prompt is longer than the service takes.",
         "Shorten the prompt, lower `max_tokens`, or take a model with a larger window.",
     ),
     Failure(domain.ContentFiltered, "A content rule of the provider refused the prompt.", "Change the prompt."),
