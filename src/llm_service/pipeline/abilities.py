@@ -21,11 +21,10 @@ _ELSEWHERE: Final = ("preset", "plugins")
 def check_abilities(exchange: Exchange, known: Known) -> None:
     """Raises InvalidValue where everybody who may be called lacks something that the request needs."""
     request, route = exchange.request, exchange.route
-    if request.operation != "chat" or any(request.body.get(name) for name in _ELSEWHERE):
+    needed = Needs(request).abilities
+    if not needed or (request.models and not route.is_ours) or any(map(request.body.get, _ELSEWHERE)):
         return
-    if request.models and not route.is_ours:
-        return
-    for ability in Needs(request).abilities:
+    for ability in needed:
         if ability in _SURE and (path := _path_of(ability, request.body)) is not None:
             _check(exchange, ability, path, known)
 

@@ -7,10 +7,10 @@ fit; what may fit is the provider's to judge.
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final, Literal
 
-from llm_service.admission import LEAST_CAP
+from llm_service.admission import LEAST_CAP, asked_cap
 from llm_service.domain import Candidate, ContextLengthExceeded, ModelInfo, ModelRequest
 from llm_service.pipeline.base import Exchange
-from llm_service.routing import Needs, Way, named, window
+from llm_service.routing import Way, named, window
 from llm_service.tokens import PromptSize
 
 SHORTENED_CONTEXT: Final = 8192
@@ -50,7 +50,12 @@ class Windows:
         if self._overflow == "pass":
             return True
         needed = request.body_bytes + _output_tokens(request)
-        return all(context is None or needed <= context for _, context in self._contexts(exchange))
+        for way in exchange.route.ways:
+            candidate = way.candidate
+            context = window(way, self._known(candidate.provider, candidate.upstream_model))
+            if context is not None and needed > context:
+                return False
+        return True
 
     async def check(self, exchange: Exchange) -> None:
         """Raises ContextLengthExceeded; or lowers the cap of the answer, where that is enough and wanted."""
@@ -100,7 +105,8 @@ class Windows:
 
 
 def _output_tokens(request: ModelRequest) -> int:
-    return 0 if request.operation == "embedding" else Needs(request).output_tokens
+    """The cap that the request sets on one answer; 0 where it sets none."""
+    return 0 if request.operation == "embedding" else asked_cap(request) or 0
 
 
 def _too_long(way: Way, context: int, size: PromptSize, output: int) -> str:
