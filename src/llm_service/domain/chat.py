@@ -86,12 +86,13 @@ def _request(operation: Operation, body: Body, known: Mapping[str, Check | None]
     model = body.get("model") or (models[0] if models else None)
     if model is None:
         raise MissingParameter("'model' is required: GET /v1/models lists the names.", param="model")
-    options = body.get("stream_options") or {}
+    streams = operation != "embedding"
+    options = (body.get("stream_options") if streams else None) or {}
     return ModelRequest(
         operation=operation,
         model=model,
         models=models,
-        stream=bool(body.get("stream")) and operation != "embedding",
+        stream=bool(body.get("stream")) and streams,
         include_usage=bool(options.get("include_usage")),
         user=body.get("user"),
         body=body,

@@ -34,6 +34,8 @@ def check_media(request: ModelRequest, options: ValidationOptions, *, of_operato
             raise InvalidValue(said, param="messages")
         for place, value in _addresses(part, path, _MOST_LEVELS):
             _check_address(value, place, rules, of_operator=of_operator)
+    if request.operation != "chat":
+        return
     for index, tool in enumerate(request.body.get("tools") or ()):
         if "server_url" in tool:  # of a server of tools (MCP), which the provider is to call
             _check_address(tool["server_url"], f"tools[{index}].server_url", rules, of_operator=of_operator)

@@ -1,11 +1,12 @@
 """How long a prompt surely is, and about: for those who refuse what is too long, and must not refuse what is not."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from llm_service.domain import ModelRequest
+import orjson
+
+from llm_service.domain import InvalidValue, ModelRequest
 from llm_service.tokens.base import Tokenizer
 from llm_service.tokens.chat import plain_input
 from llm_service.tokens.media import is_medium, medium_tokens
@@ -38,7 +39,7 @@ def prompt_size(request: ModelRequest, tokenizer: Tokenizer, *, model: str, up_t
     """The size of a request's prompt. Of texts that surely have more than ``up_to`` tokens no more than that is read.
 
     Counted is what every provider shows its model: the content of messages, calls of tools, and tools. Thoughts that
-    are handed back are left out: some providers drop them.
+    are handed back are left out: some providers drop them. Raises InvalidValue for tools that cannot be sent on.
     """
     if request.operation == "chat":
         texts, tools = list(_texts(request.body["messages"])), list(_tools(request.body))
@@ -85,7 +86,10 @@ def _media_tokens(request: ModelRequest, model: str) -> int:
 def _tools(body: Mapping[str, object]) -> Iterator[str]:
     tools = body.get("tools")
     for tool in tools if isinstance(tools, list) else ():
-        yield json.dumps(tool, ensure_ascii=False, separators=(",", ":"))
+        try:
+            yield orjson.dumps(tool).decode()
+        except orjson.JSONEncodeError:
+            raise InvalidValue("The body is nested too deeply: 250 levels are passed on.") from None
 
 
 def _cut(texts: Sequence[str], chars: int) -> Sequence[str]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_service.domain import chat_request, completion_request, embedding_request
+from llm_service.domain import InvalidValue, chat_request, completion_request, embedding_request
 from llm_service.tokens import Tokenizers
 
 WORDS = "The quick brown fox jumps over the lazy dog. "
@@ -52,6 +52,15 @@ def test_thoughts_media_and_unknown_fields_make_it_no_longer(tokenizers: Tokeniz
     found, plain = (tokenizers.size_prompt("gpt-4o", one, up_to=BEYOND) for one in (more, chat(WORDS)))
     assert found.least == plain.least
     assert found.most > plain.most + 500  # the picture, by rule of thumb
+
+
+def test_tools_that_cannot_be_sent_on_are_the_caller_s_mistake(tokenizers: Tokenizers) -> None:
+    deep: Any = {}
+    for _ in range(900):
+        deep = {"x": deep}
+    request = chat(WORDS, tools=[{"type": "function", "function": {"name": "f", "parameters": deep}}])
+    with pytest.raises(InvalidValue, match="nested too deeply"):
+        tokenizers.size_prompt("gpt-4o", request, up_to=BEYOND)
 
 
 def test_calls_of_tools_count(tokenizers: Tokenizers) -> None:
