@@ -45,6 +45,7 @@ HEAVY_LIBRARIES: Final = frozenset(
         "onnxruntime",
         "re2",
         "redis",
+        "re2",
         "ruamel",
         "smtplib",
         "strawberry",
