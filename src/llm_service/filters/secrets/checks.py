@@ -35,8 +35,10 @@ _PASSWORD_NAME: Final = re.compile(
 _DEFAULTS: Final = frozenset(
     "password passwd pass pwd secret user username token root admin postgres guest hunter2 test".split()
 )
-_BLOB: Final = re.compile(r"(?:base64,|sha(?:1|256|384|512)[-:])$")
+_BLOB: Final = re.compile(r"(?:base64,|sha\d{1,3}[-:])$")
+_DIGEST: Final = re.compile(r"sha\d{1,3}-")
 _CLASSES: Final = tuple(map(re.compile, (r"[a-z]", r"[A-Z]", r"[0-9]", r"[^A-Za-z0-9_.-]")))
+_MIXED: Final = tuple(map(re.compile, (r"[a-z]", r"[A-Z]", r"[0-9][A-Za-z]")))
 _SHORTEST_PASSWORD: Final = 8
 _SHORTEST_TOKEN: Final = 16
 _FEW: Final = 5
@@ -108,7 +110,7 @@ def assigned(visible: str, begin: int, end: int) -> int:
     value = visible[begin:end]
     if not value.isascii():
         value = re.split(r"[^\x00-\x7f]", value, maxsplit=1)[0]
-    value = value.rstrip(".,:!?")
+    value = value.rstrip(".,:?")
     after = visible[begin + len(value) : begin + len(value) + 1]
     if len(value) < _SHORTEST_PASSWORD or after in tuple("([{<") or _PATH.match(value) or _TECHNICAL.match(value):
         return 0
@@ -133,9 +135,14 @@ def disorderly(visible: str, begin: int, end: int) -> int:
     No find: UUIDs, and strings of hexadecimal digits alone, since digests and ids of commits look the same.
     """
     value = visible[begin:end]
-    if _HEX.fullmatch(value) or _UUID.search(value) or _BLOB.search(visible[max(0, begin - 8) : begin]):
+    if (
+        _HEX.fullmatch(value)
+        or _UUID.search(value)
+        or _DIGEST.match(value)
+        or _BLOB.search(visible[max(0, begin - 8) : begin])
+    ):
         return 0
-    kinds = all(kind.search(value) for kind in _CLASSES[:3])
+    kinds = all(kind.search(value) for kind in _MIXED)
     mixed = len(_CHANGES.findall(value)) * 6 >= len(value)
     return end if kinds and mixed and _evenness(value) >= _LEAST_BITS and not _is_placeholder(value) else 0
 
