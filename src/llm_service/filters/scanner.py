@@ -17,31 +17,35 @@ class Row(NamedTuple):
 class Scanner:
     """Looks for all hints in one pass, and for the patterns of those alone that occur.
 
-    Works on bytes, one character each, so that places are those of the text: ``plain`` makes them.
+    ``unicode``: texts are UTF-8; otherwise each byte is a character, as ``plain`` makes them.
     """
 
-    __slots__ = ("_hints", "_patterns")
+    __slots__ = ("_compile", "_compiled", "_hints")
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[Row], *, unicode: bool = False) -> None:
         import re2
 
         options = re2.Options()
-        options.encoding = re2.Options.Encoding.LATIN1
+        options.encoding = re2.Options.Encoding.UTF8 if unicode else re2.Options.Encoding.LATIN1
         options.log_errors = False
         options.max_mem = _MAX_MEMORY_BYTES
         self._hints: Any = re2.Set.SearchSet(options)
         for row in rows:
-            self._hints.Add(row.hint.encode("latin-1"))
+            self._hints.Add(row.hint.encode())
         self._hints.Compile()
-        self._patterns: list[Any] = [re2.compile(row.pattern.encode("latin-1"), options) for row in rows]
+        self._compiled: dict[int, Any] = {}
+        self._compile = lambda row: re2.compile(rows[row].pattern.encode(), options)
 
-    def hits(self, plain: bytes) -> list[int]:
+    def hits(self, text: bytes) -> list[int]:
         """The numbers of the rows whose hints occur, upwards."""
-        return sorted(self._hints.Match(plain) or ())
+        return sorted(self._hints.Match(text) or ())
 
-    def places(self, row: int, plain: bytes) -> Iterator[tuple[int, int]]:
-        """Where the row's pattern occurs, from left to right, without overlaps."""
-        for match in self._patterns[row].finditer(plain):
+    def places(self, row: int, text: bytes) -> Iterator[tuple[int, int]]:
+        """Where the row's pattern occurs, in bytes, from left to right, without overlaps."""
+        pattern = self._compiled.get(row)
+        if pattern is None:  # most are never needed, and all of them would take a start's time
+            pattern = self._compiled[row] = self._compile(row)
+        for match in pattern.finditer(text):
             yield match.span(1)
 
 
