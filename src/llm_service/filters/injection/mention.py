@@ -6,7 +6,7 @@ from typing import Final
 from llm_service.filters.text import Text
 
 _BEFORE: Final = 160
-_AFTER: Final = 90
+_AFTER: Final = 60
 _ABOUT: Final = re.compile(
     Text(
         r"attack|inject|jailbreak|adversari|malicious|exploit|phrase|pattern|example|e\.g\.|such as|detect|classif|block"
