@@ -25,6 +25,7 @@ class Scanner:
     def __init__(self, rows: Sequence[Row], *, unicode: bool = False) -> None:
         import re2
 
+        rows = tuple(rows)
         options = re2.Options()
         options.encoding = re2.Options.Encoding.UTF8 if unicode else re2.Options.Encoding.LATIN1
         options.log_errors = False
@@ -34,7 +35,7 @@ class Scanner:
             self._hints.Add(row.hint.encode())
         self._hints.Compile()
         self._compiled: dict[int, Any] = {}
-        self._compile = lambda row: re2.compile(rows[row].pattern.encode(), options)
+        self._compile: Any = lambda row: re2.compile(rows[row].pattern.encode(), options)
 
     def hits(self, text: bytes) -> list[int]:
         """The numbers of the rows whose hints occur, upwards."""

@@ -84,10 +84,16 @@ def test_random_strings_are_finds_on_demand() -> None:
     assert len([value for value in made if found(f"see {value}.", entropy=True) == [value]]) >= 195
 
 
-@pytest.mark.parametrize("text", [
-    "550e8400-e29b-41d4-a716-446655440000", "9fceb02d0ae598e95dc970b74767f19372d61af8", "ThisIsAVeryLongCamelCaseName2",
-    "a-long-file-name-of-2024-with-many-words-v2", "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAAB",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "550e8400-e29b-41d4-a716-446655440000",
+        "9fceb02d0ae598e95dc970b74767f19372d61af8",
+        "ThisIsAVeryLongCamelCaseName2",
+        "a-long-file-name-of-2024-with-many-words-v2",
+        "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAAB",
+    ],
+)
 def test_random_strings_are_not_ids_digests_names_or_pictures(text: str) -> None:
     assert found(text, entropy=True) == []
 
@@ -96,10 +102,25 @@ def test_a_private_key_is_one_find_though_its_lines_look_random() -> None:
     assert len(found(secret("pem", random.Random(6)), entropy=True)) == 1
 
 
-@pytest.mark.parametrize("part", [
-    "sk-", "sk-a1B2", "eyJhbGciOiJIUzI1NiJ9.eyJ", "password=", "a://b:c@", "AKIA" + "ABCDEFGH2345MNOP ", "-----BEGIN PRIVATE KEY-----\n",
-    "A1b2", "\ud800", "?=", "Basic QWxhZGRpbjpvcGVu ", "Bearer ", "0a1b2c3d4e5f60718293a4b5c6d7e8f9 ", "AC0a1b2c3d4e5f60718293a4b5c6d7e8f9 ",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "part",
+    [
+        "sk-",
+        "sk-a1B2",
+        "eyJhbGciOiJIUzI1NiJ9.eyJ",
+        "password=",
+        "a://b:c@",
+        "AKIA" + "ABCDEFGH2345MNOP ",
+        "-----BEGIN PRIVATE KEY-----\n",
+        "A1b2",
+        "\ud800",
+        "?=",
+        "Basic QWxhZGRpbjpvcGVu ",
+        "Bearer ",
+        "0a1b2c3d4e5f60718293a4b5c6d7e8f9 ",
+        "AC0a1b2c3d4e5f60718293a4b5c6d7e8f9 ",
+    ],
+)
 def test_hostile_texts_take_linear_time(part: str) -> None:
     text = Text((part * 200_000)[:200_000])
     begun = process_time()

@@ -129,7 +129,7 @@ class _Chars:
 
 
 def _with_any_blank(pattern: str) -> str:
-    """Words may stand on lines of their own; in a class ``\\s`` means the same as outside."""
+    """Words may stand on lines of their own: any blank will do, in classes too."""
     return pattern.replace(" ", r"\s")
 
 

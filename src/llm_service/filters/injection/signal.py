@@ -19,5 +19,5 @@ class Signal(NamedTuple):
 
 
 def folded(pattern: str) -> str:
-    """The pattern with its words as they are in folded texts. It may hold no class with a capital, such as ``\\\\W``."""
+    """The pattern with its words as they are in folded texts: it may hold no class whose name is a capital."""
     return Text(pattern).folded

@@ -21,7 +21,8 @@ _LITERAL: Final = re.compile(r"(?:[A-Za-z0-9_:~-]|\\\.)+(?![{+*?])")
 _NEW_LINE: Final = r"(?:\s|\\[nr]){1,8}"
 _BODY: Final = r"[A-Za-z0-9+/=]"
 _NAMES: Final = (
-    r"(?:passw(?:or)?d|passwort|kennwort|passphrase|pwd|contrase[^\s:=]{1,3}a|senha|mot de passe|wachtwoord|haslo|parola"
+    r"(?:passw(?:or)?d|passwort|kennwort|passphrase|pwd|contrase[^\s:=]{1,3}a|senha|mot de passe|wachtwoord|haslo"
+    r"|parola"
     r"|secret|token|api[_ -]?key|access[_ -]?key|private[_ -]?key|secret[_ -]?key|auth[_ -]?key|credential)"
 )
 _GIVEN: Final = r"""(?:["'\]]{0,2}\s{0,3}(?:=>|:=|[:=])\s{0,3}|\s(?:is|ist|est|es|e):?\s{1,3})["'`]{0,3}"""
@@ -60,7 +61,8 @@ FORMATS: Final[tuple[Format, ...]] = (
     key(PROVIDER, r"sk-or-v1-[0-9a-f]{20,}"),                                    # OpenRouter
     key(PROVIDER, r"sk-ant-[a-z]{2,8}\d\d-[\w-]{20,}", hint=r"\bsk-ant-"),       # Anthropic
     key(PROVIDER, r"sk-(?:proj|svcacct|admin|None)-[\w-]{20,}", hint=r"\bsk-(?:proj|svca|admi|None)"),  # OpenAI
-    key(PROVIDER, r"sk-[\w-]{20,}", hint=r"\bsk-\w", check=checks.random),       # OpenAI before 2024, DeepSeek, others
+    key(PROVIDER,
+    r"sk-[\w-]{20,}", hint=r"\bsk-[\w-]", check=checks.random),       # OpenAI before 2024, DeepSeek, others
     key(PROVIDER, r"llms_[a-z2-7]{12}_[a-z2-7]{20,}"),                           # this service
     exact(PROVIDER, r"hf_[A-Za-z]{34}"),                                         # Hugging Face
     exact(PROVIDER, r"api_org_[A-Za-z]{34}"),
@@ -85,17 +87,19 @@ FORMATS: Final[tuple[Format, ...]] = (
     exact(CLOUD, r"GOCSPX-[\w-]{28}"),
     key(CLOUD, r"ya29\.[\w-]{30,}"),
     Format(CLOUD, r'"private_key_id"\s{0,3}:\s{0,3}"([0-9a-f]{40})"', "private_key_id"),
-    Format(CLOUD, r"(?i:AccountKey|SharedAccessKey)=([0-9A-Za-z+/]{42,}={0,2})", r"(?i:AccountKey|AccessKey)="),  # Azure
+    Format(CLOUD, r"(?i:AccountKey|SharedAccessKey)="
+    r"([0-9A-Za-z+/]{42,}={0,2})", r"(?i:AccountKey|AccessKey)="),  # Azure
     Format(CLOUD, r"[?&]sig=([0-9A-Za-z%+/_-]{40,})", r"[?&]sig=[0-9A-Za-z%]", checks.random),
     exact(CLOUD, r"[\w.~-]{3}\dQ~[\w.~-]{31,34}", hint=r"\dQ~"),
     exact(CLOUD, r"LTAI[0-9A-Za-z]{16,22}"),                # Alibaba
     key(CLOUD, r"do[opr]_v1_[0-9a-f]{40,}", hint=r"\bdo[opr]_v1_"),              # DigitalOcean
     key(CLOUD, r"v1\.0-[0-9a-f]{24}-[0-9a-f]{20,}", hint=r"\bv1\.0-[0-9a-f]{8}"),  # Cloudflare
-    key(CLOUD, r"hv[sbr]\.[\w-]{24,}", hint=r"\bhv[sbr]\.\w", check=checks.random),  # Vault
+    key(CLOUD, r"hv[sbr]\.[\w-]{24,}", hint=r"\bhv[sbr]\.", check=checks.random),  # Vault
     Format(CLOUD, r"\b[0-9A-Za-z]{14}(\.atlasv1\.[\w-]{40,})", r"\.atlasv1\."),  # Terraform
     exact(CLOUD, r"dapi[0-9a-f]{32}(?:-\d)?", hint=r"\bdapi[0-9a-f]"),           # Databricks
     exact(CLOUD, r"pul-[0-9a-f]{40}"),                                           # Pulumi
-    exact(CLOUD, r"dp\.(?:pt|st|ct|sa)\.(?:[a-z0-9_-]{2,35}\.)?[0-9A-Za-z]{40,44}", hint=r"\bdp\.[psc][ta]\."),  # Doppler
+    exact(CLOUD,
+    r"dp\.(?:pt|st|ct|sa)\.(?:[a-z0-9_-]{2,35}\.)?[0-9A-Za-z]{40,44}", hint=r"\bdp\.[psc][ta]\."),  # Doppler
     key(CLOUD, r"pscale_(?:tkn|pw|oauth)_[\w.-]{32,}", hint=r"\bpscale_"),       # PlanetScale
     exact(CLOUD, r"sbp_[0-9a-f]{40}"),                                           # Supabase
     exact(CLOUD, r"sb_secret_[\w-]{31}"),
@@ -105,7 +109,7 @@ FORMATS: Final[tuple[Format, ...]] = (
     # code, packages, chats, payments
     exact(TOKEN, r"gh[pousr]_[0-9A-Za-z]{36}", hint=r"\bgh[pousr]_[0-9A-Za-z]", check=checks.github),
     key(TOKEN, r"github_pat_[0-9A-Za-z]{22}_[0-9A-Za-z]{16,}"),
-    key(TOKEN, r"gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat|oas|ffct)-[\w.-]{20,}", hint=r"\bgl[a-z]{2,5}-\w"),  # GitLab
+    key(TOKEN, r"gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat|oas|ffct)-[\w.-]{20,}", hint=r"\bgl[a-z]{2,5}-"),  # GitLab
     key(TOKEN, r"xox[abeoprs]-[0-9A-Za-z-]{16,}", hint=r"\bxox[a-z]-"),          # Slack
     key(TOKEN, r"xapp-\d-[A-Z0-9]{8,}-\d{8,}-[0-9a-f]{16,}", hint=r"\bxapp-\d"),
     Format(TOKEN, r"hooks\.slack\.com/(?:services|workflows)/(T[A-Z0-9]{6,12}/[AB][A-Z0-9]{6,12}/[0-9A-Za-z]{20,})",
@@ -158,12 +162,17 @@ FORMATS: Final[tuple[Format, ...]] = (
     Format(AUTHORIZATION, r"(?i:\bbasic)\s{1,3}([0-9A-Za-z+/]{8,}={0,2})", r"(?i:\bbasic)\s{1,3}[0-9A-Za-z+/]{8}",
            checks.basic),
     Format(PASSWORD, rf"(?i:{_NAMES}){_GIVEN}({_VALUE})", rf"(?i:{_NAMES}){_GIVEN}[!-~]{{6}}", checks.assigned),
-    Format(PASSWORD, rf"""\?["']?\s{{0,2}}[:=]\s{{0,2}}["']?({_VALUE})""", r"""\?["']?\s{0,2}[:=]\s{0,2}["']?[!-~]{6}""",
+    Format(PASSWORD, rf"""\?["']?\s{{0,2}}[:=]\s{{0,2}}["']?({_VALUE})""",
+    r"""\?["']?\s{0,2}[:=]\s{0,2}["']?[!-~]{6}""",
            checks.foreign),
-)  # fmt: on
+)
+# fmt: on
 
 # Letters with which a secret may begin: a word that begins otherwise is none, whatever follows.
 BEGINNINGS: Final = frozenset(
-    (*"AKIA ASIA ABIA ACCA sk rk M N O".split(), *re.findall(r"\\b\(([A-Za-z]+)", " ".join(form.pattern for form in FORMATS)))
+    (
+        *"AKIA ASIA ABIA ACCA sk rk M N O".split(),
+        *re.findall(r"\\b\(([A-Za-z]+)", " ".join(form.pattern for form in FORMATS)),
+    )
 )
 DISORDERLY: Final = Format(RANDOM, r"([0-9A-Za-z_+-]{24,}={0,2})", r"[0-9A-Za-z_+-]{24}", checks.disorderly)
