@@ -45,7 +45,6 @@ HEAVY_LIBRARIES: Final = frozenset(
         "onnxruntime",
         "re2",
         "redis",
-        "re2",
         "ruamel",
         "smtplib",
         "strawberry",

@@ -189,8 +189,11 @@ def secret(name: str, dice: random.Random) -> str:
 
 
 def filled(template: str, dice: random.Random) -> tuple[str, list[tuple[int, int, str]]]:
-    """The text with its secrets in the place of ``{{form}}`` or ``{{form:disguise}}``, and where they stand."""
-    text, end, places = "", 0, []
+    """The text with its secrets in the place of ``{{form}}`` or ``{{form:disguise}}``, and where they stand.
+
+    ``{{+}}`` is nothing: it parts what scanners of repositories would take for a secret.
+    """
+    template, text, end, places = template.replace("{{+}}", ""), "", 0, []
     for field in _FIELD.finditer(template):
         text += template[end : field.start()]
         made, end = secret(field[1], dice), field.end()

@@ -57,6 +57,11 @@ def test_weak_signals_count_together_only_where_they_are_near() -> None:
     assert score(near) > score(far) == 0.5
 
 
+@pytest.mark.parametrize("ahead", [0, 370, 390, 400, 770])
+def test_near_signals_count_together_wherever_in_a_text_they_are(ahead: int) -> None:
+    assert score("x" * ahead + "\n<|im_start|> ... New instructions: y") > 0.7
+
+
 def test_what_is_quoted_in_a_text_about_attacks_weighs_little() -> None:
     assert score(f'A known attack is the phrase "{ATTEMPT}"') < 0.31
     assert score(f'A known attack is the phrase "hello". {ATTEMPT}') >= 0.8

@@ -10,9 +10,9 @@ _AFTER: Final = 60
 _ABOUT: Final = re.compile(
     Text(
         r"attack|inject|jailbreak|adversari|malicious|exploit|phrase|pattern|example|e\.g\.|such as|detect|classif"
-        r"|block|prevent|defen[cds]|mitigat|vulnerab|threat|owasp|red.?team|paper|dataset|tutorial|article|research"
-        r"|known as|атак|инъекц|пример|фраз|angriff|beispiel|satz |formulierung|attaque|exemple|phrase|ataque|ejemplo|frase"
-        r"|attacco|esempio|saldırı|örnek|przykład|攻击|例如|短语|注入|攻撃|例えば|フレーズ|공격|예를"
+        r"|block|prevent|defen[cds]|mitigat|vulnerab|threat|owasp|red.?team|paper|dataset|tutorial|article"
+        r"|атак|инъекц|пример|фраз|angriff|beispiel|satz |formulierung|attaque|exemple|phrase|ataque|ejemplo|frase"
+        r"|research|known as|attacco|esempio|saldırı|örnek|przykład|攻击|例如|短语|注入|攻撃|例えば|フレーズ|공격|예를"
     ).folded
 )
 _QUOTED: Final = re.compile(r"""(?:(?:^|[\s(\[,;:>*\-])["`'](?!\S{0,20}["`])|[“„«‘「『‹])[^"“”»`」』›\n]{0,110}$""")
