@@ -48,7 +48,7 @@ class CachePolicy:
     """Decides by the settings.
 
     ``ttls_s``: the seconds of models that have their own, by the name that is asked for. ``address`` tells where a
-    candidate is served. ``policy_version`` names the filters that answers pass; another one finds nothing of before.
+    candidate is served.
     """
 
     def __init__(
@@ -57,12 +57,10 @@ class CachePolicy:
         *,
         ttls_s: Mapping[str, float],
         address: Callable[[Candidate], Address],
-        policy_version: str = "",
     ) -> None:
         self._options = options
         self._ttls_s = dict(ttls_s)
         self._address = address
-        self._policy_version = policy_version
 
     def plan(
         self,
@@ -73,8 +71,12 @@ class CachePolicy:
         user: str | None,
         tags: Mapping[str, str] = NO_TAGS,
         control: CacheControl = ANY_ANSWER,
+        policy_version: str = "",
     ) -> CachePlan | None:
-        """What holds for a request. ``None``: it passes the cache by, and neither looks nor leaves anything there."""
+        """What holds for a request. ``None``: it passes the cache by, and neither looks nor leaves anything there.
+
+        ``policy_version`` names the filters that its answer passes; under another one nothing of before is found.
+        """
         options = self._options
         fresh_s = self._fresh_s(request)
         if self._obstacle(request, fresh_s, control) is not None:
@@ -86,7 +88,7 @@ class CachePolicy:
             request.body,
             scope=scope,
             deployments=deployments,
-            policy_version=self._policy_version,
+            policy_version=policy_version,
         )
         if digest is None:
             return None
@@ -99,7 +101,9 @@ class CachePolicy:
             fresh_s=fresh_s,
             while_revalidating_s=options.stale_while_revalidate_s,
             on_error_s=options.stale_if_error_s,
-            question=self._question(request, caller, user, deployments) if options.semantic.enabled else None,
+            question=self._question(request, caller, user, deployments, policy_version)
+            if options.semantic.enabled
+            else None,
         )
 
     def why_not(self, request: ModelRequest, control: CacheControl) -> str:
@@ -116,7 +120,7 @@ class CachePolicy:
         return self._variety(request)
 
     def _question(
-        self, request: ModelRequest, caller: Caller, user: str | None, deployments: Sequence[Address]
+        self, request: ModelRequest, caller: Caller, user: str | None, deployments: Sequence[Address], version: str
     ) -> Question | None:
         """What may be answered by likeness: of keys that allow it alone, and never across keys or users.
 
@@ -133,7 +137,7 @@ class CachePolicy:
             rest,
             scope=f"key:{caller.key_id}" if user is None else f"key:{caller.key_id} user:{user}",
             deployments=deployments,
-            policy_version=self._policy_version,
+            policy_version=version,
         )
         return None if bucket is None else Question(bucket=bucket, text=text)
 

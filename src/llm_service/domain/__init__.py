@@ -10,6 +10,7 @@ from llm_service.domain.access import (
     KeySecret,
     Scope,
     allows,
+    lists,
     require_scope,
 )
 from llm_service.domain.addresses import Address, Ambiguous, Reach, address_of, reach_of
@@ -250,6 +251,7 @@ __all__ = [
     "fact",
     "fact_in_order",
     "kinds_of",
+    "lists",
     "nano_usd",
     "reach_of",
     "require_scope",

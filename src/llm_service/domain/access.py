@@ -1,6 +1,6 @@
 """Who sends a request, what they showed for it, and what their api key allows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -109,11 +109,16 @@ def allows(key: ApiKey | None, model: str) -> bool:
     A pattern (``deepseek/*``) does not reach the stored settings of an OpenRouter account (``name@preset/slug``), which
     may name any other model: such a name has to stand in the list as it is.
     """
-    if key is None or key.models is None or model in key.models:
+    return key is None or key.models is None or lists(key.models, model)
+
+
+def lists(patterns: Sequence[str], model: str) -> bool:
+    """Whether a model of this name is on a list of names and patterns, by the rules of :func:`allows`."""
+    if model in patterns:
         return True
     if "@preset/" in model:
         return False
-    return any(name.endswith("*") and model.startswith(name[:-1]) for name in key.models)
+    return any(name.endswith("*") and model.startswith(name[:-1]) for name in patterns)
 
 
 def require_scope(caller: Caller, *scopes: Scope) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from llm_service.domain.event import OutcomeStatus
 from llm_service.domain.fact import fact
+from llm_service.domain.filtering import Verdict
 from llm_service.domain.usage import CostSource, Usage
 
 
@@ -71,6 +72,9 @@ class UsageRecord:
     the first one answered, or nobody was called; of very many, some in the middle are left out. ``wasted_nano_usd``:
     what they cost the operator without being the answer. No caller is charged with it: it is no part of ``nano_usd``,
     and counts against no budget.
+
+    ``verdicts``: what filters have found in the prompt and in the answer, in the order in which they said so; of very
+    many, the last ones are left out.
     """
 
     request_id: str
@@ -104,3 +108,4 @@ class UsageRecord:
     overhead_ms: float | None = None
     price_date: str | None = None
     adjusts: str | None = None
+    verdicts: tuple[Verdict, ...] = ()

@@ -1,8 +1,11 @@
 """Filters: what prompts and answers may hold."""
 
+from llm_service.filters.build import build_filter, build_policies, filter_problems
 from llm_service.filters.detector import Detector, Match
+from llm_service.filters.masking import Masks
 from llm_service.filters.options import Entity, FilterOptions, FilterType
-from llm_service.filters.policy import NO_POLICY, Filters, LocalFilter, Policy
+from llm_service.filters.policy import NO_POLICY, Filters, LocalFilter, Policies, Policy
+from llm_service.filters.screening import Screened, screened
 from llm_service.filters.text import LONGEST_HOLD, Text
 
 __all__ = [
@@ -14,7 +17,14 @@ __all__ = [
     "FilterType",
     "Filters",
     "LocalFilter",
+    "Masks",
     "Match",
+    "Policies",
     "Policy",
+    "Screened",
     "Text",
+    "build_filter",
+    "build_policies",
+    "filter_problems",
+    "screened",
 ]

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from llm_service.domain import Tried, UsageRecord
+from llm_service.domain import Tried, UsageRecord, Verdict
 from llm_service.storage import ChainLink, storable
 
 GENESIS: Final = "0" * 64
@@ -72,6 +72,8 @@ def canonical(record: UsageRecord) -> bytes:
         fields["tries"] = [_tried(one) for one in record.tries]
     if record.wasted_nano_usd:
         fields["wasted_nano_usd"] = record.wasted_nano_usd
+    if record.verdicts:
+        fields["verdicts"] = [_verdict(one) for one in record.verdicts]
     return orjson.dumps(fields, option=orjson.OPT_UTC_Z)  # written down in their order: to sort costs a µs
 
 
@@ -84,7 +86,8 @@ def kept(record: UsageRecord) -> tuple[UsageRecord, bytes]:
         text = canonical(record)
     except orjson.JSONEncodeError:  # a lone surrogate, or a number beyond 64 bits
         text = _UNKEEPABLE
-    plain = len(text) <= PLAIN_BYTES and _UNKEEPABLE not in text and not record.tags and not record.tries
+    plain = len(text) <= PLAIN_BYTES and _UNKEEPABLE not in text
+    plain = plain and not (record.tags or record.tries or record.verdicts)
     money = record.nano_usd + record.saved_nano_usd + record.wasted_nano_usd
     figures = record.input_tokens + record.output_tokens + money
     if plain and record.adjusts is None and figures <= MOST_PLAIN:
@@ -112,6 +115,22 @@ def _tried(tried: Tried) -> dict[str, Any]:
         fields["duration_ms"] = float(tried.duration_ms)
     if tried.nano_usd:
         fields["nano_usd"] = tried.nano_usd
+    return fields
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "filter": verdict.filter,
+        "type": verdict.type,
+        "on": verdict.on,
+        "action": verdict.action,
+    }
+    if verdict.labels:
+        fields["labels"] = verdict.labels
+    if verdict.count != 1:
+        fields["count"] = verdict.count
+    if verdict.failed:
+        fields["failed"] = True
     return fields
 
 

@@ -8,7 +8,7 @@ from zlib import crc32
 
 import orjson
 
-from llm_service.domain import Intent, Tried, Usage, UsageRecord
+from llm_service.domain import Intent, Tried, Usage, UsageRecord, Verdict
 from llm_service.ledger.chain import Tip
 from llm_service.storage import ChainLink
 
@@ -135,4 +135,10 @@ def _intent(fields: dict[str, Any]) -> Intent:
 def _record(fields: dict[str, Any]) -> UsageRecord:
     at = datetime.fromisoformat(fields.pop("at"))
     tries = tuple(Tried(**one) for one in fields.pop("tries", ()))
-    return UsageRecord(at=at, tries=tries, **fields)
+    verdicts = tuple(_verdict(one) for one in fields.pop("verdicts", ()))
+    return UsageRecord(at=at, tries=tries, verdicts=verdicts, **fields)
+
+
+def _verdict(fields: dict[str, Any]) -> Verdict:
+    labels = tuple(fields.pop("labels", ()))
+    return Verdict(labels=labels, **fields)

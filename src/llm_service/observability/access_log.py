@@ -3,8 +3,8 @@
 import sys
 from typing import Any, Final, TextIO
 
-from llm_service.domain import UsageRecord, usd_text
-from llm_service.observability.facts import Listener, RequestFinished
+from llm_service.domain import UsageRecord, Verdict, usd_text
+from llm_service.observability.facts import Listener, RequestFinished, Said
 from llm_service.observability.hints import HINTS
 from llm_service.observability.level import RANKS, LevelOverride, Threshold
 from llm_service.observability.lines import NO_REDACTION_BUT_LOOKS, as_text, json_line, of_worker
@@ -142,10 +142,10 @@ def add_fields(line: dict[str, Any], fact: RequestFinished, redaction: Redaction
         line["cache"] = fact.cache
     if outcome.error is not None or outcome.late_error is not None:
         _add_errors(line, fact, redaction)
+    if fact.verdicts:
+        line["filters"] = [_found(one) for one in fact.verdicts]
     if fact.said is not None:
-        line["prompt"] = fact.said.prompt
-        if fact.said.answer:
-            line["answer"] = fact.said.answer
+        _add_said(line, fact.said)
 
 
 def _add_asked(line: dict[str, Any], fact: RequestFinished, redaction: Redaction) -> None:
@@ -177,6 +177,18 @@ def _add_errors(line: dict[str, Any], fact: RequestFinished, redaction: Redactio
         line["hint"] = HINTS[error.code]
     if late is not None:
         line["late_error"] = redaction.often(late.message)
+
+
+def _add_said(line: dict[str, Any], said: Said) -> None:
+    line["prompt"] = said.prompt
+    if said.answer:
+        line["answer"] = said.answer
+
+
+def _found(verdict: Verdict) -> str:
+    """Which filter, on which side, what it did and what it had found: all of them words of the settings and our own."""
+    found = "failed" if verdict.failed else ",".join(verdict.labels)
+    return f"{verdict.filter} {verdict.on} {verdict.action} {found}"
 
 
 def _failed(fact: RequestFinished) -> bool:

@@ -62,10 +62,14 @@ class Spoken:
         except orjson.JSONDecodeError:  # what came is what was said
             self._add("text", 0, reply.whole.decode("utf-8", "replace"))
 
-    def said(self, finish_reason: str | None) -> Said:
-        """What was said. ``finish_reason``: why the answer ended, ``None`` where it broke off."""
+    def said(self, finish_reason: str | None, *, sent: ModelRequest | None = None) -> Said:
+        """What was said. ``finish_reason``: why the answer ended, ``None`` where it broke off.
+
+        ``sent``: the request as its provider got it, where that is another: without what filters masked.
+        """
+        request = sent or self._request
         asked, answered = self._cut(), self._cut()
-        messages = [message for message in map(asked.message, _asked(self._request.body)) if message["parts"]]
+        messages = [message for message in map(asked.message, _asked(request.body)) if message["parts"]]
         asked.mark()
         parts: list[Part] = []
         for piece in self._answer.values():
@@ -75,15 +79,15 @@ class Spoken:
         return Said(
             prompt=self._text(messages),
             answer=self._text([answer]) if parts else "",
-            tools=self._tools(),
+            tools=self._tools(request),
         )
 
     def _cut(self) -> "_Cut":
         return _Cut(self._max_bytes, self._redaction)
 
-    def _tools(self) -> str:
+    def _tools(self, request: ModelRequest) -> str:
         """Their definitions as they came; half of a JSON text is of no use."""
-        tools = self._request.body.get("tools")
+        tools = request.body.get("tools")
         text = "" if not tools else json_line(tools)[:-1].decode()
         return self._redaction.text(text) if len(text) <= self._max_bytes else ""
 

@@ -4,7 +4,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
-from llm_service.domain import Candidate, Lease, ModelRequest, Outcome, Usage, UsageRecord, fact, fact_in_order
+from llm_service.domain import (
+    Candidate,
+    Lease,
+    ModelRequest,
+    Outcome,
+    Usage,
+    UsageRecord,
+    Verdict,
+    fact,
+    fact_in_order,
+)
 from llm_service.observability.tracing.trace import Trace
 
 
@@ -45,7 +55,8 @@ class RequestFinished:
     where it was admitted; ``saved_nano_usd``: what its answer cost whoever paid it; its calls; the lease under which
     it ran; and, in monotonic seconds, when its last byte had come, when each stage began, and when its answer began.
     ``queue_s``: what it waited for places at providers. ``trace_id``: of the trace that it was recorded in.
-    ``trace``: the same with all that spans need, ``None`` where none are made. ``said``: only where that is wanted.
+    ``trace``: the same with all that spans need, ``None`` where none are made. ``request``: without what filters have
+    masked. ``said``: only where that is wanted. ``verdicts``: what filters have found.
     """
 
     request_id: str
@@ -73,6 +84,7 @@ class RequestFinished:
     trace: Trace | None = None
     request: ModelRequest | None = None
     said: Said | None = None
+    verdicts: Sequence[Verdict] = ()
 
 
 @fact

@@ -10,7 +10,7 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType(
         "invalid_value": "The caller has to change its request: nothing to do here.",
         "missing_required_parameter": "The caller has to complete its request: nothing to do here.",
         "context_length_exceeded": "Give the model `context_fallbacks` of a larger window, or have prompts cut.",
-        "content_filtered": "Give the model `content_fallbacks` if another provider may answer such prompts.",
+        "content_filtered": "If a filter of `filters` is named and was wrong, loosen it; else set `content_fallbacks`.",
         "invalid_document": "The caller has to mend its GraphQL document, or it is missing among the trusted ones.",
         "document_too_complex": "Have callers ask for less at once, or raise the bounds in `graphql`.",
         "request_too_large": "Raise `server.max_body_bytes` if such requests are to be served.",

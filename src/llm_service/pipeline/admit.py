@@ -20,7 +20,7 @@ class Admit:
         """
         if exchange.is_expected:
             exchange.admitted = await self._accounts.admission.admit_free(
-                exchange.request, lease_id=exchange.id, caller=exchange.caller, user=exchange.user
+                exchange.sent, lease_id=exchange.id, caller=exchange.caller, user=exchange.user
             )
             exchange.admit_in_full = self._admit_in_full
         else:
@@ -41,7 +41,7 @@ class Admit:
     async def _admitted(self, exchange: Exchange) -> Admitted:
         route, order = exchange.route, exchange.order
         return await self._accounts.admission.admit(
-            exchange.request,
+            exchange.sent,
             lease_id=exchange.id,
             caller=exchange.caller,
             user=exchange.user,

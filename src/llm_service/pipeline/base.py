@@ -28,7 +28,9 @@ from llm_service.domain import (
     UpstreamError,
     Usage,
     UsageRecord,
+    Verdict,
 )
+from llm_service.filters import NO_POLICY, Masks, Policy
 from llm_service.observability import Trace
 from llm_service.routing import NOWHERE, Route
 from llm_service.runtime import Tasks
@@ -119,6 +121,9 @@ class Exchange:
 
     - ``resolve``: ``route`` (everything that may serve it)
     - ``check``: ``output_cap`` (tokens of one choice, where less than it asks for fits)
+    - ``screen``: ``policy`` (the filters that it meets), ``masks`` and ``outgoing`` (the request with placeholders in
+      place of what they mask, ``None``: as it came)
+    - whatever judges: ``verdicts`` (one for each filter and side that found something)
     - ``remember``: ``plan`` (what the cache may do for it), ``look`` (what is there, where that is known, or something
       to await for it), ``is_expected`` (its answer is there, or on its way), ``search`` (for its question in other
       words, where it may be answered so), ``cache``
@@ -135,8 +140,9 @@ class Exchange:
     __slots__ = (
         "_settling", "_tasks", "admit_in_full", "admitted", "at", "cache", "caller", "control", "deadline", "epochs",
         "finish", "flies", "followed", "found", "generation", "head_at", "id", "idempotency_key", "is_expected",
-        "kept", "look", "marks", "order", "output_cap", "place", "plan", "queue_s", "received_at", "record", "refresh",
-        "request", "route", "search", "stream", "stream_id", "surface", "tags", "trace", "tries", "user", "watchers",
+        "kept", "look", "marks", "masks", "order", "outgoing", "output_cap", "place", "plan", "policy", "queue_s",
+        "received_at", "record", "refresh", "request", "route", "search", "stream", "stream_id", "surface", "tags",
+        "trace", "tries", "user", "verdicts", "watchers",
     )  # fmt: skip
 
     def __init__(
@@ -177,6 +183,10 @@ class Exchange:
         self.route: Route = NOWHERE
         self.order: Sequence[int] = ()
         self.output_cap: int | None = None
+        self.policy: Policy = NO_POLICY
+        self.masks: Masks | None = None
+        self.outgoing: ModelRequest | None = None
+        self.verdicts: list[Verdict] = []
         self.admitted: Admitted = NOTHING_HELD
         self.tries: list[Try] = []
         self.place: int | None = None
@@ -203,6 +213,11 @@ class Exchange:
     def spawn(self, work: Coroutine[Any, Any, Found], *, name: str) -> "asyncio.Task[Found]":
         """Work for it beside the row, in a task that the owner of all exchanges ends with them."""
         return self._tasks.spawn(work, name=name)
+
+    @property
+    def sent(self) -> ModelRequest:
+        """The request as providers get it, and as its tokens count: without what filters have masked."""
+        return self.request if self.outgoing is None else self.outgoing
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:

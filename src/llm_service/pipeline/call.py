@@ -127,7 +127,7 @@ class Call:
     def _call(self, exchange: Exchange, leg: Leg, now: float) -> UpstreamCall:
         candidate = leg.attempt.candidate
         return UpstreamCall(
-            request=_without_models(exchange.request) if exchange.route.is_ours else exchange.request,
+            request=_without_models(exchange.sent) if exchange.route.is_ours else exchange.sent,
             candidate=candidate,
             deadline_s=None if exchange.deadline is None else exchange.deadline - now,
             spent_s=exchange.spent_s(candidate.provider, now) if len(exchange.tries) > 1 else 0.0,

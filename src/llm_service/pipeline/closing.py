@@ -162,8 +162,8 @@ class Closing(Watcher):
         counter.ready(model)
         return await self._meter.usage(
             lambda text: counter.text(model, text),
-            lambda: counter.prompt(model, exchange.request),
-            input_bytes=exchange.request.body_bytes,
+            lambda: counter.prompt(model, exchange.sent),
+            input_bytes=exchange.sent.body_bytes,
         )
 
     def _tries(self) -> tuple[Tried, ...]:
@@ -230,6 +230,7 @@ class Closing(Watcher):
             cache=exchange.cache,
             cache_key=exchange.cache_key,
             saved_nano_usd=exchange.saved_nano_usd,
+            verdicts=tuple(exchange.verdicts),
         )
 
 
@@ -261,7 +262,7 @@ def _held(exchange: Exchange) -> Usage:
     size = exchange.admitted.size
     if size is not None:
         return Usage(input_tokens=size.input_tokens, output_tokens=size.output_tokens)
-    return Usage(input_tokens=exchange.request.body_bytes // BYTES_A_TOKEN, output_tokens=0)
+    return Usage(input_tokens=exchange.sent.body_bytes // BYTES_A_TOKEN, output_tokens=0)
 
 
 def _may_have_begun(outcome: Outcome) -> bool:

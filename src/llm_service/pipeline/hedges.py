@@ -97,7 +97,7 @@ class Hedges:
         price = self._price(exchange.route.candidates[place])
         if price is None:
             return None
-        return price.worst_case_nano(input_tokens=exchange.request.body_bytes // BYTES_A_TOKEN, output_tokens=1)
+        return price.worst_case_nano(input_tokens=exchange.sent.body_bytes // BYTES_A_TOKEN, output_tokens=1)
 
     async def _beside(self, exchange: Exchange, second: "_Second", attempt: Attempt) -> Leg:
         candidate = exchange.route.candidates[second.place]

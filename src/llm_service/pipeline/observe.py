@@ -79,7 +79,8 @@ class _Listening(_Observer):
     def settle(self, outcome: Outcome) -> Awaitable[None] | None:
         if not self._heard:
             self._spoken.hear_whole(self.reply)
-        now, said = self._clock.monotonic(), self._spoken.said(outcome.finish_reason)
+        now = self._clock.monotonic()
+        said = self._spoken.said(outcome.finish_reason, sent=self._exchange.outgoing)
         self._listeners.request_finished(finished(self._exchange, outcome, now, self._trace(), said=said))
         return None
 
@@ -94,7 +95,7 @@ def finished(
 ) -> RequestFinished:
     """The fact of an exchange that ends now (monotonic seconds); ``trace``: where it is recorded."""
     candidate = exchange.candidate if exchange.order else None
-    record, held, request, tries = exchange.record, exchange.admitted.held, exchange.request, exchange.tries
+    record, held, request, tries = exchange.record, exchange.admitted.held, exchange.sent, exchange.tries
     received_at, head_at = exchange.received_at, exchange.head_at
     return RequestFinished(  # in the order of the fields: by their names it costs twice as much
         exchange.id,  # request_id
@@ -122,4 +123,5 @@ def finished(
         trace,
         request,
         said,
+        exchange.verdicts,
     )

@@ -17,7 +17,7 @@ class Rank:
         """Rank and go on; no coroutine of its own."""
         route = exchange.route
         if has_choice(route, exchange.tags):
-            exchange.order = self._ranking.order(route, exchange.request, exchange.tags)
+            exchange.order = self._ranking.order(route, exchange.sent, exchange.tags)
         return proceed(exchange)
 
 

@@ -70,6 +70,7 @@ class Remember:
             user=exchange.user,
             tags=exchange.tags,
             control=exchange.control,
+            policy_version=exchange.policy.version,
         )
 
     def is_there(self, plan: CachePlan, look: CacheLook) -> bool:

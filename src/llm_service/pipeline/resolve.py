@@ -112,20 +112,30 @@ def _unnamed(provider: str) -> str:
     )
 
 
+def beyond(request: ModelRequest, may: Callable[[str], bool]) -> tuple[str, str] | None:
+    """How a request could be answered by a model that it ``may`` not ask for: in words, and by which field.
+
+    It asks for one, or lets the upstream choose. ``None``: in no way.
+    """
+    for name, param in ((request.model, "model"), *((name, "models") for name in request.models)):
+        if not may(name):
+            return f"may not use the model `{name[:200]}`", param
+    if request.body.get("preset") is not None:
+        return "is limited to some models, and a preset may name others", "preset"
+    plugins = request.body.get("plugins")
+    for plugin in plugins if isinstance(plugins, list) else ():
+        if isinstance(plugin, dict) and plugin.get("id") in CHOOSING_PLUGINS:
+            return f"is limited to some models, and the plugin `{plugin['id']}` chooses by itself", "plugins"
+    return None
+
+
 def check_allowed(key: ApiKey | None, request: ModelRequest) -> None:
     """Raises ModelNotAllowed where the request asks for a model, or lets the upstream take one, that the key lacks."""
     if key is None or key.models is None:
         return
-    for name, param in ((request.model, "model"), *((name, "models") for name in request.models)):
-        if not allows(key, name):
-            raise ModelNotAllowed(f"The api key may not use the model `{name[:200]}`.", param=param)
-    if request.body.get("preset") is not None:
-        raise ModelNotAllowed("The api key is limited to some models, and a preset may name others.", param="preset")
-    plugins = request.body.get("plugins")
-    for plugin in plugins if isinstance(plugins, list) else ():
-        if isinstance(plugin, dict) and plugin.get("id") in CHOOSING_PLUGINS:
-            said = f"The api key is limited to some models, and the plugin `{plugin['id']}` chooses by itself."
-            raise ModelNotAllowed(said, param="plugins")
+    if (found := beyond(request, lambda name: allows(key, name))) is not None:
+        said, param = found
+        raise ModelNotAllowed(f"The api key {said}.", param=param)
 
 
 class Resolve:

@@ -59,8 +59,8 @@ class Trip:
         if reason != "failure" and reason not in self._opened:
             self._opened.add(reason)
             ranking, route = self._parts.ranking, exchange.route
-            needs = needs_of(exchange.request, exchange.tags)
-            opened = ranking.of_groups(route, route.of(reason), exchange.request, needs)
+            needs = needs_of(exchange.sent, exchange.tags)
+            opened = ranking.of_groups(route, route.of(reason), exchange.sent, needs)
             if not opened:
                 raise self._told(error)
             self._left = opened

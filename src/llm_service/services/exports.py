@@ -57,6 +57,10 @@ COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
         "duration_ms": "DOUBLE",
         "overhead_ms": "DOUBLE",
         "adjusts": "VARCHAR",
+        "verdicts": (
+            'STRUCT("filter" VARCHAR, "type" VARCHAR, "on" VARCHAR, "action" VARCHAR, labels VARCHAR[], count BIGINT, '
+            "failed BOOLEAN)[]"
+        ),
     }
 )
 """A column for each field of a record, and its type in Parquet."""
@@ -139,7 +143,7 @@ def _csv(rows: Sequence[Sequence[Any]]) -> bytes:
 
 def _cells(record: UsageRecord) -> list[Any]:
     shown = record_object(record)
-    for name in ("tags", "tries"):
+    for name in ("tags", "tries", "verdicts"):
         shown[name] = orjson.dumps(shown[name]).decode()
     return [shown[name] if name in _NOT_TEXT else _harmless(shown[name]) for name in COLUMNS]
 

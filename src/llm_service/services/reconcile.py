@@ -117,6 +117,7 @@ def correction(record: UsageRecord, billed: GenerationRecord) -> UsageRecord:
         saved_nano_usd=0,
         attempts=0,
         tries=(),
+        verdicts=(),
         wasted_nano_usd=0,
         queue_ms=None,
         first_chunk_ms=None,

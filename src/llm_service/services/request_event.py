@@ -4,6 +4,7 @@ from typing import Any
 
 from llm_service.domain import usd_text
 from llm_service.observability import Redaction, RequestFinished
+from llm_service.services.usage_fields import verdict_object
 
 
 def request_data(fact: RequestFinished, redaction: Redaction) -> dict[str, Any]:
@@ -32,6 +33,8 @@ def request_data(fact: RequestFinished, redaction: Redaction) -> dict[str, Any]:
         data["input_tokens"] = record.input_tokens
         data["output_tokens"] = record.output_tokens
         data["cost_usd"] = usd_text(record.nano_usd)
+    if fact.verdicts:
+        data["verdicts"] = [verdict_object(one) for one in fact.verdicts]
     if outcome.error is not None:
         data["error_code"] = outcome.error.code
         data["error"] = redaction.often(outcome.error.message) if outcome.error.fault != "caller" else None

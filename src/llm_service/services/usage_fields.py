@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final, get_args
 
-from llm_service.domain import CacheStatus, InvalidValue, OutcomeStatus, Tried, UsageRecord, usd_text
+from llm_service.domain import CacheStatus, InvalidValue, OutcomeStatus, Tried, UsageRecord, Verdict, usd_text
 from llm_service.services.moments import moment_text, read_moment
 from llm_service.storage import UsageFilter, UsageGroup, UsageSum
 
@@ -91,6 +91,7 @@ def record_object(record: UsageRecord) -> dict[str, Any]:
         "duration_ms": record.duration_ms,
         "overhead_ms": record.overhead_ms,
         "adjusts": record.adjusts,
+        "verdicts": [verdict_object(one) for one in record.verdicts],
     }
 
 
@@ -108,6 +109,19 @@ def sum_object(summed: UsageSum) -> dict[str, Any]:
         "cost_usd": usd_text(summed.nano_usd),
         "saved_usd": usd_text(summed.saved_nano_usd),
         "wasted_usd": usd_text(summed.wasted_nano_usd),
+    }
+
+
+def verdict_object(verdict: Verdict) -> dict[str, Any]:
+    """What a filter has found, as the interface shows it."""
+    return {
+        "filter": verdict.filter,
+        "type": verdict.type,
+        "on": verdict.on,
+        "action": verdict.action,
+        "labels": [*verdict.labels],
+        "count": verdict.count,
+        "failed": verdict.failed,
     }
 
 

@@ -47,7 +47,7 @@ from llm_service.storage.ports import (
 from llm_service.storage.private_valkey import PrivateValkey, PrivateValkeyError
 from llm_service.storage.scripts import ScriptRunner
 from llm_service.storage.sql.base import Conflict, DatabaseError
-from llm_service.storage.sql.rows import MOST_TRIES_BYTES, storable
+from llm_service.storage.sql.rows import MOST_TRIES_BYTES, MOST_VERDICTS_BYTES, storable
 from llm_service.storage.valkey_address import AddressError, StoreAddress, StoreUrl, parse_store_url
 from llm_service.storage.valkey_breakers import ValkeyBreakers
 from llm_service.storage.valkey_cache import ValkeyCache
@@ -58,6 +58,7 @@ from llm_service.storage.valkey_streams import ValkeyStreams
 __all__ = [
     "ASIDE_BYTES",
     "MOST_TRIES_BYTES",
+    "MOST_VERDICTS_BYTES",
     "SQLITE_NAME",
     "AddressError",
     "AlertEntry",

@@ -57,6 +57,19 @@ class CacheWord(Enum):
     BYPASS = "bypass"
 
 
+@strawberry.enum(name="FilterDirection", description="Which side of a request a filter looks at.")
+class DirectionWord(Enum):
+    INPUT = "input"
+    OUTPUT = "output"
+
+
+@strawberry.enum(name="FilterAction", description="What a filter does with what it finds.")
+class FilterActionWord(Enum):
+    BLOCK = "block"
+    MASK = "mask"
+    REPORT = "report"
+
+
 @strawberry.enum(name="CostSource", description="Who says what a request cost.")
 class CostWord(Enum):
     PROVIDER = "provider"

@@ -6,12 +6,19 @@ from typing import Self
 import strawberry
 
 from llm_service.api.graphql.context import Info
-from llm_service.api.graphql.enums import CacheWord, CostWord, StatusWord, UsageGroupWord
+from llm_service.api.graphql.enums import (
+    CacheWord,
+    CostWord,
+    DirectionWord,
+    FilterActionWord,
+    StatusWord,
+    UsageGroupWord,
+)
 from llm_service.api.graphql.key_types import ApiKeyType
 from llm_service.api.graphql.pages import PageInfo
 from llm_service.api.graphql.scalars import Json, Moment, Usd
 from llm_service.api.graphql.usage_sums import UsageSums
-from llm_service.domain import Tried, UsageRecord, usd_text
+from llm_service.domain import Tried, UsageRecord, Verdict, usd_text
 from llm_service.services import moment_text, read_filter
 from llm_service.storage import UsageFilter
 
@@ -51,6 +58,30 @@ class Attempt:
         )
 
 
+@strawberry.type(name="FilterVerdict", description="What one filter found on one side of a request.")
+class FilterVerdict:
+    filter: str = strawberry.field(description="Its name in the settings.")
+    type: str
+    on: DirectionWord
+    action: FilterActionWord
+    labels: list[str] = strawberry.field(description="What was found, such as `email`; never the text itself.")
+    count: int = strawberry.field(description="In how many places.")
+    failed: bool = strawberry.field(description="It could not judge; the action is what followed from that.")
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> Self:
+        """A verdict as the record keeps it."""
+        return cls(
+            filter=verdict.filter,
+            type=verdict.type,
+            on=DirectionWord(verdict.on),
+            action=FilterActionWord(verdict.action),
+            labels=[*verdict.labels],
+            count=verdict.count,
+            failed=verdict.failed,
+        )
+
+
 @strawberry.type(description="The record of one request, or a correction of one.")
 class Generation:
     record: strawberry.Private[UsageRecord]
@@ -87,6 +118,7 @@ class Generation:
     duration_ms: float | None
     overhead_ms: float | None = strawberry.field(description="The service's own share of the duration.")
     adjusts: strawberry.ID | None = strawberry.field(description="Of a correction: the request that it corrects.")
+    verdicts: list[FilterVerdict] = strawberry.field(description="What filters found in the prompt and in the answer.")
     corrections: "list[Generation] | None" = strawberry.field(
         description="Of a single generation; null in lists, where corrections have entries of their own."
     )
@@ -113,6 +145,7 @@ class Generation:
             tries=[Attempt.of(one) for one in record.tries],
             wasted=Usd(usd_text(record.wasted_nano_usd)),
             adjusts=_id(record.adjusts),
+            verdicts=[FilterVerdict.of(one) for one in record.verdicts],
             corrections=None if corrections is None else [cls.of(one) for one in corrections],
             **{name: getattr(record, name) for name in plain},
         )

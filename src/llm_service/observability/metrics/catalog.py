@@ -93,6 +93,13 @@ HTTP_REQUESTS: Final = _counter(
     "llm_http_requests_total", "HTTP answers by route template, `other` for unknown paths.", "method", "route", "status"
 )
 
+FILTER_VERDICTS: Final = _counter(
+    "llm_filter_verdicts_total",
+    "Requests in which a filter found something, or could not judge, by side (`on`: input, output) and what followed: "
+    "block, mask, report.",
+    "filter", "type", "on", "action",
+)  # fmt: skip
+
 CACHE_HITS: Final = _counter(
     "llm_cache_hits_total", "Requests answered without a call. kind: hit, semantic, coalesced, stale, replay.",
     "kind",

@@ -116,8 +116,8 @@ class RequestMeter:
             self._tried(fact, bound)
         if fact.lease is not None:
             self._met(fact.lease)
-        if outcome.error is not None:
-            self._failed(outcome.error)
+        if outcome.error is not None or fact.verdicts:
+            self._refused(fact)
         if fact.stream:
             cell = bound.stream
             view[cell if cell >= 0 else self._streamed(bound, status)] += 1.0
@@ -266,6 +266,13 @@ class RequestMeter:
             view[cells.get(limit.key) or self._admitted(limit)] += 1.0
         for limit, _ in lease.provider:
             view[cells.get(limit.key) or self._admitted(limit)] += 1.0
+
+    def _refused(self, fact: RequestFinished) -> None:
+        """What filters said, and why it failed, if it did."""
+        for one in fact.verdicts:
+            self._add(catalog.FILTER_VERDICTS, one.filter, one.type, one.on, one.action)
+        if fact.outcome.error is not None:
+            self._failed(fact.outcome.error)
 
     def _failed(self, error: LLMServiceError) -> None:
         self._add(catalog.REQUEST_ERRORS, error.code, error.fault)

@@ -20,7 +20,7 @@ _COLUMNS: Final = (
     "mark, request_id, writer, seq, previous, hash, stream_id, at, key_id, user_name, tags, surface, model, provider, "
     "upstream_model, upstream_id, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, nano_usd, "
     "cost_source, status, error_code, cache, cache_key, saved_nano_usd, attempts, tries, "
-    "wasted_nano_usd, queue_ms, first_chunk_ms, duration_ms, overhead_ms, price_date, adjusts"
+    "wasted_nano_usd, queue_ms, first_chunk_ms, duration_ms, overhead_ms, price_date, adjusts, verdicts"
 )
 _INSERT: Final = f"INSERT INTO ledger ({_COLUMNS}) VALUES (:{_COLUMNS.replace(', ', ', :')})"  # noqa: S608
 _INSERT_TAG: Final = "INSERT INTO ledger_tags (mark, tag_name, tag_value) VALUES (:mark, :tag_name, :tag_value)"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from llm_service.domain import Tried, UsageRecord
+from llm_service.domain import Tried, UsageRecord, Verdict
 from llm_service.storage.ports import ChainLink, LedgerRow
 from llm_service.storage.sql.base import Row, Values
 from llm_service.storage.sql.moments import micros, moment
@@ -21,9 +21,16 @@ MOST_TRIED_TEXT: Final = 64
 MOST_TRIES_BYTES: Final = 1280
 """Of all attempts of a request, as JSON: some 15, or one whose names are as long as can be."""
 
+MOST_VERDICT_TEXT: Final = 64
+MOST_LABELS: Final = 8
+MOST_VERDICTS_BYTES: Final = 1024
+"""Of all verdicts of a request, as JSON: some 10."""
+
 _DURATIONS: Final = frozenset((float, type(None)))
 _TRIED: Final = ("provider", "upstream_model", "error_code", "duration_ms", "nano_usd")
 _NO_COST: Final = ("nano_usd", 0)
+_VERDICT: Final = ("filter", "type", "on", "action", "labels", "count", "failed")
+_ONCE: Final = ("count", 1)
 _UNKEEPABLE: Final = re.compile("[\0\ud800-\udfff]")  # PostgreSQL has no NUL in a text, UTF-8 no lone surrogates
 
 
@@ -32,7 +39,8 @@ def storable(record: UsageRecord) -> UsageRecord:
 
     Characters that cannot be kept become U+FFFD, texts are cut at 512 characters and those of tags at 128, tokens
     end at 2^40 and money at 2^46 nano-USD (either side of zero), durations are floats. Texts of attempts are cut at 64
-    characters; where there are so many that they take more than 1,280 bytes, those in the middle are left out.
+    characters; where there are so many that they take more than 1,280 bytes, those in the middle are left out. Of
+    verdicts the last ones are, beyond 1,024 bytes.
     """
     if _is_storable(record):
         return record
@@ -66,6 +74,7 @@ def storable(record: UsageRecord) -> UsageRecord:
         overhead_ms=_float(record.overhead_ms),
         price_date=_optional(record.price_date),
         adjusts=_optional(record.adjusts),
+        verdicts=_storable_verdicts(record.verdicts),
     )
 
 
@@ -108,6 +117,7 @@ def columns(record: UsageRecord, link: ChainLink, *, mark: int) -> Values:
         "overhead_ms": record.overhead_ms,
         "price_date": record.price_date,
         "adjusts": record.adjusts,
+        "verdicts": _verdicts_text(record.verdicts) if record.verdicts else None,
     }
 
 
@@ -146,6 +156,7 @@ def ledger_row(row: Row) -> LedgerRow:
             overhead_ms=row["overhead_ms"],
             price_date=row["price_date"],
             adjusts=row["adjusts"],
+            verdicts=_verdicts(row["verdicts"]),
         ),
         link=ChainLink(writer=row["writer"], seq=row["seq"], previous=row["previous"], hash=row["hash"]),
         mark=row["mark"],
@@ -174,6 +185,7 @@ def _is_storable(record: UsageRecord) -> bool:
         and abs(record.wasted_nano_usd) <= MOST_NANO
         and kinds <= _DURATIONS
         and (not record.tries or record.tries == _storable_tries(record.tries))
+        and (not record.verdicts or record.verdicts == _storable_verdicts(record.verdicts))
     )
 
 
@@ -204,6 +216,40 @@ def _tries_text(tries: Sequence[Tried]) -> str:
 
 def _tries(text: str | None) -> tuple[Tried, ...]:
     return () if text is None else tuple(Tried(**one) for one in json.loads(text))
+
+
+def _storable_verdicts(verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
+    kept = [
+        replace(
+            one,
+            filter=_text(one.filter, MOST_VERDICT_TEXT),
+            type=_text(one.type, MOST_VERDICT_TEXT),
+            labels=tuple(_text(label, MOST_VERDICT_TEXT) for label in one.labels[:MOST_LABELS]),
+            count=_within(one.count, MOST_TOKENS),
+        )
+        for one in verdicts
+    ]
+    while len(kept) > 1 and len(_verdicts_text(kept).encode()) > MOST_VERDICTS_BYTES:
+        del kept[-1]
+    return tuple(kept)
+
+
+def _verdicts_text(verdicts: Sequence[Verdict]) -> str:
+    told = [
+        {
+            name: value
+            for name in _VERDICT
+            if (value := getattr(one, name)) not in ((), False) and (name, value) != _ONCE
+        }
+        for one in verdicts
+    ]
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+
+
+def _verdicts(text: str | None) -> tuple[Verdict, ...]:
+    if text is None:
+        return ()
+    return tuple(Verdict(**{**one, "labels": tuple(one.get("labels", ()))}) for one in json.loads(text))
 
 
 def _text(text: str, most: int = MOST_TEXT) -> str:

@@ -5,7 +5,8 @@ from typing import Any, Final, get_args
 from llm_service.api.rest.openapi.admin import TAG as ADMIN
 from llm_service.api.rest.openapi.objects import closed_object, list_of, map_of, ref
 from llm_service.api.rest.openapi.operations import KEYED_FAILS, get, json_content
-from llm_service.domain import BudgetPeriod, CostSource, LimitKind, LimitScope
+from llm_service.domain import BudgetPeriod, CostSource, Direction, FilterAction, LimitKind, LimitScope
+from llm_service.filters import FilterType
 from llm_service.services import CACHE_STATUSES, GROUPS, STATUSES
 from llm_service.storage import Reach
 
@@ -133,6 +134,7 @@ def _record() -> Json:
             "duration_ms": _MAYBE_MS,
             "overhead_ms": _MAYBE_MS,
             "adjusts": _MAYBE_TEXT | {"description": "Of a correction: the request whose figures it changes."},
+            "verdicts": list_of(_verdict()) | {"description": "What filters found in the prompt and in the answer."},
         },
         said="One request, or a correction of one, whose tokens and cost are differences.",
     )
@@ -151,6 +153,20 @@ def _tried() -> Json:
             "duration_ms": _MAYBE_MS
             | {"description": "Milliseconds until its first content, its failure, or its end."},
             "wasted_usd": _WASTED,
+        }
+    )
+
+
+def _verdict() -> Json:
+    return closed_object(
+        {
+            "filter": _TEXT | {"description": "Its name in the settings."},
+            "type": {"enum": [*get_args(FilterType)]},
+            "on": {"enum": [*get_args(Direction)]},
+            "action": {"enum": [*get_args(FilterAction)]},
+            "labels": list_of(_TEXT) | {"description": "What was found, such as `email`; never the text itself."},
+            "count": _COUNT | {"description": "In how many places."},
+            "failed": {"type": "boolean", "description": "It could not judge; the action is what followed from that."},
         }
     )
 

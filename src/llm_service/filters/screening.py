@@ -1,0 +1,165 @@
+"""A whole request before its filters: what they find in it, and the request without what they mask."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from llm_service.domain import FilterAction, ModelRequest, Verdict
+from llm_service.filters.judging import Judgement, Report, judge
+from llm_service.filters.masking import Masks
+from llm_service.filters.policy import Filters, LocalFilter
+from llm_service.filters.text import Text
+from llm_service.filters.walk import Leaf, Unit, copied, has_token_ids, spread, units
+
+_GAP: Final = "\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screened:
+    """What filters say of a request.
+
+    ``blocked``: the verdict for which it is refused, ``None`` where it may go on; ``where``: the field that was found,
+    as a path. ``outgoing``: the request with placeholders, where something was masked, and ``masks`` what they stand
+    for.
+    """
+
+    verdicts: tuple[Verdict, ...] = ()
+    blocked: Verdict | None = None
+    where: str | None = None
+    outgoing: ModelRequest | None = None
+    masks: Masks | None = None
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What one filter has found so far."""
+
+    labels: set[str] = field(default_factory=set)
+    count: int = 0
+    failures: int = 0
+
+
+class _Screening:
+    """One request on its way through the filters."""
+
+    def __init__(self, filters: Filters, request: ModelRequest, report: Report, *, thorough: bool) -> None:
+        self._filters = filters
+        self._request = request
+        self._report = report
+        self._thorough = thorough
+        self._units = [*units(request.body)]
+        self._tallies: dict[str, _Tally] = {}
+        self.blocks: LocalFilter | None = None
+        self.where: str | None = None
+        self.masks: Masks | None = None
+
+    def screen(self) -> None:
+        """Judge everything, or up to what blocks."""
+        for unit in self._units:
+            self._judge(unit)
+            if self._is_over:
+                return
+        if has_token_ids(self._request.body):
+            self._cannot_read()
+
+    @property
+    def _is_over(self) -> bool:
+        return self.blocks is not None and not self._thorough
+
+    def _judge(self, unit: Unit) -> None:
+        """As it stands; and its parts of a content once more without anything between them, as a model reads them."""
+        counts = self._judge_leaves(unit, unit.leaves, _GAP)
+        parts = unit.parts
+        if len(parts) > 1 and not self._is_over:
+            joined = self._judge_leaves(unit, parts, "")
+            counts = {name: max(counts.get(name, 0), joined.get(name, 0)) for name in {**counts, **joined}}
+        for name, count in counts.items():
+            self._tallies[name].count += count
+
+    def _judge_leaves(self, unit: Unit, leaves: Sequence[Leaf], gap: str) -> dict[str, int]:
+        """How many places each filter found."""
+        text = leaves[0].text if len(leaves) == 1 else gap.join([leaf.text for leaf in leaves])
+        judgement = judge(self._filters, Text(text), self._report)
+        if not judgement.found and not judgement.failed:
+            return {}
+        if self.blocks is None and (blocks := judgement.blocks) is not None:
+            self.blocks, self.where = blocks, unit.where
+        if self.blocks is None:
+            self._mask(judgement, leaves, text, len(gap))
+        for one in judgement.failed:
+            self._tally(one).failures += 1
+        counts = {}
+        for one, matches in judgement.found:
+            self._tally(one).labels.update([match.label for match in matches])
+            counts[one.name] = len(matches)
+        return counts
+
+    def _mask(self, judgement: Judgement, leaves: Sequence[Leaf], text: str, gap: int) -> None:
+        if not (edits := judgement.edits):
+            return
+        masks = self.masks = self.masks or self._masks()
+        made = []
+        for begin, end, label, reversible in edits:
+            made.append((begin, end, masks.placeholder(label, text[begin:end] if reversible else None)))
+        spread(leaves, made, gap=gap)
+
+    def _masks(self) -> Masks:
+        return Masks(_GAP.join([leaf.original for unit in self._units for leaf in unit.leaves]))
+
+    def _tally(self, one: LocalFilter) -> _Tally:
+        return self._tallies.setdefault(one.name, _Tally())
+
+    def _cannot_read(self) -> None:
+        """Numbers of tokens are no text: what becomes of them says each filter's ``on_failure``."""
+        for one in self._filters:
+            self._tally(one).failures += 1
+            if one.on_failure == "closed" and self.blocks is None:
+                self.blocks, self.where = one, "prompt" if self._request.operation == "completion" else "input"
+
+    def changed(self) -> Sequence[Leaf]:
+        """The texts that are others now."""
+        if self.masks is None:
+            return ()
+        return [leaf for unit in self._units for leaf in unit.leaves if leaf.text is not leaf.original]
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """One for each filter that found something, and one for each that could not judge, in their order."""
+        for one in self._filters:
+            if (tally := self._tallies.get(one.name)) is None:
+                continue
+            if tally.count:
+                labels = tuple(sorted(tally.labels))
+                yield Verdict(
+                    filter=one.name, type=one.type, on="input", action=one.action, labels=labels, count=tally.count
+                )
+            if tally.failures:
+                action: FilterAction = "block" if one.on_failure == "closed" else "report"
+                yield Verdict(
+                    filter=one.name, type=one.type, on="input", action=action, count=tally.failures, failed=True
+                )
+
+
+def screened(filters: Filters, request: ModelRequest, report: Report, *, thorough: bool = False) -> Screened:
+    """What filters say of a request's prompt. Pure, but for ``report``.
+
+    Nothing further is looked at behind what blocks it, unless one wants to know all (``thorough``).
+    """
+    screening = _Screening(filters, request, report, thorough=thorough)
+    screening.screen()
+    verdicts, blocks = tuple(screening.verdicts()), screening.blocks
+    if blocks is not None:
+        blocked = next(one for one in verdicts if one.filter == blocks.name and one.action == "block")
+        return Screened(verdicts=verdicts, blocked=blocked, where=screening.where)
+    if not (changed := screening.changed()):
+        return Screened(verdicts=verdicts)
+    return Screened(verdicts=verdicts, outgoing=_outgoing(request, changed), masks=screening.masks)
+
+
+def _outgoing(request: ModelRequest, changed: Sequence[Leaf]) -> ModelRequest:
+    """The request with these texts. Its length bounds that of all its texts, as the original's does."""
+    more = sum(max(0, _bytes(leaf.text) - _bytes(leaf.original)) for leaf in changed)
+    return replace(request, body=copied(request.body, changed), body_bytes=request.body_bytes + more)
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))

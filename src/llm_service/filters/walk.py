@@ -1,0 +1,261 @@
+"""What a model could read of a request: its texts, in the order in which they stand, and how one is replaced."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+Path = tuple[str | int, ...]
+_HARMLESS: Final = True
+_DATA: Final = "data"
+
+# Not read by a model, and full of what filters take for something else: ids, words of the protocol, media in base64.
+# Whatever is not named here is judged. Only texts are left out: an object or a list in such a place is looked into.
+HARMLESS: Final = (
+    "model", "models.*", "user", "safety_identifier", "prompt_cache_key", "service_tier", "encoding_format",
+    "reasoning_effort", "tool_choice", "tool_choice.type", "response_format.type", "tools.*.type",
+    "messages.*.role", "messages.*.tool_call_id", "messages.*.tool_calls.*.id", "messages.*.tool_calls.*.type",
+    "messages.*.audio.id", "messages.*.content.*.type", "messages.*.content.*.id",
+    "messages.*.content.*.image_url.detail", "messages.*.content.*.input_audio.format",
+    "messages.*.content.*.file.file_id", "messages.*.content.*.cache_control.type",
+    "messages.*.reasoning_details.*.type", "messages.*.reasoning_details.*.id",
+    "messages.*.reasoning_details.*.format", "messages.*.reasoning_details.*.signature",
+)  # fmt: skip
+MEDIA: Final = (
+    "messages.*.content.*.image_url", "messages.*.content.*.image_url.url", "messages.*.content.*.video_url.url",
+    "messages.*.content.*.input_audio.data", "messages.*.content.*.file.file_data",
+    "messages.*.content.*.source.data", "messages.*.images.*.image_url.url", "messages.*.reasoning_details.*.data",
+)  # fmt: skip
+"""Left out where they are base64: pictures, sounds, files, and what providers encrypt. Addresses are judged."""
+
+# Names of objects say something as well, those of a tool's parameters for one. These are the protocol's own.
+KNOWN_NAMES: Final = frozenset(
+    """
+    model models messages user stream stream_options include_usage include_obfuscation temperature top_p top_k top_a
+    min_p frequency_penalty presence_penalty repetition_penalty n best_of max_tokens max_completion_tokens seed stop
+    logit_bias logprobs top_logprobs tools tool_choice parallel_tool_calls functions function_call response_format
+    reasoning_effort reasoning metadata service_tier store modalities audio prediction verbosity web_search_options
+    safety_identifier prompt_cache_key prompt_cache_retention prompt suffix echo input dimensions encoding_format
+    provider providers route transforms plugins preset usage thinking prefix verbose logger cache_control ttl
+    role content name refusal tool_calls tool_call_id id type function arguments text image_url url detail input_audio
+    data format file file_data file_id filename video_url source media_type images reasoning_content reasoning_details
+    signature summary annotations effort exclude enabled order only ignore sort allow_fallbacks require_parameters
+    data_collection quantizations max_price
+    json_schema schema strict description parameters properties required additionalProperties items enum const default
+    examples anyOf oneOf allOf not if then else title minimum maximum exclusiveMinimum exclusiveMaximum multipleOf
+    minLength maxLength pattern minItems maxItems uniqueItems prefixItems contains minProperties maxProperties
+    patternProperties propertyNames dependentRequired dependentSchemas nullable deprecated readOnly writeOnly
+    $schema $id $ref $defs $comment definitions
+    """.split()
+)
+_is_base64: Final = re.compile(r"[A-Za-z0-9+/=_-]*\Z").match
+_DATA_HEAD: Final = 256
+_PARTS_DEPTH: Final = 5
+"""Of the path of a part's text: messages, its number, content, the part's number, text."""
+
+
+def _made(*kinds: tuple[Sequence[str], object]) -> Mapping[str, Any]:
+    """The places as a tree, which a walk goes down in step."""
+    tree: dict[str, Any] = {}
+    for places, mark in kinds:
+        for place in places:
+            node = tree
+            for name in place.split("."):
+                node = node.setdefault(name, {})
+            node[""] = mark
+    return tree
+
+
+_PLACES: Final = _made((HARMLESS, _HARMLESS), (MEDIA, _DATA))
+_NOWHERE: Final[Mapping[str, Any]] = {}
+
+
+class Leaf:
+    """One text: where it stands, and whether it is the name of a member there. ``text`` is what it becomes."""
+
+    __slots__ = ("is_name", "original", "path", "text")
+
+    def __init__(self, path: Path, text: str, *, is_name: bool = False) -> None:
+        self.path = path
+        self.original = self.text = text
+        self.is_name = is_name
+
+
+class Unit:
+    """What is judged as one text: a message, a tool, or another field of the body.
+
+    ``where``: its path, for people; ``None`` under a name that nobody knows, which may be what a filter looks for.
+    """
+
+    __slots__ = ("leaves", "where")
+
+    def __init__(self, where: str | None, leaves: Sequence[Leaf]) -> None:
+        self.where = where
+        self.leaves = leaves
+
+    @property
+    def parts(self) -> Sequence[Leaf]:
+        """The texts of a content that comes in several parts: a model reads them as one."""
+        return [leaf for leaf in self.leaves if len(leaf.path) == _PARTS_DEPTH and leaf.path[2] == "content"]
+
+
+def units(body: Mapping[str, Any]) -> Iterator[Unit]:
+    """Everything in a body that a model could read."""
+    for name, value in body.items():
+        node = _PLACES.get(name, _NOWHERE)
+        known = name in KNOWN_NAMES
+        if not known:
+            yield Unit(None, [Leaf((name,), name, is_name=True)])
+        if type(value) is list:
+            below = node.get("*", _NOWHERE)
+            for number, item in enumerate(value):
+                if leaves := _leaves((name, number), item, below):
+                    yield Unit(f"{name}[{number}]" if known else None, leaves)
+        elif leaves := _leaves((name,), value, node):
+            yield Unit(name if known else None, leaves)
+
+
+def _leaves(path: Path, value: Any, node: Mapping[str, Any]) -> list[Leaf]:
+    """The texts below a place, in their order. Without recursion: bodies may be deep."""
+    found: list[Leaf] = []
+    left: list[tuple[Path, Any, Mapping[str, Any]]] = [(path, value, node)]
+    while left:
+        path, value, node = left.pop()
+        kind = type(value)
+        if kind is str:
+            if value and not _is_left_out(value, node.get("")):
+                found.append(Leaf(path, value))
+        elif kind is dict:
+            below = [((*path, name), member, node.get(name, _NOWHERE)) for name, member in value.items()]
+            for one in reversed(below):
+                left.append(one)
+                if one[0][-1] not in KNOWN_NAMES:
+                    left.append((one[0], _Name(one[0][-1]), _NOWHERE))
+        elif kind is list:
+            items = node.get("*", _NOWHERE)
+            left.extend([((*path, number), value[number], items) for number in range(len(value) - 1, -1, -1)])
+        elif kind is _Name:
+            found.append(Leaf(path, value.text, is_name=True))
+    return found
+
+
+class _Name:
+    """The name of a member, on the list of what is still to be walked."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def _is_left_out(text: str, mark: object) -> bool:
+    if mark is None:
+        return False
+    return mark is _HARMLESS or is_base64(text)
+
+
+def is_base64(text: str) -> bool:
+    """Whether a text is data: base64 alone, or as an address with its data in it (RFC 2397)."""
+    begins = 0
+    if text.startswith("data:"):
+        begins = text.find(";base64,", 0, _DATA_HEAD) + len(";base64,")
+        if begins < len("data:"):
+            return False
+    return _is_base64(text, begins) is not None
+
+
+def has_token_ids(body: Mapping[str, Any]) -> bool:
+    """Whether a prompt, or what is to be embedded, comes as numbers of tokens, which no filter can read."""
+    return any(_are_ids(body.get(name)) for name in ("prompt", "input"))
+
+
+def _are_ids(value: Any) -> bool:
+    """A list of numbers, or of such lists."""
+    if type(value) is not list:
+        return False
+    return any(_is_number(one) or (type(one) is list and any(map(_is_number, one))) for one in value)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)
+
+
+def spread(leaves: Sequence[Leaf], edits: Sequence[tuple[int, int, str]], *, gap: int) -> None:
+    """Make edits of the leaves' texts put together, with ``gap`` characters between them.
+
+    ``edits``: begin, end, and what stands there instead; in order, none over another. Of what reaches over several
+    leaves, the first one gets what stands instead, and the others lose what was theirs.
+    """
+    at = number = 0
+    placed = False
+    for leaf in leaves:
+        text, begins = leaf.text, at
+        ends = begins + len(text)
+        pieces: list[str] = []
+        while number < len(edits) and edits[number][0] < ends:
+            begin, end, instead = edits[number]
+            if end > at:
+                pieces.append(text[at - begins : max(begin, at) - begins])
+                pieces.append("" if placed else instead)
+                at, placed = min(end, ends), True
+            if end > ends:
+                break
+            number, placed = number + 1, False
+        if pieces:
+            leaf.text = "".join([*pieces, text[at - begins :]])
+        at = ends + gap
+
+
+class _Copy:
+    """A body with other texts; the original stays as it is, and shares with the copy whatever is the same."""
+
+    def __init__(self, body: Mapping[str, Any]) -> None:
+        self.body: dict[str, Any] = dict(body)
+        self._own: dict[Path, Any] = {(): self.body}
+
+    def put(self, path: Path, text: str) -> None:
+        self._owned(path[:-1])[path[-1]] = text
+
+    def rename(self, path: Path, names: Mapping[str, str]) -> None:
+        """Other names for members of the object at a path: inner objects before outer ones, texts before names.
+
+        Members that would have the same name get a number each, so that none is lost.
+        """
+        holder = self._owned(path)
+        members = [*holder.items()]
+        holder.clear()
+        taken = {name for name, _ in members if name not in names}
+        numbers: dict[str, int] = {}
+        for name, value in members:
+            made = wanted = names.get(name, name)
+            while name in names and made in taken:
+                numbers[wanted] = numbers.get(wanted, 1) + 1
+                made = f"{wanted}_{numbers[wanted]}"
+            taken.add(made)
+            holder[made] = value
+
+    def _owned(self, path: Path) -> Any:
+        """The object or list at a path, a copy of this body's own."""
+        depth = len(path)
+        while path[:depth] not in self._own:
+            depth -= 1
+        holder = self._own[path[:depth]]
+        for step in range(depth, len(path)):
+            name = path[step]
+            inner = holder[name].copy()
+            holder[name] = self._own[path[: step + 1]] = inner
+            holder = inner
+        return holder
+
+
+def copied(body: Mapping[str, Any], changed: Sequence[Leaf]) -> Mapping[str, Any]:
+    """The body with the texts of these leaves in their places."""
+    copy = _Copy(body)
+    renamed: dict[Path, dict[str, str]] = {}
+    for leaf in changed:
+        if leaf.is_name:
+            renamed.setdefault(leaf.path[:-1], {})[leaf.original] = leaf.text
+        else:
+            copy.put(leaf.path, leaf.text)
+    for path in sorted(renamed, key=len, reverse=True):
+        copy.rename(path, renamed[path])
+    return copy.body

@@ -1,0 +1,94 @@
+"""Stage: the prompt is judged by the filters that it meets, before anything is looked up, admitted or sent."""
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Sequence
+from typing import Final
+
+from llm_service.domain import ContentFiltered, ModelRequest, Reply, Verdict, lists
+from llm_service.filters import FilterOptions, Policies, Screened, screened
+from llm_service.observability import Log
+from llm_service.pipeline.base import Exchange, Proceed
+from llm_service.pipeline.resolve import beyond
+
+MOST_INLINE_BYTES: Final = 64 * 1024
+"""A longer body is judged in a thread, so that no other request waits for it."""
+
+
+class Screen:
+    """Fills ``exchange.policy``; where something is masked ``outgoing`` and ``masks``. Adds to ``verdicts``."""
+
+    def __init__(self, policies: Policies, log: Log) -> None:
+        self.policies = policies
+        self._log = log
+
+    def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
+        """Go on, or raise ContentFiltered: nothing was taken, kept or sent then."""
+        request = exchange.request
+        policy = exchange.policy = self.policies.for_request(request.model, request.models, exchange.caller)
+        if policy.naming:
+            self._check_names(exchange, policy.naming)
+        if not policy.input:
+            return proceed(exchange)
+        if request.body_bytes > MOST_INLINE_BYTES:
+            return self._aside(exchange, proceed)
+        self._take(exchange, screened(policy.input, request, self._failed))
+        return proceed(exchange)
+
+    async def _aside(self, exchange: Exchange, proceed: Proceed) -> Reply:
+        self._take(exchange, await asyncio.to_thread(screened, exchange.policy.input, exchange.request, self._failed))
+        return await proceed(exchange)
+
+    def foresee(self, exchange: Exchange) -> tuple[Sequence[Verdict], ContentFiltered | None]:
+        """What all filters would say of the prompt, and why it would be refused. Takes note of what would be sent."""
+        request = exchange.request
+        policy = exchange.policy = self.policies.for_request(request.model, request.models, exchange.caller)
+        of_names = [found for one in policy.naming if (found := of_names_asked(one, request)) is not None]
+        refusals = [refusal(verdict, where) for verdict, where in of_names if verdict.action == "block"]
+        found = screened(policy.input, request, self._failed, thorough=True)
+        if found.blocked is not None:
+            refusals.append(refusal(found.blocked, found.where))
+        exchange.outgoing = found.outgoing
+        return [*(verdict for verdict, _ in of_names), *found.verdicts], next(iter(refusals), None)
+
+    @staticmethod
+    def _check_names(exchange: Exchange, filters: Sequence[FilterOptions]) -> None:
+        for one in filters:
+            if (found := of_names_asked(one, exchange.request)) is not None:
+                exchange.verdicts.append(found[0])
+                if found[0].action == "block":
+                    raise refusal(*found)
+
+    @staticmethod
+    def _take(exchange: Exchange, found: Screened) -> None:
+        exchange.verdicts += found.verdicts
+        exchange.outgoing, exchange.masks = found.outgoing, found.masks
+        if found.blocked is not None:
+            raise refusal(found.blocked, found.where)
+
+    def _failed(self, name: str, defect: Exception) -> None:
+        """Tell where a filter failed; what the exception says may be from the prompt."""
+        frames = traceback.extract_tb(defect.__traceback__)
+        at = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+        self._log.error("a filter failed", filter=name, failure=type(defect).__name__, at=at)
+
+
+def of_names_asked(options: FilterOptions, request: ModelRequest) -> tuple[Verdict, str] | None:
+    """What a filter of names says of the models that a request asks for, and by which field of it."""
+    found = beyond(request, lambda name: lists(options.allowed, name))
+    if found is None:
+        return None
+    verdict = Verdict(filter=options.called, type=options.type, on="input", action=options.action, labels=("model",))
+    return verdict, found[1]
+
+
+def refusal(verdict: Verdict, where: str | None) -> ContentFiltered:
+    """What the client is told: which filter it was, and in which field; never what it found there."""
+    name, kind = verdict.filter, verdict.type
+    if verdict.failed:
+        said = f"The filter `{name}` ({kind}) cannot judge this prompt, and lets nothing pass that it cannot judge."
+    elif kind == "allowed_models":
+        said = f"The model that is asked for was refused by the filter `{name}` ({kind})."
+    else:
+        said = f"The prompt was refused by the filter `{name}` ({kind})."
+    return ContentFiltered(said, param=where)
