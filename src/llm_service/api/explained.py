@@ -8,6 +8,7 @@ from llm_service.services import (
     CacheView,
     DeploymentView,
     Explanation,
+    FilterView,
     GroupView,
     LimitsView,
     LimitView,
@@ -15,13 +16,14 @@ from llm_service.services import (
     ResultView,
     moment_text,
     state_object,
+    verdict_object,
 )
 
 Json = dict[str, Any]
 
 
 def explanation_object(explanation: Explanation, *, request_id: str) -> Json:
-    """The whole of it. ``filters`` are those that would act on the request."""
+    """The whole of it."""
     typical = explanation.typical
     return {
         "operation": explanation.operation,
@@ -34,7 +36,7 @@ def explanation_object(explanation: Explanation, *, request_id: str) -> Json:
         "typical": None
         if typical is None
         else {"input_tokens": typical.input_tokens, "output_tokens": typical.output_tokens},
-        "filters": [],
+        "filters": [_filter(one) for one in explanation.filters],
     }
 
 
@@ -125,6 +127,19 @@ def _cache(cache: CacheView) -> Json:
         "ttl_s": cache.ttl_s,
         "in_flight": cache.in_flight,
         "by_likeness": cache.alike,
+    }
+
+
+def _filter(view: FilterView) -> Json:
+    return {
+        "name": view.name,
+        "type": view.type,
+        "on": [*view.on],
+        "action": view.action,
+        "on_failure": view.on_failure,
+        "asked": view.is_asked,
+        "verdicts": [verdict_object(one) for one in view.verdicts],
+        "score": None if view.score is None else round(view.score, 3),
     }
 
 

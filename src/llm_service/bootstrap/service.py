@@ -21,6 +21,7 @@ from llm_service.bootstrap.stores import Stores
 from llm_service.bootstrap.telemetry import Sending, build_telemetry
 from llm_service.config import Settings, secrets_of
 from llm_service.domain import ProviderState
+from llm_service.filters import NO_POLICY, build_policies
 from llm_service.observability import AccessLog, Contents, Listener, Listeners, Log, MetricsSource, RequestMeter, Tracer
 from llm_service.pipeline import (
     MARK,
@@ -33,7 +34,9 @@ from llm_service.pipeline import (
     Replay,
     Resolve,
     Row,
+    Screen,
     Shed,
+    Stage,
     compose,
 )
 from llm_service.routing import Overload, Ranking
@@ -229,11 +232,13 @@ def build_deciding(
     """What decides in the stages, for requests and for those who ask what would become of one."""
     alike = build_alike(ground)
     share = build_share(ground, alike=alike)
+    policies = build_policies(ground.settings.filters)
     retries = {name: options.max_retries for name, options in ground.settings.providers.items()}
     return ExplainParts(
         overload=build_overload(ground),
         resolver=build_resolver(ground.settings, ground.stores.fleet),
         check=build_check(ground, known=parts.models.told),
+        screen=Screen(policies, ground.log) if policies.all is not NO_POLICY else None,
         remember=build_remember(ground, alike=alike, unsettled=unsettled),
         replay=Replay(build_promises(ground), share),
         ranking=ranking,
@@ -255,15 +260,17 @@ def build_row(
     listeners: Listeners,
     tracer: Tracer | None,
 ) -> Row:
-    """The row of stages, in the order in which a request passes them."""
+    """The row of stages, in the order in which a request passes them. Without filters there is no stage for them."""
     told = ground.settings.observability
     contents = Contents(max_bytes=told.log_content_max_bytes, redaction=ground.stores.redaction)
+    screening: list[tuple[str, Stage]] = [] if deciding.screen is None else [("screen", deciding.screen)]
     return compose(
         [
             ("observe", Observe(listeners, ground.clock, tracer, contents=contents if told.log_content else None)),
             ("shed", Shed(ground.stores.pressure, deciding.overload, ground.dice)),
             ("resolve", Resolve(deciding.resolver)),
             ("check", deciding.check),
+            *screening,
             ("remember", deciding.remember),
             ("replay", deciding.replay),
             ("rank", Rank(deciding.ranking)),

@@ -5,7 +5,6 @@ from difflib import get_close_matches
 
 LATER = frozenset(
     (
-        "filters",
         "server.admin_port",
         "server.tls",
     )

@@ -10,6 +10,7 @@ from llm_service.cache import missing_packages
 from llm_service.config.alert_rules import alert_mistakes
 from llm_service.config.build import Builder
 from llm_service.config.environment import USUAL_NAMES, variable
+from llm_service.config.filter_rules import filter_mistakes
 from llm_service.config.later import suggestion
 from llm_service.config.mistake import Mistake, shown
 from llm_service.config.settings import Settings
@@ -63,6 +64,7 @@ def apply_rules(settings: Settings, given: Builder, *, from_file: bool) -> Ruled
         *_without_packages(ruled, given),
         *_wrong_notifiers(ruled, given),
         *alert_mistakes(ruled, given, providers=named),
+        *filter_mistakes(ruled, given, leads=lambda name: _can_be_asked(name, ruled, named)),
     )
     notes = (*(f"{_at(name)} is left out: its api_key is empty" for name in left_out), *_told_contents(ruled))
     return Ruled(ruled, tuple(mistake for mistake in mistakes if mistake is not None), notes)
@@ -134,7 +136,6 @@ def _unknown_providers(settings: Settings, given: Builder, known: set[str]) -> I
 
 def _fallbacks_to_nobody(settings: Settings, given: Builder, known: set[str]) -> Iterator[Mistake]:
     """Names of fallbacks that mean no model, or the very model that falls back."""
-    takes_any = "openrouter" in known or any(one.kind == "openrouter" for one in settings.providers.values())
     for name, model in settings.models.items():
         for field in FALLBACKS:
             at = f"models.{shown(name)}.{field}"
@@ -144,10 +145,15 @@ def _fallbacks_to_nobody(settings: Settings, given: Builder, known: set[str]) ->
                 path = f"{at}[{number}]"
                 if other == name:
                     yield Mistake.at(given.places[path], f"{path} is the model itself")
-                elif not (takes_any or _leads_somewhere(other, settings, known)):
+                elif not _can_be_asked(other, settings, known):
                     hint = suggestion(other, settings.models)
                     message = f"{path} is neither a name of models nor provider/model of a configured provider{hint}"
                     yield Mistake.at(given.places[path], message)
+
+
+def _can_be_asked(name: str, settings: Settings, known: set[str]) -> bool:
+    takes_any = "openrouter" in known or any(one.kind == "openrouter" for one in settings.providers.values())
+    return takes_any or _leads_somewhere(name, settings, known)
 
 
 def _leads_somewhere(name: str, settings: Settings, known: set[str]) -> bool:

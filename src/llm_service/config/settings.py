@@ -9,6 +9,7 @@ from llm_service.alerts import AlertingOptions, AlertOptions, NotifierOptions
 from llm_service.api import AuthOptions, GraphqlOptions, ServerOptions, WebSocketOptions
 from llm_service.cache import CacheOptions
 from llm_service.domain import Doc, Pattern
+from llm_service.filters import FilterOptions
 from llm_service.ledger import LedgerOptions
 from llm_service.observability import ObservabilityOptions
 from llm_service.pipeline import IdempotencyOptions, ValidationOptions
@@ -64,6 +65,10 @@ class Settings:
             "`provider/*`."
         ),
     ] = field(default_factory=dict)
+    filters: Annotated[
+        tuple[FilterOptions, ...],
+        Doc("What prompts and answers may hold, in their order: docs/filters.md. Empty: anything."),
+    ] = ()
     ledger: LedgerOptions = field(default_factory=LedgerOptions)
     notifiers: Annotated[
         Mapping[Annotated[str, _NOTIFIER_NAME], NotifierOptions],

@@ -13,6 +13,8 @@ from llm_service.filters.detector import Detector
 from llm_service.filters.options import FilterOptions
 
 MOST_POLICIES: Final = 1024
+ASKING: Final = frozenset(("moderation", "allowed_topics"))
+"""Types that judge by asking somebody."""
 _NOT_OF_ANSWERS: Final = frozenset(("name", "enabled", "models", "keys", "except_keys", "timeout_s", "words_file"))
 """Settings that say where a filter applies, and what it is called, but not what it lets through."""
 
@@ -132,7 +134,7 @@ def _policy(rules: Sequence[_Rule]) -> Policy:
         version=digest.hexdigest()[:16],
         input=_locals(rules, "input"),
         output=_locals(rules, "output"),
-        asking=tuple(rule.options for rule in rules if rule.options.type in ("moderation", "allowed_topics")),
+        asking=tuple(rule.options for rule in rules if rule.options.type in ASKING),
         naming=tuple(rule.options for rule in rules if rule.options.type == "allowed_models"),
         all=tuple(rule.options for rule in rules),
     )

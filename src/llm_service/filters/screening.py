@@ -1,8 +1,8 @@
 """A whole request before its filters: what they find in it, and the request without what they mask."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 from llm_service.domain import FilterAction, ModelRequest, Verdict
 from llm_service.filters.judging import Judgement, Report, judge
@@ -12,6 +12,14 @@ from llm_service.filters.text import Text
 from llm_service.filters.walk import Leaf, Unit, copied, has_token_ids, spread, units
 
 _GAP: Final = "\n"
+
+
+@runtime_checkable
+class Scoring(Protocol):
+    """A detector that weighs signals."""
+
+    def score(self, text: Text) -> float:
+        """How much speaks for a find, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +86,14 @@ class _Screening:
 
     def _judge_leaves(self, unit: Unit, leaves: Sequence[Leaf], gap: str) -> dict[str, int]:
         """How many places each filter found."""
-        text = leaves[0].text if len(leaves) == 1 else gap.join([leaf.text for leaf in leaves])
+        text = leaves[0].read if len(leaves) == 1 else gap.join([leaf.read for leaf in leaves])
         judgement = judge(self._filters, Text(text), self._report)
         if not judgement.found and not judgement.failed:
             return {}
         if self.blocks is None and (blocks := judgement.blocks) is not None:
             self.blocks, self.where = blocks, unit.where
         if self.blocks is None:
-            self._mask(judgement, leaves, text, len(gap))
+            self._mask(judgement, leaves, gap)
         for one in judgement.failed:
             self._tally(one).failures += 1
         counts = {}
@@ -94,14 +102,15 @@ class _Screening:
             counts[one.name] = len(matches)
         return counts
 
-    def _mask(self, judgement: Judgement, leaves: Sequence[Leaf], text: str, gap: int) -> None:
+    def _mask(self, judgement: Judgement, leaves: Sequence[Leaf], gap: str) -> None:
         if not (edits := judgement.edits):
             return
+        text = gap.join([leaf.text for leaf in leaves])
         masks = self.masks = self.masks or self._masks()
         made = []
         for begin, end, label, reversible in edits:
             made.append((begin, end, masks.placeholder(label, text[begin:end] if reversible else None)))
-        spread(leaves, made, gap=gap)
+        spread(leaves, made, gap=len(gap))
 
     def _masks(self) -> Masks:
         return Masks(_GAP.join([leaf.original for unit in self._units for leaf in unit.leaves]))
@@ -163,3 +172,12 @@ def _outgoing(request: ModelRequest, changed: Sequence[Leaf]) -> ModelRequest:
 
 def _bytes(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
+
+
+def scores(filters: Filters, request: ModelRequest) -> Mapping[str, float]:
+    """The highest score of a part of the prompt, by each filter that gives scores."""
+    scoring = [(one.name, one.detector) for one in filters if isinstance(one.detector, Scoring)]
+    if not scoring:
+        return {}
+    texts = [Text(_GAP.join([leaf.read for leaf in unit.leaves])) for unit in units(request.body)]
+    return {name: max(map(detector.score, texts), default=0.0) for name, detector in scoring}

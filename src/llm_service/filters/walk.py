@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from llm_service.filters.escapes import unescaped, whole_characters
+
 Path = tuple[str | int, ...]
 _HARMLESS: Final = True
 _DATA: Final = "data"
@@ -78,6 +80,14 @@ class Leaf:
         self.path = path
         self.original = self.text = text
         self.is_name = is_name
+
+    @property
+    def read(self) -> str:
+        """The text as it reads, of the same length: arguments of calls are JSON, in which characters may be escaped."""
+        text = self.text
+        if "\\" in text and self.path[-1] == "arguments" and not self.is_name:
+            text, _ = unescaped(text)
+        return whole_characters(text)
 
 
 class Unit:

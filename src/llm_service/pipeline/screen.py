@@ -2,17 +2,27 @@
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from llm_service.domain import ContentFiltered, ModelRequest, Reply, Verdict, lists
-from llm_service.filters import FilterOptions, Policies, Screened, screened
+from llm_service.filters import FilterOptions, Filters, Policies, Screened, scores, screened
 from llm_service.observability import Log
 from llm_service.pipeline.base import Exchange, Proceed
 from llm_service.pipeline.resolve import beyond
 
 MOST_INLINE_BYTES: Final = 64 * 1024
 """A longer body is judged in a thread, so that no other request waits for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreseeing:
+    """What filters would say of a prompt. ``refusal``: what its client would be told; ``scores``: by filters' names."""
+
+    verdicts: Sequence[Verdict]
+    refusal: ContentFiltered | None
+    scores: Mapping[str, float]
 
 
 class Screen:
@@ -39,17 +49,24 @@ class Screen:
         self._take(exchange, await asyncio.to_thread(screened, exchange.policy.input, exchange.request, self._failed))
         return await proceed(exchange)
 
-    def foresee(self, exchange: Exchange) -> tuple[Sequence[Verdict], ContentFiltered | None]:
-        """What all filters would say of the prompt, and why it would be refused. Takes note of what would be sent."""
+    async def foresee(self, exchange: Exchange) -> Foreseeing:
+        """What all filters would say of the prompt, whatever blocks it. Takes note of what would be sent."""
         request = exchange.request
         policy = exchange.policy = self.policies.for_request(request.model, request.models, exchange.caller)
         of_names = [found for one in policy.naming if (found := of_names_asked(one, request)) is not None]
         refusals = [refusal(verdict, where) for verdict, where in of_names if verdict.action == "block"]
-        found = screened(policy.input, request, self._failed, thorough=True)
+        found, scored = await asyncio.to_thread(self._seen, policy.input, request)
         if found.blocked is not None:
             refusals.append(refusal(found.blocked, found.where))
         exchange.outgoing = found.outgoing
-        return [*(verdict for verdict, _ in of_names), *found.verdicts], next(iter(refusals), None)
+        return Foreseeing(
+            verdicts=[*(verdict for verdict, _ in of_names), *found.verdicts],
+            refusal=next(iter(refusals), None),
+            scores=scored,
+        )
+
+    def _seen(self, filters: Filters, request: ModelRequest) -> tuple[Screened, Mapping[str, float]]:
+        return screened(filters, request, self._failed, thorough=True), scores(filters, request)
 
     @staticmethod
     def _check_names(exchange: Exchange, filters: Sequence[FilterOptions]) -> None:

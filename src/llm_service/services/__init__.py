@@ -37,6 +37,7 @@ from llm_service.services.explanation import (
     CacheView,
     DeploymentView,
     Explanation,
+    FilterView,
     GroupView,
     LimitsView,
     LimitView,
@@ -92,6 +93,7 @@ from llm_service.services.usage_fields import (
     record_object,
     sum_object,
     unknown_name,
+    verdict_object,
 )
 
 __all__ = [
@@ -139,6 +141,7 @@ __all__ = [
     "ExplainParts",
     "Explanation",
     "ExportFormat",
+    "FilterView",
     "Finding",
     "Gateway",
     "Generation",
@@ -229,5 +232,6 @@ __all__ = [
     "trial_object",
     "tried",
     "unknown_name",
+    "verdict_object",
     "write_export",
 ]

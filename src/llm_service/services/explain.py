@@ -19,15 +19,18 @@ from llm_service.domain import (
     Usage,
     nano_usd,
 )
+from llm_service.filters import ASKING, FilterOptions
 from llm_service.pipeline import (
     MISSED,
     UNSERVED,
     Call,
     Check,
     Exchange,
+    Foreseeing,
     Remember,
     Replay,
     Resolver,
+    Screen,
     Share,
     check_allowed,
     has_choice,
@@ -40,6 +43,7 @@ from llm_service.services.explanation import (
     CacheView,
     DeploymentView,
     Explanation,
+    FilterView,
     GroupView,
     KeyStanding,
     LimitsView,
@@ -62,11 +66,13 @@ _NOT_GIVEN: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainParts:
-    """What decides in the stages. ``price``: of a deployment; ``max_retries``: of a provider."""
+    """What decides in the stages. ``screen``: ``None`` where there are no filters. ``price``: of a deployment;
+    ``max_retries``: of a provider."""
 
     overload: Overload
     resolver: Resolver
     check: Check
+    screen: Screen | None
     remember: Remember
     replay: Replay
     ranking: Ranking
@@ -117,6 +123,7 @@ class Explain:
 
     async def _routed(self, exchange: Exchange, refusals: list[LLMServiceError]) -> Explanation:
         """``refusals``: in the order of the row, the first is what the client would be told."""
+        filters = await self._screened(exchange, refusals)
         found = await self._cached(exchange)
         if exchange.plan is None and exchange.control.only_if_cached:
             refusals.append(OnlyIfCachedMiss(MISSED))
@@ -127,7 +134,7 @@ class Explain:
         admitted = await self._admitted_free(exchange) if found.expected else full
         result = replayed or self._result(exchange, found, admitted, refusals)
         first = exchange.route.candidates[(exchange.order or exchange.route.plain)[full.candidate]]
-        typical = await self._typical(exchange.request, first, full)
+        typical = await self._typical(exchange.sent, first, full)
         return Explanation(
             operation=exchange.request.operation,
             model=exchange.request.model,
@@ -137,9 +144,20 @@ class Explain:
             cache=found.view,
             idempotency=idempotency,
             typical=typical,
+            filters=filters,
         )
 
     # -- what the stages would decide, in the order of the row
+
+    async def _screened(self, exchange: Exchange, refusals: list[LLMServiceError]) -> Sequence[FilterView]:
+        """What the filters would say of the prompt. Those that ask somebody are not asked."""
+        screen = self._parts.screen
+        if screen is None:
+            return ()
+        foreseen = await screen.foresee(exchange)
+        if foreseen.refusal is not None:
+            refusals.append(foreseen.refusal)
+        return [_filter_view(options, foreseen) for options in exchange.policy.all]
 
     async def _cached(self, exchange: Exchange) -> _Found:
         remember = self._parts.remember
@@ -183,7 +201,7 @@ class Explain:
         exchange.order = route.plain
         if has_choice(route, exchange.tags):
             try:
-                exchange.order = self._parts.ranking.foreseen(route, exchange.request, exchange.tags)
+                exchange.order = self._parts.ranking.foreseen(route, exchange.sent, exchange.tags)
             except LLMServiceError as error:
                 refusals.append(error)
                 exchange.order = ()
@@ -191,7 +209,7 @@ class Explain:
     async def _admitted(self, exchange: Exchange) -> Foreseen:
         route = exchange.route
         return await self._parts.admission.foresee(
-            exchange.request,
+            exchange.sent,
             lease_id=exchange.id,
             caller=exchange.caller,
             user=exchange.user,
@@ -201,7 +219,7 @@ class Explain:
 
     async def _admitted_free(self, exchange: Exchange) -> Foreseen:
         return await self._parts.admission.foresee_free(
-            exchange.request, lease_id=exchange.id, caller=exchange.caller, user=exchange.user
+            exchange.sent, lease_id=exchange.id, caller=exchange.caller, user=exchange.user
         )
 
     def _result(
@@ -271,7 +289,7 @@ class Explain:
 
     def _groups(self, exchange: Exchange, sized: Foreseen, typical: Usage) -> Sequence[GroupView]:
         route = exchange.route
-        judged = self._parts.ranking.judged(route, exchange.request, exchange.tags)
+        judged = self._parts.ranking.judged(route, exchange.sent, exchange.tags)
         views = [self._deployment(exchange, judgement, sized, typical) for judgement in judged]
         return [
             GroupView(
@@ -337,6 +355,19 @@ class Explain:
             unpriced=[one for one in exchange.route.candidates if one in sized.unpriced],
             reach=gate.reach,
         )
+
+
+def _filter_view(options: FilterOptions, foreseen: Foreseeing) -> FilterView:
+    return FilterView(
+        name=options.called,
+        type=options.type,
+        on=options.sides,
+        action=options.action,
+        on_failure=options.on_failure,
+        is_asked=options.type in ASKING,
+        verdicts=[one for one in foreseen.verdicts if one.filter == options.called],
+        score=foreseen.scores.get(options.called),
+    )
 
 
 def _replayed(idempotency: KeyStanding | None) -> ResultView | None:

@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
-from llm_service.domain import CacheStatus, Candidate, LimitState, LLMServiceError, Operation, Usage
+from llm_service.domain import (
+    CacheStatus,
+    Candidate,
+    Direction,
+    FilterAction,
+    LimitState,
+    LLMServiceError,
+    Operation,
+    Usage,
+    Verdict,
+)
 from llm_service.prices import Origin
 from llm_service.routing import BreakerState, Obstacle, Strategy, Trigger
 from llm_service.storage import Reach
@@ -105,6 +115,22 @@ class CacheView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FilterView:
+    """A filter that the request meets. ``on``: the sides that it looks at. ``is_asked``: it judges by asking somebody,
+    which an explanation does not. ``verdicts``: what it says of the prompt. ``score``: of those that give one.
+    """
+
+    name: str
+    type: str
+    on: Sequence[Direction]
+    action: FilterAction
+    on_failure: Literal["open", "closed"]
+    is_asked: bool
+    verdicts: Sequence[Verdict]
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetriesView:
     """How often a provider may be asked again for one request, and what its budget has left in this process."""
 
@@ -148,3 +174,4 @@ class Explanation:
     cache: CacheView | None = None
     idempotency: KeyStanding | None = None
     typical: Usage | None = None
+    filters: Sequence[FilterView] = ()

@@ -7,14 +7,16 @@ from typing import Self
 import strawberry
 
 from llm_service.api.errors import extensions_of, spoken
-from llm_service.api.graphql.enums import CacheWord, ReachWord
+from llm_service.api.graphql.enums import CacheWord, DirectionWord, FilterActionWord, ReachWord
 from llm_service.api.graphql.scalars import Count, Json, Moment, Usd
 from llm_service.api.graphql.state_types import LimitStateType
+from llm_service.api.graphql.usage_types import FilterVerdict
 from llm_service.domain import Candidate, LLMServiceError, usd_text
 from llm_service.services import (
     CacheView,
     DeploymentView,
     Explanation,
+    FilterView,
     GroupView,
     LimitsView,
     LimitView,
@@ -184,6 +186,29 @@ class ExplainedCache:
         )
 
 
+@strawberry.type(description="A filter that a request meets.")
+class ExplainedFilter:
+    name: str
+    type: str
+    on: list[DirectionWord]
+    action: FilterActionWord
+    asked: bool = strawberry.field(description="It judges by asking somebody, which an explanation does not.")
+    verdicts: list[FilterVerdict] = strawberry.field(description="What it says of the prompt.")
+    score: float | None = strawberry.field(description="From 0 to 1, of filters that weigh signals.")
+
+    @classmethod
+    def of(cls, view: FilterView) -> Self:
+        return cls(
+            name=view.name,
+            type=view.type,
+            on=[DirectionWord(side) for side in view.on],
+            action=FilterActionWord(view.action),
+            asked=view.is_asked,
+            verdicts=[FilterVerdict.of(one) for one in view.verdicts],
+            score=None if view.score is None else round(view.score, 3),
+        )
+
+
 @strawberry.type(description="How often a provider may be asked again for one request.")
 class ExplainedRetries:
     provider: str
@@ -245,6 +270,7 @@ class ExplanationType:
     limits: ExplainedLimits | None
     cache: ExplainedCache | None
     idempotency: KeyStandingWord | None = strawberry.field(description="Null: the request has no such key.")
+    filters: list[ExplainedFilter] = strawberry.field(description="Those that the request meets, in their order.")
     typical_input_tokens: Count | None = strawberry.field(description="Of the prompt, as they are counted.")
     typical_output_tokens: Count | None = strawberry.field(description="Of an answer of usual length.")
 
@@ -259,6 +285,7 @@ class ExplanationType:
             limits=None if limits is None else ExplainedLimits.of(limits),
             cache=None if cache is None else ExplainedCache.of(cache),
             idempotency=None if known is None else KeyStandingWord(known),
+            filters=[ExplainedFilter.of(one) for one in explanation.filters],
             typical_input_tokens=None if typical is None else Count(typical.input_tokens),
             typical_output_tokens=None if typical is None else Count(typical.output_tokens),
         )

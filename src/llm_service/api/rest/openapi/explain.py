@@ -6,7 +6,8 @@ from llm_service.api.rest.openapi.examples import CHAT
 from llm_service.api.rest.openapi.headers import REQUEST_HEADERS
 from llm_service.api.rest.openapi.objects import closed_object, list_of, ref
 from llm_service.api.rest.openapi.operations import failures, json_content, response
-from llm_service.domain import CacheStatus, LimitKind, LimitScope, Operation
+from llm_service.domain import CacheStatus, Direction, FilterAction, LimitKind, LimitScope, Operation
+from llm_service.filters import FilterType
 from llm_service.routing import BreakerState, Obstacle, Strategy, Trigger
 from llm_service.storage import Reach
 
@@ -86,6 +87,7 @@ def explain_schemas() -> Json:
         "ExplainedDeployment": deployment,
         "ExplainedGroup": group,
         "ExplainedLimit": _limit(),
+        "ExplainedFilter": _filter(),
         "Explanation": _explanation(),
     }
 
@@ -125,6 +127,21 @@ def _limit() -> Json:
             "has_room": {"type": ["boolean", "null"]},
         },
         {"resets_at": _TEXT},
+    )
+
+
+def _filter() -> Json:
+    return closed_object(
+        {
+            "name": _TEXT,
+            "type": {"enum": [*get_args(FilterType)]},
+            "on": list_of({"enum": [*get_args(Direction)]}),
+            "action": {"enum": [*get_args(FilterAction)]},
+            "on_failure": {"enum": ["open", "closed"]},
+            "asked": _FLAG | {"description": "It judges by asking somebody, which an explanation does not."},
+            "verdicts": list_of(ref("FilterVerdict")) | {"description": "What it says of the prompt."},
+            "score": _MAYBE_NUMBER | {"description": "From 0 to 1, of filters that weigh signals."},
+        }
     )
 
 
@@ -176,7 +193,7 @@ def _explanation() -> Json:
             "cache": {"anyOf": [cache, null]},
             "idempotency": {"enum": ["new", "running", "kept", "refused", None]},
             "typical": {"anyOf": [typical, null]},
-            "filters": list_of(_TEXT),
+            "filters": list_of(ref("ExplainedFilter")),
         },
         said="What would become of a request, and why.",
     )

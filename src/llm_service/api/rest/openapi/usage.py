@@ -74,6 +74,7 @@ def usage_schemas() -> Json:
     page = {"data": list_of(ref("UsageRecord")), "next_cursor": _MAYBE_TEXT}
     by = list_of({"enum": [*GROUPS]})
     return {
+        "FilterVerdict": _verdict(),
         "UsageRecord": record,
         "Generation": closed_object(
             {**fields, "corrections": corrections}, said="A request as it stands now, corrections applied."
@@ -134,7 +135,8 @@ def _record() -> Json:
             "duration_ms": _MAYBE_MS,
             "overhead_ms": _MAYBE_MS,
             "adjusts": _MAYBE_TEXT | {"description": "Of a correction: the request whose figures it changes."},
-            "verdicts": list_of(_verdict()) | {"description": "What filters found in the prompt and in the answer."},
+            "verdicts": list_of(ref("FilterVerdict"))
+            | {"description": "What filters found in the prompt and in the answer."},
         },
         said="One request, or a correction of one, whose tokens and cost are differences.",
     )
