@@ -191,6 +191,11 @@ LIMITS = Row(
             about="The ten busiest; only with observability.metrics_key_label.",
             queries=(Query(highest(rate("llm_key_tokens_total", "key_id")), "{{key_id}}"),),
         ),
+        Panel(
+            title="Filters",
+            about="Requests in which a filter found something, or could not judge, by side and what followed.",
+            queries=(Query(rate("llm_filter_verdicts_total", "filter, on, action"), "{{filter}} {{on}} {{action}}"),),
+        ),
     ),
 )
 

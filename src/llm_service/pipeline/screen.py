@@ -55,12 +55,12 @@ class Screen:
         policy = exchange.policy = self.policies.for_request(request.model, request.models, exchange.caller)
         of_names = [found for one in policy.naming if (found := of_names_asked(one, request)) is not None]
         refusals = [refusal(verdict, where) for verdict, where in of_names if verdict.action == "block"]
-        found, scored = await asyncio.to_thread(self._seen, policy.input, request)
-        if found.blocked is not None:
-            refusals.append(refusal(found.blocked, found.where))
-        exchange.outgoing = found.outgoing
+        seen, scored = await asyncio.to_thread(self._seen, policy.input, request)
+        if seen.blocked is not None:
+            refusals.append(refusal(seen.blocked, seen.where))
+        exchange.outgoing = seen.outgoing
         return Foreseeing(
-            verdicts=[*(verdict for verdict, _ in of_names), *found.verdicts],
+            verdicts=[*(verdict for verdict, _ in of_names), *seen.verdicts],
             refusal=next(iter(refusals), None),
             scores=scored,
         )

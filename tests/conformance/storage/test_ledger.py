@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llm_service.domain import CACHE_HITS, Tried
+from llm_service.domain import CACHE_HITS, Tried, Verdict
 from llm_service.storage import Conflict, Database, LedgerRow, Seal, UsageFilter
 from tests.conformance.storage.conftest import Place
 from tests.support.records import NOON, record, row, rows
@@ -34,6 +34,10 @@ FULL = record(
         Tried(provider="c", upstream_model=""),
     ),
     wasted_nano_usd=2**46,
+    verdicts=(
+        Verdict(filter="own.pii", type="pii", on="input", action="mask", labels=("card", "email"), count=7),
+        Verdict(filter="x", type="regex", on="output", action="block", failed=True),
+    ),
     queue_ms=0.1 + 0.2,
     first_chunk_ms=1e-9,
     duration_ms=123456.789,

@@ -32,7 +32,6 @@ def plan(options: CacheOptions | None = None, *, body: Body = CHAT, **given: Any
         options or CacheOptions(),
         ttls_s=ttls_s,
         address=lambda candidate: (candidate.provider, base_url, candidate.upstream_model),
-        policy_version=given.pop("policy_version", ""),
     )
     asked = {"request": chat_request(body), "candidates": (HERE,), "caller": caller(), "user": None, **given}
     return policy.plan(asked.pop("request"), **asked)

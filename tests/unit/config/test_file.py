@@ -243,10 +243,10 @@ def test_deep_nesting_is_refused(configured: Configured, text: str) -> None:
 
 
 def test_settings_of_later_versions_are_named_as_such(configured: Configured) -> None:
-    text = "filters: [pii]\nserver: {tls: {}}\n"
+    text = "server: {tls: {}}
+"
     assert configured.mistakes(text) == [
-        "llm-service.yaml:1:1: filters is not available in this version",
-        "llm-service.yaml:2:10: server.tls is not available in this version",
+        "llm-service.yaml:1:10: server.tls is not available in this version",
     ]
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_service.domain import Tried, UsageRecord
+from llm_service.domain import Tried, UsageRecord, Verdict
 from llm_service.ledger.chain import GENESIS, START, Tip, canonical, digest, follow, kept
 from llm_service.ledger.entries import Closed, Entry, Head, Opened, close_line, head_line, intent_line, read
 from llm_service.storage import storable
@@ -25,6 +25,17 @@ TRIED = st.builds(
     duration_ms=MAYBE_MS,
     nano_usd=st.integers(0, 2**53),
 )
+VERDICT = st.builds(
+    Verdict,
+    filter=TEXTS,
+    type=TEXTS,
+    on=st.sampled_from(["input", "output"]),
+    action=st.sampled_from(["block", "mask", "report"]),
+    labels=st.lists(TEXTS, max_size=3).map(tuple),
+    count=st.integers(0, 2**53),
+    failed=st.booleans(),
+)
+VERDICTS = (Verdict(filter="own", type="pii", on="input", action="mask", labels=("email",)),)
 RECORDS = st.builds(
     a_record,
     st.integers(1, 10**6),
@@ -38,6 +49,7 @@ RECORDS = st.builds(
     saved_nano_usd=st.integers(-(2**53), 2**53),
     tries=st.lists(TRIED, max_size=3).map(tuple),
     wasted_nano_usd=st.integers(-(2**53), 2**53),
+    verdicts=st.lists(VERDICT, max_size=3).map(tuple),
     at=st.datetimes(timezones=st.just(MORNING.tzinfo)),
 )
 # As the first version wrote them.
@@ -139,13 +151,21 @@ def test_the_head_says_where_the_chain_stood() -> None:
     assert entries(head_line(WRITER, Tip(7, "ab"))) == [Head(WRITER, Tip(7, "ab"))]
 
 
-LATER = ("cache_key", "saved_nano_usd", "tries", "wasted_nano_usd")
+LATER = ("cache_key", "saved_nano_usd", "tries", "wasted_nano_usd", "verdicts")
 
 
 def test_the_canonical_text_has_every_field_in_the_order_of_names_and_later_ones_at_the_end() -> None:
     names = sorted(field.name for field in fields(UsageRecord) if field.name not in LATER)
     assert list(orjson.loads(canonical(a_record()))) == names
-    assert list(orjson.loads(canonical(a_retried_record(cache_key="ab", saved_nano_usd=1)))) == [*names, *LATER]
+    assert list(orjson.loads(canonical(a_retried_record(cache_key="ab", saved_nano_usd=1, verdicts=VERDICTS)))) == [
+        *names,
+        *LATER,
+    ]
+
+
+def test_a_verdict_says_nothing_that_is_usual() -> None:
+    (told,) = orjson.loads(canonical(a_record(verdicts=VERDICTS)))["verdicts"]
+    assert list(told) == ["filter", "type", "on", "action", "labels"]
 
 
 def test_an_attempt_says_nothing_that_it_does_not_know() -> None:

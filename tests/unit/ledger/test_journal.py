@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_service.domain import Tried
+from llm_service.domain import Tried, Verdict
 from llm_service.ledger import folder
 from llm_service.ledger import journal as module
 from llm_service.ledger.entries import Closed, Entry, Head, Opened, read
@@ -202,12 +202,15 @@ def test_whoever_is_let_in_can_close_on_a_full_disk(
 ) -> None:
     monkeypatch.setattr(module, "STEP_BYTES", 4096)
     many = (Tried(provider="p" * 99, upstream_model="m" * 99, error_code="upstream_error", nano_usd=2**46),) * 99
-    FullDisk(monkeypatch, 150_000)
+    found = (Verdict(filter="f" * 64, type="secrets", on="input", action="mask", labels=("l" * 32,) * 8),) * 99
+    FullDisk(monkeypatch, 250_000)
     journal = begin(segment_bytes=1 << 20)
     opened = until_full(lambda number: journal.open(an_intent(number)))
     until_full(lambda number: journal.close(a_record(5000 + number)))  # a hit must not take the room of others
     for number in range(opened):
-        record = a_record(number, upstream_id="g" * 64, error_code="upstream_invalid_response", tries=many)
+        record = a_record(
+            number, upstream_id="g" * 64, error_code="upstream_invalid_response", tries=many, verdicts=found
+        )
         journal.close(storable(record))
     assert opened > 50
     assert journal.open_requests == 0

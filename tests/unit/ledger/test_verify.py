@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from llm_service.domain import Tried
+from llm_service.domain import Tried, Verdict
 from llm_service.ledger import Fault, Ledger, LedgerOptions, verify
 from llm_service.ledger.chain import GENESIS, START, Tip, canonical, digest, follow
 from llm_service.ledger.seals import seal_up_to
@@ -55,6 +55,7 @@ async def test_chains_that_are_as_they_were_written_are_sound(store: MemoryLedge
         {"queue_ms": 1},
         {"saved_nano_usd": 1},
         {"wasted_nano_usd": 1},
+        {"verdicts": (Verdict(filter="a", type="pii", on="input", action="mask"),)},
         {"tries": (Tried(provider="p", upstream_model="m"),)},
         {"cache_key": "00"},
     ],

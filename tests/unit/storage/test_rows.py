@@ -6,9 +6,9 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_service.domain import Tried, UsageRecord
-from llm_service.storage import MOST_TRIES_BYTES, storable
-from llm_service.storage.sql.rows import MOST_NANO
+from llm_service.domain import Tried, UsageRecord, Verdict
+from llm_service.storage import MOST_TRIES_BYTES, MOST_VERDICTS_BYTES, storable
+from llm_service.storage.sql.rows import MOST_NANO, _verdicts_text
 from tests.support.records import NOON, record
 
 texts = st.text(max_size=600) | st.text(st.characters(categories=["Cs", "Cc", "So"]), max_size=600)
@@ -22,8 +22,19 @@ tried = st.builds(
     duration_ms=durations,
     nano_usd=counts,
 )
+judged = st.builds(
+    Verdict,
+    filter=texts,
+    type=texts,
+    on=st.sampled_from(["input", "output"]),
+    action=st.sampled_from(["block", "mask", "report"]),
+    labels=st.lists(texts, max_size=20).map(tuple),
+    count=counts,
+    failed=st.booleans(),
+)
 records = st.builds(
     UsageRecord,
+    verdicts=st.lists(judged, max_size=4).map(tuple),
     tries=st.lists(tried, max_size=4).map(tuple),
     at=st.just(NOON),
     tags=st.dictionaries(texts, texts, max_size=3),
@@ -107,3 +118,11 @@ def test_what_was_saved_ends_where_money_ends() -> None:
 
 def test_durations_are_floats_so_that_they_read_alike_before_and_after() -> None:
     assert repr(storable(record(duration_ms=5)).duration_ms) == "5.0"
+
+
+@given(st.lists(judged, max_size=40).map(tuple))
+def test_verdicts_are_bounded_and_the_first_one_stays(verdicts: tuple[Verdict, ...]) -> None:
+    kept = storable(record(verdicts=verdicts)).verdicts
+    assert len(_verdicts_text(kept).encode()) <= MOST_VERDICTS_BYTES
+    assert [(one.on, one.failed) for one in kept] == [(one.on, one.failed) for one in verdicts[: len(kept)]]
+    assert bool(kept) == bool(verdicts)

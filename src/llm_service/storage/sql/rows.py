@@ -21,10 +21,11 @@ MOST_TRIED_TEXT: Final = 64
 MOST_TRIES_BYTES: Final = 1280
 """Of all attempts of a request, as JSON: some 15, or one whose names are as long as can be."""
 
-MOST_VERDICT_TEXT: Final = 64
+MOST_FILTER_TEXT: Final = 64
+MOST_LABEL_TEXT: Final = 32
 MOST_LABELS: Final = 8
-MOST_VERDICTS_BYTES: Final = 1024
-"""Of all verdicts of a request, as JSON: some 10."""
+MOST_VERDICTS_BYTES: Final = 1536
+"""Of all verdicts of a request, as JSON: some 15, or one whose words are as long as can be."""
 
 _DURATIONS: Final = frozenset((float, type(None)))
 _TRIED: Final = ("provider", "upstream_model", "error_code", "duration_ms", "nano_usd")
@@ -40,7 +41,7 @@ def storable(record: UsageRecord) -> UsageRecord:
     Characters that cannot be kept become U+FFFD, texts are cut at 512 characters and those of tags at 128, tokens
     end at 2^40 and money at 2^46 nano-USD (either side of zero), durations are floats. Texts of attempts are cut at 64
     characters; where there are so many that they take more than 1,280 bytes, those in the middle are left out. Of
-    verdicts the last ones are, beyond 1,024 bytes.
+    verdicts the last ones are, beyond 1,536 bytes.
     """
     if _is_storable(record):
         return record
@@ -222,9 +223,9 @@ def _storable_verdicts(verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
     kept = [
         replace(
             one,
-            filter=_text(one.filter, MOST_VERDICT_TEXT),
-            type=_text(one.type, MOST_VERDICT_TEXT),
-            labels=tuple(_text(label, MOST_VERDICT_TEXT) for label in one.labels[:MOST_LABELS]),
+            filter=_text(one.filter, MOST_FILTER_TEXT),
+            type=_text(one.type, MOST_LABEL_TEXT),
+            labels=tuple(_text(label, MOST_LABEL_TEXT) for label in one.labels[:MOST_LABELS]),
             count=_within(one.count, MOST_TOKENS),
         )
         for one in verdicts

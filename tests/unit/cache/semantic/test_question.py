@@ -32,7 +32,6 @@ def question(body: Body | None = None, options: CacheOptions = ON, **given: Any)
         options,
         ttls_s={},
         address=lambda candidate: (candidate.provider, base_url, candidate.upstream_model),
-        policy_version=given.pop("policy_version", ""),
     )
     asked = {"candidates": (HERE,), "caller": caller(), "user": None, **given}
     plan = policy.plan(chat_request(body or chat()), **asked)

@@ -37,7 +37,11 @@ FAILURES: Final = (
         "Prompt and output cap do not fit the model's context window, or the prompt is longer than the service takes.",
         "Shorten the prompt, lower `max_tokens`, or take a model with a larger window.",
     ),
-    Failure(domain.ContentFiltered, "A content rule of the provider refused the prompt.", "Change the prompt."),
+    Failure(
+        domain.ContentFiltered,
+        "A content rule refused the prompt: the provider's, or a filter that the message names.",
+        "Change the prompt.",
+    ),
     Failure(
         domain.InvalidDocument,
         "A GraphQL document does not parse, does not fit the schema, or is none of the trusted ones.",
