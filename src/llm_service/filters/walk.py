@@ -55,20 +55,34 @@ _PARTS_DEPTH: Final = 5
 """Of the path of a part's text: messages, its number, content, the part's number, text."""
 
 
-def _made(*kinds: tuple[Sequence[str], object]) -> Mapping[str, Any]:
+class _Place:
+    """A place in bodies. ``mark``: what is done with a text there; ``members``, ``items``: the places below."""
+
+    __slots__ = ("items", "mark", "members")
+
+    def __init__(self) -> None:
+        self.mark: object = None
+        self.members: dict[str, _Place] = {}
+        self.items: _Place | None = None
+
+
+def _made(*kinds: tuple[Sequence[str], object]) -> _Place:
     """The places as a tree, which a walk goes down in step."""
-    tree: dict[str, Any] = {}
+    tree = _Place()
     for places, mark in kinds:
-        for place in places:
-            node = tree
-            for name in place.split("."):
-                node = node.setdefault(name, {})
-            node[""] = mark
+        for path in places:
+            place = tree
+            for name in path.split("."):
+                if name == "*":
+                    place.items = place = place.items or _Place()
+                else:
+                    place = place.members.setdefault(name, _Place())
+            place.mark = mark
     return tree
 
 
 _PLACES: Final = _made((HARMLESS, _HARMLESS), (MEDIA, _DATA))
-_NOWHERE: Final[Mapping[str, Any]] = {}
+_NOWHERE: Final = _Place()
 
 
 class Leaf:
@@ -111,37 +125,38 @@ class Unit:
 def units(body: Mapping[str, Any]) -> Iterator[Unit]:
     """Everything in a body that a model could read."""
     for name, value in body.items():
-        node = _PLACES.get(name, _NOWHERE)
+        place = _PLACES.members.get(name, _NOWHERE)
         known = name in KNOWN_NAMES
         if not known:
             yield Unit(None, [Leaf((name,), name, is_name=True)])
         if type(value) is list:
-            below = node.get("*", _NOWHERE)
+            below = place.items or _NOWHERE
             for number, item in enumerate(value):
                 if leaves := _leaves((name, number), item, below):
                     yield Unit(f"{name}[{number}]" if known else None, leaves)
-        elif leaves := _leaves((name,), value, node):
+        elif leaves := _leaves((name,), value, place):
             yield Unit(name if known else None, leaves)
 
 
-def _leaves(path: Path, value: Any, node: Mapping[str, Any]) -> list[Leaf]:
+def _leaves(path: Path, value: Any, place: _Place) -> list[Leaf]:
     """The texts below a place, in their order. Without recursion: bodies may be deep."""
     found: list[Leaf] = []
-    left: list[tuple[Path, Any, Mapping[str, Any]]] = [(path, value, node)]
+    left: list[tuple[Path, Any, _Place]] = [(path, value, place)]
     while left:
-        path, value, node = left.pop()
+        path, value, place = left.pop()
         kind = type(value)
         if kind is str:
-            if value and not _is_left_out(value, node.get("")):
+            if value and not _is_left_out(value, place.mark):
                 found.append(Leaf(path, value))
         elif kind is dict:
-            below = [((*path, name), member, node.get(name, _NOWHERE)) for name, member in value.items()]
+            known = place.members
+            below = [((*path, name), member, known.get(name, _NOWHERE)) for name, member in value.items()]
             for one in reversed(below):
                 left.append(one)
                 if one[0][-1] not in KNOWN_NAMES:
                     left.append((one[0], _Name(one[0][-1]), _NOWHERE))
         elif kind is list:
-            items = node.get("*", _NOWHERE)
+            items = place.items or _NOWHERE
             left.extend([((*path, number), value[number], items) for number in range(len(value) - 1, -1, -1)])
         elif kind is _Name:
             found.append(Leaf(path, value.text, is_name=True))

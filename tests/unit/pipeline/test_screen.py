@@ -1,0 +1,132 @@
+"""The stage that judges prompts, between the name of a model and everything that a request takes."""
+
+from typing import Any
+
+import pytest
+
+from llm_service.cache import CacheOptions, CachePolicy
+from llm_service.domain import ContentFiltered, Reply, chat_request
+from llm_service.filters import FilterOptions, LocalFilter
+from llm_service.pipeline import Exchange, Screen
+from llm_service.pipeline.screen import MOST_INLINE_BYTES
+from llm_service.runtime import Tasks
+from llm_service.streams import ReadyReply
+from tests.support.finding import Broken, caller, policies
+from tests.support.routes import a_route
+from tests.support.row import PAID, WHOLE
+from tests.support.service import LogLines
+
+BLOCK = FilterOptions(type="keywords", name="no-red", words=("red",))
+MASK = FilterOptions(type="keywords", name="own", words=("jo@x",), action="mask")
+
+
+def exchange(text: str = "Hi", *, key_id: str = "key_a", body_bytes: int = 60, **fields: Any) -> Exchange:
+    body = {"model": "p/m", "messages": [{"role": "user", "content": text}], **fields}
+    made = Exchange(
+        id="req_1",
+        stream_id="str_1",
+        surface="rest",
+        request=chat_request(body, body_bytes),
+        caller=caller(key_id),
+        tasks=Tasks(lambda work, failure: None),
+        received_at=0.0,
+    )
+    made.route = a_route("p")
+    return made
+
+
+async def proceed(exchange: Exchange) -> Reply:
+    return ReadyReply(None, PAID, whole=WHOLE)  # type: ignore[arg-type]
+
+
+async def passed(one: Exchange, *filters: FilterOptions, log: LogLines | None = None) -> Exchange:
+    await Screen(policies(*filters), log or LogLines())(one, proceed)
+    return one
+
+
+@pytest.mark.parametrize("body_bytes", [60, MOST_INLINE_BYTES + 1])
+async def test_a_prompt_is_refused_by_the_filter_s_name_and_never_by_what_it_found(body_bytes: int) -> None:
+    one = exchange("a red car", body_bytes=body_bytes)
+    with pytest.raises(ContentFiltered) as refused:
+        await passed(one, MASK, BLOCK)
+    assert refused.value.message == "The prompt was refused by the filter `no-red` (keywords)."
+    assert (refused.value.param, refused.value.provider, refused.value.retryable) == ("messages[0]", None, False)
+    assert [verdict.filter for verdict in one.verdicts] == ["no-red"]
+
+
+@pytest.mark.parametrize("body_bytes", [60, MOST_INLINE_BYTES + 1])
+async def test_what_is_masked_is_sent_in_place_of_the_request(body_bytes: int) -> None:
+    one = await passed(exchange("to jo@x", body_bytes=body_bytes), MASK, BLOCK)
+    assert one.sent.body["messages"] == [{"role": "user", "content": "to [WORD]"}]
+    assert one.request.body["messages"] == [{"role": "user", "content": "to jo@x"}]
+    assert (one.masks is None, [verdict.action for verdict in one.verdicts]) == (False, ["mask"])
+
+
+async def test_a_request_that_no_filter_meets_passes_as_it_came() -> None:
+    one = await passed(exchange("a red car", key_id="key_b"), FilterOptions(**{**of(BLOCK), "keys": ("key_a",)}))
+    assert (one.sent is one.request, one.masks, one.verdicts, one.policy.version) == (True, None, [], "")
+
+
+def of(options: FilterOptions) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in FilterOptions.__dataclass_fields__}
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"model": "other/x"}, "model"),
+        ({"models": ["p/m", "q/n"]}, "models"),
+        ({"preset": "mine"}, "preset"),
+        ({"plugins": [{"id": "auto-router"}]}, "plugins"),
+        ({"model": "p/m@preset/mine"}, "model"),
+        ({}, None),
+    ],
+)
+async def test_names_of_models_are_judged_like_those_of_a_key(fields: dict[str, Any], param: str | None) -> None:
+    only = FilterOptions(type="allowed_models", name="ours", allowed=("p/*",))
+    if param is None:
+        assert (await passed(exchange(**fields), only)).verdicts == []
+        return
+    with pytest.raises(ContentFiltered, match=r"refused by the filter `ours` \(allowed_models\)") as refused:
+        await passed(exchange(**fields), only)
+    assert refused.value.param == param
+    reported = await passed(exchange(**fields), FilterOptions(**{**of(only), "action": "report"}))
+    assert [(one.action, one.labels) for one in reported.verdicts] == [("report", ("model",))]
+
+
+async def test_a_filter_that_breaks_is_told_without_a_word_of_the_prompt() -> None:
+    log = LogLines()
+    screen = Screen(policies(BLOCK), log)
+    (local,) = screen.policies.all.input
+    assert isinstance(local, LocalFilter)
+    object.__setattr__(local, "detector", Broken())
+    with pytest.raises(ContentFiltered, match="`no-red` \\(keywords\\) cannot judge this prompt"):
+        await screen(exchange("canary"), proceed)
+    (line,) = log.of("a filter failed")
+    assert (line["filter"], line["failure"]) == ("no-red", "KeyError")
+    assert "canary" not in str(log.lines)
+
+
+async def test_another_policy_has_answers_of_its_own() -> None:
+    cache = CachePolicy(CacheOptions(), ttls_s={}, address=lambda one: (one.provider, "", one.upstream_model))
+    digests = []
+    for filters in ((), (BLOCK,), (FilterOptions(**{**of(BLOCK), "name": "other"}),), (BLOCK, MASK)):
+        one = await passed(exchange(), *filters)
+        plan = cache.plan(
+            one.request, candidates=one.candidates, caller=one.caller, user=None, policy_version=one.policy.version
+        )
+        assert plan is not None
+        digests.append(plan.digest)
+    assert digests[1] == digests[2]
+    assert len(set(digests)) == 3
+
+
+async def test_what_is_foreseen_is_everything_that_filters_would_say() -> None:
+    names = FilterOptions(type="allowed_models", name="ours", allowed=("q/*",))
+    one = exchange("red and jo@x")
+    foreseen = await Screen(policies(names, MASK, BLOCK), LogLines()).foresee(one)
+    assert [verdict.filter for verdict in foreseen.verdicts] == ["ours", "own", "no-red"]
+    assert foreseen.refusal is not None
+    assert foreseen.refusal.param == "model"
+    assert foreseen.scores == {"own": 1.0, "no-red": 1.0}
+    assert one.verdicts == []
