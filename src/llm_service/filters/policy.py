@@ -1,6 +1,6 @@
 """Which filters a request meets."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from typing import Final, Literal
@@ -63,7 +63,7 @@ class _Rule:
         self.text = _text(options, words)
         self.is_for_all = not (options.models or options.keys or options.except_keys)
 
-    def is_for(self, models: Collection[str], names: Collection[str]) -> bool:
+    def is_for(self, models: Collection[str], names: Collection[str | None]) -> bool:
         """``models``: all that the request asks for; ``names``: its key's id and name."""
         options = self.options
         if options.models and not any(matches(options.models, model) for model in models):
@@ -93,6 +93,7 @@ class Policies:
                 known = words(options)
                 self._rules.append(_Rule(options, build(options, known), known))
         self._known: dict[tuple[int, ...], Policy] = {}
+        self._asked: dict[tuple[str, tuple[str, ...], str, str | None], Policy] = {}
         always = all(rule.is_for_all for rule in self._rules)
         self._always = self._of(tuple(range(len(self._rules)))) if always else None
 
@@ -105,12 +106,19 @@ class Policies:
         """The filters of a request that asks for ``model``, or else for one of ``models``."""
         if self._always is not None:
             return self._always
-        asked = (model, *models)
         key = caller.key
-        names = (caller.key_id,) if key is None else (caller.key_id, key.name)
-        return self._of(
-            tuple([number for number, rule in enumerate(self._rules) if rule.is_for_all or rule.is_for(asked, names)])
-        )
+        asked = model, tuple(models), caller.key_id, None if key is None else key.name
+        policy = self._asked.get(asked)
+        if policy is None:
+            if len(self._asked) >= MOST_POLICIES:  # names are the callers' to invent
+                self._asked.clear()
+            policy = self._asked[asked] = self._of(tuple(self._numbers((model, *models), asked[2:])))
+        return policy
+
+    def _numbers(self, asked: Collection[str], names: Collection[str | None]) -> Iterator[int]:
+        for number, rule in enumerate(self._rules):
+            if rule.is_for_all or rule.is_for(asked, names):
+                yield number
 
     def _of(self, numbers: tuple[int, ...]) -> Policy:
         policy = self._known.get(numbers)

@@ -9,7 +9,7 @@ from llm_service.filters.judging import Judgement, Report, judge
 from llm_service.filters.masking import Masks
 from llm_service.filters.policy import Filters, LocalFilter
 from llm_service.filters.text import Text
-from llm_service.filters.walk import Leaf, Unit, copied, has_token_ids, spread, units
+from llm_service.filters.walk import Leaf, Unit, copied, has_token_ids, spread, together, units
 
 _GAP: Final = "\n"
 
@@ -86,8 +86,7 @@ class _Screening:
 
     def _judge_leaves(self, unit: Unit, leaves: Sequence[Leaf], gap: str) -> dict[str, int]:
         """How many places each filter found."""
-        text = leaves[0].read if len(leaves) == 1 else gap.join([leaf.read for leaf in leaves])
-        judgement = judge(self._filters, Text(text), self._report)
+        judgement = judge(self._filters, Text(together(leaves, gap)), self._report)
         if not judgement.found and not judgement.failed:
             return {}
         if self.blocks is None and (blocks := judgement.blocks) is not None:
@@ -179,5 +178,5 @@ def scores(filters: Filters, request: ModelRequest) -> Mapping[str, float]:
     scoring = [(one.name, one.detector) for one in filters if isinstance(one.detector, Scoring)]
     if not scoring:
         return {}
-    texts = [Text(_GAP.join([leaf.read for leaf in unit.leaves])) for unit in units(request.body)]
+    texts = [Text(together(unit.leaves, _GAP)) for unit in units(request.body)]
     return {name: max(map(detector.score, texts), default=0.0) for name, detector in scoring}

@@ -51,16 +51,20 @@ KNOWN_NAMES: Final = frozenset(
 )
 _is_base64: Final = re.compile(r"[A-Za-z0-9+/=_-]*\Z").match
 _DATA_HEAD: Final = 256
-_PARTS_DEPTH: Final = 5
-"""Of the path of a part's text: messages, its number, content, the part's number, text."""
+_Way = Any
+"""How one comes to an object or a list: how to the one around it, and by which name or number; ``None``: the body."""
 
 
 class _Place:
-    """A place in bodies. ``mark``: what is done with a text there; ``members``, ``items``: the places below."""
+    """A place in bodies. ``mark``: what is done with a text there; ``members``, ``items``: the places below.
 
-    __slots__ = ("items", "mark", "members")
+    ``is_part``: of the parts of a content.
+    """
+
+    __slots__ = ("is_part", "items", "mark", "members")
 
     def __init__(self) -> None:
+        self.is_part = False
         self.mark: object = None
         self.members: dict[str, _Place] = {}
         self.items: _Place | None = None
@@ -77,29 +81,48 @@ def _made(*kinds: tuple[Sequence[str], object]) -> _Place:
                     place.items = place = place.items or _Place()
                 else:
                     place = place.members.setdefault(name, _Place())
-            place.mark = mark
+            place.mark, place.is_part = mark, mark is None
     return tree
 
 
-_PLACES: Final = _made((HARMLESS, _HARMLESS), (MEDIA, _DATA))
+_Left = tuple[_Way, Any, _Place]
+"""What is still to be walked."""
+_PLACES: Final = _made((HARMLESS, _HARMLESS), (MEDIA, _DATA), (("messages.*.content.*",), None))
 _NOWHERE: Final = _Place()
 
 
 class Leaf:
-    """One text: where it stands, and whether it is the name of a member there. ``text`` is what it becomes."""
+    """One text: where it stands, and whether it is the name of a member there. ``text`` is what it becomes.
 
-    __slots__ = ("is_name", "original", "path", "text")
+    ``is_part``: it is one of several parts of a content, which a model reads as one text.
+    """
 
-    def __init__(self, path: Path, text: str, *, is_name: bool = False) -> None:
-        self.path = path
+    __slots__ = ("_above", "is_name", "is_part", "name", "original", "text")
+
+    def __init__(
+        self, above: _Way, name: str | int, text: str, *, is_name: bool = False, is_part: bool = False
+    ) -> None:
+        self._above = above
+        self.name = name
         self.original = self.text = text
         self.is_name = is_name
+        self.is_part = is_part
+
+    @property
+    def path(self) -> Path:
+        """The names and numbers that lead to it."""
+        steps: list[str | int] = [self.name]
+        way: Any = self._above
+        while way is not None:
+            way, step = way
+            steps.append(step)
+        return tuple(reversed(steps))
 
     @property
     def read(self) -> str:
         """The text as it reads, of the same length: arguments of calls are JSON, in which characters may be escaped."""
         text = self.text
-        if "\\" in text and self.path[-1] == "arguments" and not self.is_name:
+        if "\\" in text and self.name == "arguments" and not self.is_name:
             text, _ = unescaped(text)
         return whole_characters(text)
 
@@ -118,8 +141,8 @@ class Unit:
 
     @property
     def parts(self) -> Sequence[Leaf]:
-        """The texts of a content that comes in several parts: a model reads them as one."""
-        return [leaf for leaf in self.leaves if len(leaf.path) == _PARTS_DEPTH and leaf.path[2] == "content"]
+        """The parts of a content that comes in several."""
+        return [leaf for leaf in self.leaves if leaf.is_part]
 
 
 def units(body: Mapping[str, Any]) -> Iterator[Unit]:
@@ -128,48 +151,64 @@ def units(body: Mapping[str, Any]) -> Iterator[Unit]:
         place = _PLACES.members.get(name, _NOWHERE)
         known = name in KNOWN_NAMES
         if not known:
-            yield Unit(None, [Leaf((name,), name, is_name=True)])
+            yield Unit(None, [Leaf(None, name, name, is_name=True)])
         if type(value) is list:
             below = place.items or _NOWHERE
             for number, item in enumerate(value):
-                if leaves := _leaves((name, number), item, below):
+                if leaves := _leaves((None, name), number, item, below):
                     yield Unit(f"{name}[{number}]" if known else None, leaves)
-        elif leaves := _leaves((name,), value, place):
+        elif leaves := _leaves(None, name, value, place):
             yield Unit(name if known else None, leaves)
 
 
-def _leaves(path: Path, value: Any, place: _Place) -> list[Leaf]:
-    """The texts below a place, in their order. Without recursion: bodies may be deep."""
+def _leaves(above: _Way, name: str | int, value: Any, place: _Place) -> list[Leaf]:
+    """The texts at a place and below, those of an object before those of the objects and lists in it.
+
+    Without recursion: bodies may be deep. Most of the time goes here, so nothing is made that is not needed.
+    """
     found: list[Leaf] = []
-    left: list[tuple[Path, Any, _Place]] = [(path, value, place)]
+    if type(value) is str:
+        if value and not _is_left_out(value, place.mark):
+            found.append(Leaf(above, name, value))
+        return found
+    left: list[_Left] = [((above, name), value, place)]
     while left:
-        path, value, place = left.pop()
-        kind = type(value)
-        if kind is str:
-            if value and not _is_left_out(value, place.mark):
-                found.append(Leaf(path, value))
-        elif kind is dict:
-            known = place.members
-            below = [((*path, name), member, known.get(name, _NOWHERE)) for name, member in value.items()]
-            for one in reversed(below):
-                left.append(one)
-                if one[0][-1] not in KNOWN_NAMES:
-                    left.append((one[0], _Name(one[0][-1]), _NOWHERE))
-        elif kind is list:
-            items = place.items or _NOWHERE
-            left.extend([((*path, number), value[number], items) for number in range(len(value) - 1, -1, -1)])
-        elif kind is _Name:
-            found.append(Leaf(path, value.text, is_name=True))
+        way, holder, place = left.pop()
+        if type(holder) is dict:
+            left += reversed(_members(way, holder, place, found))
+        elif type(holder) is list:
+            left += reversed(_items(way, holder, place, found))
     return found
 
 
-class _Name:
-    """The name of a member, on the list of what is still to be walked."""
+def _members(way: _Way, holder: Mapping[str, Any], place: _Place, found: list[Leaf]) -> list[_Left]:
+    """Adds the texts and names of an object; the objects and lists in it."""
+    inner: list[_Left] = []
+    known, is_part = place.members, place.is_part
+    for name, member in holder.items():
+        if name not in KNOWN_NAMES:
+            found.append(Leaf(way, name, name, is_name=True))
+        kind, below = type(member), known.get(name, _NOWHERE)
+        if kind is str:
+            if member and not (below.mark is not None and _is_left_out(member, below.mark)):
+                found.append(Leaf(way, name, member, is_part=is_part))
+        elif kind is dict or kind is list:
+            inner.append(((way, name), member, below))
+    return inner
 
-    __slots__ = ("text",)
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+def _items(way: _Way, holder: Sequence[Any], place: _Place, found: list[Leaf]) -> list[_Left]:
+    """Adds the texts of a list; the objects and lists in it."""
+    inner: list[_Left] = []
+    below = place.items or _NOWHERE
+    for number, item in enumerate(holder):
+        kind = type(item)
+        if kind is str:
+            if item and not _is_left_out(item, below.mark):
+                found.append(Leaf(way, number, item))
+        elif kind is dict or kind is list:
+            inner.append(((way, number), item, below))
+    return inner
 
 
 def _is_left_out(text: str, mark: object) -> bool:
@@ -186,6 +225,14 @@ def is_base64(text: str) -> bool:
         if begins < len("data:"):
             return False
     return _is_base64(text, begins) is not None
+
+
+def together(leaves: Sequence[Leaf], gap: str) -> str:
+    """The texts of leaves as one, as they read."""
+    text = gap.join([leaf.text for leaf in leaves])
+    if text.isascii() and "\\" not in text:  # then they read as they stand
+        return text
+    return gap.join([leaf.read for leaf in leaves])
 
 
 def has_token_ids(body: Mapping[str, Any]) -> bool:

@@ -86,7 +86,7 @@ def test_an_edit_over_several_texts_stands_in_the_first_and_takes_from_the_other
     joined = ("\n" * gap).join(parts)
     points = sorted(data.draw(st.lists(st.integers(0, len(joined)), max_size=6, unique=True)))
     edits = [(begin, end, "X") for begin, end in zip(points[::2], points[1::2], strict=False)]
-    leaves = [Leaf((number,), part) for number, part in enumerate(parts)]
+    leaves = [Leaf(None, number, part) for number, part in enumerate(parts)]
     spread(leaves, edits, gap=gap)
     gone = {place for begin, end, _ in edits for place in range(begin, end)}
     at, kept = 0, []
