@@ -38,6 +38,7 @@ from llm_service.pipeline import (
     Shed,
     Stage,
     compose,
+    reporting,
 )
 from llm_service.routing import Overload, Ranking
 from llm_service.runtime import Clock, IdSource, RandomIds, SystemClock, Tally, Tasks, system_random
@@ -238,7 +239,7 @@ def build_deciding(
         overload=build_overload(ground),
         resolver=build_resolver(ground.settings, ground.stores.fleet),
         check=build_check(ground, known=parts.models.told),
-        screen=Screen(policies, ground.log) if policies.all is not NO_POLICY else None,
+        screen=Screen(policies, reporting(ground.log)) if policies.all is not NO_POLICY else None,
         remember=build_remember(ground, alike=alike, unsettled=unsettled),
         replay=Replay(build_promises(ground), share),
         ranking=ranking,

@@ -2,6 +2,7 @@
 
 from llm_service.filters.build import build_filter, build_policies, filter_problems
 from llm_service.filters.detector import Detector, Match
+from llm_service.filters.judging import Report
 from llm_service.filters.masking import Masks
 from llm_service.filters.options import Entity, FilterOptions, FilterType
 from llm_service.filters.policy import ASKING, NO_POLICY, Filters, LocalFilter, Policies, Policy
@@ -22,6 +23,7 @@ __all__ = [
     "Match",
     "Policies",
     "Policy",
+    "Report",
     "Screened",
     "Text",
     "build_filter",

@@ -15,7 +15,7 @@ from llm_service.pipeline.rank import Rank, has_choice
 from llm_service.pipeline.remember import MISSED, Remember
 from llm_service.pipeline.replay import Promises, Replay
 from llm_service.pipeline.resolve import Resolve, Resolver, check_allowed
-from llm_service.pipeline.screen import Foreseeing, Screen
+from llm_service.pipeline.screen import Foreseeing, Screen, reporting
 from llm_service.pipeline.share import UNSERVED, Share
 from llm_service.pipeline.shed import Shed, too_much
 from llm_service.pipeline.trip import TripParts
@@ -61,5 +61,6 @@ __all__ = [
     "check_allowed",
     "compose",
     "has_choice",
+    "reporting",
     "too_much",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from llm_service.domain import ContentFiltered, ModelRequest, Reply, Verdict, lists
-from llm_service.filters import FilterOptions, Filters, Policies, Screened, scores, screened
+from llm_service.filters import FilterOptions, Filters, Policies, Report, Screened, scores, screened
 from llm_service.observability import Log
 from llm_service.pipeline.base import Exchange, Proceed
 from llm_service.pipeline.resolve import beyond
@@ -28,9 +28,10 @@ class Foreseeing:
 class Screen:
     """Fills ``exchange.policy``; where something is masked ``outgoing`` and ``masks``. Adds to ``verdicts``."""
 
-    def __init__(self, policies: Policies, log: Log) -> None:
+    def __init__(self, policies: Policies, report: Report) -> None:
+        """``report``: hears of filters that cannot judge."""
         self.policies = policies
-        self._log = log
+        self._report = report
 
     def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
         """Go on, or raise ContentFiltered: nothing was taken, kept or sent then."""
@@ -42,11 +43,11 @@ class Screen:
             return proceed(exchange)
         if request.body_bytes > MOST_INLINE_BYTES:
             return self._aside(exchange, proceed)
-        self._take(exchange, screened(policy.input, request, self._failed))
+        self._take(exchange, screened(policy.input, request, self._report))
         return proceed(exchange)
 
     async def _aside(self, exchange: Exchange, proceed: Proceed) -> Reply:
-        self._take(exchange, await asyncio.to_thread(screened, exchange.policy.input, exchange.request, self._failed))
+        self._take(exchange, await asyncio.to_thread(screened, exchange.policy.input, exchange.request, self._report))
         return await proceed(exchange)
 
     async def foresee(self, exchange: Exchange) -> Foreseeing:
@@ -66,7 +67,7 @@ class Screen:
         )
 
     def _seen(self, filters: Filters, request: ModelRequest) -> tuple[Screened, Mapping[str, float]]:
-        return screened(filters, request, self._failed, thorough=True), scores(filters, request)
+        return screened(filters, request, self._report, thorough=True), scores(filters, request)
 
     @staticmethod
     def _check_names(exchange: Exchange, filters: Sequence[FilterOptions]) -> None:
@@ -83,11 +84,16 @@ class Screen:
         if found.blocked is not None:
             raise refusal(found.blocked, found.where)
 
-    def _failed(self, name: str, defect: Exception) -> None:
-        """Tell where a filter failed; what the exception says may be from the prompt."""
+
+def reporting(log: Log) -> Report:
+    """Tells where a filter failed, and not what the exception says: that may be from the prompt."""
+
+    def report(name: str, defect: Exception) -> None:
         frames = traceback.extract_tb(defect.__traceback__)
         at = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-        self._log.error("a filter failed", filter=name, failure=type(defect).__name__, at=at)
+        log.error("a filter failed", filter=name, failure=type(defect).__name__, at=at)
+
+    return report
 
 
 def of_names_asked(options: FilterOptions, request: ModelRequest) -> tuple[Verdict, str] | None:

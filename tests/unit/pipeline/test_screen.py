@@ -7,7 +7,7 @@ import pytest
 from llm_service.cache import CacheOptions, CachePolicy
 from llm_service.domain import ContentFiltered, Reply, chat_request
 from llm_service.filters import FilterOptions, LocalFilter
-from llm_service.pipeline import Exchange, Screen
+from llm_service.pipeline import Exchange, Screen, reporting
 from llm_service.pipeline.screen import MOST_INLINE_BYTES
 from llm_service.runtime import Tasks
 from llm_service.streams import ReadyReply
@@ -40,7 +40,7 @@ async def proceed(exchange: Exchange) -> Reply:
 
 
 async def passed(one: Exchange, *filters: FilterOptions, log: LogLines | None = None) -> Exchange:
-    await Screen(policies(*filters), log or LogLines())(one, proceed)
+    await Screen(policies(*filters), reporting(log or LogLines()))(one, proceed)
     return one
 
 
@@ -96,7 +96,7 @@ async def test_names_of_models_are_judged_like_those_of_a_key(fields: dict[str, 
 
 async def test_a_filter_that_breaks_is_told_without_a_word_of_the_prompt() -> None:
     log = LogLines()
-    screen = Screen(policies(BLOCK), log)
+    screen = Screen(policies(BLOCK), reporting(log))
     (local,) = screen.policies.all.input
     assert isinstance(local, LocalFilter)
     object.__setattr__(local, "detector", Broken())
@@ -124,7 +124,7 @@ async def test_another_policy_has_answers_of_its_own() -> None:
 async def test_what_is_foreseen_is_everything_that_filters_would_say() -> None:
     names = FilterOptions(type="allowed_models", name="ours", allowed=("q/*",))
     one = exchange("red and jo@x")
-    foreseen = await Screen(policies(names, MASK, BLOCK), LogLines()).foresee(one)
+    foreseen = await Screen(policies(names, MASK, BLOCK), reporting(LogLines())).foresee(one)
     assert [verdict.filter for verdict in foreseen.verdicts] == ["ours", "own", "no-red"]
     assert foreseen.refusal is not None
     assert foreseen.refusal.param == "model"
