@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from llm_service.domain import CACHE_HITS, LimitScope, Tried, UsageRecord
+from llm_service.domain import CACHE_HITS, LimitScope, Tried, UsageRecord, Verdict
 from llm_service.storage import (
     ChainLink,
     LedgerRow,
@@ -176,7 +176,9 @@ class FileLedger(MemoryLedger):
             row = orjson.loads(line)["row"]
             read = row["record"]
             tries = tuple(Tried(**one) for one in read["tries"])
-            record = UsageRecord(**read | {"at": datetime.fromisoformat(read["at"]), "tries": tries})
+            verdicts = tuple(Verdict(**{**one, "labels": tuple(one["labels"])}) for one in read["verdicts"])
+            at = datetime.fromisoformat(read["at"])
+            record = UsageRecord(**read | {"at": at, "tries": tries, "verdicts": verdicts})
             self.rows.append(LedgerRow(record=record, link=ChainLink(**row["link"]), mark=row["mark"]))
 
 

@@ -95,7 +95,7 @@ def finished(
 ) -> RequestFinished:
     """The fact of an exchange that ends now (monotonic seconds); ``trace``: where it is recorded."""
     candidate = exchange.candidate if exchange.order else None
-    record, held, request, tries = exchange.record, exchange.admitted.held, exchange.sent, exchange.tries
+    record, held, request, tries = exchange.record, exchange.admitted.held, exchange.request, exchange.tries
     received_at, head_at = exchange.received_at, exchange.head_at
     return RequestFinished(  # in the order of the fields: by their names it costs twice as much
         exchange.id,  # request_id
@@ -121,7 +121,7 @@ def finished(
         exchange.queue_s,
         None if trace is None else trace.trace_id,
         trace,
-        request,
+        exchange.sent,
         said,
         exchange.verdicts,
     )

@@ -18,6 +18,8 @@ def exchange(**changed: Any) -> Any:
         "stream_id": "str_1",
         "surface": "rest",
         "request": SimpleNamespace(model="fast", stream=True),
+        "sent": "the request without what was masked",
+        "verdicts": ["found"],
         "caller": SimpleNamespace(key_id="key_1"),
         "candidate": Candidate(provider="deepseek", upstream_model="deepseek-flash"),
         "order": (0,),
@@ -60,8 +62,9 @@ def test_every_field_has_what_it_is_named_after() -> None:
         queue_s=0.125,
         trace_id=TRACE.trace_id,
         trace=TRACE,
-        request=one.request,
+        request=one.sent,
         said=said,
+        verdicts=one.verdicts,
     )
 
 
