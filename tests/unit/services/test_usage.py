@@ -23,7 +23,7 @@ OTHER = Caller(key_id="key_2", scopes=frozenset({"inference"}))
 FIELDS = (
     "request_id stream_id at key_id user tags surface model provider upstream_model upstream_id input_tokens "
     "output_tokens cached_input_tokens reasoning_tokens cost_usd cost_source price_date status error_code cache "
-    "cache_key saved_usd attempts tries wasted_usd queue_ms first_chunk_ms duration_ms overhead_ms adjusts"
+    "cache_key saved_usd attempts tries wasted_usd queue_ms first_chunk_ms duration_ms overhead_ms adjusts verdicts"
 ).split()
 
 
