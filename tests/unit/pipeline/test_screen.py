@@ -1,19 +1,24 @@
 """The stage that judges prompts, between the name of a model and everything that a request takes."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from llm_service.admission import Admitted
 from llm_service.cache import CacheOptions, CachePolicy
-from llm_service.domain import ContentFiltered, Reply, chat_request
+from llm_service.domain import ContentFiltered, ModelRequest, Outcome, Reply, Verdict, chat_request
 from llm_service.filters import FilterOptions, LocalFilter
-from llm_service.pipeline import Exchange, Screen, reporting
+from llm_service.pipeline import Exchange, Proceed, Remember, Screen, reporting
 from llm_service.pipeline.screen import MOST_INLINE_BYTES
-from llm_service.runtime import Tasks
-from llm_service.streams import ReadyReply
+from llm_service.runtime import Tally, Tasks
+from llm_service.storage import MemoryCache
+from llm_service.streams import ReadyReply, Streams
+from tests.support.clock import ManualClock
 from tests.support.finding import Broken, caller, policies
+from tests.support.generations import ScriptedSource
 from tests.support.routes import a_route
-from tests.support.row import PAID, WHOLE
+from tests.support.row import PAID, WHOLE, World
 from tests.support.service import LogLines
 
 BLOCK = FilterOptions(type="keywords", name="no-red", words=("red",))
@@ -108,17 +113,60 @@ async def test_a_filter_that_breaks_is_told_without_a_word_of_the_prompt() -> No
 
 
 async def test_another_policy_has_answers_of_its_own() -> None:
-    cache = CachePolicy(CacheOptions(), ttls_s={}, address=lambda one: (one.provider, "", one.upstream_model))
+    clock = ManualClock()
+    remember = Remember(
+        policy=CachePolicy(CacheOptions(), ttls_s={}, address=lambda one: (one.provider, "", one.upstream_model)),
+        store=MemoryCache(clock, max_bytes=1000, max_entry_bytes=1000),
+        streams=Streams(clock, retention_s=1, total_bytes=1000),
+        max_entry_bytes=1000,
+        clock=clock,
+        unsettled=Tally(),
+    )
     digests = []
     for filters in ((), (BLOCK,), (FilterOptions(**{**of(BLOCK), "name": "other"}),), (BLOCK, MASK)):
-        one = await passed(exchange(), *filters)
-        plan = cache.plan(
-            one.request, candidates=one.candidates, caller=one.caller, user=None, policy_version=one.policy.version
-        )
+        plan = remember.plan(await passed(exchange(), *filters))
         assert plan is not None
         digests.append(plan.digest)
     assert digests[1] == digests[2]
     assert len(set(digests)) == 3
+
+
+class Masking(World):
+    """Masks every request, and keeps what admission and the counting of tokens are shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[ModelRequest] = []
+
+    async def resolve(self, exchange: Exchange, proceed: Proceed) -> Reply:
+        exchange.outgoing = replace(exchange.request, body={**exchange.request.body, "messages": [MASKED]})
+        exchange.verdicts.append(FOUND)
+        return await super().resolve(exchange, proceed)
+
+    async def admit(self, request: ModelRequest, *, lease_id: str, **more: Any) -> Admitted:
+        self.shown.append(request)
+        return await super().admit(request, lease_id=lease_id, **more)
+
+    def prompt(self, model: str, request: ModelRequest) -> int:
+        self.shown.append(request)
+        return super().prompt(model, request)
+
+
+MASKED = {"role": "user", "content": "to [WORD]"}
+FOUND = Verdict(filter="own", type="keywords", on="input", action="mask", labels=("word",))
+
+
+async def test_what_is_sent_is_what_is_admitted_counted_and_recorded() -> None:
+    world = Masking()
+    client = await world.ask(stream=False, text="to jo@x")
+    world.calls[0].answer.set_result(ScriptedSource(whole=WHOLE, outcome=Outcome(status="ok", finish_reason="stop")))
+    await client.task
+    assert [request.body["messages"] for request in world.shown] == [[MASKED]] * 2
+    assert client.record.verdicts == (FOUND,)
+    again = await world.ask(stream=False, text="to jo@x")
+    other = await world.ask(stream=False, text="to al@y")
+    assert (again.exchange.cache, other.exchange.cache) == ("hit", "miss")
+    other.task.cancel()
 
 
 async def test_what_is_foreseen_is_everything_that_filters_would_say() -> None:
