@@ -121,3 +121,29 @@ def test_a_file_that_cannot_be_used_is_told(tmp_path: Path, content: bytes | Non
         file.write_bytes(content)
     with pytest.raises(ValueError, match=message):
         build_policies([FilterOptions(type="keywords", words_file=file)])
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"name": "other"}, True),
+        ({"models": ("m",)}, True),
+        ({"keys": ("key_a",)}, True),
+        ({"except_keys": ("key_b",)}, True),
+        ({"timeout_s": 9.0}, True),
+        ({"on": ("input", "output")}, True),
+        ({"words": ("red", "blue")}, False),
+        ({"action": "mask"}, False),
+        ({"on": ("input",)}, False),
+        ({"allow": ("red",)}, False),
+        ({"headers": {"a": "b"}}, False),
+    ],
+)
+def test_a_version_is_made_of_what_is_let_through_and_not_of_where(change: dict[str, Any], same: bool) -> None:
+    versions = {
+        policies(FilterOptions(**{"type": "keywords", "words": ("red",), **given}))
+        .for_request("m", (), caller())
+        .version
+        for given in ({}, change)
+    }
+    assert (len(versions) == 1) == same
