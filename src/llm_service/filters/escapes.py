@@ -42,5 +42,5 @@ def _character(escape: str) -> str:
         high, low = int(escape[2:6], 16), int(escape[8:], 16)
         character = chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
     else:
-        character = whole_characters(chr(int(escape[2:], 16)))
+        character = whole_characters(chr(int(escape[-4:], 16)))
     return character + PAD * (len(escape) - 1)

@@ -1,8 +1,7 @@
 """What filters say of one text, and what that comes to for a request."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from llm_service.domain import Direction, Verdict
 from llm_service.filters.detector import Match
@@ -23,8 +22,7 @@ class Edit(NamedTuple):
     reversible: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """``found``: the matches of each filter that has any; ``failed``: those that cannot judge this text.
 
     ``blocks``: who blocks it, by the match that stands first, or because it cannot judge. ``edits``: what is to be
@@ -74,29 +72,26 @@ class Judgement:
         return "".join((*parts, raw[at:])) if parts else raw
 
 
-NOTHING: Final[Sequence[LocalFilter]] = ()
-
-
 def judge(filters: Filters, text: Text, report: Report, *, grows: bool = False) -> Judgement:
     """Ask all filters. One that raises is reported, and judges nothing here.
 
     ``grows``: more of the text may follow, so its end is undecided.
     """
-    length = opened = len(text)
+    opened = len(text)
     found: list[tuple[LocalFilter, Sequence[Match]]] = []
     failed: list[LocalFilter] = []
     for one in filters:
         try:
-            matches = [match for match in one.detector.find(text) if match.begin < match.end]
-            if grows:
-                opened = min(opened, one.detector.open_from(text))
+            matches = one.detector.find(text)
+            if grows and (undecided := one.detector.open_from(text)) < opened:
+                opened = undecided
         except Exception as defect:  # noqa: BLE001 - reported, and what follows is the filter's own setting
             report(one.name, defect)
             failed.append(one)
             continue
-        if matches:
+        if matches and (matches := [match for match in matches if match.begin < match.end]):
             found.append((one, matches))
-    return Judgement(found, failed, min(opened, length))
+    return Judgement(found, failed, opened)
 
 
 class Findings:
