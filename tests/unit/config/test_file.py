@@ -243,8 +243,7 @@ def test_deep_nesting_is_refused(configured: Configured, text: str) -> None:
 
 
 def test_settings_of_later_versions_are_named_as_such(configured: Configured) -> None:
-    text = "server: {tls: {}}
-"
+    text = "server: {tls: {}}\n"
     assert configured.mistakes(text) == [
         "llm-service.yaml:1:10: server.tls is not available in this version",
     ]

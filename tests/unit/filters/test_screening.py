@@ -62,7 +62,7 @@ WHERE = {
     ),
     "a tool": (chat("a", tools=[{"type": "function", "function": {"name": "f", "description": "red"}}]), "tools[0]"),
     "a parameter's name": (
-        chat("a", tools=[{"type": "function", "function": {"parameters": {"properties": {"red": {}}}}}]),
+        chat("a", tools=[{"type": "function", "function": {"name": "f", "parameters": {"properties": {"red": {}}}}}]),
         "tools[0]",
     ),
     "a schema": (chat("a", response_format={"type": "json_schema", "json_schema": {"name": "red"}}), "response_format"),
@@ -132,7 +132,12 @@ def test_the_length_of_what_is_sent_bounds_its_texts() -> None:
 
 
 def test_names_of_members_are_masked_as_well() -> None:
-    tools = [{"type": "function", "function": {"parameters": {"properties": {"jo@x": {"description": "of jo@x"}}}}}]
+    tools = [
+        {
+            "type": "function",
+            "function": {"name": "f", "parameters": {"properties": {"jo@x": {"description": "of jo@x"}}}},
+        }
+    ]
     found = screen(chat("a", tools=tools), a_filter("jo@x", label="email", action="mask"))
     assert found.outgoing is not None
     (tool,) = found.outgoing.body["tools"]
@@ -169,7 +174,12 @@ def test_what_cannot_be_judged_passes_or_not_as_the_filter_says(on_failure: Any,
 
 
 def test_a_body_of_many_places_is_masked_in_time_that_grows_with_it() -> None:
-    tools = [{"function": {"parameters": {"properties": {f"jo@x {number}": {} for number in range(3000)}}}}]
+    tools = [
+        {
+            "type": "function",
+            "function": {"name": "f", "parameters": {"properties": {f"jo@x {number}": {} for number in range(3000)}}},
+        }
+    ]
     found = screen(
         chat([*parts(*["jo@x"] * 3000)], tools=tools), a_filter("jo@x", label="email", action="mask", reversible=True)
     )
