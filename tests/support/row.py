@@ -25,7 +25,20 @@ from llm_service.domain import (
     UsageRecord,
     chat_request,
 )
-from llm_service.pipeline import Account, Accounts, Admit, Exchange, Proceed, Promises, Remember, Replay, Share, compose
+from llm_service.filters import NO_POLICY, Masks, Policy
+from llm_service.pipeline import (
+    Account,
+    Accounts,
+    Admit,
+    Exchange,
+    Proceed,
+    Promises,
+    Remember,
+    Replay,
+    Share,
+    Sift,
+    compose,
+)
 from llm_service.pipeline.base import Try
 from llm_service.pipeline.replay import PROMISED_S
 from llm_service.runtime import Tally, Tasks
@@ -146,7 +159,12 @@ class World:
         clock: ManualClock | None = None,
         first_id: int = 1,
         promised_s: float = PROMISED_S,
+        policy: Policy = NO_POLICY,
+        masks: Masks | None = None,
     ) -> None:
+        """``policy``, ``masks``: what screening makes of every request."""
+        self.policy = policy
+        self.masks = masks
         self.first_id = first_id
         self.clock = clock or ManualClock()
         self.log = LogLines()
@@ -171,7 +189,7 @@ class World:
             report=lambda work, defect: self.defects.append(defect),
             log=self.log,
         )
-        policy = CachePolicy(
+        caching = CachePolicy(
             options or CacheOptions(), ttls_s={}, address=lambda one: (one.provider, "http://p", one.upstream_model)
         )
         self.share = Share(store=self.cache, streams=self.streams, max_bytes=100_000, clock=self.clock)
@@ -188,7 +206,7 @@ class World:
         )
         self.unsettled = Tally()
         remember = Remember(
-            policy=policy,
+            policy=caching,
             store=self.cache,
             streams=self.streams,
             max_entry_bytes=10**6,
@@ -203,6 +221,7 @@ class World:
                 ("admit", Admit(accounts)),
                 ("share", self.share),
                 ("account", Account(accounts)),
+                ("sift", Sift(clock=self.clock, report=lambda name, defect: self.defects.append(defect))),
             ],
             ("provider", self.call),
             now=self.clock.monotonic,
@@ -279,6 +298,7 @@ class World:
     async def resolve(self, exchange: Exchange, proceed: Proceed) -> Reply:
         exchange.route = a_route("p")
         exchange.order = exchange.route.plain
+        exchange.policy, exchange.masks = self.policy, self.masks
         return await proceed(exchange)
 
     async def call(self, exchange: Exchange) -> Reply:

@@ -2,22 +2,28 @@
 
 from llm_service.filters.build import build_filter, build_policies, filter_problems
 from llm_service.filters.detector import Detector, Match
-from llm_service.filters.judging import Report
+from llm_service.filters.judging import Edit, Findings, Judgement, Report, judge
 from llm_service.filters.masking import Masks
 from llm_service.filters.options import Entity, FilterOptions, FilterType
 from llm_service.filters.policy import ASKING, NO_POLICY, Filters, LocalFilter, Policies, Policy
 from llm_service.filters.screening import Screened, scores, screened
+from llm_service.filters.sieve import FILTERED, HOLD_S, Sieve, Sifted, sift_whole
 from llm_service.filters.text import LONGEST_HOLD, Text
 
 __all__ = [
     "ASKING",
+    "FILTERED",
+    "HOLD_S",
     "LONGEST_HOLD",
     "NO_POLICY",
     "Detector",
+    "Edit",
     "Entity",
     "FilterOptions",
     "FilterType",
     "Filters",
+    "Findings",
+    "Judgement",
     "LocalFilter",
     "Masks",
     "Match",
@@ -25,10 +31,14 @@ __all__ = [
     "Policy",
     "Report",
     "Screened",
+    "Sieve",
+    "Sifted",
     "Text",
     "build_filter",
     "build_policies",
     "filter_problems",
+    "judge",
     "scores",
     "screened",
+    "sift_whole",
 ]

@@ -18,6 +18,7 @@ from llm_service.pipeline.resolve import Resolve, Resolver, check_allowed
 from llm_service.pipeline.screen import Foreseeing, Screen, reporting
 from llm_service.pipeline.share import UNSERVED, Share
 from llm_service.pipeline.shed import Shed, too_much
+from llm_service.pipeline.sift import Sift
 from llm_service.pipeline.trip import TripParts
 from llm_service.pipeline.windows import Windows
 
@@ -52,6 +53,7 @@ __all__ = [
     "Screen",
     "Share",
     "Shed",
+    "Sift",
     "Stage",
     "TripParts",
     "ValidationOptions",
