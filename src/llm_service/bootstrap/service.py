@@ -36,6 +36,7 @@ from llm_service.pipeline import (
     Row,
     Screen,
     Shed,
+    Sift,
     Stage,
     compose,
     reporting,
@@ -264,7 +265,11 @@ def build_row(
     """The row of stages, in the order in which a request passes them. Without filters there is no stage for them."""
     told = ground.settings.observability
     contents = Contents(max_bytes=told.log_content_max_bytes, redaction=ground.stores.redaction)
-    screening: list[tuple[str, Stage]] = [] if deciding.screen is None else [("screen", deciding.screen)]
+    screening: list[tuple[str, Stage]] = []
+    sifting: list[tuple[str, Stage]] = []
+    if deciding.screen is not None:
+        screening.append(("screen", deciding.screen))
+        sifting.append(("sift", Sift(clock=ground.clock, report=reporting(ground.log))))
     return compose(
         [
             ("observe", Observe(listeners, ground.clock, tracer, contents=contents if told.log_content else None)),
@@ -278,6 +283,7 @@ def build_row(
             ("admit", Admit(accounts)),
             ("share", deciding.share),
             ("account", Account(accounts)),
+            *sifting,
         ],
         ("call", deciding.call),
         now=ground.clock.monotonic,
