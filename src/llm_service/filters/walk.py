@@ -265,7 +265,7 @@ def spread(leaves: Sequence[Leaf], edits: Sequence[tuple[int, int, str]], *, gap
         pieces: list[str] = []
         while number < len(edits) and edits[number][0] < ends:
             begin, end, instead = edits[number]
-            if end > at:
+            if min(end, ends) > max(begin, at):
                 pieces.append(text[at - begins : max(begin, at) - begins])
                 pieces.append("" if placed else instead)
                 at, placed = min(end, ends), True
