@@ -139,12 +139,16 @@ def _pieces(raw: str) -> list[str]:
 
 
 def _visible_piece(piece: str) -> str:
+    if plain(piece):
+        return piece
     if (spelt := _spelt(piece)) is not None:
         return spelt.alphabet.visible.of(spelt.codes)
     return _changed(piece, visible_form, _signs().change_visibly)
 
 
 def _folded_piece(piece: str) -> str:
+    if plain(piece):
+        return piece.lower()
     if (spelt := _spelt(piece)) is not None:
         return spelt.alphabet.folded.of(spelt.codes)
     return _changed(piece, folded_form, _signs().change_folded).lower()
