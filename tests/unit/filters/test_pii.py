@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from llm_service.filters import LONGEST_HOLD, Entity, FilterOptions, Text
 from llm_service.filters.pii import PiiDetector, pii_detector
+from llm_service.filters.pii import plain as plain_module
 from llm_service.filters.pii.beginnings import parse
 from llm_service.filters.pii.detector import _NEIGHBOUR, _kinds
 from llm_service.filters.pii.email import EMAIL
@@ -295,3 +296,18 @@ def test_time_is_linear_in_hostile_texts(detector: PiiDetector, unit: str) -> No
     detector.find(text)
     detector.open_from(text)
     assert time.process_time() - begin_s < 1
+
+
+@given(
+    st.text(
+        st.one_of(
+            st.sampled_from("0189\u2013\u2014\u0663\u00a0\u2003\u2212 -xyz"), st.characters(exclude_categories=["Cs"])
+        )
+    ),
+    st.sampled_from(["", "of ASCII, mostly " * 40]),
+)
+def test_a_text_is_made_plain_in_the_same_way_however_little_of_it_is_not_ascii(text: str, beside: str) -> None:
+    alone = plain_module.plain(text)
+    assert len(alone) == len(text)
+    assert plain_module.plain(beside + text) == beside + alone
+    assert not any(char in plain_module._PLAIN for char in alone if char not in plain_module._DASHES)

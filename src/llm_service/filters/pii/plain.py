@@ -16,12 +16,24 @@ _PLAIN: Final[Mapping[str, str]] = MappingProxyType(
     | dict.fromkeys(_BLANKS, " ")
 )
 _DIGITS: Final = "".join(f"{zero}-{chr(ord(zero) + 9)}" for zero in _ZEROS)
+_ASCII: Final = bytes(range(128))
+_BEFORE_DIGITS: Final = MappingProxyType({dash: re.compile(rf"{dash}(?=\d)") for dash in _DASHES})
 _OTHERS: Final = re.compile(rf"[{_DIGITS}{_BLANKS}]|[{_DASHES}](?=\d)")
 
 
 def plain(text: str) -> str:
     """The text with other characters in these places, and as long as it was."""
-    return text if text.isascii() else _OTHERS.sub(lambda found: _PLAIN[found.group()], text)
+    if text.isascii():
+        return text
+    others = text.encode().translate(None, _ASCII)
+    if 8 * len(others) > len(text):
+        return _OTHERS.sub(lambda found: _PLAIN[found.group()], text)
+    for char in _PLAIN.keys() & set(others.decode()):  # a few quotation marks and dashes: most texts have no others
+        if char in _DASHES:
+            text = _BEFORE_DIGITS[char].sub("-", text)
+        else:
+            text = text.replace(char, _PLAIN[char])
+    return text
 
 
 def plain_end(text: str) -> str:
