@@ -29,10 +29,8 @@ def plain(text: str) -> str:
     if 8 * len(others) > len(text):
         return _OTHERS.sub(lambda found: _PLAIN[found.group()], text)
     for char in _PLAIN.keys() & set(others.decode()):  # a few quotation marks and dashes: most texts have no others
-        if char in _DASHES:
-            text = _BEFORE_DIGITS[char].sub("-", text)
-        else:
-            text = text.replace(char, _PLAIN[char])
+        dash = _BEFORE_DIGITS.get(char)
+        text = text.replace(char, _PLAIN[char]) if dash is None else dash.sub("-", text)
     return text
 
 
