@@ -25,7 +25,6 @@ from llm_service.api import (
     Serving,
     SessionRoutes,
     StreamRoutes,
-    Throttle,
     UsageRoutes,
     control_routes,
 )
@@ -45,6 +44,7 @@ from llm_service.services import (
     Models,
     Sessions,
     Usage,
+    WrongKeys,
 )
 from llm_service.storage import MemoryCache
 from llm_service.streams import Streams
@@ -57,6 +57,8 @@ from tests.support.service import LogLines
 from tests.support.usage_service import Books
 
 ADMIN_KEY = "sk-test-admin-key-0123456789"
+WRONG_KEYS = 10
+"""So many an address may show in a minute."""
 
 
 @dataclass
@@ -143,7 +145,6 @@ class Parts:
             sessions=SessionRoutes(
                 self.sessions,
                 authenticator=authenticator,
-                throttle=Throttle(self.process.world.clock),
                 about=About(version="1.2.3", sandbox=False),
                 log=self.process.log,
             ),
@@ -231,6 +232,7 @@ def authenticator_of(parts: Parts, *, keyless: bool) -> Authenticator:
         allowed_origins=(),
         keys=parts.process.issued,
         sessions=parts.sessions,
+        wrong_keys=WrongKeys(parts.process.world.clock.monotonic, parts.log, per_minute=WRONG_KEYS),
     )
 
 

@@ -4,13 +4,12 @@ from llm_service.api.accepting import Share, Shares
 from llm_service.api.calls import Calls
 from llm_service.api.connection import Refused
 from llm_service.api.dashboard.session import About, SessionRoutes
-from llm_service.api.dashboard.throttle import Throttle
 from llm_service.api.errors import status_of
 from llm_service.api.graphql.door import GraphqlDoor
 from llm_service.api.graphql.options import GraphqlOptions
 from llm_service.api.graphql.parts import GraphqlParts
 from llm_service.api.http_request import App
-from llm_service.api.options import AuthOptions, ServerOptions, WebSocketOptions
+from llm_service.api.options import AuthOptions, ServerOptions, TlsOptions, WebSocketOptions
 from llm_service.api.rest.alerts import AlertRoutes
 from llm_service.api.rest.app import RestApp
 from llm_service.api.rest.cache import CacheRoutes
@@ -31,6 +30,7 @@ from llm_service.api.rest.usage import UsageRoutes
 from llm_service.api.resuming import Resuming
 from llm_service.api.server import HttpServer, listen
 from llm_service.api.serving import Serving
+from llm_service.api.tls import TlsError, tls_context, tls_problems
 from llm_service.api.websocket.answering import AnsweringParts
 from llm_service.api.websocket.door import SocketDoor
 from llm_service.api.websocket.socket import SocketParts
@@ -75,11 +75,14 @@ __all__ = [
     "SocketParts",
     "Sockets",
     "StreamRoutes",
-    "Throttle",
+    "TlsError",
+    "TlsOptions",
     "UsageRoutes",
     "WebSocketOptions",
     "control_routes",
     "listen",
     "status_of",
+    "tls_context",
+    "tls_problems",
     "withdrawn_for_pages",
 ]

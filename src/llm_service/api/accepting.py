@@ -3,8 +3,14 @@
 import asyncio
 import mmap
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Final
+
+from llm_service.api.tls import GOODBYE_S, HANDSHAKE_S
+
+Tls = Callable[[], ssl.SSLContext | None]
+"""What a connection that comes now is made with; None: it is not encrypted."""
 
 MOST_AHEAD: Final = 4
 """So many connections more than the process with the fewest, and a process lets the others go first."""
@@ -48,6 +54,8 @@ class SharedAcceptor:
 
     An event loop's own server takes all that wait. Of many that come at once (a client's pool) one process then has
     every one, and they stay with it for as long as they are kept. ``connections``: how many this process has.
+
+    A handshake of TLS that has not come to its end after ``HANDSHAKE_S`` is given up, and holds up nobody else.
     """
 
     def __init__(
@@ -57,12 +65,14 @@ class SharedAcceptor:
         *,
         share: Share,
         connections: Callable[[], int],
+        tls: Tls = lambda: None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._listening = listening
         self._make = make
         self._share = share
         self._connections = connections
+        self._tls = tls
         self._beginning: set[asyncio.Task[object]] = set()
         self._breath: asyncio.TimerHandle | None = None
         self._breath_s = BREATH_S
@@ -110,8 +120,15 @@ class SharedAcceptor:
         beginning.add_done_callback(self._beginning.discard)
 
     async def _begin(self, connection: socket.socket) -> None:
+        context = self._tls()
+        bounds = {"ssl_handshake_timeout": HANDSHAKE_S, "ssl_shutdown_timeout": GOODBYE_S}
         try:
-            await self._loop.connect_accepted_socket(self._make, connection)
+            await self._loop.connect_accepted_socket(
+                self._make,
+                connection,
+                ssl=context,
+                **({} if context is None else bounds),
+            )
         except OSError:  # its client has left already
             connection.close()
 

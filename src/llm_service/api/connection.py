@@ -22,6 +22,8 @@ RECEIVE_BYTES: Final = 256 * 1024
 WAITING_REQUESTS: Final = 4
 LINGER_S: Final = 5
 """How long a process that leaves its clients to others goes on hearing one that says nothing."""
+NEWS_S: Final = 1.0
+"""In which what a socket holds has to have become a part of a request."""
 Refused = Callable[[InvalidRequest], str]
 """Notes what never became a request, and gives it the id under which the log has it."""
 
@@ -114,6 +116,8 @@ class Connection(HttpToolsProtocol):
         """The client has said nothing for long; what it says at this very moment is answered first."""
         if self.transport.is_closing() or not _has_news(self.transport):
             super().timeout_keep_alive_handler()
+        else:  # which may turn out to be nothing but TLS's own
+            self.timeout_keep_alive_task = self.loop.call_later(NEWS_S, super().timeout_keep_alive_handler)
 
     def pause_writing(self) -> None:
         """The client does not take what is sent to it."""

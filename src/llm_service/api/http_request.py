@@ -13,6 +13,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
 
+AT_ADMIN_PORT: Final = "at_admin_port"
+"""In the state of a scope: it came by the port of operators."""
 _FORWARDED: Final = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
 )
@@ -33,6 +35,11 @@ _ONCE: Final = (
 SESSION_COOKIES: Final = ("__Host-llm-session", "llm-session")
 """Where a browser keeps its session: over TLS, where no other host may set it (RFC 6265bis section 4.1.3.2), else."""
 _SAFE: Final = frozenset(("GET", "HEAD"))
+
+
+def at_admin_port(scope: Scope) -> bool:
+    """Whether a request, or a WebSocket, came by the port of operators."""
+    return AT_ADMIN_PORT in scope.get("state", ())
 
 
 class HungUp(Exception):
@@ -66,16 +73,21 @@ def _join_trace_headers(headers: dict[bytes, bytes], pairs: Sequence[tuple[bytes
         headers[b"tracestate"] = b",".join(states)
 
 
+def peer_of(scope: Scope) -> str | None:
+    """The address of the other end, whoever it stands for."""
+    client = scope.get("client")
+    return client[0] if client else None
+
+
 def credentials_of(scope: Scope, headers: Headers) -> Credentials:
     """What the request shows of its sender."""
-    client = scope.get("client")
     origin = headers.get(b"origin")
     content_type = headers.get(b"content-type", b"")
     if b"cookie" in headers and scope["type"] == "http":  # browsers send cookies with any page's WebSocket
         return _credentials_of_page(scope, headers)
     return Credentials(
         key=_key_of(headers),
-        peer=client[0] if client else None,
+        peer=peer_of(scope),
         host=headers.get(b"host", b"").decode("latin-1"),
         origin=None if origin is None else origin.decode("latin-1"),
         forwarded=not _FORWARDED.isdisjoint(headers),

@@ -16,6 +16,22 @@ _HASH_KEY = Pattern(r"[!-~]{32,512}", "32 to 512 visible ASCII characters, such 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TlsOptions:
+    """TLS of the service's own ports, which then speak https and wss alone."""
+
+    cert: Annotated[Path, Doc("File with the certificate, and those between it and its authority, in PEM form.")]
+    key: Annotated[Path, Doc("File with the certificate's private key in PEM form, without a passphrase.")]
+    client_ca: Annotated[
+        Path | None,
+        Doc(
+            "File with the authorities of clients in PEM form: who shows no certificate of one of them gets no "
+            "connection (mTLS). Keys are asked for all the same."
+        ),
+    ] = None
+    min_version: Annotated[Literal["1.2", "1.3"], Doc("The oldest version of TLS that is spoken.")] = "1.2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
     """Where the service listens, what it accepts and where it keeps its data."""
 
@@ -25,6 +41,18 @@ class ServerOptions:
         Doc("Address to listen on. On another than loopback the service starts only with an `auth.admin_key`."),
     ] = "127.0.0.1"
     port: Annotated[int, Bounds(at_least=0, at_most=65535), Doc("Port to listen on; 0 takes a free one.")] = 8080
+    admin_port: Annotated[
+        int | None,
+        Bounds(at_least=0, at_most=65535),
+        Doc(
+            "Port of its own for operators: what is below `/admin`, `/dashboard` and `/metrics`, and what GraphQL "
+            "offers operators, is then answered there alone. It answers everything else as well. 0 takes a free one."
+        ),
+    ] = None
+    admin_host: Annotated[
+        str | None, _HOST, Doc("Address that `server.admin_port` listens on. Unset: that of `server.host`.")
+    ] = None
+    tls: Annotated[TlsOptions | None, Doc("Certificate and key with which the ports speak TLS.")] = None
     workers: Annotated[
         int,
         Bounds(at_least=1, at_most=256),
@@ -57,13 +85,13 @@ class ServerOptions:
 
     @property
     def on_loopback(self) -> bool:
-        """Whether only this machine can reach the service."""
-        if self.host.lower() == "localhost":
-            return True
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return False  # a name that is resolved later may be anything
+        """Whether only this machine can reach the service, by any of its ports."""
+        return _is_loopback(self.host) and (self.admin_port is None or _is_loopback(self.admin_address))
+
+    @property
+    def admin_address(self) -> str:
+        """The address that the port of operators listens on, where there is one."""
+        return self.admin_host or self.host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +109,14 @@ class AuthOptions:
             "database it must be given. Of a list the first one hashes, and all of them verify."
         ),
     ] = ()
+    wrong_keys_per_minute: Annotated[
+        int,
+        Bounds(at_least=1, at_most=1_000_000),
+        Doc(
+            "How many wrong keys one address (of IPv6: one network of 64 bits) may show each process in a minute. "
+            "Further ones are answered with 429, and the admin key from there waits as well; issued keys do not."
+        ),
+    ] = 30
     required: Annotated[
         Literal["auto", "always"],
         Doc("`auto`: requests from this machine need no key when the service listens on loopback; `always`: all do."),
@@ -106,3 +142,12 @@ class WebSocketOptions:
         Bounds(at_least=0.1, at_most=3600),
         Doc("Silence of a client after which a WebSocket pings it; without an answer for as long again it is closed."),
     ] = 20.0
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name that is resolved later may be anything

@@ -9,8 +9,10 @@ from typing import Any, Final
 
 import uvicorn
 
-from llm_service.api.accepting import Share, SharedAcceptor
+from llm_service.api.accepting import Share, SharedAcceptor, Shares, Tls
 from llm_service.api.connection import Connection, Refused
+from llm_service.api.http_request import AT_ADMIN_PORT
+from llm_service.api.tls import STRICT_TRANSPORT
 
 BACKLOG: Final = 2048
 IDLE_CONNECTION_S: Final = 75
@@ -19,13 +21,15 @@ LOOK_S: Final = 0.05
 
 
 class HttpServer(uvicorn.Server):
-    """Serves an ASGI application on one socket. Signals are the caller's: set ``should_exit`` to end it.
+    """Serves an ASGI application. Signals are the caller's: set ``should_exit`` to end it.
 
+    Of several sockets the first is everybody's; scopes of the others say that they come from the operators' port.
     ``refused`` is told of what is no HTTP, which the application never sees. ``share``: this process's part of the
-    connections, where others listen on the socket as well.
+    connections, where others listen on the sockets as well. ``tls``: where connections are encrypted, with what those
+    are that come from now on.
     """
 
-    def __init__(self, app: Any, *, refused: Refused, share: Share | None = None) -> None:
+    def __init__(self, app: Any, *, refused: Refused, share: Share | None = None, tls: Tls | None = None) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -41,10 +45,14 @@ class HttpServer(uvicorn.Server):
                 backlog=BACKLOG,
                 timeout_keep_alive=IDLE_CONNECTION_S,
                 timeout_graceful_shutdown=LAST_WRITES_S,
+                headers=[
+                    (name.decode(), value.decode()) for name, value in (() if tls is None else (STRICT_TRANSPORT,))
+                ],
             )
         )
         self.listening = asyncio.Event()
         self._share = share
+        self._tls = tls
         self._leaving = False
         self._acceptors: list[SharedAcceptor] = []
 
@@ -55,11 +63,19 @@ class HttpServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to take connections, and say so by ``listening``."""
-        if self._share is not None:
+        listening = sockets or []
+        if self._share is not None or self._tls is not None or len(listening) > 1:
             await self.lifespan.startup()
+            share = self._share or Shares(1).of(1)
             self._acceptors = [
-                SharedAcceptor(one, self._connection, share=self._share, connections=self._open)
-                for one in sockets or ()
+                SharedAcceptor(
+                    one,
+                    partial(self._connection, {} if number == 0 else {AT_ADMIN_PORT: True}),
+                    share=share,
+                    connections=self._open,
+                    tls=self._tls or (lambda: None),
+                )
+                for number, one in enumerate(listening)
             ]
             self.servers = [*self._acceptors]  # type: ignore[list-item]
             self.started = True
@@ -91,9 +107,10 @@ class HttpServer(uvicorn.Server):
     def _open(self) -> int:
         return len(self.server_state.connections)
 
-    def _connection(self) -> asyncio.Protocol:
+    def _connection(self, told: dict[str, Any]) -> asyncio.Protocol:
+        """``told``: what the scopes of its requests say in their state."""
         made: Connection = self.config.http_protocol_class(  # type: ignore[call-arg, assignment]
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            config=self.config, server_state=self.server_state, app_state={**self.lifespan.state, **told}
         )
         if self._leaving:
             made.leave()

@@ -40,7 +40,6 @@ from llm_service.api import (
     SocketParts,
     Sockets,
     StreamRoutes,
-    Throttle,
     UsageRoutes,
     control_routes,
     withdrawn_for_pages,
@@ -70,6 +69,7 @@ from llm_service.services import (
     StoreHealth,
     SystemHealth,
     Usage,
+    WrongKeys,
     level_object,
     override_object,
 )
@@ -179,6 +179,7 @@ def build_app(
         sockets=build_sockets(ground, desk, graphql),
         graphql=graphql,
         answered=ground.stores.metering.http.answered,
+        admin_port=settings.server.admin_port is not None,
     )
 
 
@@ -227,6 +228,7 @@ def build_desk(
             allowed_origins=settings.server.allowed_origins,
             keys=stores.issued_keys,
             sessions=sessions,
+            wrong_keys=WrongKeys(ground.clock.monotonic, ground.log, per_minute=settings.auth.wrong_keys_per_minute),
         ),
         resuming=Resuming(stores.streams, tell=stores.metering.resumed),
         sessions=sessions,
@@ -280,7 +282,6 @@ def build_session_routes(ground: Ground, desk: Desk) -> SessionRoutes:
     return SessionRoutes(
         desk.sessions,
         authenticator=desk.authenticator,
-        throttle=Throttle(ground.clock),
         about=About(version=__version__, sandbox=ground.sandbox),
         log=ground.log,
     )

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +14,7 @@ from typing import Any, Final, TextIO
 import uvloop
 
 from llm_service import __version__
-from llm_service.api import Shares, listen
+from llm_service.api import ServerOptions, Shares, listen, tls_context
 from llm_service.bootstrap import Surroundings, build_service, longest_s, open_stores
 from llm_service.cli.configuration import complain, data_dir_of, load
 from llm_service.cli.output import cannot_listen, cannot_log, print_json, refuse
@@ -82,11 +82,14 @@ def run_service(config: Path | None, overrides: Mapping[str, str], *, as_json: b
             return refuse(cannot_log(settings.observability.log_file, error), as_json=as_json)
         try:
             data_dir = held.enter_context(open_data_dir(data_dir_of(loaded)))
-            listening = held.enter_context(listen(settings.server.host, settings.server.port))
         except DataDirError as error:
             return refuse(str(error), as_json=as_json)
-        except OSError as error:
-            return refuse(cannot_listen(settings.server.host, settings.server.port, error), as_json=as_json)
+        listening: list[socket.socket] = []
+        for host, port in ports_of(settings.server):
+            try:
+                listening.append(held.enter_context(listen(host, port)))
+            except OSError as error:
+                return refuse(cannot_listen(host, port, error), as_json=as_json)
         run = Run(
             first=first_edition(loaded, clock),
             read=partial(read_again, config, overrides, sandboxed=sandboxed),
@@ -111,6 +114,12 @@ def read_again(config: Path | None, overrides: Mapping[str, str], *, sandboxed: 
     return loaded
 
 
+def ports_of(server: ServerOptions) -> list[tuple[str, int]]:
+    """Where to listen: for everybody, and for operators where they have a port of their own."""
+    own = [] if server.admin_port is None else [(server.admin_address, server.admin_port)]
+    return [(server.host, server.port), *own]
+
+
 def log_file_of(
     options: ObservabilityOptions, clock: Clock, *, worker: int | None = None, archives: bool = True
 ) -> TextIO | None:
@@ -126,7 +135,7 @@ class Premises:
 
     Where log lines go to a file, the process that serves opens it for itself.
     ``private_store``: the address of the Valkey that the workers of this machine share, where they have one; ``arena``:
-    where they keep their figures.
+    where they keep their figures. ``admin_port``: where operators are answered, if that is elsewhere.
     """
 
     settings: Settings
@@ -136,6 +145,7 @@ class Premises:
     stream: TextIO
     private_store: Secret | None = None
     arena: Arena | None = None
+    admin_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +154,7 @@ class Run:
 
     first: Edition
     read: Read
-    listening: socket.socket
+    listening: Sequence[socket.socket]
     sandboxed: bool
     as_json: bool
     clock: Clock
@@ -186,6 +196,7 @@ class Run:
             stream=stream,
             private_store=private_store,
             arena=arena,
+            admin_port=self.listening[1].getsockname()[1] if len(self.listening) > 1 else None,
         )
 
     def supervised(self, held: ExitStack) -> int:
@@ -254,17 +265,18 @@ class Run:
     def announce(self, log: Log) -> None:
         """Say on standard output where the service is and what it talks to, and put it down in the log."""
         settings = self.first.loaded.settings
-        address = address_of(self.listening)
+        address, *others = (address_of(one, tls=settings.server.tls is not None) for one in self.listening)
+        admin = {"admin_address": others[0]} if others else {}
         providers = sorted({*settings.providers, *(ALWAYS_THERE if self.sandboxed else ())})
         if self.as_json:
-            print_json({"address": address, "sandbox": self.sandboxed, "providers": providers})
+            print_json({"address": address, **admin, "sandbox": self.sandboxed, "providers": providers})
         else:
-            print(banner(address, providers, sandboxed=self.sandboxed))
+            print(banner(address, providers, sandboxed=self.sandboxed, admin=admin.get("admin_address")))
         sys.stdout.flush()
         workers = {"workers": settings.server.workers} if settings.server.workers > 1 else {}
         serving = {name: options.enabled for name, options in settings.providers.items()}
         enabled = [name for name in providers if serving.get(name, True)]
-        facts = {"address": address, "version": __version__, "sandbox": self.sandboxed, "providers": enabled}
+        facts = {"address": address, **admin, "version": __version__, "sandbox": self.sandboxed, "providers": enabled}
         log.info("serving", **facts, **workers)
         for note in self.first.loaded.notes:
             log.warning("configuration", note=note)
@@ -305,6 +317,7 @@ async def furnish(held: AsyncExitStack, post: Post, *, premises: Premises) -> Bu
         settings = edition.loaded.settings
         if simulated is not None:
             settings = replace(settings, providers=simulated_providers(simulated, settings.providers))
+        tls = None if settings.server.tls is None else tls_context(settings.server.tls)
         log = log_to(settings.observability)
         access_log = build_access_log(
             settings.observability,
@@ -320,6 +333,7 @@ async def furnish(held: AsyncExitStack, post: Post, *, premises: Premises) -> Bu
             loaded_at=edition.generation.loaded_at,
             started_at=started_at,
             worker=post.worker,
+            admin_port=premises.admin_port,
         )
         service = build_service(
             settings,
@@ -332,7 +346,7 @@ async def furnish(held: AsyncExitStack, post: Post, *, premises: Premises) -> Bu
             reload=partial(reload_for, post.reload),
         )
         service.upkeep.start()
-        return Graph(edition=edition, service=service, log=log)
+        return Graph(edition=edition, service=service, log=log, tls=tls)
 
     return build
 
@@ -346,15 +360,19 @@ async def reload_for(reload: Reload) -> Mapping[str, Any]:
     return {"generation": generation.number, "loaded_at": generation.loaded_at.isoformat().replace("+00:00", "Z")}
 
 
-def address_of(listening: socket.socket) -> str:
+def address_of(listening: socket.socket, *, tls: bool = False) -> str:
     """Where the service can be asked."""
     host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    named = f"[{host}]" if ":" in host else host
+    return f"{'https' if tls else 'http'}://{named}:{port}"
 
 
-def banner(address: str, providers: Iterable[str], *, sandboxed: bool) -> str:
+def banner(address: str, providers: Iterable[str], *, sandboxed: bool, admin: str | None = None) -> str:
     """The first lines that an operator sees."""
-    lines = [f"llm-service on {address}  (docs: {address}/docs)", f"providers: {', '.join(providers)}"]
+    lines = [f"llm-service on {address}  (docs: {address}/docs)"]
+    if admin is not None:
+        lines.append(f"for operators: {admin}  (dashboard: {admin}/dashboard)")
+    lines.append(f"providers: {', '.join(providers)}")
     if sandboxed:
         lines += [
             "SANDBOX: these providers are simulated; nothing is asked of a real model.",

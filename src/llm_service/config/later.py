@@ -2,13 +2,9 @@
 
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
+from typing import Final
 
-LATER = frozenset(
-    (
-        "server.admin_port",
-        "server.tls",
-    )
-)
+LATER: Final[frozenset[str]] = frozenset()
 """Paths as `shape.walk` gives them. One that becomes available is deleted here."""
 
 

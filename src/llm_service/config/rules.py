@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from llm_service.alerts import problems
+from llm_service.api import tls_problems
 from llm_service.cache import missing_packages
 from llm_service.config.alert_rules import alert_mistakes
 from llm_service.config.build import Builder
@@ -61,6 +62,8 @@ def apply_rules(settings: Settings, given: Builder, *, from_file: bool) -> Ruled
         *_prices_of_nobody(settings, given, named),
         *_limits_of_nobody(settings, given, named),
         *_open_doors(ruled, given),
+        *_wrong_ports(ruled, given),
+        *_wrong_tls(ruled, given),
         *_without_packages(ruled, given),
         *_wrong_notifiers(ruled, given),
         *alert_mistakes(ruled, given, providers=named),
@@ -173,10 +176,32 @@ def _open_doors(settings: Settings, given: Builder) -> Iterator[Mistake]:
         return
     remedy = f"needs auth.admin_key: set {variable('auth.admin_key')}"
     if not settings.server.on_loopback:
-        message = f"server.host is not a loopback address, and listening for other machines {remedy}"
-        yield Mistake.at(given.places["server.host"], message)
+        alone = replace(settings.server, admin_port=None)
+        at = "server.admin_host" if alone.on_loopback else "server.host"
+        message = f"{at} is not a loopback address, and listening for other machines {remedy}"
+        yield Mistake.at(given.places[at], message)
     if settings.auth.required == "always":
         yield Mistake.at(given.places["auth.required"], f"auth.required is always, and that {remedy}")
+
+
+def _wrong_ports(settings: Settings, given: Builder) -> Iterator[Mistake]:
+    server = settings.server
+    if server.admin_port is None:
+        if server.admin_host is not None:
+            message = "server.admin_host is the address of server.admin_port, which is not set"
+            yield Mistake.at(given.places["server.admin_host"], message)
+    elif server.admin_port == server.port != 0 and server.admin_address == server.host:
+        message = "server.admin_port is server.port: the port of operators is one of its own"
+        yield Mistake.at(given.places["server.admin_port"], message)
+
+
+def _wrong_tls(settings: Settings, given: Builder) -> Iterator[Mistake]:
+    tls = settings.server.tls
+    if tls is None or any(path.startswith("server.tls") for path in given.faulty):
+        return
+    for problem in tls_problems(tls):
+        at = f"server.tls.{problem.setting}"
+        yield Mistake.at(given.places[at], f"{at} {problem.message}")
 
 
 def _without_packages(settings: Settings, given: Builder) -> Iterator[Mistake]:

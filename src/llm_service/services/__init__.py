@@ -95,6 +95,7 @@ from llm_service.services.usage_fields import (
     unknown_name,
     verdict_object,
 )
+from llm_service.services.wrong_keys import WrongKeys
 
 __all__ = [
     "CACHE_STATUSES",
@@ -195,6 +196,7 @@ __all__ = [
     "Upkeep",
     "Usage",
     "UsagePage",
+    "WrongKeys",
     "alert_object",
     "alerts_object",
     "check_hash_keys",

@@ -10,6 +10,7 @@ from llm_service.domain import Caller, Credentials, InvalidApiKey, NotLocal, Sec
 from llm_service.services.issued_keys import UNKNOWN, IssuedKeys
 from llm_service.services.key_secret import ISSUED
 from llm_service.services.sessions import Sessions
+from llm_service.services.wrong_keys import WrongKeys
 
 LOCAL_KEY: Final = "local"
 LOCAL: Final = Caller(key_id="local", scopes=frozenset({"inference", "read", "admin"}))
@@ -23,6 +24,7 @@ class Authenticator:
     ``keyless``: whether requests from this machine need no key (the service listens on loopback and the operator
     did not ask for keys). Clients that insist on sending a key may send ``local`` then, which counts as none.
     ``keys``: the issued keys; ``None`` where none are. ``sessions``: those of browsers; ``None`` where there are none.
+    ``wrong_keys``: how often an address may be wrong; ``None``: as often as it likes.
     """
 
     def __init__(
@@ -33,32 +35,61 @@ class Authenticator:
         allowed_origins: tuple[str, ...],
         keys: IssuedKeys | None = None,
         sessions: Sessions | None = None,
+        wrong_keys: WrongKeys | None = None,
     ) -> None:
         self._admin_key = None if admin_key is None else _encoded(admin_key.reveal())
         self._keyless = keyless
         self._allowed_origins = frozenset(allowed_origins)
         self._keys = keys
         self._sessions = sessions
+        self._wrong_keys = wrong_keys
 
     def authenticate(self, credentials: Credentials) -> Caller | Awaitable[Caller]:
         """The caller, or something to await for it where an issued key has to be looked up first.
 
-        Raises InvalidApiKey and NotLocal, which say what to do and never repeat the key; the other way out may also
-        raise LedgerUnavailable, where the database does not answer.
+        Raises InvalidApiKey and NotLocal, which say what to do and never repeat the key, and RateLimited where the
+        address has been wrong too often; the other way out may also raise LedgerUnavailable, where the database does
+        not answer.
         """
         key = credentials.key
         if key is not None and not (self._keyless and key == LOCAL_KEY):
-            if self._admin_key is not None and hmac.compare_digest(_encoded(key), self._admin_key):
-                return ADMIN
-            if self._keys is not None and key.startswith(ISSUED):
-                return self._keys.find(key)
-            raise InvalidApiKey(self._wrong_key())
+            return self._holder(key, credentials.peer)
         if credentials.session is not None and self._sessions is not None and not self._is_local(credentials):
             return self._sessions.caller(credentials)
         if not self._keyless:
             raise InvalidApiKey("A key is required: send it as 'Authorization: Bearer <key>' or 'x-api-key'.")
         self._check_local(credentials)
         return LOCAL
+
+    def _holder(self, key: str, peer: str | None) -> Caller | Awaitable[Caller]:
+        """Whose key it is. The admin key is as good as its operator made it: who guesses is not told of a hit."""
+        if self._admin_key is not None and hmac.compare_digest(_encoded(key), self._admin_key):
+            if self._wrong_keys is not None:
+                self._wrong_keys.check(peer)
+            return ADMIN
+        if self._keys is None or not key.startswith(ISSUED):
+            raise self._wrong(self._wrong_key(), peer)
+        try:
+            found = self._keys.find(key)
+        except InvalidApiKey as error:
+            raise self._refusal(error, peer) from None
+        return found if isinstance(found, Caller) else self._looked_up(found, peer)
+
+    async def _looked_up(self, found: Awaitable[Caller], peer: str | None) -> Caller:
+        try:
+            return await found
+        except InvalidApiKey as error:
+            raise self._refusal(error, peer) from None
+
+    def _refusal(self, error: InvalidApiKey, peer: str | None) -> InvalidApiKey:
+        """A key that is over was nobody's guess."""
+        return self._wrong(UNKNOWN, peer) if error.message == UNKNOWN else error
+
+    def _wrong(self, said: str, peer: str | None) -> InvalidApiKey:
+        """What is answered to a wrong key. Raises RateLimited where it was one too many."""
+        if self._wrong_keys is not None:
+            self._wrong_keys.count(peer)
+        return InvalidApiKey(said)
 
     def admits_origin(self, credentials: Credentials) -> bool:
         """Whether the page that asks, if one does, is ours or an allowed one: what a WebSocket has in place of CORS."""

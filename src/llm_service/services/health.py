@@ -24,6 +24,8 @@ class Standing:
     """When the process began to serve, in monotonic seconds: a reload does not change it."""
     worker: int | None = None
     """Its number among several workers, from 1."""
+    admin_port: int | None = None
+    """Where operators are answered, if they have a port of their own."""
 
 
 class Health:
@@ -76,6 +78,8 @@ class Health:
             report["system"] = self._system.report()
         if standing.worker is not None:
             report["worker"] = standing.worker
+        if standing.admin_port is not None:
+            report["admin_port"] = standing.admin_port
         if self._sandbox:
             report["sandbox_note"] = (
                 "The providers are simulated. Set OPENROUTER_API_KEY or DEEPSEEK_API_KEY, or write a configuration "

@@ -9,13 +9,16 @@ from llm_service.config import Loaded, Settings, SettingsError
 from llm_service.runtime import Clock
 
 RESTART_ONLY: Final = (
-    "server.host", "server.port", "server.workers", "server.data_dir", "store.", "ledger.", "auth.hash_key",
+    "server.host", "server.port", "server.admin_host", "server.admin_port", "server.workers", "server.data_dir",
+    "store.", "ledger.", "auth.hash_key",
     "cache.max_bytes", "cache.eviction", "cache.semantic.", "streams.retention_s", "streams.max_bytes",
     "streams.total_bytes", "observability.log_file", "observability.log_max_bytes", "observability.log_keep",
     "observability.log_compress",
 )  # fmt: skip
 """Settings by the beginnings of their paths that hold from the start of the service to its end: its stores, which all
 graphs of a process share, are opened by them."""
+TLS: Final = "server.tls"
+"""Whether the ports speak it holds as long; with which files, and how, a reload changes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +71,7 @@ def next_edition(current: Edition, read: Read, clock: Clock) -> Edition:
 
 def needing_restart(old: Settings, new: Settings) -> tuple[str, ...]:
     """The paths of the changed settings that a reload cannot change."""
-    return tuple(path for path in _changed(old, new) if path.startswith(RESTART_ONLY))
+    return tuple(path for path in _changed(old, new) if path.startswith(RESTART_ONLY) or path == TLS)
 
 
 def _changed(old: object, new: object, at: str = "") -> Iterator[str]:

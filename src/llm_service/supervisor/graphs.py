@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +16,15 @@ from llm_service.supervisor.edition import Edition, ReloadRefused
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Graph:
-    """One service, built from one edition of the settings, and where it logs."""
+    """One service, built from one edition of the settings, and where it logs.
+
+    ``tls``: what connections are made with that come while it answers, where the ports speak TLS.
+    """
 
     edition: Edition
     service: Service
     log: Log
+    tls: ssl.SSLContext | None = None
 
 
 Build = Callable[[Edition], Awaitable[Graph]]
@@ -54,7 +59,8 @@ class Graphs:
         self._prepared: Graph | None = None
         self._finishing: dict[Graph, asyncio.Task[None]] = {}
         self._ending = False
-        self.server = HttpServer(self._switch, refused=self._refused, share=share)
+        tls = None if first.tls is None else (lambda: self.current.tls)
+        self.server = HttpServer(self._switch, refused=self._refused, share=share, tls=tls)
         _send_libraries_to(first.log)
 
     async def prepare(self, edition: Edition) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -33,12 +33,15 @@ async def serve_alone(
     *,
     first: Edition,
     read: Read,
-    listening: socket.socket,
+    listening: Sequence[socket.socket],
     clock: Clock,
     terminal: Terminal,
     announce: Callable[[Graph], None],
 ) -> Log:
-    """Build, serve, drain, close; SIGHUP reloads. The log that was in use at the end."""
+    """Build, serve, drain, close; SIGHUP reloads. The log that was in use at the end.
+
+    ``listening``: everybody's socket, and the operators' one where they have one.
+    """
     stop = Stop.by_signals()
     reload = LocalReload(read, clock=clock)
     async with AsyncExitStack() as held:
@@ -60,7 +63,7 @@ async def serve_until(
     stop: Stop,
     graphs: Graphs,
     *,
-    listening: socket.socket,
+    listening: Sequence[socket.socket],
     on_listening: Callable[[], None] | None = None,
     leave: asyncio.Event | None = None,
 ) -> None:
@@ -70,7 +73,7 @@ async def serve_until(
     """
     server = graphs.server
     loop = asyncio.get_running_loop()
-    serving = loop.create_task(server.serve(sockets=[listening]))
+    serving = loop.create_task(server.serve(sockets=[*listening]))
     if on_listening is not None:
         begun = loop.create_task(server.listening.wait())
         await asyncio.wait({serving, begun}, return_when=asyncio.FIRST_COMPLETED)

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
@@ -27,7 +27,7 @@ async def serve_as_worker(
     number: int,
     share: Share,
     first: Edition,
-    listening: socket.socket,
+    listening: Sequence[socket.socket],
     connection: socket.socket,
 ) -> None:
     """Build, say that it is ready, serve, drain, close; what the supervisor says is done meanwhile."""

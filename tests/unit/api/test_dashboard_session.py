@@ -6,11 +6,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from llm_service.api.dashboard.throttle import KEPT_ADDRESSES, MOST_FAILURES, Throttle
 from llm_service.api.http_request import credentials_of, session_in
-from llm_service.domain import RateLimited
-from tests.support.clock import ManualClock
-from tests.support.control import ADMIN_KEY, Parts, client_of, parts_of
+from tests.support.control import ADMIN_KEY, WRONG_KEYS, Parts, client_of, parts_of
 
 PATH = "/dashboard/session"
 OWN = "http://127.0.0.1:8080"
@@ -229,7 +226,7 @@ async def test_another_page_cannot_sign_out(browser: Browser) -> None:
 
 
 async def test_who_tries_many_keys_has_to_wait_also_with_the_right_one(parts: Parts, browser: Browser) -> None:
-    for _ in range(MOST_FAILURES):
+    for _ in range(WRONG_KEYS):
         assert (await browser.sign_in("wrong")).status_code == 401
     waiting = await browser.sign_in(ADMIN_KEY)
     assert (waiting.status_code, waiting.json()["error"]["code"]) == (429, "rate_limit_exceeded")
@@ -244,32 +241,6 @@ async def test_no_key_that_was_tried_is_in_the_log(parts: Parts, browser: Browse
     assert "a-mistyped-secret" not in str(parts.process.log.lines)
     assert ADMIN_KEY not in str(parts.process.log.lines)
     assert browser.cookie.partition("=")[2] not in str(parts.process.log.lines)
-
-
-def refused(throttle: Throttle, peer: str | None) -> bool:
-    try:
-        throttle.check(peer)
-    except RateLimited:
-        return True
-    return False
-
-
-def test_addresses_are_counted_apart_and_a_network_of_ipv6_as_one() -> None:
-    throttle = Throttle(ManualClock(), most=1)
-    throttle.failed("10.0.0.1")
-    throttle.failed("2001:db8:1:2::1")
-    throttle.failed("::ffff:10.0.0.9")
-    throttle.failed(None)
-    tried = {"10.0.0.1", "2001:db8:1:2:ffff::9", "10.0.0.9", None}
-    others = {"10.0.0.2", "2001:db8:1:3::1"}
-    assert {peer for peer in tried | others if refused(throttle, peer)} == tried
-
-
-def test_it_remembers_so_many_addresses_and_no_more() -> None:
-    throttle = Throttle(ManualClock(), most=1)
-    for number in range(KEPT_ADDRESSES + 100):
-        throttle.failed(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
-    assert len(throttle._failures) == KEPT_ADDRESSES
 
 
 # -- other doors

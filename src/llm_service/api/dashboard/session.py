@@ -7,10 +7,9 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from llm_service.api.dashboard.throttle import Throttle
 from llm_service.api.http_request import SESSION_COOKIES, Headers, Scope, credentials_of, headers_of, session_in
 from llm_service.api.rest.responses import json_response
-from llm_service.api.rest.wire import caller_of, json_body
+from llm_service.api.rest.wire import json_body
 from llm_service.domain import (
     Caller,
     Credentials,
@@ -41,14 +40,11 @@ class About:
 
 
 class SessionRoutes:
-    """Opens, tells of, and ends the session of a browser. Nothing of it is kept here but wrong tries."""
+    """Opens, tells of, and ends the session of a browser. Nothing of it is kept here."""
 
-    def __init__(
-        self, sessions: Sessions, *, authenticator: Authenticator, throttle: Throttle, about: About, log: Log
-    ) -> None:
+    def __init__(self, sessions: Sessions, *, authenticator: Authenticator, about: About, log: Log) -> None:
         self._sessions = sessions
         self._authenticator = authenticator
-        self._throttle = throttle
         self._about = about
         self._log = log
 
@@ -60,19 +56,17 @@ class SessionRoutes:
         """
         shown = credentials_of(request.scope, headers_of(request.scope))
         self._sessions.check_page(shown)
-        self._throttle.check(shown.peer)
         key = _key_in(await json_body(request))
         try:
             caller = await self._caller(replace(shown, key=key, session=None))
         except InvalidApiKey:
-            self._throttle.failed(shown.peer)
             self._log.warning("a wrong key was shown to the dashboard", peer=shown.peer)
             raise
+        request.state.caller = caller  # for the log of what operators do
         require_scope(caller, *LETS_IN)
         if caller.key_id == "local":
             return _told(self._known(caller, offers))
         session = self._sessions.open(key, caller)
-        self._log.info("signed in to the dashboard", key_id=caller.key_id, peer=shown.peer)
         return _told(self._known(caller, offers, session), cookies=(_cookie(session.token, request.scope),))
 
     async def tell(self, request: Request, offers: Offers) -> Response:
@@ -85,9 +79,8 @@ class SessionRoutes:
         token = None if caller.key_id == "local" else session_in(headers)
         return _told(self._known(caller, offers, None if token is None else self._sessions.of(token)))
 
-    async def close(self, request: Request) -> Response:
+    async def close(self, _: Request) -> Response:
         """The browser forgets its session."""
-        self._log.info("signed out of the dashboard", key_id=caller_of(request).key_id)
         cookies = tuple(_cookie("", {"scheme": "https", "headers": []}, name=name) for name in SESSION_COOKIES)
         return _told({"signed_in": False, **self._said}, cookies=cookies)
 

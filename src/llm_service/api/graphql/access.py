@@ -1,12 +1,14 @@
 """Who may ask for which field: one table, which the schema is held to when it is built."""
 
 from collections.abc import Mapping
+from inspect import isawaitable
 from types import MappingProxyType
 from typing import Any, Final
 
 from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema
 
-from llm_service.domain import Scope, require_scope
+from llm_service.api.acts import DONE, tell_act
+from llm_service.domain import LLMServiceError, NotFound, Scope, require_scope
 
 ANY: Final[tuple[Scope, ...]] = ("inference", "read", "admin")
 READS: Final[tuple[Scope, ...]] = ("read", "admin")
@@ -49,6 +51,9 @@ ACCESS: Final[Mapping[str, tuple[Scope, ...]]] = MappingProxyType(
 """Of the scopes one is enough. Every field of the roots stands here, and every other one that asks a service."""
 
 
+ELSEWHERE: Final = "Operators ask for this at a port of their own (server.admin_port)."
+
+
 def guard(schema: GraphQLSchema) -> None:
     """Have each field of the table check its caller. Raises KeyError for a root field that the table does not have."""
     for root in (schema.query_type, schema.mutation_type, schema.subscription_type):
@@ -60,12 +65,19 @@ def guard(schema: GraphQLSchema) -> None:
         of_type = schema.type_map[owner]
         if not isinstance(of_type, GraphQLObjectType):
             raise TypeError(f"{owner} is no type with fields")
-        _guard(of_type.fields[name], scopes)
+        field = of_type.fields[name]
+        _guard(field, scopes)
+        if owner == "Mutation" and "inference" not in scopes:
+            field.resolve = _told(path, field.resolve)
 
 
 def _guard(field: GraphQLField, scopes: tuple[Scope, ...]) -> None:
+    for_operators = "inference" not in scopes
+
     def checked(resolve: Any) -> Any:
         def resolved(source: Any, info: Any, **arguments: Any) -> Any:
+            if for_operators and not info.context.for_operators:
+                raise NotFound(ELSEWHERE)
             require_scope(info.context.caller, *scopes)
             return resolve(source, info, **arguments)
 
@@ -75,3 +87,37 @@ def _guard(field: GraphQLField, scopes: tuple[Scope, ...]) -> None:
         field.subscribe = checked(field.subscribe)
     else:
         field.resolve = checked(field.resolve)
+
+
+def _told(path: str, resolve: Any) -> Any:
+    """The same, with a line in the log of what operators do."""
+
+    async def resolved(source: Any, info: Any, **arguments: Any) -> Any:
+        try:
+            made = resolve(source, info, **arguments)
+            made = await made if isawaitable(made) else made
+        except LLMServiceError as error:
+            _tell(path, info.context, _named(arguments), outcome=error.code)
+            raise
+        created = getattr(getattr(made, "key", None), "id", None)
+        _tell(path, info.context, _named(arguments) or created, fields=arguments.get("input") or arguments)
+        return made
+
+    return resolved
+
+
+def _named(arguments: Mapping[str, Any]) -> Any:
+    return arguments.get("id") or arguments.get("name")
+
+
+def _tell(path: str, context: Any, on: Any, *, fields: Any = (), outcome: str = DONE) -> None:
+    tell_act(
+        context.parts.log,
+        path,
+        caller=context.caller,
+        request_id=context.request_id,
+        peer=context.peer,
+        on=on,
+        fields=[name for name in fields if name not in ("id", "name")],
+        outcome=outcome,
+    )

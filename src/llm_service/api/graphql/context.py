@@ -43,7 +43,8 @@ class Watched(Protocol):
 class Context:
     """``request_id``: of the operation; each further request to a model in it gets one of its own.
 
-    ``trace``: the trace that these requests belong to, where they do not say one themselves.
+    ``trace``: the trace that these requests belong to, where they do not say one themselves. ``for_operators``: whether
+    what is theirs alone may be asked for here. ``peer``: the address that asks.
     """
 
     parts: GraphqlParts
@@ -51,6 +52,8 @@ class Context:
     request_id: str
     client: Client
     trace: TraceHeaders = NO_TRACE
+    for_operators: bool = True
+    peer: str | None = None
     _asked: int = 0
     _models: "asyncio.Future[Sequence[ModelEntry]] | None" = None
     keys: "DataLoader[str, ApiKey | None]" = field(init=False)

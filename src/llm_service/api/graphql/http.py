@@ -19,7 +19,7 @@ from llm_service.api.graphql.operation import Operation
 from llm_service.api.graphql.parts import GraphqlParts
 from llm_service.api.graphql.revocation import Operations
 from llm_service.api.graphql.sse import EventOutlet
-from llm_service.api.http_request import Headers, HungUp, Receive, Scope, Send, credentials_of, headers_of
+from llm_service.api.http_request import Headers, HungUp, Receive, Scope, Send, credentials_of, headers_of, peer_of
 from llm_service.api.rest.call_headers import trace_of
 from llm_service.api.rest.hang_up import HangUp, HangUpWatch
 from llm_service.api.rest.wire import let_pass, read_body
@@ -125,7 +125,7 @@ class HttpDoor:
         if response.media_type == EVENTS:
             await self._send_events(asked, batch, caller, scope, receive, response, task)
             return
-        contexts = [self._context(caller, receive, response, at) for at in range(len(asked))]
+        contexts = [self._context(caller, scope, receive, response, at) for at in range(len(asked))]
         prepared = self._prepared(asked, contexts, scope, batch=batch)
         results = [await self._result(one, context) for one, context in zip(prepared, contexts, strict=True)]
         if batch:
@@ -158,13 +158,15 @@ class HttpDoor:
         check_values(one.variables for one in batch)
         return batch, True
 
-    def _context(self, caller: Caller, receive: Receive, response: "_Response", at: int = 0) -> Context:
+    def _context(self, caller: Caller, scope: Scope, receive: Receive, response: "_Response", at: int = 0) -> Context:
         return Context(
             parts=self._parts,
             caller=caller,
             request_id=response.request_id if at == 0 else self._parts.ids.new("req"),
             client=HttpClient(self._hang_ups, receive),
             trace=response.trace,
+            for_operators=self._parts.for_operators(scope),
+            peer=peer_of(scope),
         )
 
     def _prepared(
@@ -207,7 +209,7 @@ class HttpDoor:
             raise InvalidValue("A batch is answered as JSON, not as events.", param="Accept")
         if scope["method"] == "GET":
             raise MethodNotAllowed("Events are asked for by POST.", allowed=("POST",))
-        context = self._context(caller, receive, response)
+        context = self._context(caller, scope, receive, response)
         operation = Operation(self._serving)
         operation.caller_id = caller.key_id
         context.client = operation

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from llm_service.api.calls import Calls
 from llm_service.api.graphql.options import GraphqlOptions
+from llm_service.api.http_request import Scope, at_admin_port
 from llm_service.api.options import ServerOptions
 from llm_service.api.resuming import Resuming
 from llm_service.observability import Log
@@ -45,3 +46,7 @@ class GraphqlParts:
     ids: IdSource
     log: Log
     fixed_headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    def for_operators(self, scope: Scope) -> bool:
+        """Whether what is for operators may be asked for by this request, or WebSocket."""
+        return self.server.admin_port is None or at_admin_port(scope)

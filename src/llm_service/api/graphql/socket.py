@@ -19,7 +19,7 @@ from llm_service.api.graphql.failures import Told, told
 from llm_service.api.graphql.operation import Operation
 from llm_service.api.graphql.parts import GraphqlParts
 from llm_service.api.graphql.revocation import Operations
-from llm_service.api.http_request import Receive, Scope, Send, credentials_of, headers_of
+from llm_service.api.http_request import Receive, Scope, Send, credentials_of, headers_of, peer_of
 from llm_service.api.websocket.sockets import deny
 from llm_service.api.websocket.wire import wire_of
 from llm_service.domain import (
@@ -207,6 +207,8 @@ class GraphqlSocket:
             caller=caller,
             request_id=request_id,
             client=operation,
+            for_operators=self._parts.for_operators(self._scope),
+            peer=peer_of(self._scope),
         )
         await operation.run(self._engine, asked, context, outlet)
 
@@ -300,7 +302,7 @@ def close_code(error: LLMServiceError) -> int:
             return UNAUTHORIZED
         case 403:
             return FORBIDDEN
-        case 503:
+        case 429 | 503:
             return LATER
         case _:
             return INVALID if error.fault == "caller" else FAILED

@@ -44,6 +44,7 @@ class AlertRoutes:
     async def silence(self, request: Request) -> Response:
         """A new silence."""
         silence = await self._alerts.silence(await json_body(request), caller_of(request))
+        request.state.acted_on = silence.id
         return json_response(silence_object(silence, now=self._clock.now()))
 
     async def end_silence(self, request: Request) -> Response:

@@ -11,9 +11,10 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.routing import Route as StarletteRoute
 
+from llm_service.api.acts import DONE, tell_act
 from llm_service.api.answered import Answered, overheard, unheard
 from llm_service.api.graphql.door import GraphqlDoor
-from llm_service.api.http_request import App, HungUp, Receive, Scope, Send, credentials_of, headers_of
+from llm_service.api.http_request import App, HungUp, Receive, Scope, Send, at_admin_port, credentials_of, headers_of
 from llm_service.api.rest.generate import GenerateDoor
 from llm_service.api.rest.responses import error_response
 from llm_service.api.rest.routes import HOT_ROUTES, RESERVED_PATHS, SOCKET_PATHS, Route
@@ -41,6 +42,7 @@ class RestApp:
     """What the server calls for every connection event.
 
     ``sockets``: what answers the handshakes of WebSockets. ``graphql``: the other door, ``None`` where there is none.
+    ``admin_port``: operators have a port of their own, and what is theirs is nowhere else.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class RestApp:
         sockets: App,
         graphql: GraphqlDoor | None = None,
         answered: Answered = unheard,
+        admin_port: bool = False,
     ) -> None:
         self._answered = answered
         self._door = door
@@ -65,8 +68,8 @@ class RestApp:
         self._ids = ids
         self._log = log
         self._clock = clock
-        self._control = Control(
-            routes,
+        control = partial(
+            Control,
             authenticator=authenticator,
             ids=ids,
             log=log,
@@ -74,6 +77,8 @@ class RestApp:
             fixed_headers=fixed_headers,
             answered=answered,
         )
+        self._control = control([route for route in routes if not (admin_port and route.for_operators)])
+        self._operations = control(routes) if admin_port else self._control
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request, or one WebSocket."""
@@ -88,7 +93,8 @@ class RestApp:
                 took_ms = round((self._clock.monotonic() - begun_at) * 1000, 2)
                 self._log.debug("http", method=scope["method"], route=GRAPHQL, duration_ms=took_ms)
             else:
-                await self._control(scope, receive, send)
+                control = self._operations if at_admin_port(scope) else self._control
+                await control(scope, receive, send)
         elif scope["type"] == "websocket":
             await self._sockets(scope, receive, send)
 
@@ -171,11 +177,31 @@ class Control:
                 caller = self._authenticator.authenticate(credentials_of(request.scope, headers))
                 request.state.caller = caller if isinstance(caller, Caller) else await caller
                 require_scope(request.state.caller, *route.scopes)
-            return await route.handler(request)
+            response = await route.handler(request)
         except HungUp:
             return Response(status_code=400)  # nobody is left to read it
         except LLMServiceError as error:
+            self._tell_act(route, request, outcome=error.code)
             return error_response(error, request_id=request.state.request_id)
+        self._tell_act(route, request)
+        return response
+
+    def _tell_act(self, route: Route, request: Request, *, outcome: str = DONE) -> None:
+        """What an operator changed, or tried to; who is unknown here is no operator."""
+        caller: Caller | None = getattr(request.state, "caller", None)
+        if route.method == "GET" or not route.for_operators or caller is None:
+            return
+        done = outcome == DONE
+        tell_act(
+            self._log,
+            f"{route.method} {route.path}",
+            caller=caller,
+            request_id=request.state.request_id,
+            peer=None if request.client is None else request.client.host,
+            on=getattr(request.state, "acted_on", None) or " ".join(map(str, request.path_params.values())),
+            fields=(*getattr(request.state, "fields", ()), *request.query_params) if done else (),
+            outcome=outcome,
+        )
 
     async def _not_found(self, request: Request, missed: Exception) -> Response:
         unknown = isinstance(missed, HTTPException) and missed.status_code == 404

@@ -53,7 +53,9 @@ class KeyRoutes:
 
     async def create(self, request: Request) -> Response:
         """A new key with its secret."""
-        return self._issued(await self._keys.create(await json_body(request)))
+        issued = await self._keys.create(await json_body(request))
+        request.state.acted_on = issued.key.id
+        return self._issued(issued)
 
     async def get(self, request: Request) -> Response:
         """One key."""

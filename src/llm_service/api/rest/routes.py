@@ -43,6 +43,8 @@ HOT_ROUTES: Final[Mapping[str, Callable[[Body, int], ModelRequest]]] = MappingPr
 ANY_SCOPE: Final[tuple[Scope, ...]] = ("inference", "read", "admin")
 READS_USAGE: Final[tuple[Scope, ...]] = ("read", "admin")
 SOCKET_PATHS: Final = frozenset({"/v1/ws"})
+OPERATORS_PATHS: Final = ("/admin", "/dashboard", "/metrics")
+"""What these begin is for operators: it moves to ``server.admin_port``, where there is one."""
 RESERVED_PATHS: Final = frozenset({"/v1/responses", "/v1/messages", "/v1/messages/count_tokens"})
 
 
@@ -64,6 +66,11 @@ class Route:
         if self.access == "open":
             return ()
         return self.access if isinstance(self.access, tuple) else (self.access,)
+
+    @property
+    def for_operators(self) -> bool:
+        """Whether it is no part of what callers ask."""
+        return any(self.path == path or self.path.startswith(f"{path}/") for path in OPERATORS_PATHS)
 
 
 def control_routes(

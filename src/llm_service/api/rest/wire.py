@@ -115,7 +115,9 @@ async def json_body(request: Request, *, optional: bool = False) -> Body:
         return {}
     if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
         raise InvalidValue("The body must be sent as 'Content-Type: application/json'.", param="Content-Type")
-    return json_object(body)
+    given = json_object(body)
+    request.state.fields = tuple(given)
+    return given
 
 
 def count_of(request: Request, name: str, *, default: int, at_most: int) -> int:

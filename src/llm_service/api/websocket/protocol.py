@@ -194,7 +194,7 @@ class SocketProtocol(asyncio.Protocol):
         self._end(end)
         if self._transport is None or self._transport.is_closing():
             return
-        if self._reader.client_closed:
+        if self._reader.client_closed or not self._transport.can_write_eof():  # TLS has no half of an end
             self._transport.close()
         else:
             self._transport.write_eof()  # its own close could not be told from what went wrong

@@ -172,6 +172,7 @@ def _health() -> Json:
             "stores": _stores(),
             "system": _system(),
             "worker": {"type": "integer", "minimum": 1, "description": "Which of several workers has answered."},
+            "admin_port": {"type": "integer", "description": "Where operators are answered, if that is elsewhere."},
             "sandbox_note": _TEXT,
         },
     )
