@@ -89,6 +89,14 @@ async def test_offers_of_an_upgrade_may_be_split_and_follow_each_other(gateway: 
     assert answers.count(b"HTTP/1.1 200 OK") == 2
 
 
+@pytest.mark.parametrize("target", [b"/health", b"example.com:443", b"http://example.com/", b"*"])
+async def test_nobody_gets_a_tunnel_and_nobody_waits_for_who_asks_for_one(gateway: Running, target: bytes) -> None:
+    async with connected(gateway.address) as client:
+        client.writer.write(b"CONNECT " + target + b" HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert (await client.head())[0] == 400
+    assert (await ask(gateway.address, "GET", "/health/live")).status == 200
+
+
 async def test_a_trailer_is_no_header(gateway: Running) -> None:
     body = chat_body("plain/sandbox/chat")
     chunked = b"%x\r\n%b\r\n0\r\nX-LLM-Timeout-S: nonsense\r\nOrigin: http://evil.example\r\n\r\n" % (len(body), body)

@@ -144,6 +144,8 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is complete; what calls itself a header after it, in a trailer, is none."""
         self._moved = True
+        if self.parser.get_method() == b"CONNECT":  # asks for a tunnel, whatever its target is written like
+            raise httptools.HttpParserInvalidMethodError
         before = self.cycle
         super().on_headers_complete()
         if not self.parser.should_upgrade():
@@ -172,7 +174,7 @@ class Connection(HttpToolsProtocol):
 
     def _should_upgrade(self) -> bool:
         """Keeps uvicorn from beginning a request whose body its parser is going to skip."""
-        return bool(self.parser.get_method() != b"CONNECT")
+        return True
 
     def _feed(self, data: bytes) -> None:
         while data:

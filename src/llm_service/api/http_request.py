@@ -16,8 +16,14 @@ Headers = Mapping[bytes, bytes]
 AT_ADMIN_PORT: Final = "at_admin_port"
 """In the state of a scope: it came by the port of operators."""
 _FORWARDED: Final = frozenset(
-    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
+    (
+        *(b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"x-cluster-client-ip", b"x-original-forwarded-for"),
+        *(b"true-client-ip", b"cf-connecting-ip", b"fastly-client-ip", b"x-envoy-external-address"),
+        *(b"x-original-url", b"x-rewrite-url", b"x-original-host", b"x-original-uri", b"x-proxyuser-ip"),
+    )
 )
+"""What proxies add, beside all that begins with ``x-forwarded``: RFC 7239 and 9110, and the words of their makers."""
+_FORWARDED_BEGINS: Final = b"x-forwarded"
 _ONCE: Final = (
     b"host",
     b"authorization",
@@ -90,9 +96,15 @@ def credentials_of(scope: Scope, headers: Headers) -> Credentials:
         peer=peer_of(scope),
         host=headers.get(b"host", b"").decode("latin-1"),
         origin=None if origin is None else origin.decode("latin-1"),
-        forwarded=not _FORWARDED.isdisjoint(headers),
+        forwarded=_is_forwarded(headers),
         json_body=scope["method"] != "POST" or content_type[:16].lower() == b"application/json",
     )
+
+
+def _is_forwarded(headers: Headers) -> bool:
+    if not _FORWARDED.isdisjoint(headers):
+        return True
+    return any(name[:11] == _FORWARDED_BEGINS for name in headers)
 
 
 def _credentials_of_page(scope: Scope, headers: Headers) -> Credentials:

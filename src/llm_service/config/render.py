@@ -35,7 +35,7 @@ def rendered_value(shape: object, value: object) -> Any:
             }
         case tuple():
             return [rendered_value(getattr(shape, "item", None), below) for below in value]
-        case _ if isinstance(shape, Group):
+        case _ if isinstance(shape, Group) and value is not None:
             return _group(shape, value)
         case _:
             return value

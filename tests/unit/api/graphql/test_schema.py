@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from inspect import isawaitable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -21,7 +23,8 @@ from llm_service.alerts.options import Severity
 from llm_service.api.graphql import access, enums
 from llm_service.api.graphql.costs import COSTS, LENGTHS
 from llm_service.api.graphql.schema import build_schema, core_of, schema_text
-from llm_service.domain import Caller, ScopeMissing
+from llm_service.domain import Caller, NotFound, ScopeMissing
+from tests.support.service import LogLines
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "schema.graphql"
 WORDS = {
@@ -85,16 +88,40 @@ def test_every_other_field_that_asks_a_service_states_its_scopes() -> None:
     assert asks <= set(access.ACCESS)
 
 
-@pytest.mark.parametrize("path", access.ACCESS)
-def test_a_field_refuses_who_lacks_its_scope(schema: GraphQLSchema, path: str) -> None:
+async def asked(schema: GraphQLSchema, path: str, caller: Caller, log: LogLines, *, for_operators: bool = True) -> None:
+    """What the field does before it asks anybody."""
     owner, _, name = path.partition(".")
     of_type = schema.type_map[owner]
     assert isinstance(of_type, GraphQLObjectType)
     field = of_type.fields[name]
     resolve: Any = field.subscribe or field.resolve
-    nobody = type("Info", (), {"context": type("Context", (), {"caller": Caller(key_id="k", scopes=frozenset())})})
+    context = SimpleNamespace(
+        caller=caller,
+        for_operators=for_operators,
+        parts=SimpleNamespace(log=log),
+        request_id="req_1",
+        peer="10.0.0.7",
+    )
+    made = resolve(None, SimpleNamespace(context=context), id="key_7")
+    if isawaitable(made):
+        await made
+
+
+@pytest.mark.parametrize("path", access.ACCESS)
+async def test_a_field_refuses_who_lacks_its_scope(schema: GraphQLSchema, path: str) -> None:
+    log = LogLines()
     with pytest.raises(ScopeMissing):
-        resolve(None, nobody)
+        await asked(schema, path, Caller(key_id="k", scopes=frozenset()), log)
+    acts = path.startswith("Mutation.") and access.ACCESS[path] == ("admin",)
+    told = {"act": path, "outcome": "scope_missing", "key_id": "k", "on": "key_7", "peer": "10.0.0.7"}
+    assert log.lines == ([{"level": "info", "event": "admin", "request_id": "req_1", **told}] if acts else [])
+
+
+@pytest.mark.parametrize("path", [path for path, scopes in access.ACCESS.items() if "inference" not in scopes])
+async def test_what_is_for_operators_is_refused_where_everybody_asks(schema: GraphQLSchema, path: str) -> None:
+    everything = Caller(key_id="admin", scopes=frozenset(("inference", "read", "admin")))
+    with pytest.raises(NotFound, match=r"server\.admin_port"):
+        await asked(schema, path, everything, LogLines(), for_operators=False)
 
 
 def test_a_root_field_without_scopes_stops_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
