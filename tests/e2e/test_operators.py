@@ -52,9 +52,7 @@ class Site:
     def routes(self) -> list[tuple[str, str]]:
         """Method and path of everything that is guarded, from the router itself."""
         router = self.service.service.app._control._app.router
-        found = [
-            (min(one.methods - {"HEAD"}), one.path) for one in router.routes if isinstance(one, StarletteRoute)
-        ]
+        found = [(min(one.methods - {"HEAD"}), one.path) for one in router.routes if isinstance(one, StarletteRoute)]
         return [(method, concrete(path)) for method, path in found if path.startswith(GUARDED)]
 
 

@@ -1,9 +1,14 @@
 """Certificates for tests, made when they run: by the program ``openssl``."""
 
+import shutil
 import ssl
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
+
+needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,11 @@ import pytest
 
 from llm_service.api import HttpServer, TlsError, TlsOptions, accepting, listen, tls_context, tls_problems
 from llm_service.api.tls import MOST_FILE_BYTES
-from tests.support.certificates import Certificate, certificate
+from tests.support.certificates import Certificate, certificate, needs_openssl
 from tests.support.rest import Connection
 from tests.support.waiting import until
+
+pytestmark = needs_openssl
 
 
 class Site:
