@@ -297,3 +297,47 @@ async def test_graphql_tells_callers_nothing_that_is_for_operators(sandbox: Sand
                 assert b"__typename" not in answer.body
             learns = await connection.ask("POST", f"/graphql?key={quote(ADMIN_KEY)}", body, Accept=accept)
             assert learns.status == 401, path
+
+
+# -- what every response says
+
+
+async def test_every_response_says_how_browsers_have_to_take_it_and_nothing_of_what_serves(sandbox: Sandbox) -> None:
+    async with site(settings_for(sandbox)) as place:
+        chat = orjson.dumps({"model": "plain/sandbox/chat", "messages": [{"role": "user", "content": "Hi"}]})
+        asked = [
+            *(
+                ("GET", path, b"")
+                for path in ("/", "/docs", "/dashboard", "/graphql", "/metrics", "/health", "/nothing")
+            ),
+            *(("GET", path, b"") for path in ("/v1/models", "/admin/keys", "/admin/config", "/v1/ws", "/v1/streams/x")),
+            ("POST", "/v1/chat/completions", chat),
+            ("POST", "/v1/chat/completions", chat[:-1] + b', "stream": true}'),
+            ("POST", "/v1/chat/completions", b"nonsense"),
+            ("POST", "/graphql", b'{"query": "{ me { keyId } }"}'),
+            ("BREW", "/", b""),
+        ]
+        for method, path, body in asked:
+            async with connected(place.address) as connection:
+                headers = {"Accept": "text/html" if path == "/graphql" and method == "GET" else "*/*"}
+                connection.send(method, path, body, **headers)
+                lines = (await connection.reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")[1:-2]
+            names = [line.partition(":")[0] for line in lines]
+            assert len(names) == len({*names}), (path, lines)
+            said = dict(line.split(": ", 1) for line in lines)
+            assert (said["x-content-type-options"], said["referrer-policy"]) == ("nosniff", "no-referrer"), path
+            assert (said["x-frame-options"], said["cross-origin-resource-policy"]) == ("deny", "same-origin"), path
+            kept = said.get("cache-control", "for ever")
+            assert "no-store" in kept or (kept == "no-cache" and "content-security-policy" in said), (method, path, said)
+            assert "frame-ancestors 'none'" in said.get("content-security-policy", "frame-ancestors 'none'")
+            assert not {"server", "x-powered-by", "access-control-allow-origin"} & said.keys(), path
+
+
+async def test_pages_of_other_origins_get_no_leave_unless_they_are_named(sandbox: Sandbox) -> None:
+    async with site(guarded(sandbox)) as place, connected(place.address) as connection:
+        asked = {"Access_Control_Request_Method": "POST", "Access_Control_Request_Headers": "authorization"}
+        for origin in ("https://evil.example", "null", "http://127.0.0.1:1"):
+            for path in ("/v1/chat/completions", "/admin/keys", "/graphql"):
+                answer = await connection.ask("OPTIONS", path, Origin=origin, **asked)
+                assert answer.status in (401, 404, 405), (path, answer.status)
+                assert not [name for name in answer.headers if name.startswith("access-control")]

@@ -244,6 +244,7 @@ class Connection(HttpToolsProtocol):
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
             (b"x-request-id", request_id.encode()),
+            (b"cache-control", b"no-store"),
             (b"connection", b"close"),
         ]
         lines = [b"HTTP/1.1 400 Bad Request", *(b"%b: %b" % header for header in headers), b"", body]

@@ -10,15 +10,13 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-# The page may load from this service only, and nobody may frame it.
+# The page may load from this service only, and nobody may frame it; the server says the rest, with every response.
 HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "content-security-policy": (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src data:; "
             "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         ),
-        "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
         "cache-control": "no-cache",
     }
 )

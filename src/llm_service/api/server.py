@@ -18,6 +18,14 @@ BACKLOG: Final = 2048
 IDLE_CONNECTION_S: Final = 75
 LAST_WRITES_S: Final = 5
 LOOK_S: Final = 0.05
+EVERY_RESPONSE: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+"""What browsers are told with every response, whatever it is: that of a page, an error, or no HTTP at all. None says
+what serves here. What pages may load is theirs to say (``content-security-policy``)."""
 
 
 class HttpServer(uvicorn.Server):
@@ -30,6 +38,7 @@ class HttpServer(uvicorn.Server):
     """
 
     def __init__(self, app: Any, *, refused: Refused, share: Share | None = None, tls: Tls | None = None) -> None:
+        said = EVERY_RESPONSE if tls is None else (*EVERY_RESPONSE, STRICT_TRANSPORT)
         super().__init__(
             uvicorn.Config(
                 app,
@@ -45,9 +54,7 @@ class HttpServer(uvicorn.Server):
                 backlog=BACKLOG,
                 timeout_keep_alive=IDLE_CONNECTION_S,
                 timeout_graceful_shutdown=LAST_WRITES_S,
-                headers=[
-                    (name.decode(), value.decode()) for name, value in (() if tls is None else (STRICT_TRANSPORT,))
-                ],
+                headers=[(name.decode(), value.decode()) for name, value in said],
             )
         )
         self.listening = asyncio.Event()

@@ -41,10 +41,7 @@ HEADERS: Final[Mapping[str, str]] = MappingProxyType(
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
             "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
         ),
-        "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
         "cross-origin-opener-policy": "same-origin",
-        "cross-origin-resource-policy": "same-origin",
         "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
         "cache-control": "no-cache",
     }

@@ -213,7 +213,7 @@ class HttpDoor:
         operation = Operation(self._serving)
         operation.caller_id = caller.key_id
         context.client = operation
-        outlet = EventOutlet(response.sender, headers=response.headers((b"cache-control", b"no-cache")))
+        outlet = EventOutlet(response.sender, headers=response.headers((b"cache-control", b"no-store")))
         running = self._parts.calls.tasks.spawn(
             operation.run(self._engine, asked[0], context, outlet), name="a GraphQL operation"
         )

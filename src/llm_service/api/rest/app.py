@@ -34,6 +34,8 @@ from llm_service.services import Authenticator
 
 Parse = Callable[[Body, int], ModelRequest]
 GRAPHQL: Final = "/graphql"
+NO_STORE: Final = (b"cache-control", b"no-store")
+"""For whatever does not say itself how long it may be kept: what is told here is for who asked, and for now."""
 OTHER: Final = "other"
 """In place of a route's template, where none serves the address."""
 
@@ -153,7 +155,9 @@ class Control:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *own]  # type: ignore[misc]
+                headers: Any = message.get("headers", ())
+                kept = any(name == b"cache-control" for name, _ in headers)
+                message["headers"] = [*headers, *own] if kept else [*headers, NO_STORE, *own]
                 route = scope["state"].get("route", OTHER)
                 self._answered(scope["method"], route, message["status"])  # type: ignore[arg-type]
             await send(message)

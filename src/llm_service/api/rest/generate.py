@@ -270,6 +270,7 @@ class GenerateDoor:
             (b"x-request-id", request_id.encode()),
             *self._parts.fixed_headers,
             *error_headers(error),
+            PRIVATE,
         ]
         if isinstance(error, LimitReached):
             headers += refusal_headers(error)

@@ -20,7 +20,7 @@ from llm_service.services import Authenticator
 
 STREAM_HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
+    (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 )
 _LAST_EVENT_ID: Final = Place("Last-Event-ID", "Last-Event-ID")
