@@ -328,7 +328,11 @@ async def test_every_response_says_how_browsers_have_to_take_it_and_nothing_of_w
             assert (said["x-content-type-options"], said["referrer-policy"]) == ("nosniff", "no-referrer"), path
             assert (said["x-frame-options"], said["cross-origin-resource-policy"]) == ("deny", "same-origin"), path
             kept = said.get("cache-control", "for ever")
-            assert "no-store" in kept or (kept == "no-cache" and "content-security-policy" in said), (method, path, said)
+            assert "no-store" in kept or (kept == "no-cache" and "content-security-policy" in said), (
+                method,
+                path,
+                said,
+            )
             assert "frame-ancestors 'none'" in said.get("content-security-policy", "frame-ancestors 'none'")
             assert not {"server", "x-powered-by", "access-control-allow-origin"} & said.keys(), path
 

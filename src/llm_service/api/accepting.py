@@ -16,6 +16,8 @@ MOST_AHEAD: Final = 4
 """So many connections more than the process with the fewest, and a process lets the others go first."""
 BREATH_S: Final = 0.001
 LONGEST_BREATH_S: Final = 0.016
+MOST_HANDSHAKES: Final = 1000
+"""At one more, the oldest of those that have not come to their end is given up."""
 OUT_OF_FILES_S: Final = 1.0
 """How long a process that cannot open another file leaves connections to others."""
 
@@ -73,7 +75,7 @@ class SharedAcceptor:
         self._share = share
         self._connections = connections
         self._tls = tls
-        self._beginning: set[asyncio.Task[object]] = set()
+        self._beginning: dict[asyncio.Task[None], None] = {}  # the oldest first
         self._breath: asyncio.TimerHandle | None = None
         self._breath_s = BREATH_S
         self._due = 0
@@ -116,8 +118,13 @@ class SharedAcceptor:
             return
         connection.settimeout(0)
         beginning = self._loop.create_task(self._begin(connection))
-        self._beginning.add(beginning)
-        beginning.add_done_callback(self._beginning.discard)
+        self._beginning[beginning] = None
+        beginning.add_done_callback(self._begun)
+        if len(self._beginning) > MOST_HANDSHAKES:
+            next(iter(self._beginning)).cancel()
+
+    def _begun(self, beginning: asyncio.Task[None]) -> None:
+        self._beginning.pop(beginning, None)
 
     async def _begin(self, connection: socket.socket) -> None:
         context = self._tls()

@@ -42,9 +42,15 @@ class Connection(HttpToolsProtocol):
     was not told may be about to send its next request (RFC 9112, section 9.6).
     """
 
-    def __init__(self, *arguments: Any, refused: Refused, **named: Any) -> None:
+    def __init__(
+        self, *arguments: Any, refused: Refused, begun: Callable[["Connection"], None] | None = None, **named: Any
+    ) -> None:
+        """``begun`` is told that the connection is there."""
         super().__init__(*arguments, **named)
         self._note_refused = refused
+        self._begun = begun
+        self.heard_at = 0.0
+        """When bytes came last, by the clock of the event loop."""
         self._moved = False  # the last bytes completed a head, were of a body, or ended it
         self._complete = False  # no request is under way
         self._stuck_bytes = 0
@@ -71,12 +77,24 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self.timeout_keep_alive_task = self.loop.call_later(LINGER_S, self.timeout_keep_alive_handler)
 
+    @property
+    def waits(self) -> bool:
+        """Whether nothing is being done for the client: it asks for nothing, or has not finished asking."""
+        return not self._answering()
+
+    def give_up(self) -> None:
+        """End at once, for others who want to be served."""
+        self.transport.abort()
+
     # -- what the transport says
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The client is there; from now on it has to say something."""
         super().connection_made(transport)
+        self.heard_at = self.loop.time()
         self._wait_for_the_rest()
+        if self._begun is not None:
+            self._begun(self)
         if self._leaving:
             self._linger()
 
@@ -93,6 +111,7 @@ class Connection(HttpToolsProtocol):
         """Bytes from the client."""
         if self._refused:
             return
+        self.heard_at = self.loop.time()
         self._unset_keepalive_if_required()
         self._moved = False
         try:

@@ -65,6 +65,14 @@ class ServerOptions:
             "`~/.local/state/llm-service`."
         ),
     ] = None
+    max_connections: Annotated[
+        int,
+        Bounds(at_least=16, at_most=1_000_000),
+        Doc(
+            "Connections that one process keeps, and never more than 256 below its limit of open files. At one more, "
+            "those that ask for nothing, or have not finished asking, are closed: who was silent longest goes first."
+        ),
+    ] = 10_000
     max_body_bytes: Annotated[
         int,
         Bounds(at_least=1024, at_most=1024**3),

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from heapq import nsmallest
 from typing import Any, Final
 
 import uvicorn
@@ -18,6 +19,9 @@ BACKLOG: Final = 2048
 IDLE_CONNECTION_S: Final = 75
 LAST_WRITES_S: Final = 5
 LOOK_S: Final = 0.05
+MOST_CONNECTIONS: Final = 10_000
+ROOM: Final = 16
+"""One in so many connections is given up at once where there are too many: each time all of them are looked at."""
 EVERY_RESPONSE: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -34,17 +38,26 @@ class HttpServer(uvicorn.Server):
     Of several sockets the first is everybody's; scopes of the others say that they come from the operators' port.
     ``refused`` is told of what is no HTTP, which the application never sees. ``share``: this process's part of the
     connections, where others listen on the sockets as well. ``tls``: where connections are encrypted, with what those
-    are that come from now on.
+    are that come from now on. ``most_connections``: where there are more, those who are silent go, the longest silent
+    ones first; where nobody is silent, who comes last.
     """
 
-    def __init__(self, app: Any, *, refused: Refused, share: Share | None = None, tls: Tls | None = None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        *,
+        refused: Refused,
+        share: Share | None = None,
+        tls: Tls | None = None,
+        most_connections: Callable[[], int] = lambda: MOST_CONNECTIONS,
+    ) -> None:
         said = EVERY_RESPONSE if tls is None else (*EVERY_RESPONSE, STRICT_TRANSPORT)
         super().__init__(
             uvicorn.Config(
                 app,
                 interface="asgi3",
                 loop="none",
-                http=partial(Connection, refused=refused),  # type: ignore[arg-type]  # what makes one does as well as its class
+                http=partial(Connection, refused=refused, begun=self._make_room),  # type: ignore[arg-type]  # what makes one does as well as its class
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -60,6 +73,7 @@ class HttpServer(uvicorn.Server):
         self.listening = asyncio.Event()
         self._share = share
         self._tls = tls
+        self._most_connections = most_connections
         self._leaving = False
         self._acceptors: list[SharedAcceptor] = []
 
@@ -111,6 +125,18 @@ class HttpServer(uvicorn.Server):
         for acceptor in self._acceptors:
             acceptor.open()
 
+    def _make_room(self, newest: Connection) -> None:
+        """One more is there: where it is one too many, some of those for whom nothing is done go."""
+        connections = self.server_state.connections
+        most = self._most_connections()
+        if len(connections) <= most:
+            return
+        silent = [one for one in connections if isinstance(one, Connection) and one is not newest and one.waits]
+        if not silent:
+            newest.give_up()
+        for one in nsmallest(max(1, most // ROOM), silent, key=_heard_at):
+            one.give_up()
+
     def _open(self) -> int:
         return len(self.server_state.connections)
 
@@ -127,6 +153,10 @@ class HttpServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals alone."""
         yield
+
+
+def _heard_at(connection: Connection) -> float:
+    return connection.heard_at
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -39,6 +39,7 @@ from llm_service.runtime import (
     SystemClock,
     Terminal,
     open_data_dir,
+    raise_descriptors,
     system_random,
 )
 from llm_service.services import HashKeyError, Standing
@@ -74,6 +75,7 @@ def run_service(config: Path | None, overrides: Mapping[str, str], *, as_json: b
     settings, sandboxed = loaded.settings, wants_sandbox(loaded)
     if not sandboxed and not settings.providers:
         return refuse(NOTHING_TO_SERVE, as_json=as_json)
+    raise_descriptors()
     clock = SystemClock()
     with ExitStack() as held:
         try:

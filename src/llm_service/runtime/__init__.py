@@ -9,6 +9,7 @@ from llm_service.runtime.data_dir import (
     prepare_data_dir,
     sync_folder,
 )
+from llm_service.runtime.descriptors import raise_descriptors, room_for_connections
 from llm_service.runtime.ids import IdSource, RandomIds, system_random
 from llm_service.runtime.machine import host_name, machine_of
 from llm_service.runtime.memory import give_back, lasting, settle_memory
@@ -44,6 +45,8 @@ __all__ = [
     "machine_of",
     "open_data_dir",
     "prepare_data_dir",
+    "raise_descriptors",
+    "room_for_connections",
     "settle_memory",
     "sync_folder",
     "system_random",

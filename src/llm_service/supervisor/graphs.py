@@ -11,6 +11,7 @@ from llm_service.api import HttpServer, Share
 from llm_service.bootstrap import Service
 from llm_service.domain import InvalidRequest
 from llm_service.observability import LibraryLog, Log
+from llm_service.runtime import room_for_connections
 from llm_service.supervisor.edition import Edition, ReloadRefused
 
 
@@ -60,7 +61,9 @@ class Graphs:
         self._finishing: dict[Graph, asyncio.Task[None]] = {}
         self._ending = False
         tls = None if first.tls is None else (lambda: self.current.tls)
-        self.server = HttpServer(self._switch, refused=self._refused, share=share, tls=tls)
+        self.server = HttpServer(
+            self._switch, refused=self._refused, share=share, tls=tls, most_connections=self._most_connections
+        )
         _send_libraries_to(first.log)
 
     async def prepare(self, edition: Edition) -> None:
@@ -131,6 +134,9 @@ class Graphs:
             await graph.service.tasks.aclose()  # what goes on without a client ends with the service
         await asyncio.gather(*self._finishing.values())
         await self.current.service.aclose()
+
+    def _most_connections(self) -> int:
+        return min(self.current.edition.loaded.settings.server.max_connections, room_for_connections())
 
     def _refused(self, error: InvalidRequest) -> str:
         """What is no request is noted where the current graph logs."""
