@@ -15,6 +15,9 @@ from tests.support.service import Running
 from tests.support.waiting import loop_turns, until, until_answered
 
 PATH = "/v1/chat/completions"
+CHUNKED_HEAD = (
+    f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+).encode()
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -95,6 +98,39 @@ async def test_nobody_gets_a_tunnel_and_nobody_waits_for_who_asks_for_one(gatewa
         client.writer.write(b"CONNECT " + target + b" HTTP/1.1\r\nHost: h\r\n\r\n")
         assert (await client.head())[0] == 400
     assert (await ask(gateway.address, "GET", "/health/live")).status == 200
+
+
+async def test_an_address_in_absolute_form_is_that_of_the_host(gateway: Running) -> None:
+    async with connected(gateway.address) as client:
+        assert (await client.ask("GET", f"http://{client.host}/health/live")).status == 200
+        assert (await client.ask("GET", "http://EXAMPLE.com/health/live?a", Host="example.COM")).status == 200
+        assert (await client.ask("GET", f"http://example.com/{client.host}/health/live")).status == 400
+
+
+async def test_chunks_are_not_hidden_in_what_is_no_body(gateway: Running) -> None:
+    """An extension of a chunk costs the client as much as us, but it has no end."""
+    async with connected(gateway.address) as client:
+        client.writer.write(CHUNKED_HEAD)
+        with suppress(ConnectionError):
+            for _ in range(40):
+                client.writer.write(b"1;" + b"x" * 4000 + b"\r\n{\r\n")
+                await client.writer.drain()
+                await asyncio.sleep(0)
+            await client.reader.read()
+    assert [line["reason"] for line in gateway.log.of("not a request")] == [
+        "More than 65536 bytes of the request's chunks are no body."
+    ]
+
+
+async def test_a_body_in_the_smallest_chunks_is_taken(gateway: Running) -> None:
+    body = chat_body("plain/sandbox/chat", user="u" * 20_000)
+    async with connected(gateway.address) as client:
+        client.writer.write(CHUNKED_HEAD)
+        for begin in range(0, len(body), 500):
+            client.writer.write(b"".join(b"1\r\n%c\r\n" % byte for byte in body[begin : begin + 500]))
+            await client.writer.drain()
+        client.writer.write(b"0\r\n\r\n")
+        assert (await client.answer()).status == 200
 
 
 async def test_a_trailer_is_no_header(gateway: Running) -> None:

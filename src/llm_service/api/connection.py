@@ -9,6 +9,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from llm_service.api.errors import error_body
+from llm_service.api.heads import head_problem
 from llm_service.api.unread import Unread
 from llm_service.api.until_close import until_close
 from llm_service.api.websocket.handshake import acceptance, asks_for_websocket, websocket_scope
@@ -17,6 +18,9 @@ from llm_service.api.whole_response import offer
 from llm_service.domain import InvalidRequest
 
 HEAD_BYTES: Final = 64 * 1024
+FRAMING_BYTES: Final = 64 * 1024
+CHUNK_BYTES: Final = 32
+"""What a chunk may need around it: its length, and the ends of its lines."""
 RECEIVE_S: Final = 30.0
 RECEIVE_BYTES: Final = 256 * 1024
 WAITING_REQUESTS: Final = 4
@@ -54,6 +58,10 @@ class Connection(HttpToolsProtocol):
         self._moved = False  # the last bytes completed a head, were of a body, or ended it
         self._complete = False  # no request is under way
         self._stuck_bytes = 0
+        self._problem = ""  # of a head that is HTTP, and is not taken
+        self._head_came = False  # with the last bytes
+        self._in_body = False
+        self._framing_left = FRAMING_BYTES  # of the request's bytes, so many more may be no body
         self._received_bytes = 0
         self._patience: asyncio.TimerHandle | None = None
         self._unread: Unread | None = None
@@ -113,23 +121,31 @@ class Connection(HttpToolsProtocol):
             return
         self.heard_at = self.loop.time()
         self._unset_keepalive_if_required()
-        self._moved = False
+        self._moved = self._head_came = False
         try:
             self._feed(data)
         except httptools.HttpParserError:
-            self._refuse("This is not a valid HTTP request.")
+            self._refuse(self._problem or "This is not a valid HTTP request.")
             return
         if self._refused:  # or handed over
             return
         self._stuck_bytes = 0 if self._moved else self._stuck_bytes + len(data)
         if self._stuck_bytes > HEAD_BYTES:
             self._refuse(f"The request's head or trailer is larger than {HEAD_BYTES} bytes.")
+        elif self._in_body and self._framed_beyond_measure(len(data)):
+            self._refuse(f"More than {FRAMING_BYTES} bytes of the request's chunks are no body.")
         elif self._moved and self._complete:
             self._wait_no_longer()
         else:
             self._received_bytes += len(data)
             if self._patience is None:
                 self._wait_for_the_rest()
+
+    def _framed_beyond_measure(self, more_bytes: int) -> bool:
+        """Whether too much came that is no body: extensions of chunks, which nobody has a use for (RFC 9112, 7.1.1)."""
+        if not self._head_came:
+            self._framing_left -= more_bytes
+        return self._framing_left < 0
 
     def timeout_keep_alive_handler(self) -> None:
         """The client has said nothing for long; what it says at this very moment is answered first."""
@@ -162,9 +178,11 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is complete; what calls itself a header after it, in a trailer, is none."""
-        self._moved = True
-        if self.parser.get_method() == b"CONNECT":  # asks for a tunnel, whatever its target is written like
-            raise httptools.HttpParserInvalidMethodError
+        self._moved = self._head_came = self._in_body = True
+        self._framing_left = FRAMING_BYTES
+        if (problem := head_problem(self.parser, self.url, self.headers)) is not None:
+            self._problem = problem
+            raise httptools.HttpParserError(problem)
         before = self.cycle
         super().on_headers_complete()
         if not self.parser.should_upgrade():
@@ -177,11 +195,17 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
         self._moved = True
+        self._framing_left += len(body)
         super().on_body(body)
+
+    def on_chunk_header(self) -> None:
+        """A chunk begins."""
+        self._framing_left += CHUNK_BYTES
 
     def on_message_complete(self) -> None:
         """The request is complete."""
         self._moved = self._complete = True
+        self._in_body = False
         super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
