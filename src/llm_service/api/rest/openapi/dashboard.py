@@ -13,8 +13,8 @@ TAG: Final = "Dashboard"
 _OPENS: Final = """\
 Lets a browser in with the admin key, or an api key with the scope `read` or `admin`. The session is a cookie that no
 script can read; it lasts 12 hours at most, and no longer than its key. Requests that change something need `csrf` in
-the header `X-LLM-CSRF` as well, and pages of other origins can do nothing with it. After ten wrong keys an address
-waits for a minute."""
+the header `X-LLM-CSRF` as well, and pages of other origins can do nothing with it. An address that
+shows many wrong keys has to wait."""
 _TELLS: Final = "Whose session it is and what that key may ask; 200 also where nobody is signed in."
 _MAYBE_TEXT: Final = {"type": ["string", "null"]}
 
