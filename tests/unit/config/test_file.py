@@ -6,6 +6,7 @@ from textwrap import dedent
 import pytest
 
 from llm_service.api import ServerOptions
+from llm_service.config import later
 from llm_service.config import Settings, SettingsError, load_settings
 from llm_service.domain import Secret
 from llm_service.providers import ProviderOptions, TimeoutOptions
@@ -242,10 +243,12 @@ def test_deep_nesting_is_refused(configured: Configured, text: str) -> None:
     assert "is nested more than 50 levels deep" in configured.mistakes(text)[0]
 
 
-def test_settings_of_later_versions_are_named_as_such(configured: Configured) -> None:
-    text = "server: {tls: {}}\n"
-    assert configured.mistakes(text) == [
-        "llm-service.yaml:1:10: server.tls is not available in this version",
+def test_settings_of_later_versions_are_named_as_such(
+    configured: Configured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(later, "LATER", frozenset({"server.tomorrow"}))
+    assert configured.mistakes("server: {tomorrow: {}}\n") == [
+        "llm-service.yaml:1:10: server.tomorrow is not available in this version",
     ]
 
 

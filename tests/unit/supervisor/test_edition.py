@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_service.api import AuthOptions, ServerOptions
+from llm_service.api import AuthOptions, ServerOptions, TlsOptions
 from llm_service.cache import CacheOptions, SemanticOptions
 from llm_service.config import Loaded, Mistake, Settings, SettingsError
 from llm_service.domain import Secret
@@ -19,6 +19,8 @@ from tests.unit.supervisor.conftest import EditionOf, loaded
 CHANGES = {
     "server.host": Settings(server=ServerOptions(host="::1")),
     "server.port": Settings(server=ServerOptions(port=1)),
+    "server.admin_port": Settings(server=ServerOptions(admin_port=1)),
+    "server.tls": Settings(server=ServerOptions(tls=TlsOptions(cert=Path("c"), key=Path("k")))),
     "server.workers": Settings(server=ServerOptions(workers=2)),
     "server.data_dir": Settings(server=ServerOptions(data_dir=Path("/elsewhere"))),
     "store.redis_url": Settings(store=StoreOptions(redis_url=Secret("redis://127.0.0.1:1"))),
@@ -34,6 +36,14 @@ CHANGES = {
 @pytest.mark.parametrize(("path", "changed"), CHANGES.items(), ids=list(CHANGES))
 def test_what_the_service_stands_on_takes_a_restart(path: str, changed: Settings) -> None:
     assert needing_restart(Settings(), changed) == (path,)
+
+
+def test_another_certificate_does_not() -> None:
+    tls = TlsOptions(cert=Path("c"), key=Path("k"))
+    old, new = (
+        Settings(server=ServerOptions(tls=one)) for one in (tls, replace(tls, cert=Path("d"), min_version="1.3"))
+    )
+    assert needing_restart(old, new) == ()
 
 
 def test_everything_else_is_reloaded() -> None:
