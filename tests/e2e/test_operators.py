@@ -299,6 +299,47 @@ async def test_graphql_tells_callers_nothing_that_is_for_operators(sandbox: Sand
             assert learns.status == 401, path
 
 
+# -- guesses
+
+
+async def by_socket(address: str, path: str) -> int:
+    """The code with which a socket closes that shows a wrong key, or the status of its handshake."""
+    protocols = [Subprotocol("graphql-transport-ws")] if path == "/graphql" else None
+    async with connect(address.replace("http", "ws", 1) + path, subprotocols=protocols, proxy=None) as socket:
+        kind = "connection_init" if protocols else "auth"
+        shown = {"payload": {"key": "guess"}} if protocols else {"key": "guess"}
+        await socket.send(orjson.dumps({"type": kind, **shown}).decode())
+        await socket.wait_closed()
+        return socket.close_code or 0
+
+
+async def by_each_door(address: str) -> list[int]:
+    """What a wrong key gets: at REST, at GraphQL, at the dashboard, and at both WebSockets."""
+    wrong = {"Authorization": "Bearer guess"}
+    signing_in = orjson.dumps({"key": "guess"})
+    return [
+        (await ask(address, "POST", "/v1/chat/completions", b"{}", **wrong)).status,
+        (await ask(address, "GET", "/v1/models", **wrong)).status,
+        (await ask(address, "POST", "/graphql", b'{"query": "{me{keyId}}"}', **wrong)).status,
+        (await ask(address, "POST", "/dashboard/session", signing_in, Origin=address)).status,
+        await by_socket(address, "/v1/ws"),
+        await by_socket(address, "/graphql"),
+    ]
+
+
+async def test_wrong_keys_are_counted_at_all_doors_together(sandbox: Sandbox) -> None:
+    settings = guarded(sandbox)
+    settings = replace(settings, auth=replace(settings.auth, wrong_keys_per_minute=6))
+    async with site(settings) as place:
+        assert await by_each_door(place.address) == [401, 401, 401, 401, 4401, 4401]
+        assert await by_each_door(place.address) == [429, 429, 429, 429, 1013, 1013]
+        refused = await ask(place.address, "GET", "/admin/config", Authorization=f"Bearer {ADMIN_KEY}")
+        assert (refused.status, refused.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+        assert 1 <= int(refused.headers["retry-after"]) <= 10
+        caller = {"Authorization": f"Bearer {place.keys['caller']}"}
+        assert (await ask(place.address, "GET", "/v1/models", **caller)).status == 200
+
+
 # -- what every response says
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Final
 
 LINE: Final = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -20,6 +21,8 @@ BEGINNINGS: Final = {
 """What each kind says at first. Where the port speaks no TLS, the last one is no HTTP."""
 MORE: Final = {"slow head": b"X-More: 1\r\n", "slow body": b" "}
 """And then, every now and then."""
+PARTS: Final = 50
+"""They take turns, so that whoever measures beside them is not held up."""
 OPENING_AT_ONCE: Final = 64
 
 
@@ -32,11 +35,11 @@ class Crowd:
     open: dict[socket.socket, str] = field(default_factory=dict)
     refused: int = 0
 
-    async def come(self, count: int) -> None:
+    async def come(self, how_many: int) -> None:
         """So many more, of all kinds in turn."""
         kinds = list(BEGINNINGS)
-        for begin in range(0, count, OPENING_AT_ONCE):
-            some = range(begin, min(begin + OPENING_AT_ONCE, count))
+        for begin in range(0, how_many, OPENING_AT_ONCE):
+            some = range(begin, min(begin + OPENING_AT_ONCE, how_many))
             await asyncio.gather(*(self._one(kinds[number % len(kinds)]) for number in some))
 
     async def _one(self, kind: str) -> None:
@@ -54,9 +57,9 @@ class Crowd:
         else:
             self.open[made] = kind
 
-    def drip(self) -> None:
-        """A little more from those who send slowly."""
-        for one, kind in self.open.items():
+    def drip(self, part: int) -> None:
+        """A little more from one in ``PARTS`` of those who send slowly."""
+        for one, kind in [*self.open.items()][part::PARTS]:
             if more := MORE.get(kind):
                 with suppress(OSError):
                     one.send(more)
@@ -82,18 +85,18 @@ class Crowd:
 
 
 @asynccontextmanager
-async def crowd(host: str, port: int, count: int, *, drip_s: float = 1.0) -> AsyncIterator[Crowd]:
+async def crowd(host: str, port: int, how_many: int, *, drip_s: float = 1.0) -> AsyncIterator[Crowd]:
     """So many hostile connections until the block ends."""
     made = Crowd(host, port)
 
     async def dripping() -> None:
-        while True:
-            await asyncio.sleep(drip_s)
-            made.drip()
+        for number in count(1):
+            await asyncio.sleep(drip_s / PARTS)
+            made.drip(number % PARTS)
 
     slow = asyncio.create_task(dripping())
     try:
-        await made.come(count)
+        await made.come(how_many)
         yield made
     finally:
         slow.cancel()
