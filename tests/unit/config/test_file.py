@@ -6,8 +6,7 @@ from textwrap import dedent
 import pytest
 
 from llm_service.api import ServerOptions
-from llm_service.config import later
-from llm_service.config import Settings, SettingsError, load_settings
+from llm_service.config import Settings, SettingsError, later, load_settings
 from llm_service.domain import Secret
 from llm_service.providers import ProviderOptions, TimeoutOptions
 from llm_service.routing import DeploymentOptions, ModelOptions
@@ -243,9 +242,7 @@ def test_deep_nesting_is_refused(configured: Configured, text: str) -> None:
     assert "is nested more than 50 levels deep" in configured.mistakes(text)[0]
 
 
-def test_settings_of_later_versions_are_named_as_such(
-    configured: Configured, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_settings_of_later_versions_are_named_as_such(configured: Configured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(later, "LATER", frozenset({"server.tomorrow"}))
     assert configured.mistakes("server: {tomorrow: {}}\n") == [
         "llm-service.yaml:1:10: server.tomorrow is not available in this version",
