@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llm_service.api import HttpServer, listen
+from llm_service.api.connection import Connection
 from tests.support.waiting import until
 
 
@@ -44,6 +45,15 @@ class Full:
         own = writer.get_extra_info("sockname")
         await until(lambda: own in [getattr(one, "client", None) for one in self.server.server_state.connections])
         return reader, writer
+
+    def age(self, writer: asyncio.StreamWriter) -> None:
+        """Let a client have been silent for a second: the loop's clock counts whole milliseconds."""
+        (connection,) = [
+            one
+            for one in self.server.server_state.connections
+            if isinstance(one, Connection) and one.client == writer.get_extra_info("sockname")
+        ]
+        connection.heard_at -= 1.0
 
     async def newcomer(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -90,7 +100,8 @@ GET = b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n"
 async def test_who_was_silent_longest_goes_for_who_comes_and_who_is_served_stays() -> None:
     async with full(3) as site:
         served, _ = await site.client(GET % b"/slow")
-        oldest, _ = await site.client()
+        oldest, writer = await site.client()
+        site.age(writer)
         other, _ = await site.client(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{")
         newest, writer = await site.client()
         assert await ended(oldest)
