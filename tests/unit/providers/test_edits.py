@@ -74,7 +74,7 @@ def test_schema_without_end_is_the_callers_fault() -> None:
     for _ in range(3_000):
         schema = {"items": schema}
     with pytest.raises(InvalidValue) as raised:
-        sent("mistral", tools=[schema])
+        sent("mistral", tools=[{"type": "function", "function": {"name": "f", "parameters": schema}}])
     assert raised.value.param == "tools"
 
 
