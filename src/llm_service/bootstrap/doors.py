@@ -344,6 +344,7 @@ def build_store_health(stores: Stores, clock: Clock) -> StoreHealth:
     shared, ledger = stores.shared, stores.ledger
     return StoreHealth(
         gate=stores.gate,
+        cache_reach=stores.cache.reach,
         shared=None if shared is None else lambda: shared.state,
         database=DatabaseHealth(stores.database, clock),
         ledger=lambda: ledger.state,

@@ -200,10 +200,11 @@ def _stores() -> Json:
     return closed_object(
         {
             "limits": closed_object({**up, "stands_in": alone}),
+            "cache": closed_object(up, said="While the shared store is away each process keeps answers for itself."),
             "database": closed_object(up),
             "ledger": closed_object(ledger, said="What this process still has to ship."),
         },
-        said="Where limits, keys and records are kept.",
+        said="Where limits, answers, keys and records are kept.",
     )
 
 
