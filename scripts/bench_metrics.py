@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from llm_service.domain import Candidate, Claim, Lease, Limit, Outcome, UsageRecord
+from llm_service.domain import Candidate, Claim, Lease, Limit, Outcome, Usage, UsageRecord
 from llm_service.observability import Arena, Meters, RequestFinished, RequestMeter
 from llm_service.observability.metrics.catalog import CACHE_MISSES
 
@@ -23,6 +23,11 @@ class Answered:
     def __init__(self) -> None:
         self.candidate = Candidate(provider="openrouter", upstream_model="careful")
         self.error_code: str | None = None
+        self.begun_at = 0.0
+        self.ended_at: float | None = 0.312
+        self.usage: Usage | None = None
+        self.span_id = ""
+        self.is_fault = False
 
 
 def record() -> UsageRecord:

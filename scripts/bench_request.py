@@ -109,7 +109,7 @@ ALL_LIMITS: Final = AllowanceOptions(
 
 
 async def main(wanted: argparse.Namespace) -> None:
-    providers.CLIENTS = {"own": Transport}  # type: ignore[misc,assignment]
+    providers.CLIENTS = {"own": Transport}  # type: ignore[attr-defined,dict-item]
     nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: ASYNC230, SIM115 - once, and for good
     options, clock = ObservabilityOptions(log_format="json"), SystemClock()
     log = build_log(options, clock=clock, stream=sys.stderr)

@@ -1,4 +1,5 @@
-"""Makes the price table of the service from genai-prices: what a request for text costs at the providers we know.
+"""Makes the price table of the service from genai-prices: what a request for text costs at the providers we know, and
+how long it may be.
 
 ``price_table.py [--date YYYY-MM-DD]``; the date says when the prices were taken, by default today. Facts alone are
 taken: names, prices, dates. Left out is what the service never sees in a usage: prices of sounds, pages and searches,
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -112,7 +114,8 @@ def condition(constraint: Any) -> tuple[date | None, tuple[time, time] | None]:
                 if moment.utcoffset() or moment.second:
                     raise ValueError("an hour that is not in UTC, or not a whole minute")
             return None, (start, end)
-    raise ValueError(f"an unknown condition: {constraint}")
+        case _:
+            raise ValueError(f"an unknown condition: {constraint}")
 
 
 def tier_terms(model: types.ModelInfo, tier: str) -> list[Term]:
@@ -165,6 +168,8 @@ def entry(model: types.ModelInfo) -> dict[str, Any]:
     prices = [term.row() for term in terms(model)]
     if None in prices:
         return row
+    if model.context_window is not None:
+        row["context"] = model.context_window
     row["prices"] = prices
     tiers = {tier: [term.row() for term in found] for tier in SERVICE_TIERS if (found := tier_terms(model, tier))}
     return {**row, "tiers": tiers} if tiers else row
@@ -186,12 +191,12 @@ def table(day: str) -> dict[str, Any]:
 
 def written(made: Mapping[str, Any]) -> str:
     """JSON with a line for each model, so that a change of a price is a change of a line."""
-    compact = {"separators": (",", ":"), "ensure_ascii": False}
+    compact = partial(json.dumps, separators=(",", ":"), ensure_ascii=False)
     lists = ",\n".join(
-        f"{json.dumps(name)}:[\n" + ",\n".join(json.dumps(model, **compact) for model in models) + "\n]"
+        f"{json.dumps(name)}:[\n" + ",\n".join(compact(model) for model in models) + "\n]"
         for name, models in made["lists"].items()
     )
-    head = ",\n".join(f'"{part}":{json.dumps(made[part], **compact)}' for part in ("source", "fallbacks"))
+    head = ",\n".join(f'"{part}":{compact(made[part])}' for part in ("source", "fallbacks"))
     return f'{{\n{head},\n"lists":{{\n{lists}\n}}\n}}\n'
 
 

@@ -407,6 +407,28 @@ async def test_a_long_name_hides_no_column(service: Running, visit: Browsing) ->
     assert visit.complaints == []
 
 
+async def test_generations_are_found_by_their_tag_and_time(service: Running, visit: Browsing) -> None:
+    page = visit.page
+    for team in ("red", "blue"):
+        await ask(service.address, "POST", "/v1/chat/completions", chat_body(MODEL), **{"X-LLM-Tags": f"team={team}"})
+    await visit.go("generations")
+    rows = page.locator("tbody tr")
+    await page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 2", timeout=30_000)
+    await page.get_by_label("Tag").fill("team=red")
+    await page.get_by_label("Tag").press("Enter")
+    await page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 1")
+    await page.get_by_label("Period").select_option("Last hour")
+    await page.wait_for_function("() => location.hash.includes('span=3600')")
+    assert (await rows.count(), "tag=team" in page.url) == (1, True)
+    await page.get_by_label("Period").select_option("From … to …")
+    await page.get_by_label("To").fill("2026-01-01T00:00")
+    await page.get_by_text("No generation fits").wait_for()
+    await page.reload()
+    await page.get_by_text("No generation fits").wait_for()
+    assert await page.get_by_label("To").input_value() == "2026-01-01T00:00"
+    assert visit.complaints == []
+
+
 # -- the way in
 
 

@@ -235,14 +235,35 @@ async def test_a_key_that_is_revoked_hears_no_more(service: Running, door: Any) 
     within(took_s, 1)
 
 
-async def test_a_key_that_loses_its_scope_hears_no_more(service: Running) -> None:
+async def test_a_key_that_loses_its_scope_hears_no_more(service: Running, door: Any) -> None:
     key_id, key = await issued(service, scopes=["read"])
-    async with DOORS["rest"](service.address, key=key) as told:
+    async with door(service.address, key=key) as told:
         await listened(service)
         await service.stores.keys.update(key_id, {"scopes": ["read", "inference"]})
         await service.stores.keys.update(key_id, {"scopes": ["inference"]})
         event = await heard(told, "error")
     assert event["error"]["code"] == "scope_missing"
+
+
+async def test_a_secret_that_was_exchanged_hears_no_more(service: Running, door: Any) -> None:
+    key_id, key = await issued(service, scopes=["read"])
+    async with door(service.address, key=key) as told:
+        await listened(service)
+        await service.stores.keys.rotate(key_id, {"overlap_s": 0})
+        event = await heard(told, "error")
+    assert event["error"]["code"] == "invalid_api_key"
+
+
+async def test_figures_end_with_the_scope_as_well(service: Running) -> None:
+    key_id, key = await issued(service, scopes=["read"])
+    async with socket_to(service.address, Authorization=f"Bearer {key}") as socket:
+        await socket.begin()
+        await socket.subscribe(WATCH, {"every": 60})
+        await listened(service)
+        await service.stores.keys.update(key_id, {"scopes": ["inference"]})
+        while (message := await socket.receive())["type"] == "next":
+            assert message["payload"]["data"]["metrics"]["workers"] == 1  # figures of before
+    assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "scope_missing")
 
 
 async def test_a_key_listens_twenty_times_and_no_more(service: Running) -> None:

@@ -92,6 +92,19 @@ async def test_a_chat_gives_what_rest_gives(gateway: Running) -> None:
     assert (told["streamId"], told["attempts"]) == (None, 1)
 
 
+async def test_models_show_what_is_charged_as_rest_does(gateway: Running) -> None:
+    price = "{ models { id contextTokens price { input output cachedInput origin date } } }"
+    listed = (await ask(gateway.address, "GET", "/v1/models")).json()["data"]
+    told = {model["id"]: model for model in (await data_of(gateway.address, price))["models"]}
+    rest = {model["id"]: model for model in listed}
+    for name, origin in ((PRICED, "provider"), ("deepseek/deepseek-flash", "table")):
+        shown, same = told[name]["price"], rest[name]
+        assert [shown["input"], shown["output"]] == [same["pricing_usd_per_million"][n] for n in ("input", "output")]
+        assert (shown["origin"], shown["date"]) == (origin, same["pricing_source"].get("date"))
+        assert told[name]["contextTokens"] == same["context_length"] > 0
+        assert same["pricing_source"]["origin"] == origin
+
+
 async def test_tools_are_asked_for_in_types(gateway: Running) -> None:
     asked = chat_input(tools=[TOOL], toolChoice={"function": "weather"}, temperature=0.5, maxTokens=50)
     told = (await data_of(gateway.address, CHAT, {"input": asked}))["chat"]

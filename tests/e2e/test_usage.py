@@ -211,6 +211,7 @@ async def test_health_tells_how_the_stores_are(guarded: Running) -> None:
         True,
         None,
     )
+    assert stores["cache"] == {"reach": "process", "up": True, "cause": None, "since": None}
     assert (stores["ledger"]["open_requests"], stores["ledger"]["error"]) == (0, None)
 
 

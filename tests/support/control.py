@@ -32,6 +32,7 @@ from llm_service.api.rest.app import Control
 from llm_service.api.rest.routes import Route
 from llm_service.config import Settings, rendered
 from llm_service.domain import Body, Candidate, LLMServiceError, ModelInfo, Secret
+from llm_service.prices import PriceBook, PriceList, PriceOptions
 from llm_service.routing import ModelOptions
 from llm_service.runtime import Tasks
 from llm_service.services import (
@@ -42,6 +43,7 @@ from llm_service.services import (
     LimitStates,
     MetricsHistory,
     Models,
+    PricedModels,
     Sessions,
     Usage,
     WrongKeys,
@@ -193,6 +195,13 @@ def models_of(
     )
 
 
+def priced(models: Models, clock: ManualClock, **prices: PriceOptions) -> PricedModels:
+    """With the prices of the catalogues, of the table, and the operator's by ``provider``."""
+    lists = {name: PriceList(name=name) for name in ("deepseek", "openai")}
+    own = {f"{provider}/*": options for provider, options in prices.items()}
+    return PricedModels(models, PriceBook(lists=lists, prices=own, live=models.told), clock)
+
+
 def parts_of(
     *,
     models: Models | None = None,
@@ -205,7 +214,7 @@ def parts_of(
     books = Books(limits=settings.limits)
     streams = Streams(clock, retention_s=60, total_bytes=1_000_000)
     return Parts(
-        models=ModelRoutes(models or models_of({}, clock)),
+        models=ModelRoutes(priced(models or models_of({}, clock), clock)),
         health=HealthRoutes(health or health_of(clock)),
         docs=DocsRoutes("1.2.3"),
         process=Process(World()),

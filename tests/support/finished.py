@@ -14,9 +14,17 @@ STAGES = "observe shed resolve check remember replay rank admit share account ca
 class Tried:
     """A call of an upstream."""
 
-    def __init__(self, provider: str = "openrouter", model: str = "careful", error_code: str | None = None) -> None:
+    def __init__(
+        self,
+        provider: str = "openrouter",
+        model: str = "careful",
+        error_code: str | None = None,
+        *,
+        is_fault: bool = False,
+    ) -> None:
         self.candidate = Candidate(provider=provider, upstream_model=model)
         self.error_code = error_code
+        self.is_fault = is_fault
 
 
 def record(**other: Any) -> UsageRecord:

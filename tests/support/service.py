@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -126,9 +127,9 @@ async def served(service: Service) -> AsyncIterator[str]:
 
 def simulated(address: str, **timeouts: float) -> Mapping[str, ProviderOptions]:
     """Providers that talk to a sandbox."""
-    shared = {"api_key": Secret(CREDENTIAL), "timeouts": TimeoutOptions(**timeouts)}
+    provider = partial(ProviderOptions, api_key=Secret(CREDENTIAL), timeouts=TimeoutOptions(**timeouts))
     return {
-        "openrouter": ProviderOptions(kind="openrouter", base_url=f"{address}/openrouter/api/v1", **shared),
-        "deepseek": ProviderOptions(kind="deepseek", base_url=f"{address}/deepseek", **shared),
-        "plain": ProviderOptions(kind="openai_compatible", base_url=f"{address}/openai/v1", **shared),
+        "openrouter": provider(kind="openrouter", base_url=f"{address}/openrouter/api/v1"),
+        "deepseek": provider(kind="deepseek", base_url=f"{address}/deepseek"),
+        "plain": provider(kind="openai_compatible", base_url=f"{address}/openai/v1"),
     }

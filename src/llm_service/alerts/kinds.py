@@ -17,6 +17,8 @@ _T = TypeVar("_T")
 NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 OURS: Final = ("gateway", "upstream")
 """Whose faults count against what is promised."""
+ENDED: Final = ("ok", "error", "excused")
+"""How calls of providers end that nobody else has ended."""
 CACHED: Final = ("hit", "semantic", "coalesced", "stale")
 DAY_S: Final = 86400.0
 COMMON: Final = 0.05
@@ -148,13 +150,13 @@ def _error_ratio(history: History, rule: Rule) -> Iterator[Finding]:
             todo = "See which code grows in llm_request_errors_total, and /health for the cause."
             yield Finding(labels=NO_LABELS, value=bad / all_, summary=f"{said}, above {rule.above:.1%}. {todo}")
         return
-    # Calls that a client gave up, or that another one overtook, say nothing.
-    calls = history.increase_by(catalog.ATTEMPTS.name, "provider", over_s=rule.window_s, outcome=("ok", "error"))
+    # Calls that a client gave up, or that another one overtook, say nothing; what callers ask wrongly is answered well.
+    calls = history.increase_by(catalog.ATTEMPTS.name, "provider", over_s=rule.window_s, outcome=ENDED)
     failed = history.increase_by(catalog.ATTEMPTS.name, "provider", over_s=rule.window_s, outcome=("error",))
     for provider, count in _those(calls, rule.providers):
         ratio = failed.get(provider, 0.0) / count if count else 0.0
         if count >= rule.min_count and ratio > rule.above:
-            said = f"{ratio:.1%} of the calls of {provider} in the last {span_text(rule.window_s)} failed"
+            said = f"{ratio:.1%} of the calls of {provider} in the last {span_text(rule.window_s)} failed by its fault"
             todo = (
                 f"`llm-service providers test {provider}` says why; `providers disable {provider}` sends requests "
                 "elsewhere."

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from llm_service.admission import Admission, Facts, Rules
 from llm_service.bootstrap.ground import Ground
+from llm_service.config import Settings
 from llm_service.domain import Candidate, ModelInfo, ModelRequest
 from llm_service.ledger import Ledger
 from llm_service.observability import Log
@@ -19,12 +20,16 @@ Known = Callable[[str, str], ModelInfo | None]
 """What a provider's catalogue said of a model, if anything."""
 
 
-def build_accounts(ground: Ground, *, rules: Rules, known: Known) -> Accounts:
+def build_book(settings: Settings, known: Known) -> PriceBook:
+    """What requests cost at these providers."""
+    lists = {name: price_list_for(name, options) for name, options in settings.providers.items()}
+    return PriceBook(lists=lists, prices=settings.prices, live=known)
+
+
+def build_accounts(ground: Ground, *, book: PriceBook, rules: Rules, known: Known) -> Accounts:
     """Admission and accounting under these settings."""
     settings, stores, clock, log = ground.settings, ground.stores, ground.clock, ground.log
     counter = TokenCounter(stores.tokenizers)
-    lists = {name: price_list_for(name, options) for name, options in settings.providers.items()}
-    book = PriceBook(lists=lists, prices=settings.prices, live=known)
 
     def price(candidate: Candidate) -> ModelPrice | None:
         return book.price(candidate.provider, candidate.upstream_model)

@@ -61,7 +61,7 @@ from llm_service.services import (
     Gateway,
     Health,
     LimitStates,
-    Models,
+    PricedModels,
     ProviderAdmin,
     ProviderHealth,
     Sessions,
@@ -129,7 +129,7 @@ class Desk:
     authenticator: Authenticator
     sessions: Sessions
     resuming: Resuming
-    models: Models
+    models: PricedModels
     providers: ProviderAdmin
     health: Health
     usage: Usage
@@ -145,6 +145,7 @@ def build_app(
     calls: Calls,
     explain: Explain,
     parts: ProviderParts,
+    models: PricedModels,
     alerts: AlertAdmin,
     health: Health,
     rules: Rules,
@@ -152,7 +153,16 @@ def build_app(
 ) -> RestApp:
     """All doors, over the same services."""
     settings = ground.settings
-    desk = build_desk(ground, calls=calls, explain=explain, parts=parts, alerts=alerts, health=health, rules=rules)
+    desk = build_desk(
+        ground,
+        calls=calls,
+        explain=explain,
+        parts=parts,
+        models=models,
+        alerts=alerts,
+        health=health,
+        rules=rules,
+    )
     graphql = build_graphql(ground, desk) if settings.graphql.enabled else None
     streams = StreamRoutes(
         desk.resuming, options=settings.server, authenticator=desk.authenticator, clock=ground.clock, tasks=ground.tasks
@@ -205,6 +215,7 @@ def build_desk(
     calls: Calls,
     explain: Explain,
     parts: ProviderParts,
+    models: PricedModels,
     alerts: AlertAdmin,
     health: Health,
     rules: Rules,
@@ -232,7 +243,7 @@ def build_desk(
         ),
         resuming=Resuming(stores.streams, tell=stores.metering.resumed),
         sessions=sessions,
-        models=parts.models,
+        models=models,
         providers=parts.admin,
         health=health,
         usage=usage,
@@ -345,6 +356,7 @@ def build_store_health(stores: Stores, clock: Clock) -> StoreHealth:
     shared, ledger = stores.shared, stores.ledger
     return StoreHealth(
         gate=stores.gate,
+        cache_reach=stores.cache.reach,
         shared=None if shared is None else lambda: shared.state,
         database=DatabaseHealth(stores.database, clock),
         ledger=lambda: ledger.state,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from llm_service.admission import Rules
 from llm_service.api import Refused, Reload, Serving
-from llm_service.bootstrap.accounts import build_accounts, build_check, build_corrections
+from llm_service.bootstrap.accounts import build_accounts, build_book, build_check, build_corrections
 from llm_service.bootstrap.alerts import AlertParts, build_alerts
 from llm_service.bootstrap.doors import build_app, build_calls, build_health, with_cors
 from llm_service.bootstrap.gauges import ServiceGauges
@@ -43,7 +43,7 @@ from llm_service.pipeline import (
 )
 from llm_service.routing import Overload, Ranking
 from llm_service.runtime import Clock, IdSource, RandomIds, SystemClock, Tally, Tasks, system_random
-from llm_service.services import Events, Explain, ExplainParts, Gateway, Health, Models, Standing, Upkeep
+from llm_service.services import Events, Explain, ExplainParts, Gateway, Health, Models, PricedModels, Standing, Upkeep
 
 FIRST_WORKER: Final = 1
 
@@ -143,7 +143,8 @@ def build_service(
         on_failure=on_failure,
     )
     gauges = ServiceGauges(ground, parts, rules, standing, leads=leads, also=(alerts.readings,))
-    accounts = build_accounts(ground, rules=rules, known=models.told)
+    book = build_book(settings, models.told)
+    accounts = build_accounts(ground, book=book, rules=rules, known=models.told)
     unsettled = Tally()
     hold = partial(hold_to, settings, stores, gauges)
     hold()
@@ -163,6 +164,7 @@ def build_service(
         calls=calls,
         explain=explain,
         parts=parts,
+        models=PricedModels(models, book, clock),
         alerts=alerts.admin,
         health=health,
         rules=rules,

@@ -36,6 +36,7 @@ class Attempted(Protocol):
 
     Moments in monotonic seconds; ``ended_at``: at its first content, its failure, or when it was given up. ``usage``:
     what a failed one bills all the same. ``span_id``: under which its upstream was called, empty where none was chosen.
+    ``is_fault``: it failed, also behind its first content, by the provider's fault, as its figures of health count it.
     """
 
     candidate: Candidate
@@ -44,6 +45,7 @@ class Attempted(Protocol):
     ended_at: float | None
     usage: Usage | None
     span_id: str
+    is_fault: bool
 
 
 @fact_in_order

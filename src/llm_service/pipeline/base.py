@@ -74,10 +74,11 @@ class Try:
 
     Moments in monotonic seconds; ``ended_at``: at its first content, its failure, or when it was given up. ``usage``,
     ``cost``: what a failed one bills all the same, where its provider says so. ``nano_usd``: what one
-    probably cost that lost. ``span_id``: its place in a trace, empty where nobody is told of one.
+    probably cost that lost. ``span_id``: its place in a trace, empty where nobody is told of one. ``is_fault``: it
+    failed, also behind its first content, by the provider's fault.
     """
 
-    __slots__ = ("begun_at", "candidate", "cost", "ended_at", "error_code", "nano_usd", "span_id", "usage")
+    __slots__ = ("begun_at", "candidate", "cost", "ended_at", "error_code", "is_fault", "nano_usd", "span_id", "usage")
 
     def __init__(self, candidate: Candidate, begun_at: float) -> None:
         self.candidate = candidate
@@ -88,6 +89,7 @@ class Try:
         self.cost: Cost | None = None
         self.nano_usd = 0
         self.span_id = ""
+        self.is_fault = False
 
     def fails(self, error: LLMServiceError) -> None:
         """Why it gave no content, and what it bills for that."""

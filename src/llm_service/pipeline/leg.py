@@ -126,6 +126,7 @@ class Leg(Watcher):
             breaker.limited(now, self._permit, error.retry_after_s)
         elif is_deployments_fault(error):
             home.failed(error.code, now)
+            self.attempt.is_fault = True
             breaker.failed(now, self._permit, error.message)
         elif isinstance(error, DeadlineExceeded) or error.provider is None:  # or it was refused here, and never sent
             breaker.abandoned(now, self._permit)

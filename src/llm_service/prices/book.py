@@ -51,6 +51,7 @@ class PriceBook:
         self._load = load
         self._table: PriceTable | None = None
         self._known: dict[tuple[str, str], tuple[ModelInfo | None, ModelPrice | None]] = {}
+        self._in_table: dict[tuple[str, str], ModelPrice | None] = {}
 
     def price(self, provider: str, upstream_model: str) -> ModelPrice | None:
         """The price of a deployment; ``None`` where it is unknown. Reads the table when first needed (10 ms)."""
@@ -64,11 +65,23 @@ class PriceBook:
         self._known[provider, upstream_model] = (told, price)
         return price
 
+    def context_tokens(self, provider: str, upstream_model: str) -> int | None:
+        """The most tokens of prompt and answer together that the table knows of; ``None`` where it knows none."""
+        listed = self._listed(provider, upstream_model)
+        return None if listed is None else listed.context_tokens
+
     def _look_up(self, provider: str, model: str, told: ModelInfo | None) -> ModelPrice | None:
         own = self._own.get(f"{provider}/{model}") or self._own.get(f"{provider}/*")
         return own or _live_price(told) or self._listed(provider, model)
 
     def _listed(self, provider: str, model: str) -> ModelPrice | None:
+        if (provider, model) not in self._in_table:
+            if len(self._in_table) >= MOST_KEPT:
+                self._in_table.clear()
+            self._in_table[provider, model] = self._found(provider, model)
+        return self._in_table[provider, model]
+
+    def _found(self, provider: str, model: str) -> ModelPrice | None:
         where = self._lists.get(provider)
         if where is None:
             return None

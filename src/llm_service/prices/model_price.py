@@ -25,13 +25,15 @@ _Rates = tuple[int, Decimal, Decimal, Decimal]
 class ModelPrice:
     """Prices with the times at which they hold: the last one that does counts, else the first.
 
-    Each states input and output. ``stated_on``: the day of the table. ``service_tiers``: the same for requests that the
-    provider served at that tier; one that is not there costs the plain price.
+    Each states input and output. ``stated_on``: the day of the table, which also knows the ``context_tokens`` of some.
+    ``service_tiers``: the same for requests that the provider served at that tier; one that is not there costs the
+    plain price.
     """
 
     terms: Sequence[PriceTerm]
     origin: Origin
     stated_on: date | None = None
+    context_tokens: int | None = None
     service_tiers: Mapping[str, Sequence[PriceTerm]] = field(default_factory=lambda: MappingProxyType({}))
     _ceilings: dict[tuple[date, str | None], "Ceiling"] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -39,11 +41,7 @@ class ModelPrice:
 
     def cost(self, usage: Usage, at: datetime, *, service_tier: str | None = None) -> Decimal:
         """USD for these tokens at an aware moment, exact to the last digit."""
-        terms = self._terms(service_tier)
-        price = terms[0].price
-        if len(terms) > 1:
-            price = next((term.price for term in reversed(terms) if term.holds(at)), price)
-        price = _for_input(price, usage.input_tokens)
+        price = _for_input(_at(self._terms(service_tier), at), usage.input_tokens)
         cached_usd, reasoning_usd = price.cached_input_usd, price.reasoning_usd
         input_usd, output_usd = price.input_usd or _NOTHING, price.output_usd or _NOTHING
         usd = input_usd * usage.input_tokens + output_usd * usage.output_tokens
@@ -52,6 +50,10 @@ class ModelPrice:
         if reasoning_usd is not None:
             usd -= (output_usd - reasoning_usd) * usage.reasoning_tokens
         return usd.scaleb(-6) + (price.request_usd or _NOTHING)
+
+    def at(self, moment: datetime) -> Price:
+        """What holds at an aware moment, without a service tier."""
+        return _at(self.terms, moment)
 
     def ceiling(self, at: datetime, *, service_tier: str | None = None) -> "Ceiling":
         """What a request that begins at an aware moment can cost at most; the same object all day."""
@@ -109,6 +111,13 @@ def _digits(figure: Decimal) -> int:
     """How many of them stand behind the point."""
     exponent = figure.as_tuple().exponent
     return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def _at(terms: Sequence[PriceTerm], moment: datetime) -> Price:
+    price = terms[0].price
+    if len(terms) > 1:
+        price = next((term.price for term in reversed(terms) if term.holds(moment)), price)
+    return price
 
 
 def _holding(terms: Sequence[PriceTerm], day: date) -> Iterator[Price]:

@@ -63,6 +63,7 @@ class PriceTable:
             terms=_terms(entry["prices"]),
             origin="table",
             stated_on=self._stated_on,
+            context_tokens=entry.get("context"),
             service_tiers={tier: _terms(rows) for tier, rows in tiers.items()},
         )
 

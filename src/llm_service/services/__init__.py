@@ -57,7 +57,7 @@ from llm_service.services.limit_states import LimitStates, Standings, standings_
 from llm_service.services.log_levels import LogLevels, level_object
 from llm_service.services.metrics_frame import SERIES, MetricsSnapshot, NamedFigures
 from llm_service.services.metrics_history import LONGEST_INTERVAL_S, LONGEST_S, MetricsHistory
-from llm_service.services.models import ModelEntry, Models
+from llm_service.services.models import ChargedPrice, ModelEntry, Models, PricedModels
 from llm_service.services.moments import moment_text, read_moment
 from llm_service.services.provider_admin import ProviderAdmin, ProviderSeen, provider_object
 from llm_service.services.provider_check import Asked, Checked, Finding, checked, checked_object
@@ -127,6 +127,7 @@ __all__ = [
     "CacheStats",
     "CacheView",
     "CatalogueShelf",
+    "ChargedPrice",
     "Checked",
     "Condition",
     "Corrected",
@@ -170,6 +171,7 @@ __all__ = [
     "News",
     "Override",
     "PriceView",
+    "PricedModels",
     "ProviderAdmin",
     "ProviderHealth",
     "ProviderNews",

@@ -102,7 +102,8 @@ def _is_degraded(report: Mapping[str, Any]) -> bool:
     stores = report.get("stores")
     if stores is None:
         return False
-    return not (stores["limits"]["up"] and stores["database"]["up"]) or stores["ledger"]["error"] is not None
+    away = any(not stores[name]["up"] for name in ("limits", "cache", "database"))
+    return away or stores["ledger"]["error"] is not None
 
 
 def _rfc3339(moment: datetime) -> str:

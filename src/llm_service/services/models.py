@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Final
 
 from llm_service.domain import (
@@ -10,10 +11,12 @@ from llm_service.domain import (
     LLMServiceError,
     ModelInfo,
     ModelNotFound,
+    Price,
     ProviderState,
     UpstreamInvalidResponse,
 )
 from llm_service.observability import Log
+from llm_service.prices import Origin, PriceBook
 from llm_service.providers import Provider
 from llm_service.routing import ModelOptions
 from llm_service.runtime import Clock
@@ -26,10 +29,51 @@ LARGE_BYTES: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """One model as callers name it (``info.id``), and who serves it; ``None``: a name of the operator's."""
+    """One model as callers name it (``info.id``), and who serves it; ``None``: a name of the operator's.
+
+    ``behind``: what is asked for it, first. ``charge``: what a request is charged that begins now; ``None``: not known.
+    """
 
     info: ModelInfo
     provider: str | None
+    behind: Candidate
+    charge: "ChargedPrice | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargedPrice:
+    """A price, who says so, and as of which day where that is the table."""
+
+    price: Price
+    origin: Origin
+    stated_on: date | None
+
+
+class PricedModels:
+    """The same models, with what requests to them are charged, and what the table knows beside the catalogues."""
+
+    def __init__(self, models: "Models", book: PriceBook, clock: Clock) -> None:
+        self._models = models
+        self._book = book
+        self._clock = clock
+
+    async def list(self) -> Sequence[ModelEntry]:
+        """All models that are served now, the operator's own names first."""
+        return [self._priced(entry) for entry in await self._models.list()]
+
+    async def get(self, model: str) -> ModelEntry:
+        """One model by the name that callers use, aliases among them. Raises ModelNotFound."""
+        return self._priced(await self._models.get(model))
+
+    def _priced(self, entry: ModelEntry) -> ModelEntry:
+        info, behind = entry.info, (entry.behind.provider, entry.behind.upstream_model)
+        if info.context_tokens is None:
+            info = replace(info, context_tokens=self._book.context_tokens(*behind))
+        known = self._book.price(*behind)
+        if known is None:
+            return replace(entry, info=info)
+        charge = ChargedPrice(price=known.at(self._clock.now()), origin=known.origin, stated_on=known.stated_on)
+        return replace(entry, info=info, charge=charge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +133,7 @@ class Models:
                 return entry
         behind = self._aliases.get(model)
         if behind is not None and self._state_of(behind.provider) == "enabled":
-            return ModelEntry(self._renamed(model, behind, owner=behind.provider), behind.provider)
+            return ModelEntry(self._renamed(model, behind, owner=behind.provider), behind.provider, behind)
         raise ModelNotFound(f"The model `{model[:200]}` does not exist; GET /v1/models lists the names.", param="model")
 
     async def refresh(self, provider: str) -> LLMServiceError | None:
@@ -128,7 +172,7 @@ class Models:
     def _named_entry(self, name: str) -> ModelEntry:
         first = self._named[name].deployments[0]
         behind = Candidate(provider=first.provider, upstream_model=first.model)
-        return ModelEntry(self._renamed(name, behind, owner="llm-service"), None)
+        return ModelEntry(self._renamed(name, behind, owner="llm-service"), None, behind)
 
     def _renamed(self, name: str, behind: Candidate, *, owner: str) -> ModelInfo:
         """What is known of the model behind a name, under that name; ``owner``: where nothing is known."""
@@ -146,7 +190,14 @@ class Models:
                 if known is None or self._is_due(known):
                     known = await self._ask(provider, known)
                 self._catalogues[provider] = known
-        return [ModelEntry(replace(info, id=f"{provider}/{info.id}"), provider) for info in known.models.values()]
+        return [
+            ModelEntry(
+                replace(info, id=f"{provider}/{info.id}"),
+                provider,
+                Candidate(provider=provider, upstream_model=info.id),
+            )
+            for info in known.models.values()
+        ]
 
     def _is_due(self, known: _Catalogue) -> bool:
         return known.told_at is None and known.ask_at <= self._clock.monotonic()

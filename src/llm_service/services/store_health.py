@@ -10,7 +10,7 @@ from llm_service.admission import Gate
 from llm_service.ledger import LedgerState
 from llm_service.runtime import Clock
 from llm_service.services.moments import moment_text
-from llm_service.storage import Database, StoreState, StoreUnavailable
+from llm_service.storage import Database, Reach, StoreState, StoreUnavailable
 
 ASKED_FOR_S: Final = 1.0
 """How long an answer of the database counts, and how long one is waited for."""
@@ -18,30 +18,35 @@ ASKED_FOR_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreHealth:
-    """Reports without secrets and addresses. ``shared``: how the store of limits is, ``None`` where it is in here."""
+    """Reports without secrets and addresses. ``shared``: how the store of limits and kept answers is, ``None`` where
+    both are in here. ``cache_reach``: for whom answers are kept while it is up."""
 
     gate: Gate
+    cache_reach: Reach
     shared: Callable[[], StoreState] | None
     database: "DatabaseHealth"
     ledger: Callable[[], LedgerState]
 
     async def report(self) -> dict[str, Any]:
         """Everything that is known; waits for the database for a second at most."""
-        return {"limits": self._limits(), "database": await self.database.report(), "ledger": self._ledger()}
-
-    def _limits(self) -> dict[str, Any]:
         state = None if self.shared is None else self.shared()
         return {
-            "reach": self.gate.reach,
-            "up": state is None or state.up,
-            "cause": None if state is None else state.cause,
-            "since": None if state is None else moment_text(state.since),
-            "stands_in": self.gate.local,
+            "limits": {"reach": self.gate.reach, **_told(state), "stands_in": self.gate.local},
+            "cache": {"reach": self.cache_reach if state is None or state.up else "process", **_told(state)},
+            "database": await self.database.report(),
+            "ledger": self._ledger(),
         }
 
     def _ledger(self) -> dict[str, Any]:
         state = self.ledger()
         return {**asdict(state), "failing_since": moment_text(state.failing_since)}
+
+
+def _told(state: StoreState | None) -> dict[str, Any]:
+    """What is told of a store; of one in this process's memory, that it is there."""
+    if state is None:
+        return {"up": True, "cause": None, "since": None}
+    return {"up": state.up, "cause": state.cause, "since": moment_text(state.since)}
 
 
 class DatabaseHealth:

@@ -119,10 +119,12 @@ def test_a_quantile_of_latency_is_compared_with_its_bound(watched: Watched) -> N
 def test_error_ratio_of_a_provider_and_of_answers_as_a_whole(watched: Watched) -> None:
     def each(machine: Machine) -> None:
         late = ("error", "ok", "lost", "lost", "aborted")  # half of what it ended by itself
+        asked_wrongly = ("error", "error", "ok", "excused", "excused", "excused")
         for provider, outcomes in (
             ("bad", ("error",) * 3 + ("ok", "lost")),
             ("good", ("ok",) * 9 + ("error",)),
             ("late", late),
+            ("asked wrongly", asked_wrongly),
         ):
             for outcome in outcomes:
                 machine.count("llm_upstream_attempts_total", provider=provider, outcome=outcome)

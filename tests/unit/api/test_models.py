@@ -3,10 +3,12 @@ from typing import Any
 
 import pytest
 
+from llm_service.api.rest.models import model_object, price_object
 from llm_service.domain import Candidate, ModelInfo, Price, UpstreamError
+from llm_service.prices import PriceOptions, load_table
 from llm_service.routing import DeploymentOptions, ModelOptions
 from tests.support.clock import ManualClock
-from tests.support.control import ADMIN_KEY, Catalogue, client_of, models_of, parts_of
+from tests.support.control import ADMIN_KEY, Catalogue, client_of, models_of, parts_of, priced
 
 SONNET = ModelInfo(
     id="anthropic/claude-sonnet-4.5",
@@ -19,6 +21,7 @@ SONNET = ModelInfo(
     parameters=("temperature", "tools"),
     input_modalities=("text", "image"),
 )
+OWN = PriceOptions(input_usd=Decimal("0.25"), output_usd=Decimal(1))
 LLAMA = ModelInfo(id="llama3.2", owned_by="library")
 
 
@@ -40,6 +43,7 @@ async def test_a_model_tells_all_that_the_catalogue_knows() -> None:
             "context_length": 1_000_000,
             "max_output_tokens": 64_000,
             "pricing_usd_per_million": {"input": "3", "output": "15", "cached_input": "0.3"},
+            "pricing_source": {"origin": "provider"},
             "supported_parameters": ["temperature", "tools"],
             "input_modalities": ["text", "image"],
         }
@@ -59,6 +63,40 @@ async def test_small_prices_are_plain_decimals() -> None:
     cheap = ModelInfo(id="m", owned_by="o", price=Price(input_usd=Decimal("1E-7"), output_usd=Decimal("1E+2")))
     (model,) = (await listed(p=Catalogue([cheap])))["data"]
     assert model["pricing_usd_per_million"] == {"input": "0.0000001", "output": "100"}
+
+
+async def test_what_is_charged_by_the_table_is_shown_with_its_day_and_the_context_that_it_knows() -> None:
+    (model,) = (await listed(deepseek=Catalogue([ModelInfo(id="deepseek-v3.2", owned_by="deepseek")])))["data"]
+    known = load_table().find("deepseek", "deepseek-v3.2")
+    assert known is not None
+    assert model["pricing_usd_per_million"] == price_object(known.at(ManualClock().now()))
+    assert model["pricing_source"] == {"origin": "table", "date": str(known.stated_on)}
+    assert model["context_length"] == known.context_tokens == 128_000
+
+
+async def test_what_the_operator_charges_is_shown_in_place_of_what_the_catalogue_says() -> None:
+    clock = ManualClock()
+    models = priced(models_of({"openrouter": Catalogue([SONNET])}, clock), clock, openrouter=OWN)
+    (entry,) = await models.list()
+    shown = model_object(entry)
+    assert (shown["pricing_usd_per_million"]["input"], shown["pricing_source"]) == ("0.25", {"origin": "operator"})
+
+
+async def test_a_price_that_hangs_on_the_hour_is_that_of_now() -> None:
+    prices = {}
+    for hour in (0, 2):
+        clock = ManualClock()
+        clock.advance(hour * 3600)
+        info = ModelInfo(id="deepseek-flash", owned_by="deepseek")
+        (entry,) = await priced(models_of({"deepseek": Catalogue([info])}, clock), clock).list()
+        prices[clock.now().hour] = model_object(entry)["pricing_usd_per_million"]["input"]
+    assert prices == {0: "0.15", 2: "0.3"}
+
+
+async def test_a_part_of_a_price_that_is_not_charged_is_shown_as_the_catalogue_says_it() -> None:
+    half = ModelInfo(id="m", owned_by="o", price=Price(input_usd=Decimal(1)))
+    (model,) = (await listed(p=Catalogue([half])))["data"]
+    assert (model["pricing_usd_per_million"], "pricing_source" in model) == ({"input": "1"}, False)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +179,10 @@ async def test_a_retired_name_that_is_served_is_found_as_asked_though_the_list_h
     catalogue = Catalogue([ModelInfo(id="deepseek-flash", owned_by="deepseek", context_tokens=1000)])
     aliases = {name: Candidate(provider="deepseek", upstream_model="deepseek-flash")}
     client = client_of(parts_of(models=models_of({"deepseek": catalogue}, ManualClock(), aliases=aliases)))
-    assert (await client.get(f"/v1/models/{name}")).json() == {
+    answered = (await client.get(f"/v1/models/{name}")).json()
+    assert answered.pop("pricing_source")["origin"] == "table"
+    assert answered.pop("pricing_usd_per_million").keys() >= {"input", "output"}
+    assert answered == {
         "id": name,
         "object": "model",
         "created": 0,

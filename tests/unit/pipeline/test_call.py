@@ -60,6 +60,16 @@ def down(provider: str = "a", **facts: Any) -> UpstreamError:
     return UpstreamError("down", provider=provider, **facts)
 
 
+def answered(status: int) -> UpstreamError:
+    error = down()
+    error.status = status
+    return error
+
+
+def wrong_model() -> ModelNotFound:
+    return ModelNotFound("there is no such model", provider="a")
+
+
 def limited(retry_after_s: float | None, provider: str = "a") -> UpstreamRateLimited:
     return UpstreamRateLimited("slow down", provider=provider, retry_after_s=retry_after_s)
 
@@ -278,6 +288,24 @@ async def test_the_budget_of_retries_holds_for_all_requests_of_a_provider() -> N
     assert len(world.providers["a"].calls) == 5 + 3
 
 
+@pytest.mark.parametrize(
+    ("error", "is_fault"),
+    [
+        (down(), True),
+        (answered(502), True),
+        (answered(401), True),
+        (answered(400), False),
+        (limited(60), False),
+        (wrong_model(), False),
+    ],
+)
+async def test_an_attempt_is_the_providers_fault_where_its_figures_say_so(error: Any, is_fault: bool) -> None:
+    world = World(a=[error], b=[None])
+    (attempt, _) = (await world.ask()).tries[-2:]
+    failures = world.fleet.figures("a", world.clock.monotonic()).failures
+    assert (attempt.is_fault, failures > 0) == (is_fault, is_fault)
+
+
 @pytest.mark.parametrize(("retry_after_s", "calls"), [(1.5, 2), (2.5, 1)])
 async def test_retry_after_is_waited_for_up_to_a_bound_and_else_passed_on(retry_after_s: float, calls: int) -> None:
     world = World(a=[limited(retry_after_s), None])
@@ -431,6 +459,7 @@ async def test_an_answer_that_breaks_off_counts_against_its_deployment() -> None
         await world.call(exchange)
         exchange.settle(Outcome(status="error", error=StreamInterrupted("cut", provider="a")))
     assert world.route.members[0].breaker.broken
+    assert exchange.tries[-1].is_fault
     assert world.fleet.figures("a", world.clock.monotonic()).failures == 2
 
 

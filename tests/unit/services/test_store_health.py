@@ -87,7 +87,11 @@ async def test_the_report_tells_a_shared_store_that_is_away_and_a_ledger_that_wa
         failing_since=clock.now(),
     )
     stores = StoreHealth(
-        gate=books.gate, shared=lambda: shared, database=health(Asked(), clock), ledger=lambda: waiting
+        gate=books.gate,
+        cache_reach="cluster",
+        shared=lambda: shared,
+        database=health(Asked(), clock),
+        ledger=lambda: waiting,
     )
     of_service = Health(version="1.2.3", sandbox=False, providers={}, clock=clock, stores=stores)
     report = (await client_of(parts_of(health=of_service)).get("/health")).json()
@@ -99,5 +103,12 @@ async def test_the_report_tells_a_shared_store_that_is_away_and_a_ledger_that_wa
         "since": "2026-11-23T00:16:40Z",
         "stands_in": False,
     }
+    assert report["stores"]["cache"] == {
+        "reach": "process",
+        "up": False,
+        "cause": "nothing listens there",
+        "since": "2026-11-23T00:16:40Z",
+    }
+    assert report["status"] == "degraded"
     assert report["stores"]["ledger"]["failing_since"] == "2026-11-23T00:16:40Z"
     assert report["stores"]["ledger"]["unshipped_records"] == 3

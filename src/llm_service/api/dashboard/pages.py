@@ -15,7 +15,7 @@ STATIC: Final = Path(__file__).parent / "static"
 PAGE: Final = STATIC / "dashboard.html"
 VENDORED: Final = STATIC / "uplot"
 SHARED: Final = (
-    "api app chart dialog dom format live playground_stream router shell table theme toast waterfall".split()
+    "api app chart dialog dom format live period playground_stream router shell table theme toast waterfall".split()
 )
 """What several pages are made of."""
 PAGES: Final = (

@@ -12,7 +12,7 @@ from llm_service.api.call_options import NO_TRACE, TraceHeaders
 from llm_service.api.calls import Calls
 from llm_service.api.graphql.parts import GraphqlParts
 from llm_service.api.leaving import GoesOn, Leaving
-from llm_service.domain import ApiKey, Caller, Inbox
+from llm_service.domain import ApiKey, Caller, Credentials, Inbox
 from llm_service.services import ModelEntry
 from llm_service.storage import UsageFilter, UsageSum
 from llm_service.streams import Stream
@@ -43,12 +43,14 @@ class Watched(Protocol):
 class Context:
     """``request_id``: of the operation; each further request to a model in it gets one of its own.
 
-    ``trace``: the trace that these requests belong to, where they do not say one themselves. ``for_operators``: whether
-    what is theirs alone may be asked for here. ``peer``: the address that asks.
+    ``credentials``: what the caller showed, to be looked at again by what lasts. ``trace``: the trace that these
+    requests belong to, where they do not say one themselves. ``for_operators``: whether what is theirs alone may be
+    asked for here. ``peer``: the address that asks.
     """
 
     parts: GraphqlParts
     caller: Caller
+    credentials: Credentials
     request_id: str
     client: Client
     trace: TraceHeaders = NO_TRACE

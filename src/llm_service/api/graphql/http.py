@@ -26,6 +26,7 @@ from llm_service.api.rest.wire import let_pass, read_body
 from llm_service.api.whole_response import respond
 from llm_service.domain import (
     Caller,
+    Credentials,
     DocumentTooComplex,
     Inbox,
     InternalError,
@@ -120,12 +121,13 @@ class HttpDoor:
             raise MethodNotAllowed("GraphQL is asked by POST, and queries by GET too.", allowed=("GET", "POST"))
         if scope["method"] == "POST" and not _is_json(headers):
             raise WrongMediaType("The body must be sent as 'Content-Type: application/json'.", param="Content-Type")
-        caller = await self._caller(scope, headers)
+        credentials = credentials_of(scope, headers)
+        caller = await self._caller(credentials)
         asked, batch = await self._asked(scope, headers, receive)
         if response.media_type == EVENTS:
-            await self._send_events(asked, batch, caller, scope, receive, response, task)
+            await self._send_events(asked, batch, caller, credentials, scope, receive, response, task)
             return
-        contexts = [self._context(caller, scope, receive, response, at) for at in range(len(asked))]
+        contexts = [self._context(caller, credentials, scope, receive, response, at) for at in range(len(asked))]
         prepared = self._prepared(asked, contexts, scope, batch=batch)
         results = [await self._result(one, context) for one, context in zip(prepared, contexts, strict=True)]
         if batch:
@@ -135,8 +137,8 @@ class HttpDoor:
 
     # -- in
 
-    async def _caller(self, scope: Scope, headers: Headers) -> Caller:
-        caller = self._parts.authenticator.authenticate(credentials_of(scope, headers))
+    async def _caller(self, credentials: Credentials) -> Caller:
+        caller = self._parts.authenticator.authenticate(credentials)
         return caller if isinstance(caller, Caller) else await self._serving.before_the_end(caller)
 
     async def _asked(self, scope: Scope, headers: Headers, receive: Receive) -> tuple[list[Asked], bool]:
@@ -158,10 +160,19 @@ class HttpDoor:
         check_values(one.variables for one in batch)
         return batch, True
 
-    def _context(self, caller: Caller, scope: Scope, receive: Receive, response: "_Response", at: int = 0) -> Context:
+    def _context(
+        self,
+        caller: Caller,
+        credentials: Credentials,
+        scope: Scope,
+        receive: Receive,
+        response: "_Response",
+        at: int = 0,
+    ) -> Context:
         return Context(
             parts=self._parts,
             caller=caller,
+            credentials=credentials,
             request_id=response.request_id if at == 0 else self._parts.ids.new("req"),
             client=HttpClient(self._hang_ups, receive),
             trace=response.trace,
@@ -199,6 +210,7 @@ class HttpDoor:
         asked: Sequence[Asked],
         batch: bool,  # noqa: FBT001
         caller: Caller,
+        credentials: Credentials,
         scope: Scope,
         receive: Receive,
         response: "_Response",
@@ -209,7 +221,7 @@ class HttpDoor:
             raise InvalidValue("A batch is answered as JSON, not as events.", param="Accept")
         if scope["method"] == "GET":
             raise MethodNotAllowed("Events are asked for by POST.", allowed=("POST",))
-        context = self._context(caller, scope, receive, response)
+        context = self._context(caller, credentials, scope, receive, response)
         operation = Operation(self._serving)
         operation.caller_id = caller.key_id
         context.client = operation

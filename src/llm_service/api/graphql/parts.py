@@ -18,7 +18,7 @@ from llm_service.services import (
     Health,
     Keys,
     LimitStates,
-    Models,
+    PricedModels,
     ProviderAdmin,
     Usage,
 )
@@ -34,7 +34,7 @@ class GraphqlParts:
     calls: Calls
     explain: Explain
     resuming: Resuming
-    models: Models
+    models: PricedModels
     providers: ProviderAdmin
     health: Health
     usage: Usage

@@ -148,12 +148,13 @@ class GraphqlSocket:
         self._wire.hear()
         await self._tell({"type": "connection_ack"})
 
-    async def _caller(self) -> Caller:
-        """Whoever asks now: a key may have been revoked since. Raises as the authenticator does."""
-        if self._credentials is None:
+    async def _caller(self) -> tuple[Caller, Credentials]:
+        """Whoever asks now, and by what: a key may have been revoked since. Raises as the authenticator does."""
+        credentials = self._credentials
+        if credentials is None:
             raise InvalidApiKey("There was no handshake.")
-        caller = self._parts.authenticator.authenticate(self._credentials)
-        return caller if isinstance(caller, Caller) else await caller
+        caller = self._parts.authenticator.authenticate(credentials)
+        return caller if isinstance(caller, Caller) else await caller, credentials
 
     async def _subscribe(self, message: Mapping[str, Any]) -> None:
         if not self._acknowledged:
@@ -196,7 +197,7 @@ class GraphqlSocket:
 
     async def _execute(self, operation: Operation, outlet: "_Outlet", payload: object, request_id: str) -> None:
         try:
-            caller = await self._caller()
+            caller, credentials = await self._caller()
             asked = asked_of_json(payload)
         except LLMServiceError as error:
             await outlet.failed([told(error, request_id=request_id)])
@@ -205,6 +206,7 @@ class GraphqlSocket:
         context = Context(
             parts=self._parts,
             caller=caller,
+            credentials=credentials,
             request_id=request_id,
             client=operation,
             for_operators=self._parts.for_operators(self._scope),

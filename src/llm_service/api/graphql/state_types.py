@@ -10,22 +10,33 @@ from llm_service.api.graphql.context import Info
 from llm_service.api.graphql.enums import BudgetPeriodWord, LimitKindWord, LimitScopeWord, ReachWord, ScopeWord
 from llm_service.api.graphql.key_types import ApiKeyType
 from llm_service.api.graphql.scalars import Count, Json, Moment, Usd
-from llm_service.domain import WINDOW_S, Caller, LimitState, Price, usd_text
+from llm_service.domain import WINDOW_S, Caller, LimitState, usd_text
 from llm_service.services import CacheFigures, CacheStats, ModelEntry, stats_object
 
 
-@strawberry.type(description="US dollars for a million tokens; null where nobody states it.")
+@strawberry.type(description="US dollars for a million tokens of a request that begins now; null: nobody states it.")
 class ModelPrice:
     input: Usd | None
     output: Usd | None
     cached_input: Usd | None
+    origin: str | None = strawberry.field(
+        description="Who says so: `operator`, `provider` or `table`. Null: the catalogue, and it is not charged."
+    )
+    date: str | None = strawberry.field(description="The day of the table's prices.")
 
     @classmethod
-    def of(cls, price: Price | None) -> Self | None:
+    def of(cls, entry: ModelEntry) -> Self | None:
+        """What is charged; without that, what the catalogue says."""
+        charge = entry.charge
+        price = entry.info.price if charge is None else charge.price
         if price is None:
             return None
         return cls(
-            input=_usd(price.input_usd), output=_usd(price.output_usd), cached_input=_usd(price.cached_input_usd)
+            input=_usd(price.input_usd),
+            output=_usd(price.output_usd),
+            cached_input=_usd(price.cached_input_usd),
+            origin=None if charge is None else charge.origin,
+            date=None if charge is None or charge.stated_on is None else charge.stated_on.isoformat(),
         )
 
 
@@ -58,7 +69,7 @@ class Model:
             created_at=None if not created else Moment(datetime.fromtimestamp(created, UTC)),
             context_tokens=info.context_tokens,
             max_output_tokens=info.max_output_tokens,
-            price=ModelPrice.of(info.price),
+            price=ModelPrice.of(entry),
             parameters=list(info.parameters),
             input_modalities=list(info.input_modalities),
             output_modalities=list(info.output_modalities),

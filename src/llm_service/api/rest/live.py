@@ -16,8 +16,8 @@ from llm_service.api.rest.query import query_of
 from llm_service.api.rest.responses import json_response
 from llm_service.api.rest.wire import caller_of, number_of
 from llm_service.api.serving import Serving
-from llm_service.domain import Caller, KeyRevoked, LedgerUnavailable, LLMServiceError, require_scope
-from llm_service.domain import Scope as KeyScope
+from llm_service.api.still_allowed import LOOK_S, end_once_refused, may_listen
+from llm_service.domain import KeyRevoked
 from llm_service.services import (
     LONGEST_INTERVAL_S,
     LONGEST_S,
@@ -36,10 +36,6 @@ BEGINNING: Final = b"retry: 2000\n\n"
 """How soon a browser comes back by itself, in milliseconds. It is also what makes a proxy pass the head on."""
 KEEP_ALIVE: Final = b": keep-alive\n"
 """No blank line: behind an event's ``id`` that breaks a common client."""
-LOOK_S: Final = 0.5
-REFUSALS: Final = 2
-"""So often, so far apart, it is looked whether a listener may still listen: what it may no more ends in a second."""
-LISTENS: Final[tuple[KeyScope, ...]] = ("read", "admin")
 HEADERS: Final = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-store",
@@ -92,13 +88,10 @@ class LiveRoutes:
             self._serving,
             self._authenticator,
             keep_alive_s=self._keep_alive_s,
-            may_still=partial(self._may_still, request.scope),
+            may_still=partial(
+                may_listen, self._authenticator, credentials_of(request.scope, headers_of(request.scope))
+            ),
         )
-
-    async def _may_still(self, scope: Scope) -> None:
-        """Ask once more, as at first: the key may have lost its scope, or the session be over. Raises as routes do."""
-        caller = self._authenticator.authenticate(credentials_of(scope, headers_of(scope)))
-        require_scope(caller if isinstance(caller, Caller) else await caller, *LISTENS)
 
 
 class EventStream(Response):
@@ -128,7 +121,7 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         listening = self._listening
         gone = asyncio.ensure_future(_until_gone(receive))
-        refused = asyncio.ensure_future(self._until_refused())
+        refused = asyncio.ensure_future(end_once_refused(self._may_still, listening.end, look_s=self._look_s))
         self._serving.stands(listening.end)
         self._authenticator.on_revoked(self._revoked)
         try:
@@ -177,21 +170,6 @@ class EventStream(Response):
             data = orjson.dumps(event_object(one), default=str)
             pieces.append(b"event: %b\nid: %d\ndata: %b\n\n" % (one.event.kind.encode(), self._number, data))
         return b"".join(pieces)
-
-    async def _until_refused(self) -> None:
-        """The second refusal counts: where the key was revoked, that is told by its name meanwhile."""
-        times = 0
-        while times < REFUSALS:
-            await asyncio.sleep(self._look_s)
-            try:
-                await self._may_still()
-                times = 0
-            except LedgerUnavailable:
-                pass  # known keys go on while the database does not answer
-            except LLMServiceError as refusal:
-                times += 1
-                if times == REFUSALS:
-                    self._listening.end(refusal)
 
     def _revoked(self, key_id: str) -> None:
         if key_id == self._listening.owner:

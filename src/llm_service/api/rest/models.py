@@ -9,13 +9,13 @@ from starlette.responses import Response
 from llm_service.api.rest.responses import json_response
 from llm_service.api.rest.wire import caller_of
 from llm_service.domain import ModelNotAllowed, Price, allows
-from llm_service.services import ModelEntry, Models
+from llm_service.services import ChargedPrice, ModelEntry, PricedModels
 
 
 class ModelRoutes:
     """The list of models and single ones."""
 
-    def __init__(self, models: Models) -> None:
+    def __init__(self, models: PricedModels) -> None:
         self._models = models
 
     async def list(self, request: Request) -> Response:
@@ -33,14 +33,18 @@ class ModelRoutes:
 
 
 def model_object(entry: ModelEntry) -> dict[str, Any]:
-    """A model as OpenAI's clients expect it; prices are decimal strings, USD per million tokens."""
-    info = entry.info
+    """A model as OpenAI's clients expect it; prices are decimal strings, USD per million tokens.
+
+    What is charged, and who says so; without that, what the catalogue knows.
+    """
+    info, charge = entry.info, entry.charge
     known = {
         "name": info.name,
         "provider": entry.provider,
         "context_length": info.context_tokens,
         "max_output_tokens": info.max_output_tokens,
-        "pricing_usd_per_million": price_object(info.price),
+        "pricing_usd_per_million": price_object(info.price if charge is None else charge.price),
+        "pricing_source": charge and source_object(charge),
         "supported_parameters": list(info.parameters) or None,
         "input_modalities": list(info.input_modalities) or None,
         "output_modalities": list(info.output_modalities) or None,
@@ -49,6 +53,12 @@ def model_object(entry: ModelEntry) -> dict[str, Any]:
     }
     required = {"id": info.id, "object": "model", "created": info.created or 0, "owned_by": info.owned_by}
     return required | {name: value for name, value in known.items() if value is not None}
+
+
+def source_object(charge: ChargedPrice) -> dict[str, str]:
+    """Who says what is charged, and as of which day where that is the table."""
+    source = {"origin": str(charge.origin)}
+    return source if charge.stated_on is None else source | {"date": charge.stated_on.isoformat()}
 
 
 def price_object(price: Price | None) -> dict[str, str] | None:

@@ -127,8 +127,10 @@ LIMIT_DRIFT: Final = _gauge(
 )
 
 ATTEMPTS: Final = _counter(
-    "llm_upstream_attempts_total", "Calls of upstreams. outcome: ok, error, aborted, lost.", "provider", "outcome"
-)
+    "llm_upstream_attempts_total",
+    "Calls of upstreams. outcome: ok, error, excused (failed, but not by the provider's fault), aborted, lost.",
+    "provider", "outcome",
+)  # fmt: skip
 UPSTREAM_ERRORS: Final = _counter("llm_upstream_errors_total", "Calls that failed, by code.", "provider", "code")
 FALLBACKS: Final = _counter("llm_fallbacks_total", "Requests that another deployment answered than the first.", "model")
 HEDGES: Final = _counter("llm_hedges_total", "Second attempts beside late ones. outcome: won, lost.", "outcome")

@@ -256,7 +256,7 @@ class RequestMeter:
         elif code in ("lost", "aborted"):
             self._add(catalog.ATTEMPTS, provider, code)
         else:
-            self._add(catalog.ATTEMPTS, provider, "error")
+            self._add(catalog.ATTEMPTS, provider, "error" if one.is_fault else "excused")
             self._add(catalog.UPSTREAM_ERRORS, provider, code)
 
     def _met(self, lease: Lease) -> None:

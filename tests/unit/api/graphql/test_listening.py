@@ -29,7 +29,8 @@ async def test_a_subscriber_is_told_when_its_key_expires() -> None:
     serving = Serving(Streams(clock, retention_s=60, total_bytes=1_000_000))
     context: Any = SimpleNamespace(
         calls=SimpleNamespace(serving=serving),
-        parts=SimpleNamespace(events=events),
+        parts=SimpleNamespace(events=events, authenticator=None),
+        credentials=None,
         caller=Caller(key_id="key_1", scopes=scopes, key=key),  # type: ignore[arg-type]
     )
     heard = heard_events(context, ("store",))

@@ -144,17 +144,22 @@ async def test_what_became_an_exchange_in_no_door_is_counted_without_a_model(cou
 
 
 async def test_calls_are_counted_by_what_became_of_them(counting: Counting) -> None:
-    tries = [Tried("deepseek", error_code="upstream_error"), Tried(error_code="aborted"), Tried()]
+    tries = [
+        Tried("deepseek", error_code="upstream_error", is_fault=True), Tried("deepseek", error_code="model_not_found"),
+        Tried(error_code="aborted"), Tried(),
+    ]  # fmt: skip
     found = await counting.of(finished(tries=tries))
     assert shown(found, "llm_upstream_attempts_total") == {
-        ("deepseek", "error"): 1, ("openrouter", "aborted"): 1, ("openrouter", "ok"): 1,
+        ("deepseek", "error"): 1, ("deepseek", "excused"): 1, ("openrouter", "aborted"): 1, ("openrouter", "ok"): 1,
     }  # fmt: skip
-    assert shown(found, "llm_upstream_errors_total") == {("deepseek", "upstream_error"): 1}
+    assert shown(found, "llm_upstream_errors_total") == {
+        ("deepseek", "upstream_error"): 1, ("deepseek", "model_not_found"): 1,
+    }  # fmt: skip
 
 
 async def test_one_that_broke_off_behind_its_first_content_has_failed(counting: Counting) -> None:
     broken = Outcome(status="error", error=UpstreamError("it ended early", provider="openrouter"))
-    found = await counting.of(finished(outcome=broken))
+    found = await counting.of(finished(outcome=broken, tries=[Tried(is_fault=True)]))
     assert shown(found, "llm_upstream_attempts_total") == {("openrouter", "error"): 1}
     assert shown(found, "llm_upstream_errors_total") == {("openrouter", "upstream_error"): 1}
 

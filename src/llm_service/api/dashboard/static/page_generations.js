@@ -4,6 +4,7 @@ import { get, keyNames } from "./api.js";
 import { badge, button, field, h, longName, select } from "./dom.js";
 import * as format from "./format.js";
 import { every, isLive, listen } from "./live.js";
+import { period } from "./period.js";
 import { keep, to } from "./router.js";
 import { table } from "./table.js";
 
@@ -15,8 +16,8 @@ export function statusBadge(record) {
   return badge(record.status, TONES[record.status], record.error_code);
 }
 
-/** A table of records. `brief`: the columns that fit beside something else. */
-export function records(rows, { brief = false, names = new Map() } = {}) {
+/** A table of records. `brief`: the columns that fit beside something else. `narrowed`: others are left out. */
+export function records(rows, { brief = false, names = new Map(), narrowed = false } = {}) {
   const columns = [
     {
       label: "When",
@@ -32,7 +33,8 @@ export function records(rows, { brief = false, names = new Map() } = {}) {
   ];
   const full = [{ label: "Key", cell: (one) => h("span", { class: "cut", title: one.key_id }, names.get(one.key_id) ?? format.briefly(one.key_id) ?? "–") }, { label: "Provider", cell: (one) => one.provider ?? "–" }];
   const chosen = brief ? [columns[0], columns[1], columns[2], columns[7]] : [...columns.slice(0, 2), full[1], columns[2], columns[3], full[0], ...columns.slice(4)];
-  return table("Generations", chosen, { rows, nothing: ["No generations yet", "Ask a model, here in the playground or over the API, and it appears."] });
+  const nothing = narrowed ? ["No generation fits", "Others may, with fewer filters or in a longer period."] : ["No generations yet", "Ask a model, here in the playground or over the API, and it appears."];
+  return table("Generations", chosen, { rows, nothing });
 }
 
 export default {
@@ -49,9 +51,11 @@ export default {
       provider: text(asked.provider),
       key_id: text(asked.key_id, "key_…"),
       user: text(asked.user),
+      tag: text(asked.tag, "name=value"),
     };
-    const labels = { status: "Status", cache: "Cache", model: "Model", provider: "Provider", key_id: "Key", user: "User" };
-    const form = h("form", { class: "filters" }, Object.entries(inputs).map(([name, input]) => field(labels[name], input)), h("button", { type: "submit", class: "unseen" }, "Show"));
+    const time = period(asked, { first: [["", "any"]], chosen: "" });
+    const labels = { status: "Status", cache: "Cache", model: "Model", provider: "Provider", key_id: "Key", user: "User", tag: "Tag" };
+    const form = h("form", { class: "filters" }, Object.entries(inputs).map(([name, input]) => field(labels[name], input)), time.fields, h("button", { type: "submit", class: "unseen" }, "Show"));
     const id = h("input", { placeholder: "req_…", autocomplete: "off", spellcheck: "false", "aria-label": "Find by id" });
     const find = h("form", { class: "find" }, id, h("button", { type: "submit", class: "button" }, "Find"));
     find.addEventListener("submit", (event) => {
@@ -62,19 +66,21 @@ export default {
     const more = button("Show more", () => show(false), { hidden: true });
     let rows = [];
     let next = null;
+    let which = {};
     let deep = false; // somebody reads further down: what is new does not push it away
 
     const show = (fresh) =>
       view.load(body, async () => {
-        const which = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, input.value.trim()]));
-        keep("generations", which);
+        const only = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, input.value.trim()]));
+        keep("generations", { ...only, ...time.kept() });
+        if (fresh) which = { ...only, ...time.which() }; // the pages that follow are of the same time
         const page = await get("/admin/usage", { ...which, limit: PAGE, cursor: fresh ? null : next }, view.signal);
         const names = await keyNames(page.data.map((one) => one.key_id), view.signal);
         rows = fresh ? page.data : [...rows, ...page.data];
         deep = !fresh;
         next = page.next_cursor;
         more.hidden = next === null;
-        return records(rows, { names });
+        return records(rows, { names, narrowed: Object.values(which).some(Boolean) });
       });
     form.addEventListener("change", () => show(true));
     form.addEventListener("submit", (event) => {

@@ -53,13 +53,14 @@ function shown(health) {
   ];
 }
 
-function storeRows({ limits, database, ledger }) {
+function storeRows({ limits, cache, database, ledger }) {
   const row = (name, text, good, word) => h("li", null, h("span", { class: "row-main" }, h("strong", null, name), h("span", { class: "note" }, text)), badge(word ?? (good ? "up" : "down"), good ? "good" : "bad"));
   const backlog = `${format.plural(ledger.unshipped_records, "record")} on the way, ${format.plural(ledger.open_requests, "request")} open`;
   return h(
     "ul",
     { class: "rows" },
     row("Limits", limits.cause ?? (limits.stands_in ? "each process by itself" : `counted for the ${limits.reach}`), limits.up),
+    row("Cache", cache.cause ? `${cache.cause}; each process keeps answers for itself` : `answers kept for the ${cache.reach}`, cache.up),
     row("Database", database.cause ?? `for the ${database.reach}`, database.up),
     row("Ledger", ledger.error ?? backlog, ledger.error === null, ledger.error === null ? "shipping" : "failing"),
   );

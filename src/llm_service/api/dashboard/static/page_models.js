@@ -7,6 +7,8 @@ import { to } from "./router.js";
 import { table } from "./table.js";
 
 const price = (model, part) => model.pricing_usd_per_million?.[part];
+const ORIGINS = { operator: "settings", provider: "its catalogue", table: "table" };
+const source = ({ pricing_source: told }) => (told ? h("span", { title: told.date ? `The table of prices of ${told.date}, which comes with the service` : null }, ORIGINS[told.origin] ?? told.origin) : "–");
 const number = (text) => (text === undefined ? null : Number(text));
 
 export default {
@@ -29,6 +31,7 @@ export default {
           { label: "Input", cell: (one) => format.usd(price(one, "input")), sort: (one) => number(price(one, "input")), end: true },
           { label: "Cached input", cell: (one) => format.usd(price(one, "cached_input")), sort: (one) => number(price(one, "cached_input")), end: true },
           { label: "Output", cell: (one) => format.usd(price(one, "output")), sort: (one) => number(price(one, "output")), end: true },
+          { label: "Price from", cell: source },
           { label: "Takes", cell: (one) => (one.input_modalities ?? ["text"]).join(", ") },
           ...(may("POST /v1/chat/completions") ? [{ label: "", cell: (one) => h("a", { class: "button small", href: to("playground", "", { model: one.id }), "aria-label": `Try ${one.id}` }, "Try") }] : []),
         ],

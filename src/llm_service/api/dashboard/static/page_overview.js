@@ -172,7 +172,7 @@ function liveSection(view, place, state, happened) {
 
 /** Stores that do not answer, before an alert is told of them. */
 function storesAway(stores) {
-  const down = ["limits", "database"].filter((name) => stores?.[name]?.up === false);
+  const down = ["limits", "cache", "database"].filter((name) => stores?.[name]?.up === false);
   if (down.length === 0) return [];
   const words = down.map((name) => `${name}${stores[name].cause ? ` (${stores[name].cause})` : ""}`).join(", ");
   return [h("div", { class: "banner warn" }, h("span", null, h("strong", null, "Away: "), `the store of ${words}`), may("GET /health") ? h("a", { href: to("health") }, "Show") : null)];

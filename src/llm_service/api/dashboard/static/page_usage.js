@@ -4,10 +4,10 @@ import { get, keyNames, link, may } from "./api.js";
 import { chart } from "./chart.js";
 import { field, h, longName, panel, select, tile, tiles } from "./dom.js";
 import * as format from "./format.js";
+import { period } from "./period.js";
 import { keep } from "./router.js";
 import { table } from "./table.js";
 
-const SPANS = { 3600: "Last hour", 86400: "Last 24 hours", 604800: "Last 7 days", 2592000: "Last 30 days", own: "From … to …" };
 const GROUPS = { model: "Model", provider: "Provider", key: "Key", user: "User", tag: "Tag", surface: "Surface", status: "Status", cache: "Cache", hour: "Hour", day: "Day" };
 const FILTERS = { model: "Model", provider: "Provider", key_id: "Key", user: "User", tag: "Tag (name=value)" };
 const MOST_BARS = 1000;
@@ -21,39 +21,30 @@ export default {
 
   async open(view) {
     const asked = view.query;
-    const span = select(Object.entries(SPANS), asked.span ?? "86400");
-    const since = h("input", { type: "datetime-local", value: asked.since ?? "" });
-    const until = h("input", { type: "datetime-local", value: asked.until ?? "" });
+    const time = period(asked, { chosen: "86400" });
     const by = select(Object.entries(GROUPS), asked.by ?? "model");
     const and = select([["", "nothing more"], ...Object.entries(GROUPS)], asked.and ?? "");
     const filters = Object.fromEntries(Object.entries(FILTERS).map(([name]) => [name, h("input", { value: asked[name] ?? "", placeholder: "all", autocomplete: "off", spellcheck: "false" })]));
-    const own = [field("From", since), field("To", until)];
     const file = h("a", { class: "button", download: "usage.csv" }, "Download CSV");
     const body = h("div", { class: "stack" });
 
     const form = h(
       "form",
       { class: "filters" },
-      field("Period", span),
-      own,
+      time.fields,
       field("By", by),
       field("and", and),
       h("details", { class: "more", open: Object.keys(FILTERS).some((name) => asked[name]) }, h("summary", null, "Only …"), h("div", { class: "filters" }, Object.entries(FILTERS).map(([name, label]) => field(label, filters[name])))),
     );
 
-    function which() {
-      const chosen = Object.fromEntries(Object.entries(filters).map(([name, input]) => [name, input.value.trim()]));
-      if (span.value !== "own") return { ...chosen, since: new Date(Date.now() - Number(span.value) * 1000).toISOString() };
-      const moment = (input) => (input.value ? new Date(input.value).toISOString() : "");
-      return { ...chosen, since: moment(since), until: moment(until) };
-    }
+    const only = () => Object.fromEntries(Object.entries(filters).map(([name, input]) => [name, input.value.trim()]));
 
     const show = () => {
-      for (const one of own) one.hidden = span.value !== "own";
+      const which = { ...only(), ...time.which() };
       const groups = [...new Set([by.value, and.value].filter(Boolean))];
-      keep("usage", { span: span.value, by: by.value, and: and.value, since: span.value === "own" ? since.value : "", until: span.value === "own" ? until.value : "", ...Object.fromEntries(Object.entries(filters).map(([name, input]) => [name, input.value.trim()])) });
-      file.href = link("/admin/usage/export", { ...which(), format: "csv" });
-      return view.load(body, () => report(view, which(), groups));
+      keep("usage", { by: by.value, and: and.value, ...time.kept(), ...only() });
+      file.href = link("/admin/usage/export", { ...which, format: "csv" });
+      return view.load(body, () => report(view, which, groups));
     };
     form.addEventListener("change", show);
     form.addEventListener("submit", (event) => {

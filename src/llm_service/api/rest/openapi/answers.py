@@ -4,6 +4,7 @@ from typing import Any, Final, get_args
 
 from llm_service.api.rest.openapi.objects import closed_object, list_of, map_of, open_object, ref
 from llm_service.domain import CacheStatus, CostSource
+from llm_service.prices import Origin
 from llm_service.routing import Why
 from llm_service.storage import Reach
 
@@ -123,7 +124,12 @@ def _models() -> Json:
     price = closed_object(
         {},
         {"input": _USD, "output": _USD, "cached_input": _USD},
-        said="US dollars for a million tokens, as decimal numbers.",
+        said="US dollars for a million tokens, as decimal numbers: what a request is charged that begins now.",
+    )
+    source = closed_object(
+        {"origin": {"enum": [*get_args(Origin)]}},
+        {"date": {"type": "string", "format": "date", "description": "The day of the table's prices."}},
+        said="Who says what is charged: the settings, the provider's catalogue, the table that comes with the service.",
     )
     model = closed_object(
         {"id": _TEXT, "object": {"const": "model"}, "created": _SECONDS, "owned_by": _TEXT},
@@ -133,13 +139,14 @@ def _models() -> Json:
             "context_length": _TOKENS,
             "max_output_tokens": _TOKENS,
             "pricing_usd_per_million": price,
+            "pricing_source": source,
             "supported_parameters": list_of(_TEXT),
             "input_modalities": list_of(_TEXT),
             "output_modalities": list_of(_TEXT),
             "deprecated": {"const": True, "description": "Its provider is about to give it up."},
             "expires_on": {"type": "string", "format": "date", "description": "The day on which it will be gone."},
         },
-        said="A model, with what its provider's catalogue tells of it.",
+        said="A model, with what its provider's catalogue tells of it, and what the table of prices does.",
     )
     return {
         "Model": model,
@@ -201,10 +208,11 @@ def _stores() -> Json:
     return closed_object(
         {
             "limits": closed_object({**up, "stands_in": alone}),
+            "cache": closed_object(up, said="While the shared store is away each process keeps answers for itself."),
             "database": closed_object(up),
             "ledger": closed_object(ledger, said="What this process still has to ship."),
         },
-        said="Where limits, keys and records are kept.",
+        said="Where limits, answers, keys and records are kept.",
     )
 
 
