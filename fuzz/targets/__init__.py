@@ -1,0 +1,39 @@
+"""One module for each target: ``one(data)`` raises for an input that shows a defect, and for no other."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from fuzz.targets import (
+    graphql_document,
+    journal,
+    kept_answer,
+    request_body,
+    request_head,
+    settings,
+    sse,
+    store_url,
+    stream_log,
+    tokens,
+    upstream_answer,
+    upstream_http,
+    websocket,
+)
+
+One = Callable[[bytes], None]
+
+TARGETS: Final[Mapping[str, One]] = MappingProxyType({
+    "graphql_document": graphql_document.one,
+    "journal": journal.one,
+    "kept_answer": kept_answer.one,
+    "request_body": request_body.one,
+    "request_head": request_head.one,
+    "settings": settings.one,
+    "sse": sse.one,
+    "store_url": store_url.one,
+    "stream_log": stream_log.one,
+    "tokens": tokens.one,
+    "upstream_answer": upstream_answer.one,
+    "upstream_http": upstream_http.one,
+    "websocket": websocket.one,
+})
