@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from random import Random, SystemRandom
 
-from fuzz.campaign import Result, campaign, tried
+from fuzz.campaign import Result, campaign, what_comes_of
 from fuzz.targets import TARGETS
 
 HERE = Path(__file__).parent
@@ -41,7 +41,9 @@ def seeds_of(name: str) -> list[bytes]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="scripts/fuzz", description="Tries what strangers may send. README: fuzz/README.md")
+    parser = argparse.ArgumentParser(
+        prog="scripts/fuzz", description="Tries what strangers may send. README: fuzz/README.md"
+    )
     parser.add_argument("target", nargs="*", help="which (default: all, one after the other)")
     parser.add_argument("--seconds", type=float, default=10, help="for how long, each (default: 10)")
     parser.add_argument("--seed", type=int, help="for the same inputs as before")
@@ -79,7 +81,7 @@ def _run_atheris(name: str, seconds: float, seed: int | None) -> int:
 
 
 def _try_file(name: str, path: Path) -> int:
-    error = tried(TARGETS[name], path.read_bytes())
+    error = what_comes_of(TARGETS[name], path.read_bytes())
     if error is None:
         print(f"{name}: nothing is wrong with {path}.")
         return 0

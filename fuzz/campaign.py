@@ -7,12 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
 from types import FrameType
-from typing import TypeVar
 
 from fuzz.coverage import Coverage
 from fuzz.mutation import Mutator
-
-T = TypeVar("T")
 
 PATIENCE_S = 5.0
 """No input of a few KiB may take longer."""
@@ -28,7 +25,7 @@ class Finding:
     """An input that shows a defect, and what came of it."""
 
     data: bytes
-    error: BaseException
+    error: Exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +39,18 @@ class Result:
 
 
 def campaign(
-    one: Callable[[bytes], None], seeds: Sequence[bytes], *, seconds: float, dice: Random, runs: int | None = None
+    one: Callable[[bytes], None],
+    seeds: Sequence[bytes],
+    *,
+    seconds: float,
+    dice: Random,
+    runs: int | None = None,
+    patience_s: float | None = PATIENCE_S,
 ) -> Result:
-    """The seeds first, then what becomes of them; ends after ``runs`` tries, where that is given."""
+    """The seeds first, then what becomes of them; ends after ``runs`` tries, where that is given.
+
+    ``patience_s`` takes the alarm of the process; ``None``: no input is held to a time.
+    """
     coverage, mutator = Coverage(), Mutator(seeds, dice)
     pool, kept, tried = list(seeds) or [b""], list[bytes](), 0
     end = time.monotonic() + seconds
@@ -53,9 +59,11 @@ def campaign(
             break
         tried += 1
         try:
-            is_new = _in_time(lambda data=data: coverage.run(one, data))
-        except Exception as error:  # whatever it is, it is a finding
-            return Result(tried, coverage.lines, kept, Finding(smaller(one, data, error), error))
+            with _patience(patience_s):
+                is_new = coverage.run(one, data)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
+            found = Finding(smaller(one, data, error, patience_s=patience_s), error)
+            return Result(tried, coverage.lines, kept, found)
         if is_new and tried > len(seeds):
             pool.append(data)
             kept.append(data)
@@ -68,16 +76,21 @@ def _inputs(pool: list[bytes], mutator: Mutator) -> Iterator[bytes]:
         yield mutator.mutated(pool)
 
 
-def tried(one: Callable[[bytes], None], data: bytes) -> Exception | None:
+def what_comes_of(
+    one: Callable[[bytes], None], data: bytes, *, patience_s: float | None = PATIENCE_S
+) -> Exception | None:
     """What comes of one input; ``None``: nothing is wrong with it."""
     try:
-        _in_time(lambda: one(data))
-    except Exception as error:  # whatever it is, it is a finding
+        with _patience(patience_s):
+            one(data)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
         return error
     return None
 
 
-def smaller(one: Callable[[bytes], None], data: bytes, error: BaseException) -> bytes:
+def smaller(
+    one: Callable[[bytes], None], data: bytes, error: Exception, *, patience_s: float | None = PATIENCE_S
+) -> bytes:
     """The input with as much cut out as can be while the same kind of error comes of it."""
     length, tries = max(1, len(data) // 2), 0
     while length and tries < _SMALLER_TRIES and not isinstance(error, TooSlowError):
@@ -85,7 +98,7 @@ def smaller(one: Callable[[bytes], None], data: bytes, error: BaseException) -> 
         while at < len(data) and tries < _SMALLER_TRIES:
             tries += 1
             less = data[:at] + data[at + length :]
-            if type(tried(one, less)) is type(error):
+            if type(what_comes_of(one, less, patience_s=patience_s)) is type(error):
                 data = less
             else:
                 at += length
@@ -93,18 +106,17 @@ def smaller(one: Callable[[bytes], None], data: bytes, error: BaseException) -> 
     return data
 
 
-def _in_time(work: Callable[[], T]) -> T:
-    with _patience():
-        return work()
-
-
 @contextmanager
-def _patience() -> Iterator[None]:
+def _patience(seconds: float | None) -> Iterator[None]:
+    if seconds is None:
+        yield
+        return
+
     def late(number: int, frame: FrameType | None) -> None:
-        raise TooSlowError(f"more than {PATIENCE_S:g} s")
+        raise TooSlowError(f"more than {seconds:g} s")
 
     former = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:

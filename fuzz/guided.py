@@ -1,4 +1,4 @@
-"""The same targets under atheris (libFuzzer), where it is installed: ``python -m fuzz.guided TARGET [LIBFUZZER OPTIONS]``."""
+"""One target under atheris (libFuzzer): ``python -m fuzz.guided TARGET [LIBFUZZER OPTIONS] [FOLDERS]``."""
 
 import sys
 

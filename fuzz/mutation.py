@@ -7,10 +7,11 @@ from random import Random
 MOST_BYTES = 8192
 _WORD = re.compile(rb"[A-Za-z0-9_]+|[^\sA-Za-z0-9_]+|\s+")
 _ODD = (
-    b"\0", b"\xff", b"\x7f", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xf0\x9f\x98\x80", b"\xc2\x85", b"\xe2\x80\xa8", b"\r", b"\r\n",
-    b"\n\n", b"0", b"-1", b"-0", b"1e309", b"1.0", b"18446744073709551616", b"9223372036854775808", b"NaN", b"null", b"\\ud800",
-    b"[", b"{", b'"', b"'", b",", b":", b"%", b"$", b"..", b"\xd9\xa1", b"\xe2\x84\xaa",
-)  # fmt: skip
+    *(b"\0", b"\xff", b"\x7f", b"\r", b"\r\n", b"\n\n", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xf0\x9f\x98\x80"),
+    *(b"\xc2\x85", b"\xe2\x80\xa8", b"\xd9\xa1", b"\xe2\x84\xaa", b"\\ud800", b"NaN", b"null", b"..", b"%", b"$"),
+    *(b"0", b"-1", b"-0", b"1.0", b"1e309", b"9223372036854775808", b"18446744073709551616"),
+    *(b"[", b"{", b'"', b"'", b",", b":"),
+)
 
 
 class Mutator:

@@ -22,18 +22,20 @@ from fuzz.targets import (
 
 One = Callable[[bytes], None]
 
-TARGETS: Final[Mapping[str, One]] = MappingProxyType({
-    "graphql_document": graphql_document.one,
-    "journal": journal.one,
-    "kept_answer": kept_answer.one,
-    "request_body": request_body.one,
-    "request_head": request_head.one,
-    "settings": settings.one,
-    "sse": sse.one,
-    "store_url": store_url.one,
-    "stream_log": stream_log.one,
-    "tokens": tokens.one,
-    "upstream_answer": upstream_answer.one,
-    "upstream_http": upstream_http.one,
-    "websocket": websocket.one,
-})
+TARGETS: Final[Mapping[str, One]] = MappingProxyType(
+    {
+        "graphql_document": graphql_document.one,
+        "journal": journal.one,
+        "kept_answer": kept_answer.one,
+        "request_body": request_body.one,
+        "request_head": request_head.one,
+        "settings": settings.one,
+        "sse": sse.one,
+        "store_url": store_url.one,
+        "stream_log": stream_log.one,
+        "tokens": tokens.one,
+        "upstream_answer": upstream_answer.one,
+        "upstream_http": upstream_http.one,
+        "websocket": websocket.one,
+    }
+)

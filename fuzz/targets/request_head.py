@@ -16,7 +16,9 @@ _PLACE = Place("The header Last-Event-ID", "Last-Event-ID")
 
 def one(data: bytes) -> None:
     """``data``: lines such as ``name: value``."""
-    pairs = [(name.strip().lower(), value.strip()) for name, _, value in (li.partition(b":") for li in data.split(b"\n"))]
+    pairs = [
+        (name.strip().lower(), value.strip()) for name, _, value in (li.partition(b":") for li in data.split(b"\n"))
+    ]
     scope = {"type": "http", "method": "POST", "http_version": "1.1", "headers": pairs, "client": ("192.0.2.1", 1)}
     try:
         headers = headers_of(scope)
