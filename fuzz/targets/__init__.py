@@ -5,9 +5,11 @@ from types import MappingProxyType
 from typing import Final
 
 from fuzz.targets import (
+    filters,
     graphql_document,
     journal,
     kept_answer,
+    pattern,
     request_body,
     request_head,
     settings,
@@ -24,9 +26,11 @@ One = Callable[[bytes], None]
 
 TARGETS: Final[Mapping[str, One]] = MappingProxyType(
     {
+        "filters": filters.one,
         "graphql_document": graphql_document.one,
         "journal": journal.one,
         "kept_answer": kept_answer.one,
+        "pattern": pattern.one,
         "request_body": request_body.one,
         "request_head": request_head.one,
         "settings": settings.one,
