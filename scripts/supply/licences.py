@@ -61,9 +61,9 @@ def licence_of(package: Package) -> str | None:
 
 def _said(found: Distribution) -> Iterator[str]:
     """What the metadata and the files say, the most exact first."""
-    if expression := found.metadata.get("License-Expression"):
+    if expression := _field(found, "License-Expression"):
         yield expression
-    if (word := (found.metadata.get("License") or "").strip()) and "\n" not in word:
+    if (word := _field(found, "License").strip()) and "\n" not in word:
         known = _BY_WORDS.get(word.lower(), word)
         if known in ALLOWED or known.lower() != word.lower() or " " in word:
             yield known
@@ -71,6 +71,10 @@ def _said(found: Distribution) -> Iterator[str]:
     if words := [last for kind, _, last in classifiers if kind.startswith("License") and last.lower() in _BY_WORDS]:
         yield " AND ".join(_BY_WORDS[word.lower()] for word in words)
     yield from _by_files(found)
+
+
+def _field(found: Distribution, name: str) -> str:
+    return next(iter(found.metadata.get_all(name) or ()), "")
 
 
 def _by_files(found: Distribution) -> Iterator[str]:

@@ -62,8 +62,8 @@ def extras() -> Sequence[Package]:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     asked = [Requirement(one) for group in project["optional-dependencies"].values() for one in group]
     pinned = {(package.name, package.version): package for layer in ("test", "semantic") for package in locked(layer)}
-    names, waiting = {package.name for package in locked("run")}, [canonicalize_name(one.name) for one in asked]
-    further = set[str]()
+    names, further = {package.name for package in locked("run")}, set[str]()
+    waiting: list[str] = [canonicalize_name(one.name) for one in asked]
     while waiting:
         name = waiting.pop()
         if name not in names | further:
