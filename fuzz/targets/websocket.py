@@ -3,7 +3,7 @@
 from websockets.frames import Frame, Opcode
 
 from fuzz.cuts import pieces
-from llm_service.api.websocket.message_reader import MAX_FRAGMENTS, MessageReader
+from llm_service.api.websocket.message_reader import MessageReader
 from llm_service.api.websocket.socket import name_in, understood
 
 _MOST = 4096
@@ -44,7 +44,5 @@ def check_said(said: bytes) -> None:
         if number < _PINGS:
             reader.feed(Frame(Opcode.PING, b"").serialize(mask=True))
     reader.release()
-    if len(parts) < MAX_FRAGMENTS:
-        assert [message["bytes"] for message in reader.messages] == [said]
-    else:
-        assert reader.refusal is not None
+    assert reader.refusal is None
+    assert [message["bytes"] for message in reader.messages] == [said]
