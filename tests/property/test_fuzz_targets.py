@@ -12,7 +12,7 @@ from fuzz.mutation import MOST_BYTES, Mutator
 from fuzz.targets import TARGETS
 from llm_service.domain import InvalidValue, cache_control
 
-GROWN = 100
+GROWN = 60
 
 
 def seeds(name: str) -> list[bytes]:
