@@ -9,11 +9,20 @@ import pytest
 
 from llm_service.api.rest.docs import FILES
 from llm_service.api.rest.openapi import openapi_document
+from llm_service.api.server import EVERY_RESPONSE
 from tests.support.rest import Answer, ask, events_of
 from tests.support.service import Running
 
 # Of HTTP itself, and of every stream.
-OF_HTTP = {"date", "content-type", "content-length", "transfer-encoding", "cache-control", "x-accel-buffering"}
+OF_BROWSERS = {name.decode() for name, _ in EVERY_RESPONSE}
+OF_HTTP = {
+    "date",
+    "content-type",
+    "content-length",
+    "transfer-encoding",
+    "cache-control",
+    "x-accel-buffering",
+} | OF_BROWSERS
 CHUNKS = {"/v1/chat/completions": "ChatCompletionChunk", "/v1/completions": "Completion"}
 
 

@@ -47,6 +47,7 @@ def configuration(sandbox: str, *, postgres: str | None, valkey: str | None) -> 
             "per_provider": {"openrouter": {"budget_usd": 850, **budget}, "deepseek": {"budget_usd": 850, **budget}},
         },
         "store": store,
+        "validation": {"context_overflow": "pass"},  # so that budgets refuse what is too much, and tell how they stand
     }
     return orjson.dumps(settings).decode()
 
