@@ -147,7 +147,6 @@ async def test_a_whole_answer_is_a_request_and_the_call_that_it_took(sandbox: Sa
         "gen_ai.request.temperature": 0.5,
         "gen_ai.request.max_tokens": 50,
         "gen_ai.request.seed": 7,
-        "gen_ai.request.stop_sequences": ["END"],
         "gen_ai.response.id": told["id"],
         "gen_ai.response.model": told["model"],
         "gen_ai.response.finish_reasons": [told["choices"][0]["finish_reason"]],

@@ -1,5 +1,6 @@
 """Going on with a stream from where its reader left it, and cancelling one: for its owner alone."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +12,7 @@ from llm_service.domain import InvalidValue, NotFound, StreamCancelled
 from llm_service.streams import CANCELLED, Generation, Stream, Streams
 
 MAX_DIGITS: Final = 15
+_ID: Final = re.compile(r"[a-z]{1,8}_[0-9a-z]{1,32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +116,9 @@ class Resuming:
     async def _joined(self, stream_id: str, *, owner: str) -> tuple[Stream, Generation]:
         stream = await self._streams.joined(stream_id, owner=owner)
         if stream is None or stream.generation is None:
+            named = f"stream `{stream_id}`" if _ID.fullmatch(stream_id) else "such stream"
             raise NotFound(
-                f"There is no stream `{stream_id[:64]}` of this key; an ended one is kept for "
+                f"There is no {named} of this key; an ended one is kept for "
                 f"{self._streams.retention_s:g} s (streams.retention_s)."
             )
         return stream, stream.generation

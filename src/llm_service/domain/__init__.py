@@ -100,6 +100,7 @@ from llm_service.domain.limits import (
 )
 from llm_service.domain.money import MOST_NANO_USD, nano_usd, usd_of, usd_text
 from llm_service.domain.periods import Span, span_at
+from llm_service.domain.quoting import quotes
 from llm_service.domain.record import Intent, Tried, UsageRecord
 from llm_service.domain.reply import Head, Inbox, Reply, Sink, Subscription
 from llm_service.domain.secret import MASK, Secret
@@ -253,6 +254,7 @@ __all__ = [
     "kinds_of",
     "lists",
     "nano_usd",
+    "quotes",
     "reach_of",
     "require_scope",
     "span_at",

@@ -4,11 +4,12 @@ import json
 import re
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import orjson
 
+from llm_service.domain import MASK
 from llm_service.observability.hints import HINTS
 from llm_service.observability.options import ObservabilityOptions
 from llm_service.observability.redaction import Redaction
@@ -72,8 +73,32 @@ def _with_traceback(facts: dict[str, Any]) -> dict[str, Any]:
     given = facts.pop("exc_info", None)
     error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
     if isinstance(error, BaseException):
-        facts["exception"] = "".join(traceback.format_exception(error)).rstrip("\n")
+        facts["exception"] = traceback_of(error)
     return facts
+
+
+def traceback_of(error: BaseException) -> str:
+    """Without the words of exceptions that repeat values: what cannot be read or found may be a prompt, or a key."""
+    text = "".join(traceback.format_exception(error)).rstrip("\n")
+    hidden = {str(one) for one in _chain(error) if isinstance(one, ValueError | LookupError)} - {""}
+    for words in sorted(hidden, key=len, reverse=True):
+        text = text.replace(f": {words}", f": {MASK}")
+        for line in words.splitlines():  # of several, each has signs before it where it is one of a group
+            text = text.replace(line, MASK) if len(line) > len(MASK) else text
+    return text
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """It, and those that it came of, each once."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        one = waiting.pop()
+        if id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            inner = one.exceptions if isinstance(one, BaseExceptionGroup) else ()
+            waiting += [other for other in (one.__cause__, one.__context__, *inner) if other is not None]
 
 
 def _to_be_read(value: Any) -> Any:

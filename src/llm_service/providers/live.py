@@ -22,7 +22,7 @@ from llm_service.domain import (
 from llm_service.providers.base import ChunkReader, Dialect, UpstreamCall
 from llm_service.providers.deadlines import Deadlines
 from llm_service.providers.options import TimeoutOptions
-from llm_service.providers.secrecy import hide
+from llm_service.providers.secrecy import hide, hide_prompt
 from llm_service.providers.sse import ServerEvent, SseDecoder
 from llm_service.runtime import Clock, TimerHandle
 from llm_service.streams import collect, split
@@ -304,6 +304,7 @@ class LiveReply(Reply):
         if error.fault != "gateway":  # the caller's own deadline is nobody else's failure
             error.provider = error.provider or self.head.provider
         hide(self._credential, error)
+        hide_prompt(self._call.request.body, error)
         _let_go(error)
         self._abort()
         outcome = self._outcome("error", error)

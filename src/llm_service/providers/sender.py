@@ -9,6 +9,7 @@ import orjson
 
 from llm_service import __version__
 from llm_service.domain import (
+    CallerError,
     Head,
     InvalidValue,
     LLMServiceError,
@@ -177,6 +178,9 @@ class HttpProvider:
             error = self._dialect.error(fetch.status, fetch.headers, body)
             error.provider = self.name
             hide(self._credentials.first.secret, error)
+            if isinstance(error, CallerError):  # nobody's fault but ours: its words are not for everybody who asks
+                error.message = f"The provider refused the request (status {fetch.status})."
+                error.args = (error.message,)
             raise error from RefusedStatus(fetch.status)
         return body
 

@@ -1,6 +1,7 @@
 """The control plane of api keys: create, show, change, rotate, revoke."""
 
 import random
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -28,6 +29,7 @@ OVERLAP_S: Final = 86_400
 MOST_OVERLAP_S: Final = 365 * 86_400
 AWAY: Final = "The database does not answer; try again. What was asked for may have been done."
 _ATTEMPTS: Final = 5
+_LIKE_AN_ID: Final = re.compile(r"key_[0-9a-z]{1,26}")
 
 Announce = Callable[[str], Awaitable[None]]
 
@@ -101,7 +103,8 @@ class Keys:
             with database_needed(AWAY):
                 key = await self._store.get(key_id)
         if key is None:
-            raise NotFound(f"There is no api key `{key_id[:64]}`.")
+            named = f"api key `{key_id}`" if _LIKE_AN_ID.fullmatch(key_id) else "such api key"  # it may be a secret
+            raise NotFound(f"There is no {named}.")
         return key
 
     async def several(self, key_ids: Sequence[str]) -> Mapping[str, ApiKey]:

@@ -15,6 +15,7 @@ from llm_service.services.provider_overrides import Override
 from llm_service.services.provider_states import ProviderStates, decided, override_object
 from llm_service.services.provider_trial import Trial, tried
 
+LONGEST_SHOWN: Final = 16
 AWAY: Final = "The provider cannot be changed now: the database does not answer."
 
 
@@ -87,7 +88,8 @@ class ProviderAdmin:
         provider = self._providers.get(name)
         if provider is None:
             known = ", ".join(self._providers) or "none"
-            raise NotFound(f"No provider is named `{name[:100]}`; configured are: {known}.")
+            said = f"`{name}`" if len(name) <= LONGEST_SHOWN else "so"  # it may be a key, in the wrong place
+            raise NotFound(f"No provider is named {said}; configured are: {known}.")
         return provider
 
 

@@ -17,11 +17,11 @@ class Terminal(io.TextIOWrapper):
         return True
 
 
-def defect(prompt: str) -> ValueError:
+def defect(prompt: str) -> RuntimeError:
     """An exception that passed a function which knows a prompt."""
     try:
-        raise ValueError(f"{len(prompt)} characters are too many")
-    except ValueError as error:
+        raise RuntimeError(f"{len(prompt)} characters are too many")
+    except RuntimeError as error:
         return error
 
 
@@ -35,6 +35,21 @@ def test_a_defect_shows_where_it_happened_and_no_values_of_variables(kind: type[
     assert "in defect" in said
     assert "17 characters are too many" in said
     assert prompt not in said
+
+
+@pytest.mark.parametrize("prompt", ["the canary prompt", "the canary\nprompt of two lines"])
+def test_nor_the_words_of_exceptions_that_repeat_a_value(prompt: str) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), write_through=True)
+    first, second = ValueError(f"no number: {prompt!r}"), UnicodeError(prompt)
+    third = KeyError(prompt)
+    second.__context__, third.__cause__ = first, second
+    build_log(ObservabilityOptions(), clock=ManualClock(), stream=stream).error(
+        "defect", exc_info=ExceptionGroup("of several", [third])
+    )
+    said = stream.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    assert all(f"{one}: ***" in said for one in ("ValueError", "UnicodeError", "KeyError"))
+    assert "canary" not in said
+    assert "of several" in said
 
 
 def test_values_cannot_forge_a_line_on_a_terminal() -> None:

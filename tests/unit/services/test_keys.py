@@ -313,6 +313,11 @@ async def test_a_key_that_is_not_there_is_not_found(process: Process, ask: Calla
         await ask(process, "key_0")
 
 
+async def test_what_was_put_in_the_place_of_an_id_is_not_repeated(process: Process) -> None:
+    with pytest.raises(NotFound, match=r"There is no such api key\.$"):
+        await process.keys.get("sk-a-provider-s-key-in-the-wrong-place")
+
+
 @pytest.mark.parametrize(
     "ask",
     [

@@ -19,6 +19,7 @@ from graphql import (
 from graphql.validation import recommended_rules
 
 from llm_service.api.graphql.complexity import cost_in
+from llm_service.api.graphql.failures import words_of
 from llm_service.api.graphql.options import GraphqlOptions
 from llm_service.api.graphql.schema import core_of
 from llm_service.api.graphql.trusted import TrustedDocuments
@@ -170,4 +171,4 @@ def _unparsed(error: GraphQLError, most_tokens: int) -> InvalidDocument | Docume
             return DocumentTooComplex(f"The document has more than {most_tokens} words and signs.")
         return DocumentTooComplex("The document is nested too deeply, or has too many comments.")
     place = f" (line {error.locations[0].line}, column {error.locations[0].column})" if error.locations else ""
-    return InvalidDocument(f"{error.message}{place}", param="query")
+    return InvalidDocument(f"{words_of(error)}{place}", param="query")

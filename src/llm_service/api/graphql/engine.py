@@ -9,7 +9,7 @@ from graphql import ExecutionResult, GraphQLError, execute, subscribe
 
 from llm_service.api.graphql.context import Context
 from llm_service.api.graphql.documents import Asked, Documents, Prepared, Refusals
-from llm_service.api.graphql.failures import Told, failure_of, left, told, told_of
+from llm_service.api.graphql.failures import Told, failure_of, left, told, told_of, words_of
 from llm_service.api.graphql.schema import core_of
 from llm_service.api.http_request import HungUp
 from llm_service.domain import InvalidDocument, LLMServiceError
@@ -56,7 +56,7 @@ class Engine:
             executor_class=self._executor,
             hide_suggestions=self._hides,
         )
-        return self._response(await result if isawaitable(result) else result, context)
+        return self._response(await result if isawaitable(result) else result, prepared, context)
 
     async def subscribe(self, prepared: Prepared, context: Context) -> AsyncGenerator[dict[str, Any], None]:
         """The responses of a subscription. Raises what ends it before its end; ``failed`` says what to tell of that."""
@@ -72,11 +72,11 @@ class Engine:
         if isawaitable(source):
             source = await source
         if isinstance(source, ExecutionResult):
-            raise Refused(self._response(source, context)["errors"], InvalidDocument("It was not begun."))
+            raise Refused(self._response(source, prepared, context)["errors"], InvalidDocument("It was not begun."))
         events = cast("Any", source)
         try:
             async for result in events:
-                yield self._response(result, context)
+                yield self._response(result, prepared, context)
         finally:
             await events.aclose()
 
@@ -87,18 +87,18 @@ class Engine:
         failure, request_id = failure_of(cause, request_id=context.request_id, log=self._log)
         return [told(failure, request_id=request_id)]
 
-    def _response(self, result: ExecutionResult, context: Context) -> dict[str, Any]:
+    def _response(self, result: ExecutionResult, prepared: Prepared, context: Context) -> dict[str, Any]:
         if left(result.errors):
             raise HungUp
         if not result.errors:
             return {"data": result.data}
-        errors = told_of(result.errors, request_id=context.request_id, log=self._log)
+        errors = told_of(result.errors, given=prepared.variables, request_id=context.request_id, log=self._log)
         begun = any(error.path is not None for error in result.errors) or result.data is not None
         return {"errors": errors, "data": result.data} if begun else {"errors": errors}
 
 
 def _invalid(error: GraphQLError, request_id: str) -> Told:
-    said = told(InvalidDocument(error.message, param="query"), request_id=request_id)
+    said = told(InvalidDocument(words_of(error), param="query"), request_id=request_id)
     if error.locations:
         said["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
     return said

@@ -1,18 +1,28 @@
 """Errors as GraphQL tells them: the code of REST, and everything else that REST says, in ``extensions``."""
 
-from collections.abc import Sequence
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
 from graphql import GraphQLError
 from strawberry.exceptions import StrawberryInputCoercionError
 
 from llm_service.api.errors import extensions_of
 from llm_service.api.http_request import HungUp
-from llm_service.domain import InternalError, InvalidValue, LLMServiceError
+from llm_service.domain import InternalError, InvalidValue, LLMServiceError, quotes
 from llm_service.observability import Log
 
 Told = dict[str, Any]
 DEFECT = "The service failed on this request; its log has the details under the request id."
+UNNAMED: Final = "A value at this place is not one that can stand there."
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+_VALUE: Final = re.compile(
+    r"""(?: ,?\ found: | \ value: | ,?\ found\ (?:Block)?String\ ['"] | (?<=string): ) .*""", re.DOTALL | re.VERBOSE
+)
+"""From where on the library's sentences repeat a value."""
+_NO_WORD: Final = re.compile(r"\bValue '(?!\w{1,64}').*?' does not", re.DOTALL)
+_TEXT: Final = re.compile(r'"""(.*?)"""|"((?:[^"\\\n]|\\.)*)"?', re.DOTALL)
 
 
 class Failed(Exception):
@@ -29,9 +39,20 @@ def told(error: LLMServiceError, *, request_id: str) -> Told:
     return {"message": error.message, "extensions": extensions_of(error, request_id=request_id)}
 
 
-def told_of(errors: Sequence[GraphQLError], *, request_id: str, log: Log) -> list[Told]:
-    """Errors of the fields of one operation; defects go into the log, once each, and clients learn nothing of them."""
-    return [_told_of_field(error, request_id=request_id, log=log) for error in errors]
+def told_of(errors: Sequence[GraphQLError], *, given: Mapping[str, Any], request_id: str, log: Log) -> list[Told]:
+    """Errors of the fields of one operation; defects go into the log, once each, and clients learn nothing of them.
+
+    ``given``: its variables, which no error repeats.
+    """
+    return [_told_of_field(error, given, request_id=request_id, log=log) for error in errors]
+
+
+def words_of(error: GraphQLError, given: Mapping[str, Any] = NOTHING) -> str:
+    """What an error says without the values that it is about: variables, and texts of the document."""
+    said = _NO_WORD.sub("The value does not", _VALUE.sub(".", error.message))
+    document = "" if error.source is None else error.source.body
+    texts = [found[1] or found[2] for found in _TEXT.finditer(document)] if '"' in document else []
+    return UNNAMED if quotes(said, [texts, given]) else said
 
 
 def left(errors: Sequence[GraphQLError] | None) -> bool:
@@ -51,9 +72,9 @@ def failure_of(cause: BaseException, *, request_id: str, log: Log) -> tuple[LLMS
     return InternalError(DEFECT), request_id
 
 
-def _told_of_field(error: GraphQLError, *, request_id: str, log: Log) -> Told:
+def _told_of_field(error: GraphQLError, given: Mapping[str, Any], *, request_id: str, log: Log) -> Told:
     if _is_callers(error):
-        failure: LLMServiceError = InvalidValue(error.message)
+        failure: LLMServiceError = InvalidValue(words_of(error, given))
     else:
         failure, request_id = failure_of(error.original_error or error, request_id=request_id, log=log)
     said = told(failure, request_id=request_id)

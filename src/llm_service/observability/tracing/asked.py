@@ -1,5 +1,6 @@
 """What a request asks of a model, as attributes by our own words."""
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -9,6 +10,7 @@ from llm_service.observability.otlp.encoding import Value
 from llm_service.observability.tracing.names import OPERATIONS
 
 MAX_STOPS: Final = 16
+_is_word: Final = re.compile(r"[A-Za-z0-9_.-]+").fullmatch
 MOST: Final = 2**63
 """Whole numbers of attributes are signed and have 64 bits."""
 _NUMBERS: Final = ("temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty")
@@ -17,8 +19,11 @@ _OUTPUT_TYPES: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def asked_of(request: ModelRequest) -> dict[str, Value]:
-    """The operation and its parameters, those that are given. Fields that we do not know have passed unchecked."""
+def asked_of(request: ModelRequest, *, contents: bool) -> dict[str, Value]:
+    """The operation and its parameters, those that are given. Fields that we do not know have passed unchecked.
+
+    ``contents``: texts of the caller's own as well.
+    """
     body = request.body
     asked: dict[str, Value] = {"operation": OPERATIONS[request.operation]}
     if request.operation == "embedding":
@@ -26,6 +31,8 @@ def asked_of(request: ModelRequest) -> dict[str, Value]:
     if request.stream:
         asked["stream"] = True
     asked |= _of_text(body)
+    if contents and (stops := _texts(body.get("stop"))):
+        asked["stop_sequences"] = stops
     return asked | _of_chat(body) if request.operation == "chat" else asked
 
 
@@ -40,16 +47,14 @@ def _of_text(body: Mapping[str, Any]) -> dict[str, Value]:
         asked["seed"] = seed
     if (count := _whole(body.get("n"))) is not None and count != 1:
         asked["choice_count"] = count
-    if stops := _texts(body.get("stop")):
-        asked["stop_sequences"] = stops
-    if isinstance(tier := body.get("service_tier"), str):
+    if isinstance(tier := body.get("service_tier"), str) and _is_word(tier):
         asked["service_tier"] = tier
     return asked
 
 
 def _of_embedding(body: Mapping[str, Any]) -> dict[str, Value]:
     asked: dict[str, Value] = {}
-    if isinstance(form := body.get("encoding_format"), str):
+    if isinstance(form := body.get("encoding_format"), str) and _is_word(form):
         asked["encoding_formats"] = [form]
     if (dimensions := _whole(body.get("dimensions"))) is not None:
         asked["dimensions"] = dimensions

@@ -70,7 +70,7 @@ class Spans:
         end = fact.received_at + fact.duration_ms / 1000 + shift  # others may have listened since then
         spans = [self._of_request(fact, trace, end)]
         if fact.request is not None and fact.tries:
-            asked = self._named(asked_of(fact.request))
+            asked = self._named(asked_of(fact.request, contents=fact.said is not None))
             said = self._said(fact)
             spans += [
                 self._of_attempt(fact, trace, number, asked=asked, said=said, shift=shift, end=end)

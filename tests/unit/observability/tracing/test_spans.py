@@ -140,7 +140,7 @@ def test_what_does_not_fit_is_left_out_or_cut() -> None:
     body = {"model": "m", "prompt": ["a", "b"], **HUGE}
     request = completion_request({"model": "m", "prompt": ["a", "b"]})
     request.body = body  # type: ignore[misc] - past what a door lets through
-    _, call = made(finished(attempt(), request=request))
+    _, call = made(finished(attempt(), request=request, said=SAID))
     assert call.name == "text_completion m"
     assert call.attributes["gen_ai.request.stop_sequences"] == ["a", "b"]
     assert len(call.attributes["openai.request.service_tier"]) == MAX_TEXT_CHARS
