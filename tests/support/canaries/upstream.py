@@ -13,6 +13,8 @@ from tests.support.raw_server import read_request, serving
 
 ECHOES: Final[Mapping[str, int]] = {
     **{f"status-{status}": status for status in (302, 400, 401, 402, 403, 404, 408, 413, 422, 429, 500, 502, 503)},
+    "names-the-key": 400,
+    "shortens-the-key": 400,
     "error-in-200": 200,
     "not-json": 200,
     "html": 200,
@@ -72,6 +74,10 @@ class Giver:
 
     def _failure(self, way: str, request: str) -> bytes:
         said = f"{request}: {self._text('in errors')}"
+        if way.endswith("-the-key"):  # and nothing of what was asked
+            key = request.lower().partition("authorization: bearer ")[0]
+            key = request[len(key) + 22 :].split()[0]
+            said = f"refused for {key if way.startswith('names') else key[-12:]}"
         whole = orjson.dumps({"error": {"message": said, "code": said, "type": said, "param": said, "metadata": said}})
         event = b"data: %b\n\n" % whole
         status = ECHOES[way]
