@@ -9,13 +9,14 @@ _SHOWN_ENDS: Final = (12, 8)
 
 
 def hide(credential: Secret | None, error: LLMServiceError) -> None:
-    """Mask the credential, and its end, in the error's message."""
+    """Mask the credential, and its end, in the error's message and in what it names as the field at fault."""
     if credential is None:
         return
     text = credential.reveal()
     for part in (text, *(text[-length:] for length in _SHOWN_ENDS)):
         if len(part) >= min(_SHOWN_ENDS):
             error.message = error.message.replace(part, MASK)
+            error.param = error.param and error.param.replace(part, MASK)
     error.args = (error.message,)
 
 

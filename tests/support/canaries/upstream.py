@@ -76,7 +76,7 @@ class Giver:
         said = f"{request}: {self._text('in errors')}"
         if way.endswith("-the-key"):  # and nothing of what was asked
             key = request.lower().partition("authorization: bearer ")[0]
-            key = request[len(key) + 22 :].split()[0]
+            key = request[len(key) + 22 :].split(maxsplit=1)[0]
             said = f"refused for {key if way.startswith('names') else key[-12:]}"
         whole = orjson.dumps({"error": {"message": said, "code": said, "type": said, "param": said, "metadata": said}})
         event = b"data: %b\n\n" % whole
