@@ -10,7 +10,7 @@ from llm_service.domain import Caller, Credentials, InvalidApiKey, NotLocal, Sec
 from llm_service.services.issued_keys import UNKNOWN, IssuedKeys
 from llm_service.services.key_secret import ISSUED
 from llm_service.services.sessions import Sessions
-from llm_service.services.wrong_keys import WrongKeys
+from llm_service.services.wrong_keys import WrongKeys, is_guessable
 
 LOCAL_KEY: Final = "local"
 LOCAL: Final = Caller(key_id="local", scopes=frozenset({"inference", "read", "admin"}))
@@ -38,6 +38,7 @@ class Authenticator:
         wrong_keys: WrongKeys | None = None,
     ) -> None:
         self._admin_key = None if admin_key is None else _encoded(admin_key.reveal())
+        self._admin_waits = admin_key is not None and is_guessable(admin_key.reveal())
         self._keyless = keyless
         self._allowed_origins = frozenset(allowed_origins)
         self._keys = keys
@@ -47,9 +48,8 @@ class Authenticator:
     def authenticate(self, credentials: Credentials) -> Caller | Awaitable[Caller]:
         """The caller, or something to await for it where an issued key has to be looked up first.
 
-        Raises InvalidApiKey and NotLocal, which say what to do and never repeat the key, and RateLimited where the
-        address has been wrong too often; the other way out may also raise LedgerUnavailable, where the database does
-        not answer.
+        Raises InvalidApiKey and NotLocal, which say what to do and never repeat the key; the other way out may also
+        raise LedgerUnavailable, where the database does not answer.
         """
         key = credentials.key
         if key is not None and not (self._keyless and key == LOCAL_KEY):
@@ -62,9 +62,9 @@ class Authenticator:
         return LOCAL
 
     def _holder(self, key: str, peer: str | None) -> Caller | Awaitable[Caller]:
-        """Whose key it is. The admin key is as good as its operator made it: who guesses is not told of a hit."""
+        """Whose key it is. Who guesses at an admin key that can be guessed is not told of a hit."""
         if self._admin_key is not None and hmac.compare_digest(_encoded(key), self._admin_key):
-            if self._wrong_keys is not None:
+            if self._admin_waits and self._wrong_keys is not None:
                 self._wrong_keys.check(peer)
             return ADMIN
         if self._keys is None or not key.startswith(ISSUED):
@@ -86,7 +86,7 @@ class Authenticator:
         return self._wrong(UNKNOWN, peer) if error.message == UNKNOWN else error
 
     def _wrong(self, said: str, peer: str | None) -> InvalidApiKey:
-        """What is answered to a wrong key. Raises RateLimited where it was one too many."""
+        """What is answered to a wrong key. Raises InvalidApiKey that says so where it was one too many."""
         if self._wrong_keys is not None:
             self._wrong_keys.count(peer)
         return InvalidApiKey(said)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from llm_service.domain import Caller, InvalidApiKey, RateLimited, Secret
+from llm_service.domain import Caller, InvalidApiKey, Secret
 from llm_service.services import Authenticator, WrongKeys
-from llm_service.services.wrong_keys import KEPT_ADDRESSES
+from llm_service.services.wrong_keys import KEPT_ADDRESSES, is_guessable
 from tests.support.clock import ManualClock
 from tests.support.control import ADMIN_KEY, Parts, parts_of
 from tests.support.service import LogLines
@@ -16,11 +16,11 @@ PEER = "10.0.0.7"
 class Gate:
     """An authenticator whose clock the test turns."""
 
-    def __init__(self, parts: Parts, *, per_minute: int = 3) -> None:
+    def __init__(self, parts: Parts, *, per_minute: int = 3, admin_key: str = ADMIN_KEY) -> None:
         self.clock = ManualClock()
         self.log = LogLines()
         self.authenticator = Authenticator(
-            admin_key=Secret(ADMIN_KEY),
+            admin_key=Secret(admin_key),
             keyless=False,
             allowed_origins=(),
             keys=parts.process.issued,
@@ -32,8 +32,8 @@ class Gate:
         try:
             caller = self.authenticator.authenticate(credentials(key=key, peer=peer))
             return (caller if isinstance(caller, Caller) else await caller).key_id
-        except (InvalidApiKey, RateLimited) as refused:
-            return "told" if key in refused.message else refused.code
+        except InvalidApiKey as refused:
+            return "told" if key in refused.message else "wrong" if refused.retry_after_s is None else "wait"
 
 
 def unknown(number: int) -> str:
@@ -44,8 +44,29 @@ def unknown(number: int) -> str:
 async def test_guesses_are_slowed_down_whatever_their_form_and_a_hit_is_not_told() -> None:
     gate = Gate(parts_of())
     shown = [await gate.shown(key) for key in ("guess", "llms_nonsense", unknown(1), "guess", unknown(2))]
-    assert shown == ["invalid_api_key"] * 3 + ["rate_limit_exceeded"] * 2
-    assert await gate.shown(ADMIN_KEY) == "rate_limit_exceeded"
+    assert shown == ["wrong"] * 3 + ["wait"] * 2
+    assert await gate.shown(ADMIN_KEY) == "wait"
+
+
+async def test_neighbours_who_guess_cannot_keep_out_an_admin_key_that_nobody_can_guess() -> None:
+    long = "6f1d2c3b4a5968778695a4b3c2d1e0f1"
+    gate = Gate(parts_of(), admin_key=long)
+    for _ in range(50):
+        await gate.shown("guess")
+    assert [await gate.shown("guess"), await gate.shown(long)] == ["wait", "admin"]
+
+
+@pytest.mark.parametrize(
+    ("key", "can_be"),
+    [
+        ("6f1d2c3b4a5968778695a4b3c2d1e0f1", False),
+        ("6f1d2c3b4a5968778695a4b3c2d1e0f", True),  # 31
+        ("admin" * 20, True),
+        ("correct horse battery staple, and one more", False),
+    ],
+)
+def test_short_and_monotonous_keys_can_be_guessed(key: str, *, can_be: bool) -> None:
+    assert is_guessable(key) is can_be
 
 
 async def test_an_issued_key_goes_on_from_the_same_address() -> None:
@@ -63,7 +84,7 @@ async def test_the_admin_key_opens_again_a_moment_later_though_the_guesses_go_on
         await gate.shown("guess")
     gate.clock.advance(20.1)  # a third of a minute: one more try
     assert await gate.shown(ADMIN_KEY) == "admin"
-    assert [await gate.shown("guess"), await gate.shown("guess")] == ["invalid_api_key", "rate_limit_exceeded"]
+    assert [await gate.shown("guess"), await gate.shown("guess")] == ["wrong", "wait"]
 
 
 async def test_other_addresses_are_not_concerned() -> None:
@@ -80,7 +101,7 @@ async def test_a_key_that_was_revoked_or_is_over_is_nobodys_guess() -> None:
     await gate.shown(issued.secret.reveal())
     await parts.process.keys.revoke(issued.key.id)
     parts.process.issued.forget(issued.key.id)
-    assert {await gate.shown(issued.secret.reveal()) for _ in range(10)} == {"invalid_api_key"}
+    assert {await gate.shown(issued.secret.reveal()) for _ in range(10)} == {"wrong"}
     assert await gate.shown(ADMIN_KEY) == "admin"
 
 
@@ -94,7 +115,7 @@ async def test_the_log_tells_once_of_an_address_and_of_no_key() -> None:
 def refused(wrong_keys: WrongKeys, peer: str | None) -> bool:
     try:
         wrong_keys.check(peer)
-    except RateLimited as error:
+    except InvalidApiKey as error:
         return error.retry_after_s is not None and 0 < error.retry_after_s <= 60
     return False
 

@@ -304,7 +304,7 @@ def close_code(error: LLMServiceError) -> int:
             return UNAUTHORIZED
         case 403:
             return FORBIDDEN
-        case 429 | 503:
+        case 503:
             return LATER
         case _:
             return INVALID if error.fault == "caller" else FAILED

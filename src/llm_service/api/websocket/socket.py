@@ -27,7 +27,6 @@ from llm_service.domain import (
     KeyRevoked,
     LedgerUnavailable,
     LLMServiceError,
-    RateLimited,
     require_scope,
 )
 from llm_service.services import Authenticator
@@ -294,7 +293,7 @@ def key_in(frame: Body) -> str:
 
 def code_for(error: LLMServiceError) -> int:
     """The code with which a socket closes whose client cannot be authenticated."""
-    return TRY_LATER if isinstance(error, LedgerUnavailable | RateLimited) else NOT_AUTHENTICATED
+    return TRY_LATER if isinstance(error, LedgerUnavailable) else NOT_AUTHENTICATED
 
 
 async def caller_for(authenticator: Authenticator, credentials: Credentials) -> Caller:
