@@ -16,7 +16,10 @@ Reach = Literal["public", "private", "metadata"]
 """``metadata``: addresses at which clouds tell machines their credentials. Nothing that is to be shown is there."""
 
 HEAD_CHARS: Final = 4096
-"""So much of an address is looked at for what its beginning is; of ``data:`` no more than this is read."""
+"""In so much of an address its scheme has to be; of ``data:`` no more than this is read."""
+
+MOST_CHARS: Final = 65_536
+"""No server takes a longer address of the web. It is looked at whole: what leads elsewhere may stand far behind."""
 
 
 class Address(NamedTuple):
@@ -31,7 +34,9 @@ class Ambiguous(ValueError):
 
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
-_CONTROL: Final = re.compile(r"[\x00-\x20\x7f]")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_AROUND: Final = "".join(map(chr, range(0x21)))
+_BLANK: Final = re.compile(r"[\x00-\x20\x7f]")
 _AUTHORITY: Final = re.compile(r"//([^/?#\\]*)(.?)", re.DOTALL)
 _WEB: Final = frozenset(("http", "https"))
 _PORT: Final = re.compile(r":[0-9]*\Z")
@@ -63,19 +68,21 @@ _COMPATIBLE: Final = IPv6Network("::/96")
 
 def address_of(url: str) -> Address:
     """An address taken apart. Raises Ambiguous."""
-    head = url[:HEAD_CHARS]
-    bare = _CONTROL.sub("", head)
+    bare = _BLANK.sub("", url[:HEAD_CHARS])
     found = _SCHEME.match(bare)
     if found is None:
-        if bare.startswith(("//", "\\")):
+        if bare.startswith(("//", "\\")) or ":" in url:
             raise Ambiguous("must begin with its scheme, such as https:")
         return Address("", "")
     scheme = found[1].lower()
     if scheme not in _WEB:
         return Address(scheme, "")
-    if _CONTROL.search(url.strip(" ")):
-        raise Ambiguous("must not hold blanks or control characters")
-    return Address(scheme, _host(bare[found.end() :]))
+    if len(url) > MOST_CHARS:
+        raise Ambiguous(f"must not be longer than {MOST_CHARS} characters")
+    named, _, rest = url.strip(_AROUND).partition(":")
+    if " " in named or _CONTROL.search(url):
+        raise Ambiguous("must not hold control characters, nor blanks before its path")
+    return Address(scheme, _host(rest))
 
 
 def _host(rest: str) -> str:
@@ -83,6 +90,8 @@ def _host(rest: str) -> str:
     if found is None or not found[1]:
         raise Ambiguous("must name a host after ://")
     authority, end = found[1], found[2]
+    if " " in authority:  # in a path they are only careless
+        raise Ambiguous("must not hold control characters, nor blanks before its path")
     if end == "\\" or (end in ("?", "#") and "@" in rest[found.end() :]):
         raise Ambiguous("is read in several ways: which host it means is not certain")
     _, at, host = authority.rpartition("@")

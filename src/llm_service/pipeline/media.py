@@ -86,8 +86,10 @@ def _check_address(value: Any, path: str, rules: ImageUrlOptions, *, of_operator
 
 def _why_not(value: str, rules: ImageUrlOptions, *, of_operator: bool, is_data: bool) -> str | None:
     """Why an address may not be named, as the end of a sentence. Raises Ambiguous."""
+    if is_data and ":" not in value:  # base64, which begins with // where it is MP3; nobody can fetch what has no scheme
+        return None
     scheme, host = address_of(value)
-    if scheme == "data" or (is_data and not scheme):
+    if scheme == "data":
         return None
     if rules.allow == "data_only":
         return "must be a data: address that holds the data itself (validation.image_urls.allow)"

@@ -91,6 +91,40 @@ def test_what_everybody_can_reach_is_public(url: str) -> None:
     assert reach(url) == "public"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://a.example" + "c" * 5000 + "@169.254.169.254/latest",
+        "https://a.example:" + "c" * 5000 + "@169.254.169.254/latest",
+        " " * 4000 + "http://169.254.169.254/",
+    ],
+)
+def test_what_stands_far_behind_the_beginning_counts(url: str) -> None:
+    assert reach(url) == "metadata"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        " " * 5000 + "http://169.254.169.254/",
+        "h" + "\n" * 5000 + "ttp://169.254.169.254/",
+        "https://example.com?" + "x" * 5000 + "@10.0.0.1/",
+        "https://example.com/" + "x" * 65_536,
+        "ht tps://example.com/",
+        "https://example.com /",
+        "https://example.com @10.0.0.1/",
+    ],
+)
+def test_what_hides_behind_length_or_blanks_is_not_judged(url: str) -> None:
+    with pytest.raises(Ambiguous):
+        reach(url)
+
+
+@pytest.mark.parametrize("url", ["https://example.com/my cat.png", " https://example.com/a?q=b c "])
+def test_a_blank_in_a_path_is_only_careless(url: str) -> None:
+    assert address_of(url) == Address("https", "example.com")
+
+
 @pytest.mark.parametrize("url", UNCLEAR)
 def test_what_readers_take_for_different_hosts_is_not_judged(url: str) -> None:
     with pytest.raises(Ambiguous):

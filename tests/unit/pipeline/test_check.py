@@ -268,6 +268,12 @@ async def test_data_itself_is_no_address() -> None:
         await World(rules(allow=allow)).passes(asking(SOUND, {"type": "file", "file": {"file_data": "JVBERi0="}}))
 
 
+@pytest.mark.parametrize("data", ["//uQxAAAAAAAAAAAAAAAAAAAAAAASW5mbwAAAA8=", "//NExAAAAANIAAAAAExBTUUzLjEwMFVV"])
+async def test_sound_in_mp3_is_data_though_its_base64_begins_with_two_strokes(data: str) -> None:
+    await World().passes(asking({"type": "input_audio", "input_audio": {"data": data, "format": "mp3"}}), key=KEY)
+    await World().refuses(asking(named(data + ":")), key=KEY)
+
+
 async def test_text_is_not_taken_for_an_address() -> None:
     texts = [{"type": "text", "text": PRIVATE}, {"type": "tool_use", "input": {"query": "note: x"}, "id": "a:b"}]
     await World(rules(allow="data_only")).passes(asking(*texts), key=KEY)
