@@ -62,6 +62,7 @@ REFUSED: Sequence[bytes] = (
     b"GET http://other/ HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET http://x@other/ HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET ftp://x/ HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET http://x:81/ HTTP/1.1\r\nHost: x\r\n\r\n",
     b"CONNECT / HTTP/1.1\r\nHost: x\r\n\r\n",
     b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n",
     LINE + b"Content-Length: 3\r\n\r\n" + GOOD_BODY,  # what follows the three bytes is no request
