@@ -26,6 +26,7 @@ from websockets.typing import Subprotocol
 from llm_service.api.graphql.access import ACCESS
 from llm_service.api.graphql.schema import build_schema, core_of
 from llm_service.config import Settings
+from llm_service.domain import Secret
 from llm_service.sandbox import Sandbox
 from tests.support.rest import Answer, Connection, ask, connected
 from tests.support.service import Running, running
@@ -330,12 +331,12 @@ async def test_wrong_keys_are_counted_at_all_doors_together(sandbox: Sandbox) ->
     settings = guarded(sandbox)
     short = Secret("short-admin-key")
     settings = replace(settings, auth=replace(settings.auth, admin_key=short, wrong_keys_per_minute=7))
-    authorized = {"Authorization": f"Bearer {short.reveal()}"}
+    authorization = f"Bearer {short.reveal()}"
     async with site(settings) as place:
         assert await by_each_door(place.address) == [401, 401, 401, 401, 4401, 4401]
-        assert (await ask(place.address, "GET", "/admin/config", **authorized)).status == 200
+        assert (await ask(place.address, "GET", "/admin/config", Authorization=authorization)).status == 200
         assert await by_each_door(place.address) == [401, 401, 401, 401, 4401, 4401]
-        refused = await ask(place.address, "GET", "/admin/config", **authorized)
+        refused = await ask(place.address, "GET", "/admin/config", Authorization=authorization)
         assert (refused.status, refused.json()["error"]["code"]) == (401, "invalid_api_key")
         assert "Too many wrong keys" in refused.json()["error"]["message"]
         caller = {"Authorization": f"Bearer {place.keys['caller']}"}

@@ -122,8 +122,8 @@ class AuthOptions:
         Bounds(at_least=1, at_most=1_000_000),
         Doc(
             "How many wrong keys one address (of IPv6: one network of 64 bits) may show each process in a minute. "
-            "Beyond that nothing that could be guessed is looked at: an `auth.admin_key` of fewer than 32 characters waits as "
-            "well; a longer one and api keys do not."
+            "Beyond that nothing that could be guessed is looked at: an `auth.admin_key` of fewer than 32 characters "
+            "waits as well; a longer one and api keys do not."
         ),
     ] = 30
     required: Annotated[

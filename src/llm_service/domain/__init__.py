@@ -34,6 +34,7 @@ from llm_service.domain.chat import (
     completion_request,
     embedding_request,
 )
+from llm_service.domain.checks import MAX_ENTRIES
 from llm_service.domain.deployments import Candidate, ModelInfo, ProviderState
 from llm_service.domain.errors import (
     BudgetExceeded,
@@ -128,6 +129,7 @@ __all__ = [
     "HEADER_VALUE",
     "KNOWN_FIELDS",
     "MASK",
+    "MAX_ENTRIES",
     "MOST_NANO_USD",
     "NO_ALLOWANCE",
     "NO_TAGS",

@@ -11,6 +11,7 @@ from llm_service.domain.checks import (
     an_object,
     at_least,
     between,
+    bounded,
     check_fields,
     count,
     each,
@@ -124,6 +125,8 @@ def _input(name: str, value: Any) -> None:
     if not value:
         raise InvalidValue(f"'{name}' must hold at least one text, or token ids.", param=name)
     kinds = set(map(type, value))
+    if kinds <= {list, dict}:
+        bounded(name, value)
     if kinds == {list}:
         for index, ids in enumerate(value):
             if not ids or set(map(type, ids)) != {int}:

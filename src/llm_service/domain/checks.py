@@ -11,6 +11,8 @@ Check = Callable[[str, Any], None]
 
 MAX_NAME_CHARS: Final = 512  # names of models go into response headers and log lines
 SHOWN_CHARS: Final = 64
+MAX_ENTRIES: Final = 65_536
+"""Of any list whose entries are looked at one by one. Ten megabytes hold millions, which would take seconds."""
 _JSON_TYPES: Final[Mapping[type, str]] = MappingProxyType(
     {str: "a string", int: "an integer", float: "a number", bool: "a boolean", list: "a list", dict: "an object"}
 )
@@ -90,12 +92,19 @@ def model_name(name: str, value: Any) -> None:
         raise InvalidValue(f"'{name}' must not be longer than {MAX_NAME_CHARS} characters.", param=name)
 
 
+def bounded(name: str, value: list[Any]) -> None:
+    """A check of a list's length, before each of its entries is looked at."""
+    if len(value) > MAX_ENTRIES:
+        raise InvalidValue(f"'{name}' must not hold more than {MAX_ENTRIES} entries.", param=name)
+
+
 def each(of: Check, said: str) -> Check:
     """A check of a list, and of all that is in it."""
     is_list = typed(list, said)
 
     def check(name: str, value: Any) -> None:
         is_list(name, value)
+        bounded(name, value)
         for index, entry in enumerate(value):
             of(f"{name}[{index}]", entry)
 
@@ -109,6 +118,7 @@ def text_or_each(of: Check, said: str) -> Check:
     def check(name: str, value: Any) -> None:
         is_either(name, value)
         if type(value) is list:
+            bounded(name, value)
             for index, entry in enumerate(value):
                 of(f"{name}[{index}]", entry)
 

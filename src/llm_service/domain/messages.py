@@ -7,6 +7,7 @@ from typing import Any, Final
 from llm_service.domain.checks import (
     Check,
     an_object,
+    bounded,
     check_fields,
     each,
     fields,
@@ -42,10 +43,16 @@ def message(path: str, value: Any) -> None:
 
 def _content(path: str, value: Any) -> None:
     if type(value) is list:
+        bounded(path, value)
         for index, entry in enumerate(value):
-            _part(f"{path}[{index}]", entry)
+            if not _is_plain(entry):
+                _part(f"{path}[{index}]", entry)
     elif type(value) is not str:
         raise InvalidValue(f"'{path}' must be a string or a list of parts, not {json_type(value)}.", param=path)
+
+
+def _is_plain(part: Any) -> bool:
+    return type(part) is dict and len(part) == 2 and part.get("type") == "text" and type(part.get("text")) is str
 
 
 def _part(path: str, value: Any) -> None:

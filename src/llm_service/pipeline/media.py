@@ -9,7 +9,9 @@ from typing import Any, Final
 from llm_service.domain import Ambiguous, InvalidValue, ModelRequest, address_of, reach_of
 from llm_service.pipeline.options import ImageUrlOptions, ValidationOptions
 
-_NO_MEDIA: Final = frozenset({"text", "refusal", "thinking", "reasoning", "input_text", "output_text", "tool_result"})
+_NO_MEDIA: Final = frozenset(
+    {"text", "refusal", "thinking", "reasoning", "input_text", "output_text", "tool_use", "tool_result"}
+)
 _STORES: Final = frozenset({"gs", "s3"})
 """Schemes of cloud stores, which only their own clouds read."""
 _MOST_LEVELS: Final = 4
@@ -28,17 +30,27 @@ def check_media(request: ModelRequest, options: ValidationOptions, *, of_operato
     if request.operation == "completion":
         return
     rules = options.image_urls
-    for number, (path, part) in enumerate(_media(request), start=1):
-        if number > options.max_media:
-            said = f"'messages' must not hold more than {options.max_media} media (validation.max_media)."
-            raise InvalidValue(said, param="messages")
-        for place, value in _addresses(part, path, _MOST_LEVELS):
+    number = 0
+    for path, part in _media(request):
+        number += 1
+        _check_number(number, request, options)
+        for at, (place, value) in enumerate(_addresses(part, path, _MOST_LEVELS)):
+            if at > 0:  # a part with several addresses is as many media
+                number += 1
+                _check_number(number, request, options)
             _check_address(value, place, rules, of_operator=of_operator)
     if request.operation != "chat":
         return
     for index, tool in enumerate(request.body.get("tools") or ()):
         if "server_url" in tool:  # of a server of tools (MCP), which the provider is to call
             _check_address(tool["server_url"], f"tools[{index}].server_url", rules, of_operator=of_operator)
+
+
+def _check_number(number: int, request: ModelRequest, options: ValidationOptions) -> None:
+    if number > options.max_media:
+        where = "input" if request.operation == "embedding" else "messages"
+        said = f"'{where}' must not hold more than {options.max_media} media (validation.max_media)."
+        raise InvalidValue(said, param=where)
 
 
 def _media(request: ModelRequest) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -76,18 +88,18 @@ def _addresses(holder: Any, path: str, levels: int, *, named: bool = False) -> I
 def _check_address(value: Any, path: str, rules: ImageUrlOptions, *, of_operator: bool) -> None:
     if type(value) is not str or value.startswith("data:"):
         return
+    if ":" not in value and path.endswith(_DATA_ENDS):  # base64 (of MP3 it begins with //): without a scheme no address
+        return
     try:
-        why = _why_not(value, rules, of_operator=of_operator, is_data=path.endswith(_DATA_ENDS))
+        why = _why_not(value, rules, of_operator=of_operator)
     except Ambiguous as unclear:
         raise InvalidValue(f"'{path}' {unclear}.", param=path) from None
     if why is not None:
         raise InvalidValue(f"'{path}' {why}.", param=path)
 
 
-def _why_not(value: str, rules: ImageUrlOptions, *, of_operator: bool, is_data: bool) -> str | None:
+def _why_not(value: str, rules: ImageUrlOptions, *, of_operator: bool) -> str | None:
     """Why an address may not be named, as the end of a sentence. Raises Ambiguous."""
-    if is_data and ":" not in value:  # base64, which begins with // where it is MP3; nobody can fetch what has no scheme
-        return None
     scheme, host = address_of(value)
     if scheme == "data":
         return None

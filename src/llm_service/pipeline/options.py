@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal
 
-from llm_service.domain import Bounds, Doc, Pattern
+from llm_service.domain import MAX_ENTRIES, Bounds, Doc, Pattern
 
 _HOST: Final = Pattern(
     r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]",
@@ -69,17 +69,17 @@ class ValidationOptions:
             "deployments. `clamp`: the cap of the answer is lowered so that it fits. `pass`: the provider has the say."
         ),
     ] = "refuse"
-    max_messages: Annotated[int, Bounds(at_least=1, at_most=10**6), Doc("Messages of a request.")] = 16_384
+    max_messages: Annotated[int, Bounds(at_least=1, at_most=MAX_ENTRIES), Doc("Messages of a request.")] = 16_384
     max_depth: Annotated[
         int, Bounds(at_least=8, at_most=250), Doc("Objects and lists within each other, the body among them.")
     ] = 250
     max_media: Annotated[
         int, Bounds(at_least=0, at_most=10**6), Doc("Images, sounds, videos and files of a request.")
     ] = 4_096
-    max_tools: Annotated[int, Bounds(at_least=0, at_most=10**6), Doc("Tools of a request.")] = 2_048
+    max_tools: Annotated[int, Bounds(at_least=0, at_most=MAX_ENTRIES), Doc("Tools of a request.")] = 2_048
     max_tool_bytes: Annotated[
         int, Bounds(at_least=1024, at_most=10**9), Doc("All tools of a request, with their schemas, as JSON.")
     ] = 1_048_576
-    max_stops: Annotated[int, Bounds(at_least=1, at_most=10**6), Doc("Texts at which an answer ends.")] = 64
+    max_stops: Annotated[int, Bounds(at_least=1, at_most=MAX_ENTRIES), Doc("Texts at which an answer ends.")] = 64
     max_choices: Annotated[int, Bounds(at_least=1, at_most=10**6), Doc("Answers to one prompt (`n`, `best_of`).")] = 128
     image_urls: ImageUrlOptions = field(default_factory=ImageUrlOptions)

@@ -54,7 +54,7 @@ class WrongKeys:
             raise _too_many(wait_s)
 
     def count(self, peer: str | None) -> None:
-        """The address has shown a wrong key. Raises as ``check`` where that was one too many; it is not counted then."""
+        """The address has shown a wrong key. Raises as ``check`` where it was one too many; it is not counted then."""
         network, now = _network_of(peer), self._now()
         tries = self._tries.pop(network, None) or _Tries(now)
         self._tries[network] = tries

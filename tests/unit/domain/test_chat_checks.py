@@ -186,3 +186,30 @@ def test_null_counts_as_absent_in_every_field() -> None:
 
 def test_a_path_in_a_message_is_bounded() -> None:
     assert len(refused("chat", {"logit_bias": {"k" * 10_000: "x"}}).message) < 300
+
+
+@pytest.mark.parametrize(
+    ("field", "body"),
+    [
+        ("messages", {"messages": [{}]}),
+        ("messages[0].content", {"messages": [{"role": "user", "content": [{}]}]}),
+        ("messages[0].tool_calls", {"messages": [{"role": "assistant", "tool_calls": [{}]}]}),
+        ("stop", {"messages": [{"role": "user", "content": "x"}], "stop": [None]}),
+    ],
+)
+def test_of_a_list_that_is_too_long_no_entry_is_looked_at(field: str, body: dict[str, Any]) -> None:
+    """Each entry is wrong: the length is what is refused, before them."""
+    holder: Any = body
+    *path, last = field.replace("[0]", ".0").split(".")
+    for step in path:
+        holder = holder[int(step) if step.isdigit() else step]
+    holder[last] = holder[last] * 65_537
+    with pytest.raises(InvalidValue, match="more than 65536 entries") as refused:
+        chat_request({"model": "m", **body})
+    assert refused.value.param == field
+
+
+def test_so_many_inputs_of_one_request_are_too_many() -> None:
+    with pytest.raises(InvalidValue, match="more than 65536 entries"):
+        embedding_request({"model": "m", "input": [[1]] * 65_537})
+    assert embedding_request({"model": "m", "input": [1] * 65_537}).operation == "embedding"

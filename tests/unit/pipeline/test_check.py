@@ -274,8 +274,15 @@ async def test_sound_in_mp3_is_data_though_its_base64_begins_with_two_strokes(da
     await World().refuses(asking(named(data + ":")), key=KEY)
 
 
+async def test_addresses_are_counted_though_they_stand_in_one_part() -> None:
+    frames = {"type": "video", "video": ["https://example.com/1.png", "https://example.com/2.png"]}
+    await World(ValidationOptions(max_media=2)).passes(asking(frames))
+    error = await World(ValidationOptions(max_media=1)).refuses(asking(frames))
+    assert "more than 1 media (validation.max_media)" in error.message
+
+
 async def test_text_is_not_taken_for_an_address() -> None:
-    texts = [{"type": "text", "text": PRIVATE}, {"type": "tool_use", "input": {"query": "note: x"}, "id": "a:b"}]
+    texts = [{"type": "text", "text": PRIVATE}, {"type": "tool_use", "input": {"url": PRIVATE}, "id": "a:b"}]
     await World(rules(allow="data_only")).passes(asking(*texts), key=KEY)
 
 
