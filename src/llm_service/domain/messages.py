@@ -35,7 +35,7 @@ def message(path: str, value: Any) -> None:
         raise MissingParameter(f"'{path}.role' is required: {_ROLES_SAID}.", param=f"{path}.role")
     if type(role) is not str or role not in ROLES:
         raise InvalidValue(f"'{path}.role' must be {_ROLES_SAID}.", param=f"{path}.role")
-    if role == "tool" and not any(value.get(name) for name in _TOOL_NAMED_BY):
+    if role == "tool" and all(value.get(name) is None for name in _TOOL_NAMED_BY):
         said = f"'{path}.tool_call_id' is required: which call this is the result of."
         raise MissingParameter(said, param=f"{path}.tool_call_id")
     check_fields(value, _MESSAGE, f"{path}.")
@@ -119,7 +119,9 @@ def response_format(path: str, value: Any) -> None:
 
 
 _TOOL_NAMED_BY: Final = ("tool_call_id", "name", "tool_name")
-"""How a result says which call it is of: OpenAI's way, and those of servers that go by the function's name."""
+"""How a result says which call it is of: OpenAI's way, and those of servers that go by the function's name.
+
+Gemini's calls may have an empty id (seen 2026-11), which clients hand back."""
 _ANY_PART: Final[Mapping[str, Check | None]] = MappingProxyType({"type": text})
 _NEEDED: Final[Mapping[Any, str]] = MappingProxyType(
     {"text": "text", "image_url": "image_url", "input_audio": "input_audio", "file": "file", "refusal": "refusal"}

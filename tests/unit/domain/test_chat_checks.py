@@ -213,3 +213,9 @@ def test_so_many_inputs_of_one_request_are_too_many() -> None:
     with pytest.raises(InvalidValue, match="more than 65536 entries"):
         embedding_request({"model": "m", "input": [[1]] * 65_537})
     assert embedding_request({"model": "m", "input": [1] * 65_537}).operation == "embedding"
+
+
+def test_a_result_of_a_call_with_an_empty_id_is_handed_back_as_it_came() -> None:
+    call = {"id": "", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    asked = {"role": "assistant", "content": None, "tool_calls": [call]}
+    chat_request({"model": "m", "messages": [asked, {"role": "tool", "tool_call_id": "", "content": "x"}]})
