@@ -30,13 +30,17 @@ from llm_service.pipeline import (
     Account,
     Accounts,
     Admit,
+    Asking,
     Exchange,
+    Moderate,
     Proceed,
     Promises,
     Remember,
     Replay,
     Share,
     Sift,
+    Stage,
+    Vet,
     compose,
 )
 from llm_service.pipeline.base import Try
@@ -161,6 +165,7 @@ class World:
         promised_s: float = PROMISED_S,
         policy: Policy = NO_POLICY,
         masks: Masks | None = None,
+        asking: Asking | None = None,
     ) -> None:
         """``policy``, ``masks``: what screening makes of every request."""
         self.policy = policy
@@ -219,8 +224,10 @@ class World:
                 ("remember", remember),
                 ("replay", Replay(promises, self.share)),
                 ("admit", Admit(accounts)),
+                *([] if asking is None else [("moderate", cast(Stage, Moderate(asking)))]),
                 ("share", self.share),
                 ("account", Account(accounts)),
+                *([] if asking is None else [("vet", cast(Stage, Vet(asking)))]),
                 ("sift", Sift(clock=self.clock, report=lambda name, defect: self.defects.append(defect))),
             ],
             ("provider", self.call),

@@ -7,7 +7,7 @@ from typing import Final, Protocol, TypeVar
 from llm_service.admission.gate import Gate, Held
 from llm_service.admission.options import LimitsOptions
 from llm_service.admission.refusal import refusal
-from llm_service.admission.rules import NO_LIMITS, Plan, Rules
+from llm_service.admission.rules import NO_LIMITS, Plan, Rules, of_inner
 from llm_service.admission.size import Size, asked_cap, choices
 from llm_service.domain import (
     Ask,
@@ -60,6 +60,7 @@ class Admitted:
     ``candidate``: index of the one to call first. ``unpriced``: those that a budget does not allow, since nobody knows
     what they cost. ``cap``: output tokens of one choice to send upstream, ``None``: as
     the request has it. ``size`` and ``nano_usd``: the most that the request may use, where a limit asked for it.
+    ``inner``: it is for the sake of another one, which holds the places.
     """
 
     held: Held | None = None
@@ -68,9 +69,12 @@ class Admitted:
     cap: int | None = None
     size: Size | None = None
     nano_usd: int = 0
+    inner: bool = False
 
 
 FREE: Final = Admitted()
+INNER: Final = Admitted(inner=True)
+"""The same for a request of our own."""
 
 
 @fact
@@ -111,22 +115,27 @@ class Admission:
         user: str | None,
         candidates: Sequence[Candidate],
         later: Sequence[Candidate] = (),
+        inner: bool = False,
     ) -> Admitted:
         """Room in every limit, or an error and nothing taken.
 
         ``later``: those that may be called in the end and are not to be called first; what is set aside pays for them.
+        ``inner``: it is for the sake of another one that is admitted.
         Raises LimitReached, with the limit that refuses, and LedgerUnavailable.
         """
         plan = self._rules.of_caller(caller, user=user, model=request.model)
         both = (*candidates, *later) if later else candidates
         providers = [self._rules.of_provider(candidate.provider) for candidate in both]
+        if inner:
+            plan, providers = of_inner(plan), [of_inner(one) for one in providers]
         if plan is NO_LIMITS and providers.count(NO_LIMITS) == len(providers):
-            return FREE
+            return INNER if inner else FREE
         attempt = _Attempt(self._facts, request, plan, providers, candidates, later)
         outcome = await self._decided(attempt, lease_id, self._gate.admit)
         if isinstance(outcome, Refused):
             raise refusal(outcome)
-        return attempt.admitted(outcome)
+        admitted = attempt.admitted(outcome)
+        return replace(admitted, inner=True) if inner else admitted
 
     async def _decided(
         self, attempt: "_Attempt", lease_id: str, decide: Callable[[Ask], Awaitable[Granted | Refused]]
@@ -208,12 +217,16 @@ class Admission:
         error = refusal(outcome) if isinstance(outcome, Refused) else None
         return Foreseen(callers=plan.free, providers={}, input_tokens=0, output_tokens=0, error=error)
 
-    async def admit_free(self, request: ModelRequest, *, lease_id: str, caller: Caller, user: str | None) -> Admitted:
+    async def admit_free(
+        self, request: ModelRequest, *, lease_id: str, caller: Caller, user: str | None, inner: bool = False
+    ) -> Admitted:
         """The same for a request that somebody else's call answers: of the caller's limits a place, and nothing else.
 
         Raises LimitReached.
         """
         plan = self._rules.of_caller(caller, user=user, model=request.model)
+        if inner:
+            return INNER
         if not plan.free:
             return FREE
         outcome = await self._gate.admit(Ask(lease_id=lease_id, callers=plan.free, candidates=()))
@@ -230,7 +243,7 @@ class Admission:
         held = admitted.held
         if candidate in admitted.unpriced:
             return None
-        plan = self._rules.of_provider(candidate.provider)
+        plan = self._of_provider(admitted, candidate)
         if held is None or (plan is NO_LIMITS and not held.lease.provider):
             return admitted
         claims, nano_usd = self._part(admitted, plan, candidate)
@@ -248,12 +261,16 @@ class Admission:
         """
         if candidate in admitted.unpriced:
             return None
-        plan = self._rules.of_provider(candidate.provider)
+        plan = self._of_provider(admitted, candidate)
         if plan is NO_LIMITS:
             return FREE
         claims, nano_usd = self._part(admitted, plan, candidate)
         outcome = await self._gate.admit(Ask(lease_id=lease_id, callers=(), candidates=[claims]))
         return None if isinstance(outcome, Refused) else Admitted(held=outcome, nano_usd=nano_usd)
+
+    def _of_provider(self, admitted: Admitted, candidate: Candidate) -> Plan:
+        plan = self._rules.of_provider(candidate.provider)
+        return of_inner(plan) if admitted.inner else plan
 
     def _part(self, admitted: Admitted, plan: Plan, candidate: Candidate) -> tuple[Sequence[Claim], int]:
         """What a request of this size claims from a candidate's provider, and what it may cost there."""

@@ -95,21 +95,36 @@ class Rules:
 
     def _plan(self, *subjects: tuple[LimitScope, str, Allowance]) -> Plan:
         now = self._now()
-        limits = [limit for subject in subjects for limit in limits_of(*subject, now=now)]
-        if not limits:
-            return NO_LIMITS
-        ends = [limit.ends_at for limit in limits if limit.ends_at is not None]
-        coded = tuple((limit, _CODES.get(limit.kind, PLACE)) for limit in limits)
-        return Plan(
-            limits=tuple(limits),
-            coded=coded,
-            sized=tuple((limit, code) for limit, code in coded if code != PLACE),
-            places=tuple(Claim(limit, 1) for limit in limits),
-            free=tuple(Claim(limit, int(code == PLACE)) for limit, code in coded if code != MONEY),
-            counts_tokens=any(limit.kind == "tokens" for limit in limits),
-            counts_money=any(limit.kind == "money" for limit in limits),
-            valid_until=min(ends, default=inf),
-        )
+        return plan_of([limit for subject in subjects for limit in limits_of(*subject, now=now)])
+
+
+def plan_of(limits: Sequence[Limit]) -> Plan:
+    """What these limits ask of a request."""
+    if not limits:
+        return NO_LIMITS
+    ends = [limit.ends_at for limit in limits if limit.ends_at is not None]
+    coded = tuple((limit, _CODES.get(limit.kind, PLACE)) for limit in limits)
+    return Plan(
+        limits=tuple(limits),
+        coded=coded,
+        sized=tuple((limit, code) for limit, code in coded if code != PLACE),
+        places=tuple(Claim(limit, 1) for limit in limits),
+        free=tuple(Claim(limit, int(code == PLACE)) for limit, code in coded if code != MONEY),
+        counts_tokens=any(limit.kind == "tokens" for limit in limits),
+        counts_money=any(limit.kind == "money" for limit in limits),
+        valid_until=min(ends, default=inf),
+    )
+
+
+def of_inner(plan: Plan) -> Plan:
+    """What is left of a plan for a request of our own, made for the sake of one that has been admitted.
+
+    That one holds the places, and was counted as one request of its caller, who did not choose what else is asked: of
+    the limits of callers its money alone is met, of those of providers all but the places.
+    """
+    return plan_of(
+        [one for one in plan.limits if one.kind == "money" or (one.scope == "provider" and one.kind != "concurrency")]
+    )
 
 
 def merged(own: Allowance, common: Allowance) -> Allowance:

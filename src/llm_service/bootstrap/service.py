@@ -10,6 +10,7 @@ from llm_service.admission import Rules
 from llm_service.api import Refused, Reload, Serving
 from llm_service.bootstrap.accounts import build_accounts, build_book, build_check, build_corrections
 from llm_service.bootstrap.alerts import AlertParts, build_alerts
+from llm_service.bootstrap.asking import AskingParts, build_asking
 from llm_service.bootstrap.doors import build_app, build_calls, build_health, with_cors
 from llm_service.bootstrap.gauges import ServiceGauges
 from llm_service.bootstrap.ground import Ground
@@ -29,6 +30,7 @@ from llm_service.pipeline import (
     Accounts,
     Admit,
     Call,
+    Moderate,
     Observe,
     Rank,
     Replay,
@@ -38,6 +40,7 @@ from llm_service.pipeline import (
     Shed,
     Sift,
     Stage,
+    Vet,
     compose,
     reporting,
 )
@@ -63,6 +66,7 @@ class Service:
     health: Health
     models: Models
     parts: ProviderParts
+    asking: AskingParts | None
     alerts: AlertParts
     listeners: Listeners
     tasks: Tasks
@@ -79,6 +83,8 @@ class Service:
         self.listeners.close()
         if self.sending is not None:
             await self.sending.aclose()
+        if self.asking is not None:
+            await self.asking.aclose()
         await self.parts.aclose()
 
 
@@ -150,9 +156,12 @@ def build_service(
     hold()
     ranking = build_ranking(ground, accounts, models.told, is_on=parts.states.is_on)
     deciding = build_deciding(ground, parts, accounts=accounts, ranking=ranking, unsettled=unsettled)
-    row = build_row(ground, deciding, accounts=accounts, listeners=listeners, tracer=telemetry.tracer)
+    asking = build_asking(ground, on_failure=on_failure)
+    row = build_row(ground, deciding, asking, accounts=accounts, listeners=listeners, tracer=telemetry.tracer)
     meter.name_stages(row.names)
     gateway = Gateway(row=row, tasks=tasks, log=log, clock=clock, ids=ids)
+    if asking is not None:
+        asking.gateway.chat = gateway.chat
     corrected = {name: one for name, one in parts.providers.items() if settings.providers[name].enabled}
     corrections = build_corrections(stores.database, stores.ledger, corrected, clock=clock, log=log)
     health = build_health(ground, parts.health, standing, overload=deciding.overload)
@@ -179,6 +188,7 @@ def build_service(
         health=health,
         models=models,
         parts=parts,
+        asking=asking,
         alerts=alerts,
         listeners=listeners,
         tasks=tasks,
@@ -259,6 +269,7 @@ def build_deciding(
 def build_row(
     ground: Ground,
     deciding: ExplainParts,
+    asking: AskingParts | None,
     *,
     accounts: Accounts,
     listeners: Listeners,
@@ -272,6 +283,8 @@ def build_row(
     if deciding.screen is not None:
         screening.append(("screen", deciding.screen))
         sifting.append(("sift", Sift(clock=ground.clock, report=reporting(ground.log))))
+    moderating: list[tuple[str, Stage]] = [] if asking is None else [("moderate", Moderate(asking.asking))]
+    vetting: list[tuple[str, Stage]] = [] if asking is None else [("vet", Vet(asking.asking))]
     return compose(
         [
             ("observe", Observe(listeners, ground.clock, tracer, contents=contents if told.log_content else None)),
@@ -283,8 +296,10 @@ def build_row(
             ("replay", deciding.replay),
             ("rank", Rank(deciding.ranking)),
             ("admit", Admit(accounts)),
+            *moderating,
             ("share", deciding.share),
             ("account", Account(accounts)),
+            *vetting,
             *sifting,
         ],
         ("call", deciding.call),

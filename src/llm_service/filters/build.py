@@ -44,6 +44,8 @@ BUILDERS: Final[Mapping[FilterType, tuple[str, str]]] = MappingProxyType(
         "prompt_injection": ("injection", "injection_detector"),
     }
 )
+_NOT_FOR_CHATS: Final = ("omni-moderation-", "text-moderation-", "mistral-moderation-")
+"""Models of OpenAI and Mistral that are served at ``/moderations`` alone."""
 _MAIN: Final[Mapping[FilterType, str]] = MappingProxyType({"keywords": "words", "regex": "patterns"})
 """Which setting a detector complains of."""
 
@@ -110,6 +112,8 @@ def _of_moderation(options: FilterOptions) -> Iterator[tuple[str, str]]:
         yield "model", "or url must be set for a filter of the type moderation, and not both"
     if options.headers and options.url is None:
         yield "headers", "goes with url"
+    if options.model is not None and options.model.rsplit("/", 1)[-1].startswith(_NOT_FOR_CHATS):
+        yield "model", "answers at an address of its own, not in chats: name a chat model, or ask it by a webhook"
 
 
 def words_of(options: FilterOptions) -> tuple[str, ...]:

@@ -64,6 +64,12 @@ class Masks:
         originals = self._originals
         return _NUMBERED.sub(lambda found: originals.get(found[0], found[0]), text) if originals else text
 
+    def hide(self, text: str) -> str:
+        """The text with placeholders for what was put back: the other way round, for those who must not see it."""
+        for made, original in sorted(self._originals.items(), key=lambda one: -len(one[1])):
+            text = text.replace(original, made)
+        return text
+
     def open_from(self, text: str) -> int:
         """Where the beginning of a placeholder stands at the end of a text that grows; ``len(text)``: nowhere."""
         begin = text.rfind("[", -self._longest) if self._originals else -1

@@ -3,12 +3,15 @@
 from llm_service.pipeline.account import Account
 from llm_service.pipeline.admit import Admit
 from llm_service.pipeline.alike import Alike
+from llm_service.pipeline.asking import Asking
 from llm_service.pipeline.base import Exchange, Proceed, Refresh, Row, Stage, Watcher, compose
 from llm_service.pipeline.call import MARK, Call, CallParts
 from llm_service.pipeline.check import Check
 from llm_service.pipeline.closing import Accounts, Closing
 from llm_service.pipeline.delivery import Delivery, WatchedReply
 from llm_service.pipeline.hedges import Hedges
+from llm_service.pipeline.judges import InnerGateway, Judge, ModelJudge, WebhookJudge
+from llm_service.pipeline.moderate import Moderate
 from llm_service.pipeline.observe import Observe
 from llm_service.pipeline.options import IdempotencyOptions, ImageUrlOptions, ValidationOptions
 from llm_service.pipeline.rank import Rank, has_choice
@@ -20,6 +23,7 @@ from llm_service.pipeline.share import UNSERVED, Share
 from llm_service.pipeline.shed import Shed, too_much
 from llm_service.pipeline.sift import Sift
 from llm_service.pipeline.trip import TripParts
+from llm_service.pipeline.vet import Vet
 from llm_service.pipeline.windows import Windows
 
 __all__ = [
@@ -30,6 +34,7 @@ __all__ = [
     "Accounts",
     "Admit",
     "Alike",
+    "Asking",
     "Call",
     "CallParts",
     "Check",
@@ -40,6 +45,10 @@ __all__ = [
     "Hedges",
     "IdempotencyOptions",
     "ImageUrlOptions",
+    "InnerGateway",
+    "Judge",
+    "ModelJudge",
+    "Moderate",
     "Observe",
     "Proceed",
     "Promises",
@@ -57,8 +66,10 @@ __all__ = [
     "Stage",
     "TripParts",
     "ValidationOptions",
+    "Vet",
     "WatchedReply",
     "Watcher",
+    "WebhookJudge",
     "Windows",
     "check_allowed",
     "compose",

@@ -20,7 +20,11 @@ class Admit:
         """
         if exchange.is_expected:
             exchange.admitted = await self._accounts.admission.admit_free(
-                exchange.sent, lease_id=exchange.id, caller=exchange.caller, user=exchange.user
+                exchange.sent,
+                lease_id=exchange.id,
+                caller=exchange.caller,
+                user=exchange.user,
+                inner=exchange.is_inner,
             )
             exchange.admit_in_full = self._admit_in_full
         else:
@@ -47,4 +51,5 @@ class Admit:
             user=exchange.user,
             candidates=route.first if order is route.plain else [route.candidates[place] for place in order],
             later=route.later,
+            inner=exchange.is_inner,
         )

@@ -38,6 +38,8 @@ from llm_service.storage import CacheLook
 from llm_service.streams import Generation, Stream, stream_id_of
 
 FREE: Final[frozenset[CacheStatus]] = frozenset((*CACHE_HITS, "replay"))
+INNER: Final = "filter"
+"""The surface of requests that the service itself makes for the sake of others."""
 ABORTED: Final = "aborted"
 """Nobody waited for the attempt any more."""
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
@@ -98,6 +100,17 @@ class Try:
             self.usage, self.cost = error.usage, error.cost
 
 
+class Withheld(NamedTuple):
+    """An answer, or the beginning of one, that its client has not been given. It is paid for all the same.
+
+    ``pieces``: the JSON of it, whole or chunk by chunk. ``outcome``: what its provider said at the end, where it has
+    ended.
+    """
+
+    pieces: Sequence[bytes]
+    outcome: Outcome | None = None
+
+
 class Refresh(Protocol):
     """A new answer in place of a stale one that was given out."""
 
@@ -126,6 +139,7 @@ class Exchange:
     - ``screen``: ``policy`` (the filters that it meets), ``masks`` and ``outgoing`` (the request with placeholders in
       place of what they mask, ``None``: as it came)
     - whatever judges: ``verdicts`` (one for each filter and side that found something)
+    - ``vet``: ``withheld`` (what its provider has said, while nobody is given it)
     - ``remember``: ``plan`` (what the cache may do for it), ``look`` (what is there, where that is known, or something
       to await for it), ``is_expected`` (its answer is there, or on its way), ``search`` (for its question in other
       words, where it may be answered so), ``cache``
@@ -144,7 +158,7 @@ class Exchange:
         "finish", "flies", "followed", "found", "generation", "head_at", "id", "idempotency_key", "is_expected",
         "kept", "look", "marks", "masks", "order", "outgoing", "output_cap", "place", "plan", "policy", "queue_s",
         "received_at", "record", "refresh", "request", "route", "search", "stream", "stream_id", "surface", "tags",
-        "trace", "tries", "user", "verdicts", "watchers",
+        "trace", "tries", "user", "verdicts", "watchers", "withheld",
     )  # fmt: skip
 
     def __init__(
@@ -189,6 +203,7 @@ class Exchange:
         self.masks: Masks | None = None
         self.outgoing: ModelRequest | None = None
         self.verdicts: list[Verdict] = []
+        self.withheld: Withheld | None = None
         self.admitted: Admitted = NOTHING_HELD
         self.tries: list[Try] = []
         self.place: int | None = None
@@ -267,6 +282,42 @@ class Exchange:
             control=CacheControl(no_cache=True),
             finish=True,
         )
+
+    def asking(
+        self,
+        request: ModelRequest,
+        *,
+        id: str,  # noqa: A002 - the contract's word
+        at: datetime,
+        received_at: float,
+        tags: Mapping[str, str],
+    ) -> "Exchange":
+        """A request of our own for the sake of this one, on the account of the same caller.
+
+        Nothing in it comes from the caller's choice: neither the models that its key may ask for nor its wish for
+        similar answers hold for it.
+        """
+        caller, key = self.caller, self.caller.key
+        if key is not None:
+            caller = replace(caller, key=replace(key, models=None, semantic_cache=False))
+        return Exchange(
+            id=id,
+            stream_id=stream_id_of(id),
+            surface=INNER,
+            request=request,
+            caller=caller,
+            tasks=self._tasks,
+            received_at=received_at,
+            user=self.user,
+            tags={**self.tags, **tags},
+            at=at,
+            control=CacheControl(no_store=self.control.no_store),
+        )
+
+    @property
+    def is_inner(self) -> bool:
+        """Whether the service asks for the sake of another request, which has been let in and holds its place."""
+        return self.surface == INNER
 
     def goes_on(self, task: "asyncio.Task[None]") -> bool:
         """Its client has gone before the answer began: whether this task is to go on all the same, for others."""

@@ -1,7 +1,7 @@
 """The way out of an admitted request: what it used and cost, its one record, and its lease."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from llm_service.admission import Admission
@@ -20,7 +20,7 @@ from llm_service.domain import (
     usd_text,
 )
 from llm_service.observability import Log
-from llm_service.pipeline.base import Exchange, Try, Watcher
+from llm_service.pipeline.base import Exchange, Try, Watcher, Withheld
 from llm_service.prices import NO_USAGE, Charge, Meter, ModelPrice, charge
 from llm_service.runtime import Clock, OnFailure, begin
 
@@ -97,6 +97,8 @@ class Closing(Watcher):
 
     async def _close(self, outcome: Outcome) -> None:
         accounts, exchange = self._accounts, self._exchange
+        if exchange.withheld is not None:
+            outcome = self._with_what_is_withheld(outcome, exchange.withheld)
         try:
             charged = await self._charge(outcome)
         except Exception as defect:  # noqa: BLE001 - reported; and a request without a price still has its record
@@ -110,6 +112,16 @@ class Closing(Watcher):
             if exchange.admitted.held is not None:
                 await accounts.admission.settle(exchange.admitted, self._settlement(charged))
         self._tell_overrun(record)
+
+    def _with_what_is_withheld(self, outcome: Outcome, withheld: Withheld) -> Outcome:
+        """What a provider has answered is paid, whoever gets it."""
+        for piece in withheld.pieces:
+            self._meter.see(piece)
+            self._seen = True
+        told = withheld.outcome
+        if told is None or outcome.usage is not None:
+            return outcome
+        return replace(outcome, usage=told.usage, cost=told.cost, upstream_id=told.upstream_id)
 
     def _settlement(self, charged: Charge) -> Settlement:
         if self._exchange.is_free:

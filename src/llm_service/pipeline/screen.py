@@ -36,6 +36,8 @@ class Screen:
     def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
         """Go on, or raise ContentFiltered: nothing was taken, kept or sent then."""
         request = exchange.request
+        if exchange.is_inner:  # what a filter asks meets no filter
+            return proceed(exchange)
         policy = exchange.policy = self.policies.for_request(request.model, request.models, exchange.caller)
         if policy.naming:
             self._check_names(exchange, policy.naming)

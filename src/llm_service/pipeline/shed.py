@@ -30,7 +30,7 @@ class Shed:
         pressure, overload = self._pressure, self._overload
         if overload.judged != pressure.measured:
             overload.judge()
-        if pressure.in_flight >= overload.room:
+        if pressure.in_flight >= overload.room and not exchange.is_inner:  # what it is asked for has been let in
             overload.refused += 1
             raise too_much(COME_AGAIN_S * self._dice.uniform(0.5, 1.5))
         pressure.in_flight += 1

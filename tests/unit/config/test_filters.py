@@ -32,6 +32,7 @@ HOOK = "http://127.0.0.1:9/x"
         (f"{{type: moderation, model: openai/x, url: '{HOOK}'}}", "filters[0].model or url must be set"),
         ("{type: moderation, model: openai/x, headers: {a: b}}", "filters[0].headers goes with url"),
         ("{type: moderation, model: nobody}", "filters[0].model is neither a name of models nor provider/model of a"),
+        ("{type: moderation, model: openai/omni-moderation-latest}", "filters[0].model answers at an address of its"),
         ("{type: moderation, url: 'http://u:p@127.0.0.1/'}", "filters[0].url must not carry credentials"),
         ("{type: regex, patterns: [a], reversible: true}", "filters[0].reversible goes with action: mask"),
         (

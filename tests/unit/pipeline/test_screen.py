@@ -59,6 +59,12 @@ async def test_a_prompt_is_refused_by_the_filter_s_name_and_never_by_what_it_fou
     assert [verdict.filter for verdict in one.verdicts] == ["no-red"]
 
 
+async def test_what_a_filter_asks_meets_no_filter() -> None:
+    one = exchange("a red car")
+    one.surface = "filter"
+    assert (await passed(one, BLOCK)).policy.version == ""
+
+
 @pytest.mark.parametrize("body_bytes", [60, MOST_INLINE_BYTES + 1])
 async def test_what_is_masked_is_sent_in_place_of_the_request(body_bytes: int) -> None:
     one = await passed(exchange("to jo@x", body_bytes=body_bytes), MASK, BLOCK)

@@ -80,6 +80,17 @@ async def test_a_request_too_many_is_refused_and_leaves_nothing_behind(tmp_path:
     assert await world.stage(second, reply) == "the reply"
 
 
+async def test_what_is_asked_for_the_sake_of_a_request_that_was_let_in_is_not_refused(tmp_path: Path) -> None:
+    world = World(tmp_path, max_in_flight=1)
+    first, inner = an_exchange(), an_exchange()
+    inner.surface = "filter"
+    await world.stage(first, reply)
+    assert await world.stage(inner, reply) == "the reply"
+    assert world.pressure.in_flight == 2
+    inner.settle(OK)
+    assert world.pressure.in_flight == 1
+
+
 async def test_clients_that_are_refused_together_are_not_to_come_again_together(tmp_path: Path) -> None:
     world = World(tmp_path, max_in_flight=1)
     await world.stage(an_exchange(), reply)

@@ -100,6 +100,13 @@ FILTER_VERDICTS: Final = _counter(
     "filter", "type", "on", "action",
 )  # fmt: skip
 
+FILTER_SECONDS: Final = _histogram(
+    "llm_filter_seconds",
+    "What filters took that ask a model or a webhook, up to their verdict or their failure.",
+    FIRST_CHUNK_S,
+    "filter",
+)
+
 CACHE_HITS: Final = _counter(
     "llm_cache_hits_total", "Requests answered without a call. kind: hit, semantic, coalesced, stale, replay.",
     "kind",
