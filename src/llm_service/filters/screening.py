@@ -75,18 +75,21 @@ class _Screening:
         return self.blocks is not None and not self._thorough
 
     def _judge(self, unit: Unit) -> None:
-        """As it stands; and its parts of a content once more without anything between them, as a model reads them."""
-        counts = self._judge_leaves(unit, unit.leaves, _GAP)
-        parts = unit.parts
-        if len(parts) > 1 and not self._is_over:
-            joined = self._judge_leaves(unit, parts, "")
-            counts = {name: max(counts.get(name, 0), joined.get(name, 0)) for name in {**counts, **joined}}
+        """As JSON reads, where it may be that, and as it stands; its pieces once more with nothing between them."""
+        counts: dict[str, int] = {}
+        for leaves, gap in ((unit.leaves, _GAP), *((row, "") for row in unit.joined)):
+            readings = (True, False) if any(leaf.is_escaped for leaf in leaves) else (False,)
+            for read in readings:
+                if self._is_over:
+                    break
+                for name, count in self._judge_leaves(unit, leaves, gap, read=read).items():
+                    counts[name] = max(counts.get(name, 0), count)
         for name, count in counts.items():
             self._tallies[name].count += count
 
-    def _judge_leaves(self, unit: Unit, leaves: Sequence[Leaf], gap: str) -> dict[str, int]:
+    def _judge_leaves(self, unit: Unit, leaves: Sequence[Leaf], gap: str, *, read: bool) -> dict[str, int]:
         """How many places each filter found."""
-        judgement = judge(self._filters, Text(together(leaves, gap)), self._report)
+        judgement = judge(self._filters, Text(together(leaves, gap, read=read)), self._report)
         if not judgement.found and not judgement.failed:
             return {}
         if self.blocks is None and (blocks := judgement.blocks) is not None:
@@ -112,7 +115,9 @@ class _Screening:
         spread(leaves, made, gap=len(gap))
 
     def _masks(self) -> Masks:
-        return Masks(_GAP.join([leaf.original for unit in self._units for leaf in unit.leaves]))
+        rows = [([leaf.original for leaf in unit.leaves], _GAP) for unit in self._units]
+        rows += [([leaf.original for leaf in row], "") for unit in self._units for row in unit.joined]
+        return Masks(_GAP.join([gap.join(texts) for texts, gap in rows]))
 
     def _tally(self, one: LocalFilter) -> _Tally:
         return self._tallies.setdefault(one.name, _Tally())

@@ -7,27 +7,55 @@ from typing import Any, Final
 from llm_service.filters.escapes import unescaped, whole_characters
 
 Path = tuple[str | int, ...]
-_HARMLESS: Final = True
+_HARMLESS: Final = "harmless"
+_WORD: Final = "word"
+_ID: Final = "id"
 _DATA: Final = "data"
+_PART: Final = "part"
 
-# Not read by a model, and full of what filters take for something else: ids, words of the protocol, media in base64.
-# Whatever is not named here is judged. Only texts are left out: an object or a list in such a place is looked into.
+# Not read by a model, or full of what filters take for something else. Whatever is not named here is judged.
+# Only texts are left out: an object or a list in such a place is looked into.
 HARMLESS: Final = (
     "model", "models.*", "user", "safety_identifier", "prompt_cache_key", "service_tier", "encoding_format",
-    "reasoning_effort", "tool_choice", "tool_choice.type", "response_format.type", "tools.*.type",
-    "messages.*.role", "messages.*.tool_call_id", "messages.*.tool_calls.*.id", "messages.*.tool_calls.*.type",
-    "messages.*.audio.id", "messages.*.content.*.type", "messages.*.content.*.id",
-    "messages.*.content.*.image_url.detail", "messages.*.content.*.input_audio.format",
-    "messages.*.content.*.file.file_id", "messages.*.content.*.cache_control.type",
-    "messages.*.reasoning_details.*.type", "messages.*.reasoning_details.*.id",
-    "messages.*.reasoning_details.*.format", "messages.*.reasoning_details.*.signature",
 )  # fmt: skip
+"""Left out whatever they say: they stay with the provider."""
+WORDS: Final = (
+    "reasoning_effort", "tool_choice", "tool_choice.type", "response_format.type", "tools.*.type",
+    "messages.*.role", "messages.*.tool_calls.*.type", "messages.*.content.*.type",
+    "messages.*.content.*.image_url.detail", "messages.*.content.*.input_audio.format",
+    "messages.*.content.*.cache_control.type", "messages.*.reasoning_details.*.type",
+    "messages.*.reasoning_details.*.format",
+)  # fmt: skip
+"""Left out where they are words of the protocol: templates of models write some of them down as they come."""
+IDS: Final = (
+    "messages.*.tool_call_id", "messages.*.tool_calls.*.id", "messages.*.audio.id", "messages.*.content.*.id",
+    "messages.*.content.*.file.file_id", "messages.*.reasoning_details.*.id",
+)  # fmt: skip
+"""Left out where they look like ids: some templates write these down as well."""
 MEDIA: Final = (
     "messages.*.content.*.image_url", "messages.*.content.*.image_url.url", "messages.*.content.*.video_url.url",
     "messages.*.content.*.input_audio.data", "messages.*.content.*.file.file_data",
     "messages.*.content.*.source.data", "messages.*.images.*.image_url.url", "messages.*.reasoning_details.*.data",
+    "messages.*.reasoning_details.*.signature",
 )  # fmt: skip
 """Left out where they are base64: pictures, sounds, files, and what providers encrypt. Addresses are judged."""
+PARTS: Final = (
+    "messages.*.content.*", "messages.*.content.*.content.*", "messages.*.content.*.thinking.*",
+    "messages.*.reasoning_details.*", "input.*.content.*", "prediction.content.*",
+)  # fmt: skip
+"""Pieces of one text, as a model reads them."""
+PROTOCOL: Final = frozenset(
+    """
+    system developer user assistant tool function custom auto none required any validated
+    minimal low medium high xhigh ultra max default original disabled enabled
+    text json_object json_schema grammar structural_tag input_text output_text image_url input_image image video_url
+    input_video video audio_url input_audio audio file input_file document refusal thinking redacted_thinking reference
+    tool_use tool_result wav mp3 flac opus ogg aac m4a pcm16 pcm aiff webm mp4 ephemeral
+    reasoning.text reasoning.summary reasoning.encrypted unknown openai-responses-v1 azure-openai-responses-v1
+    xai-responses-v1 anthropic-claude-v1 google-gemini-v1
+    web_search web_search_preview file_search code_interpreter computer_use_preview image_generation mcp local_shell
+    """.split()
+)
 
 # Names of objects say something as well, those of a tool's parameters for one. These are the protocol's own.
 KNOWN_NAMES: Final = frozenset(
@@ -50,7 +78,9 @@ KNOWN_NAMES: Final = frozenset(
     """.split()
 )
 _is_base64: Final = re.compile(r"[A-Za-z0-9+/=_-]*\Z").match
-_DATA_HEAD: Final = 256
+_data_head: Final = re.compile(r"data:[A-Za-z0-9.+/;=_-]{0,200};base64,").match
+_is_id: Final = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_.:+/=|-]{1,256}\Z").match
+_escaped: Final = re.compile(r"\\u[0-9a-fA-F]{4}").search
 _Way = Any
 """How one comes to an object or a list: how to the one around it, and by which name or number; ``None``: the body."""
 
@@ -65,12 +95,12 @@ class _Place:
 
     def __init__(self) -> None:
         self.is_part = False
-        self.mark: object = None
+        self.mark: str | None = None
         self.members: dict[str, _Place] = {}
         self.items: _Place | None = None
 
 
-def _made(*kinds: tuple[Sequence[str], object]) -> _Place:
+def _made(*kinds: tuple[Sequence[str], str]) -> _Place:
     """The places as a tree, which a walk goes down in step."""
     tree = _Place()
     for places, mark in kinds:
@@ -81,13 +111,14 @@ def _made(*kinds: tuple[Sequence[str], object]) -> _Place:
                     place.items = place = place.items or _Place()
                 else:
                     place = place.members.setdefault(name, _Place())
-            place.mark, place.is_part = mark, mark is None
+            place.is_part = place.is_part or mark is _PART
+            place.mark = place.mark if mark is _PART else mark
     return tree
 
 
 _Left = tuple[_Way, Any, _Place]
 """What is still to be walked."""
-_PLACES: Final = _made((HARMLESS, _HARMLESS), (MEDIA, _DATA), (("messages.*.content.*",), None))
+_PLACES: Final = _made((HARMLESS, _HARMLESS), (WORDS, _WORD), (IDS, _ID), (MEDIA, _DATA), (PARTS, _PART))
 _NOWHERE: Final = _Place()
 
 
@@ -119,12 +150,16 @@ class Leaf:
         return tuple(reversed(steps))
 
     @property
+    def is_escaped(self) -> bool:
+        """Whether it may be JSON, in which characters are escaped: arguments of calls are, results often."""
+        if "\\" not in self.text or self.is_name:
+            return False
+        return self.name == "arguments" or _escaped(self.text) is not None
+
+    @property
     def read(self) -> str:
-        """The text as it reads, of the same length: arguments of calls are JSON, in which characters may be escaped."""
-        text = self.text
-        if "\\" in text and self.name == "arguments" and not self.is_name:
-            text, _ = unescaped(text)
-        return whole_characters(text)
+        """The text as JSON reads, where it may be that; of the same length."""
+        return whole_characters(unescaped(self.text)[0] if self.is_escaped else self.text)
 
 
 class Unit:
@@ -140,9 +175,14 @@ class Unit:
         self.leaves = leaves
 
     @property
-    def parts(self) -> Sequence[Leaf]:
-        """The parts of a content that comes in several."""
-        return [leaf for leaf in self.leaves if leaf.is_part]
+    def joined(self) -> Sequence[Sequence[Leaf]]:
+        """Pieces that a model reads with nothing between them: those of one name, whatever else stands around them."""
+        parts: dict[str | int, list[Leaf]] = {}
+        for leaf in self.leaves:
+            if leaf.is_part:
+                parts.setdefault(leaf.name, []).append(leaf)
+        rows = [row for row in parts.values() if len(row) > 1]
+        return rows if len(parts) < 2 else [*rows, [leaf for leaf in self.leaves if leaf.is_part]]
 
 
 def units(body: Mapping[str, Any]) -> Iterator[Unit]:
@@ -211,33 +251,43 @@ def _items(way: _Way, holder: Sequence[Any], place: _Place, found: list[Leaf]) -
     return inner
 
 
-def _is_left_out(text: str, mark: object) -> bool:
+def _is_left_out(text: str, mark: str | None) -> bool:
     if mark is None:
         return False
+    if mark is _WORD:
+        return text in PROTOCOL
+    if mark is _ID:
+        return is_id(text)
     return mark is _HARMLESS or is_base64(text)
 
 
 def is_base64(text: str) -> bool:
     """Whether a text is data: base64 alone, or as an address with its data in it (RFC 2397)."""
-    begins = 0
-    if text.startswith("data:"):
-        begins = text.find(";base64,", 0, _DATA_HEAD) + len(";base64,")
-        if begins < len("data:"):
-            return False
-    return _is_base64(text, begins) is not None
+    head = _data_head(text)
+    return _is_base64(text, 0 if head is None else head.end()) is not None
 
 
-def together(leaves: Sequence[Leaf], gap: str) -> str:
-    """The texts of leaves as one, as they read."""
+def is_id(text: str) -> bool:
+    """Whether a text looks like an id: no blanks, and digits among its letters."""
+    return _is_id(text) is not None
+
+
+def together(leaves: Sequence[Leaf], gap: str, *, read: bool = True) -> str:
+    """The texts of leaves as one; ``read``: as JSON reads, where it may be that."""
     text = gap.join([leaf.text for leaf in leaves])
-    if text.isascii() and "\\" not in text:  # then they read as they stand
+    if text.isascii() and (not read or "\\" not in text):  # then they read as they stand
         return text
-    return gap.join([leaf.read for leaf in leaves])
+    return gap.join([leaf.read for leaf in leaves]) if read else whole_characters(text)
 
 
 def has_token_ids(body: Mapping[str, Any]) -> bool:
-    """Whether a prompt, or what is to be embedded, comes as numbers of tokens, which no filter can read."""
-    return any(_are_ids(body.get(name)) for name in ("prompt", "input"))
+    """Whether a prompt, or what is to be embedded, comes as numbers of tokens, which no filter can read.
+
+    Or as what becomes of them in a model (vLLM's ``prompt_embeds``).
+    """
+    if body.get("prompt_embeds"):
+        return True
+    return any(_are_ids(body.get(name)) for name in ("prompt", "input", "prompt_token_ids"))
 
 
 def _are_ids(value: Any) -> bool:

@@ -72,6 +72,42 @@ WHERE = {
     "one of several prompts": (completion_request({"model": "m", "prompt": ["a", "red"]}), "prompt[1]"),
     "a suffix": (completion_request({"model": "m", "prompt": "a", "suffix": "red"}), "suffix"),
     "an input": (embedding_request({"model": "m", "input": ["red"]}), "input[0]"),
+    "parts with something between them": (
+        chat([{"type": "text", "text": "r", "x": "."}, {"type": "text", "text": "ed"}]),
+        "messages[0]",
+    ),
+    "parts of reasoning": (
+        chat_request({"model": "m", "messages": [{"role": "assistant", "reasoning_details": parts("r", "ed")}]}),
+        "messages[0]",
+    ),
+    "parts of an input": (embedding_request({"model": "m", "input": [{"content": parts("r", "ed")}]}), "input[0]"),
+    "no word of the protocol": (chat("a", reasoning_effort="red"), "reasoning_effort"),
+    "no type": (chat([{"type": "red", "text": "a"}]), "messages[0]"),
+    "no id": (
+        chat_request({"model": "m", "messages": [{"role": "tool", "tool_call_id": "a red 1", "content": "a"}]}),
+        "messages[0]",
+    ),
+    "no signature": (
+        chat_request({"model": "m", "messages": [{"role": "user", "reasoning_details": [{"signature": "a red"}]}]}),
+        "messages[0]",
+    ),
+    "no kind of data": (
+        chat([{"type": "image_url", "image_url": {"url": "data:a red car;base64,aaaa"}}]),
+        "messages[0]",
+    ),
+    "a result in JSON": (
+        chat_request({"model": "m", "messages": [{"role": "tool", "name": "f", "content": '{"a": "\\u0072ed"}'}]}),
+        "messages[0]",
+    ),
+    "arguments whose escape takes a letter away": (
+        chat_request(
+            {
+                "model": "m",
+                "messages": [{"role": "assistant", "function_call": {"name": "f", "arguments": "\\red"}}],
+            }
+        ),
+        "messages[0]",
+    ),
     "an address": (chat([{"type": "image_url", "image_url": {"url": "https://red.example"}}]), "messages[0]"),
 }
 
@@ -91,7 +127,7 @@ def test_what_is_blocked_is_found_wherever_a_model_could_read_it(case: str) -> N
         chat_request({"model": "red", "messages": [{"role": "user", "content": "a"}]}),
         chat([{"type": "input_audio", "input_audio": {"data": "redred==", "format": "wav"}}]),
         chat([{"type": "image_url", "image_url": {"url": "data:image/png;base64,redd"}}]),
-        chat_request({"model": "m", "messages": [{"role": "tool", "tool_call_id": "red", "content": "a"}]}),
+        chat_request({"model": "m", "messages": [{"role": "tool", "tool_call_id": "call_red1", "content": "a"}]}),
         chat("a r", "ed"),
     ],
 )
@@ -119,6 +155,22 @@ def test_reversible_masks_are_numbered_through_the_whole_request_beside_those_th
     assert told[0].endswith(" and [EMAIL_1]")
     assert "[EMAIL_1]" not in told[1]
     assert [found.masks.restore(text) for text in told] == ["jo@x and [EMAIL_1]", "al@y, jo@x"]
+
+
+def test_a_placeholder_that_parts_of_a_prompt_make_together_stands_for_nothing() -> None:
+    request = chat([*parts("jo@x", "[EMAIL", "_1]")])
+    found = screen(request, a_filter("jo@x", label="email", action="mask", reversible=True))
+    assert found.masks is not None
+    assert found.masks.restore("[EMAIL_1] [EMAIL_2]") == "[EMAIL_1] jo@x"
+
+
+def test_what_is_masked_as_json_reads_stays_json() -> None:
+    said = {"role": "assistant", "function_call": {"name": "f", "arguments": '{"a": "\\njo\\u0040x"}'}}
+    found = screen(
+        chat_request({"model": "m", "messages": [said]}), a_filter("jo@x", "njo", label="email", action="mask")
+    )
+    assert found.outgoing is not None
+    assert found.outgoing.body["messages"][0]["function_call"]["arguments"] == '{"a": "\\n[EMAIL]"}'
 
 
 def test_the_length_of_what_is_sent_bounds_its_texts() -> None:

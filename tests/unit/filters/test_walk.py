@@ -8,7 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_service.filters.walk import HARMLESS, KNOWN_NAMES, MEDIA, Leaf, copied, has_token_ids, is_base64, spread, units
+from llm_service.filters.walk import (
+    HARMLESS,
+    IDS,
+    KNOWN_NAMES,
+    MEDIA,
+    PROTOCOL,
+    WORDS,
+    Leaf,
+    copied,
+    has_token_ids,
+    is_base64,
+    is_id,
+    spread,
+    units,
+)
 
 NAMES = st.sampled_from(
     "model models messages role content text type id tool_calls function image_url url data user other * ".split()
@@ -34,7 +48,9 @@ def texts(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[
 
 def is_listed(path: tuple[str | int, ...], text: str) -> bool:
     place = ".".join("*" if isinstance(step, int) else f"{step!r}" if "*" in step else step for step in path)
-    return place in HARMLESS or (place in MEDIA and is_base64(text))
+    if place in WORDS:
+        return text in PROTOCOL
+    return place in HARMLESS or (place in IDS and is_id(text)) or (place in MEDIA and is_base64(text))
 
 
 @settings(max_examples=40)
@@ -120,6 +136,8 @@ def test_data_is_base64_and_nothing_else(text: str, expected: bool) -> None:
         ({"prompt": [1, 2]}, True),
         ({"input": [[1, 2], [3]]}, True),
         ({"input": ["a", [3]]}, True),
+        ({"prompt": "", "prompt_embeds": "AAAA"}, True),
+        ({"messages": [], "prompt_token_ids": [1]}, True),
         ({"prompt": "a"}, False),
         ({"input": ["a", "b"]}, False),
         ({"input": [True]}, False),
@@ -134,4 +152,20 @@ def test_parts_of_a_content_are_told_apart_from_addresses() -> None:
     parts = [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "https://b"}}]
     (unit,) = units({"messages": [{"role": "user", "content": [*parts, {"type": "text", "text": "c"}]}]})
     assert [leaf.text for leaf in unit.leaves] == ["a", "https://b", "c"]
-    assert [leaf.text for leaf in unit.parts] == ["a", "c"]
+    assert [[leaf.text for leaf in row] for row in unit.joined] == [["a", "c"]]
+
+
+@pytest.mark.parametrize("other", ["x", "name", "refusal"])
+def test_what_stands_beside_the_text_of_a_part_does_not_come_between_two_of_them(other: str) -> None:
+    parts = [{"type": "text", "text": "a", other: "b"}, {"type": "text", "text": "c"}]
+    (unit,) = units({"messages": [{"role": "user", "content": parts}]})
+    assert [[leaf.text for leaf in row] for row in unit.joined] == [["a", "c"], ["a", "b", "c"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("call_a1", True), ("toolu_01AbC", True), ("0f8fad5b-d9cb-469f", True), ("red", False), ("12345", False),
+     ("a red 1", False), ("jo@x1", False), ("", False)],
+)  # fmt: skip
+def test_an_id_has_letters_and_digits_and_no_blanks(text: str, expected: bool) -> None:
+    assert is_id(text) is expected
