@@ -48,7 +48,10 @@ class FilterOptions:
         Doc("What becomes of a text that cannot be judged: `open` lets it pass, `closed` blocks it."),
     ] = "closed"
     models: Annotated[
-        tuple[str, ...], Doc("Only requests for these models, by the name that is asked for, or `name*`; empty: all.")
+        tuple[str, ...],
+        Doc(
+            "Only requests that these models may answer: asked for by this name, or `provider/model`, or `name*`; empty: all."
+        ),
     ] = ()
     keys: Annotated[tuple[str, ...], Doc("Only requests of these api keys, by id or name; empty: all.")] = ()
     except_keys: Annotated[tuple[str, ...], Doc("Not the requests of these api keys, by id or name.")] = ()

@@ -8,7 +8,7 @@ from typing import Final, Literal
 import orjson
 
 from llm_service import __version__
-from llm_service.domain import Caller, FilterAction
+from llm_service.domain import Caller, Candidate, FilterAction
 from llm_service.filters.detector import Detector
 from llm_service.filters.options import FilterOptions
 
@@ -64,7 +64,7 @@ class _Rule:
         self.is_for_all = not (options.models or options.keys or options.except_keys)
 
     def is_for(self, models: Collection[str], names: Collection[str | None]) -> bool:
-        """``models``: all that the request asks for; ``names``: its key's id and name."""
+        """``models``: all names of what may answer the request; ``names``: its key's id and name."""
         options = self.options
         if options.models and not any(matches(options.models, model) for model in models):
             return False
@@ -102,8 +102,13 @@ class Policies:
         """Every filter that is in force."""
         return self._of(tuple(range(len(self._rules))))
 
-    def for_request(self, model: str, models: Sequence[str], caller: Caller) -> Policy:
-        """The filters of a request that asks for ``model``, or else for one of ``models``."""
+    def for_request(
+        self, model: str, models: Sequence[str], caller: Caller, served: Sequence[Candidate] = ()
+    ) -> Policy:
+        """The filters of a request that asks for ``model``, or else for one of ``models``.
+
+        ``served``: every deployment that may answer it, which these names and the settings decide alone.
+        """
         if self._always is not None:
             return self._always
         key = caller.key
@@ -112,7 +117,9 @@ class Policies:
         if policy is None:
             if len(self._asked) >= MOST_POLICIES:  # names are the callers' to invent
                 self._asked.clear()
-            policy = self._asked[asked] = self._of(tuple(self._numbers((model, *models), asked[2:])))
+            policy = self._asked[asked] = self._of(
+                tuple(self._numbers(_all_names((model, *models), served), asked[2:]))
+            )
         return policy
 
     def _numbers(self, asked: Collection[str], names: Collection[str | None]) -> Iterator[int]:
@@ -132,6 +139,21 @@ class Policies:
 def matches(patterns: Sequence[str], name: str) -> bool:
     """Whether a name is one of these, or begins as one of those that end in ``*``."""
     return name in patterns or any(one.endswith("*") and name.startswith(one[:-1]) for one in patterns)
+
+
+def _all_names(asked: Sequence[str], served: Sequence[Candidate]) -> frozenset[str]:
+    """The names that are asked for, and ``provider/model`` of whatever may answer.
+
+    Otherwise a filter would be passed by with another name for the same model: one without its provider, which goes to
+    the provider of all other names, or one that names the provider twice, which is left out by some.
+    """
+    names = {*asked}
+    for candidate in served:
+        provider = f"{candidate.provider}/"
+        names |= {provider + candidate.upstream_model, provider + candidate.upstream_model.removeprefix(provider)}
+        if len(asked) > 1:  # a provider may follow the request's list of models itself
+            names |= {provider + name.removeprefix(provider) for name in asked}
+    return frozenset(names)
 
 
 def _policy(rules: Sequence[_Rule]) -> Policy:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from llm_service.domain import ContentFiltered, ModelRequest, Reply, Verdict, lists
-from llm_service.filters import FilterOptions, Filters, Policies, Report, Screened, scores, screened
+from llm_service.filters import FilterOptions, Filters, Policies, Policy, Report, Screened, scores, screened
 from llm_service.observability import Log
 from llm_service.pipeline.base import Exchange, Proceed
 from llm_service.pipeline.resolve import beyond
@@ -38,7 +38,7 @@ class Screen:
         request = exchange.request
         if exchange.is_inner:  # what a filter asks meets no filter
             return proceed(exchange)
-        policy = exchange.policy = self.policies.for_request(request.model, request.models, exchange.caller)
+        policy = exchange.policy = self._policy_of(exchange)
         if policy.naming:
             self._check_names(exchange, policy.naming)
         if not policy.input:
@@ -55,7 +55,7 @@ class Screen:
     async def foresee(self, exchange: Exchange) -> Foreseeing:
         """What all filters would say of the prompt, whatever blocks it. Takes note of what would be sent."""
         request = exchange.request
-        policy = exchange.policy = self.policies.for_request(request.model, request.models, exchange.caller)
+        policy = exchange.policy = self._policy_of(exchange)
         of_names = [found for one in policy.naming if (found := of_names_asked(one, request)) is not None]
         refusals = [refusal(verdict, where) for verdict, where in of_names if verdict.action == "block"]
         seen, scored = await asyncio.to_thread(self._seen, policy.input, request)
@@ -67,6 +67,10 @@ class Screen:
             refusal=next(iter(refusals), None),
             scores=scored,
         )
+
+    def _policy_of(self, exchange: Exchange) -> Policy:
+        request = exchange.request
+        return self.policies.for_request(request.model, request.models, exchange.caller, exchange.candidates)
 
     def _seen(self, filters: Filters, request: ModelRequest) -> tuple[Screened, Mapping[str, float]]:
         return screened(filters, request, self._report, thorough=True), scores(filters, request)

@@ -1,5 +1,6 @@
 """Which filters a request meets, and that answers under other ones are others."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_service.domain import Caller
+from llm_service.domain import Caller, Candidate
 from llm_service.filters import NO_POLICY, FilterOptions, build_policies
 from tests.support.finding import caller, policies
 from tests.support.records import key
@@ -92,6 +93,29 @@ def test_keys_are_known_by_id_and_by_name() -> None:
     issued = Caller(key_id="key_1", scopes=frozenset(), key=key("key_1", name="team"))
     assert [one.called for one in known.for_request("m", (), issued).all] == ["by name", "by id"]
     assert [one.called for one in known.for_request("m", (), caller("admin")).all] == ["of others"]
+
+
+@pytest.mark.parametrize(
+    ("model", "models", "served", "expected"),
+    [
+        ("fast", (), (), ["fast"]),
+        ("fast", (), (("or", "a/x"), ("p", "y")), ["fast", "all of or", "x"]),
+        ("a/x", (), (("or", "a/x"),), ["all of or", "x"]),
+        ("or/or/a/x", (), (("or", "or/a/x"),), ["all of or", "x"]),
+        ("or/b", ("a/x",), (("or", "b"),), ["all of or", "x"]),
+        ("p/y", (), (("p", "y"),), []),
+    ],
+)
+def test_a_model_is_met_by_whatever_name_it_is_asked_for(
+    model: str, models: tuple[str, ...], served: Sequence[tuple[str, str]], expected: list[str]
+) -> None:
+    known = policies(
+        FilterOptions(type="regex", name="fast", models=("fast",)),
+        FilterOptions(type="regex", name="all of or", models=("or/*",)),
+        FilterOptions(type="regex", name="x", models=("or/a/x",)),
+    )
+    candidates = [Candidate(provider=provider, upstream_model=name) for provider, name in served]
+    assert [one.called for one in known.for_request(model, models, caller(), candidates).all] == expected
 
 
 def test_the_same_filters_are_one_policy_and_are_found_again() -> None:
