@@ -49,9 +49,7 @@ class FilterOptions:
     ] = "closed"
     models: Annotated[
         tuple[str, ...],
-        Doc(
-            "Only requests that these models may answer: asked for by this name, or `provider/model`, or `name*`; empty: all."
-        ),
+        Doc("Only requests that these may answer: a name that is asked for, `provider/model`, `name*`; empty: all."),
     ] = ()
     keys: Annotated[tuple[str, ...], Doc("Only requests of these api keys, by id or name; empty: all.")] = ()
     except_keys: Annotated[tuple[str, ...], Doc("Not the requests of these api keys, by id or name.")] = ()

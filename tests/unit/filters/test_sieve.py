@@ -250,6 +250,12 @@ def test_text_completions_and_calls_are_judged() -> None:
         {"reasoning": BAD},
         {"reasoning_content": BAD},
         {"refusal": BAD},
+        {"tool_calls": [{"index": 0, "function": {"name": BAD}}]},
+        {"thinking_blocks": [{"type": "thinking", "thinking": BAD}]},
+        {"reasoning": {"text": BAD}},
+        {"content": [{"type": "text", "text": BAD}]},
+        {"annotations": [{"type": "url_citation", "url_citation": {"url": f"https://x/?{BAD}", "title": "t"}}]},
+        {"what_nobody_knows": [[BAD]]},
     ],
 )
 def test_each_kind_of_text_is_judged(delta: Mapping[str, Any]) -> None:
@@ -259,6 +265,24 @@ def test_each_kind_of_text_is_judged(delta: Mapping[str, Any]) -> None:
         assert BAD.encode() not in out.raw
         assert b"c291bmQ" not in out.raw  # what is heard is what was said
     assert [one.count for one in sieve.verdicts] == [1]
+
+
+def test_data_that_is_not_judged_passes_as_it_came() -> None:
+    data = [
+        {"audio": {"id": "forbidden", "data": "forbidden"}},
+        {"reasoning_details": [{"type": "reasoning.encrypted", "data": "forbidden", "signature": "forbidden"}]},
+        {"images": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,forbidden"}}]},
+    ]
+    events = saying(*data)
+    assert [a is b for a, b in zip(a_sieve([BLOCK]).feed(events, 0.0), events, strict=True)] == [True] * 3
+
+
+def test_what_is_said_once_more_in_full_does_not_come_between_the_pieces() -> None:
+    events = saying({"content": "for"}, {"content": "bidden"})
+    events[0].chunk["choices"][0]["message"] = {"role": "assistant", "content": "for"}
+    out = a_sieve([BLOCK]).feed(events, 0.0)
+    assert b"bidden" not in b"".join(event.raw for event in out)
+    assert said(out) == ""
 
 
 # -- masks
@@ -359,6 +383,21 @@ def test_a_whole_answer_ends_before_the_match_with_all_that_follows_it() -> None
     }
     assert (other["message"]["content"], other["finish_reason"]) == ("other", "stop")
     assert (whole.blocked_by, [one.count for one in whole.verdicts]) == (BLOCK, [1])
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"reasoning_details": [{"type": "t", "text": f"a {BAD}", "summary": f"b {BAD}"}]},
+        {"audio": {"transcript": f"a {BAD}", "notes": BAD}},
+        {"tool_calls": [{"id": "c", "function": {"name": "f", "arguments": f"a {BAD}"}, "more": {"notes": BAD}}]},
+        {"refusal": f"a {BAD}", "more": [BAD]},
+    ],
+)
+def test_of_what_stands_beside_a_blocked_text_nothing_is_left(message: Mapping[str, Any]) -> None:
+    out = sifted(whole_answer(message), [BLOCK])
+    assert b'"a "' in out.raw
+    assert BAD.encode() not in out.raw
 
 
 @pytest.mark.parametrize("whole", [b'{"object":"list","data":[{"embedding":[0.1]}]}', b"[]"])
