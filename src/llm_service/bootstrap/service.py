@@ -278,6 +278,13 @@ def build_row(
     """The row of stages, in the order in which a request passes them. Without filters there is no stage for them."""
     told = ground.settings.observability
     contents = Contents(max_bytes=told.log_content_max_bytes, redaction=ground.stores.redaction)
+    observe = Observe(
+        listeners,
+        ground.clock,
+        tracer,
+        contents=contents if told.log_content else None,
+        screens=deciding.screen is not None,
+    )
     screening: list[tuple[str, Stage]] = []
     sifting: list[tuple[str, Stage]] = []
     if deciding.screen is not None:
@@ -287,7 +294,7 @@ def build_row(
     vetting: list[tuple[str, Stage]] = [] if asking is None else [("vet", Vet(asking.asking))]
     return compose(
         [
-            ("observe", Observe(listeners, ground.clock, tracer, contents=contents if told.log_content else None)),
+            ("observe", observe),
             ("shed", Shed(ground.stores.pressure, deciding.overload, ground.dice)),
             ("resolve", Resolve(deciding.resolver)),
             ("check", deciding.check),

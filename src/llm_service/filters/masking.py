@@ -1,5 +1,6 @@
 """What stands in a text in place of what was masked, and how that is put back."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -64,10 +65,11 @@ class Masks:
         originals = self._originals
         return _NUMBERED.sub(lambda found: originals.get(found[0], found[0]), text) if originals else text
 
-    def hide(self, text: str) -> str:
-        """The text with placeholders for what was put back: the other way round, for those who must not see it."""
-        for made, original in sorted(self._originals.items(), key=lambda one: -len(one[1])):
-            text = text.replace(original, made)
+    def conceal(self, text: str) -> str:
+        """The text with placeholders for what they stand for, also where that is written as JSON."""
+        for made, original in sorted(self._originals.items(), key=lambda one: len(one[1]), reverse=True):
+            for written in {original, json.dumps(original, ensure_ascii=False)[1:-1]}:
+                text = text.replace(written, made)
         return text
 
     def open_from(self, text: str) -> int:

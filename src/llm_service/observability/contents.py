@@ -3,7 +3,7 @@
 The form: gen-ai-input-messages.json and gen-ai-output-messages.json of OpenTelemetry's conventions, as JSON texts.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import orjson
@@ -62,24 +62,34 @@ class Spoken:
         except orjson.JSONDecodeError:  # what came is what was said
             self._add("text", 0, reply.whole.decode("utf-8", "replace"))
 
-    def said(self, finish_reason: str | None, *, sent: ModelRequest | None = None) -> Said:
+    def said(
+        self,
+        finish_reason: str | None,
+        *,
+        sent: ModelRequest | None = None,
+        asks: bool = True,
+        conceal: Callable[[str], str] | None = None,
+    ) -> Said:
         """What was said. ``finish_reason``: why the answer ended, ``None`` where it broke off.
 
-        ``sent``: the request as its provider got it, where that is another: without what filters masked.
+        ``sent``: the request as its provider got it, where that is another: without what filters masked. ``asks``:
+        whether the question is told at all. ``conceal``: takes out of an answer what was put back into it.
         """
         request = sent or self._request
         asked, answered = self._cut(), self._cut()
-        messages = [message for message in map(asked.message, _asked(request.body)) if message["parts"]]
+        body: Body = request.body if asks else {}
+        messages = [message for message in map(asked.message, _asked(body)) if message["parts"]]
         asked.mark()
         parts: list[Part] = []
         for piece in self._answer.values():
-            answered.put(parts, piece.part, piece.key, "".join(piece.texts), beyond=piece.beyond)
+            text = "".join(piece.texts)
+            answered.put(parts, piece.part, piece.key, conceal(text) if conceal else text, beyond=piece.beyond)
         answered.mark()
         answer = {"role": "assistant", "parts": parts, "finish_reason": finish_reason or "error"}
         return Said(
-            prompt=self._text(messages),
+            prompt=self._text(messages) if asks else "",
             answer=self._text([answer]) if parts else "",
-            tools=self._tools(request),
+            tools=self._tools(request) if asks else "",
         )
 
     def _cut(self) -> "_Cut":

@@ -136,8 +136,8 @@ class Exchange:
 
     - ``resolve``: ``route`` (everything that may serve it)
     - ``check``: ``output_cap`` (tokens of one choice, where less than it asks for fits)
-    - ``screen``: ``policy`` (the filters that it meets), ``masks`` and ``outgoing`` (the request with placeholders in
-      place of what they mask, ``None``: as it came)
+    - ``screen``: ``policy`` (the filters that it meets), ``is_screened`` (they let its prompt pass), ``masks`` and
+      ``outgoing`` (the request with placeholders in place of what they mask, ``None``: as it came)
     - whatever judges: ``verdicts`` (one for each filter and side that found something)
     - ``vet``: ``withheld`` (what its provider has said, while nobody is given it)
     - ``remember``: ``plan`` (what the cache may do for it), ``look`` (what is there, where that is known, or something
@@ -156,9 +156,9 @@ class Exchange:
     __slots__ = (
         "_settling", "_tasks", "admit_in_full", "admitted", "at", "cache", "caller", "control", "deadline", "epochs",
         "finish", "flies", "followed", "found", "generation", "head_at", "id", "idempotency_key", "is_expected",
-        "kept", "look", "marks", "masks", "order", "outgoing", "output_cap", "place", "plan", "policy", "queue_s",
-        "received_at", "record", "refresh", "request", "route", "search", "stream", "stream_id", "surface", "tags",
-        "trace", "tries", "user", "verdicts", "watchers", "withheld",
+        "is_screened", "kept", "look", "marks", "masks", "order", "outgoing", "output_cap", "place", "plan", "policy",
+        "queue_s", "received_at", "record", "refresh", "request", "route", "search", "stream", "stream_id", "surface",
+        "tags", "trace", "tries", "user", "verdicts", "watchers", "withheld",
     )  # fmt: skip
 
     def __init__(
@@ -200,6 +200,7 @@ class Exchange:
         self.order: Sequence[int] = ()
         self.output_cap: int | None = None
         self.policy: Policy = NO_POLICY
+        self.is_screened = False
         self.masks: Masks | None = None
         self.outgoing: ModelRequest | None = None
         self.verdicts: list[Verdict] = []

@@ -18,13 +18,15 @@ class Observe:
         tracer: Tracer | None = None,
         *,
         contents: Contents | None = None,
+        screens: bool = False,
     ) -> None:
         """``tracer``: decides which requests are recorded; without it none is. ``contents``: where prompts and answers
-        are told."""
+        are told. ``screens``: there are filters, and of prompts that they have not let pass nothing is told."""
         self._listeners = listeners
         self._clock = clock
         self._tracer = tracer
         self._contents = contents
+        self._screens = screens
 
     def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
         """Go on; the fact is stated when the exchange settles, however it ends."""
@@ -34,7 +36,7 @@ class Observe:
         return proceed(exchange)  # no coroutine of its own: nothing is left to do behind it
 
     async def _listen(self, exchange: Exchange, proceed: Proceed, spoken: Spoken) -> Reply:
-        observer = _Listening(exchange, self._listeners, self._clock, self._tracer, spoken)
+        observer = _Listening(exchange, self._listeners, self._clock, self._tracer, spoken, screens=self._screens)
         exchange.watchers.append(observer)
         observer.reply = reply = await proceed(exchange)
         return reply
@@ -60,15 +62,23 @@ class _Observer(Watcher):
 class _Listening(_Observer):
     """One that tells the contents as well."""
 
-    __slots__ = ("_heard", "_spoken", "looks", "reply")
+    __slots__ = ("_heard", "_screens", "_spoken", "looks", "reply")
 
     def __init__(
-        self, exchange: Exchange, listeners: Listeners, clock: Clock, tracer: Tracer | None, spoken: Spoken
+        self,
+        exchange: Exchange,
+        listeners: Listeners,
+        clock: Clock,
+        tracer: Tracer | None,
+        spoken: Spoken,
+        *,
+        screens: bool,
     ) -> None:
         super().__init__(exchange, listeners, clock, tracer)
         self.looks = exchange.request.stream
         self.reply: Reply | None = None
         self._spoken = spoken
+        self._screens = screens
         self._heard = False
 
     def see(self, event: Event) -> Event | None:
@@ -79,8 +89,13 @@ class _Listening(_Observer):
     def settle(self, outcome: Outcome) -> Awaitable[None] | None:
         if not self._heard:
             self._spoken.hear_whole(self.reply)
-        now = self._clock.monotonic()
-        said = self._spoken.said(outcome.finish_reason, sent=self._exchange.outgoing)
+        now, exchange = self._clock.monotonic(), self._exchange
+        said = self._spoken.said(
+            outcome.finish_reason,
+            sent=exchange.outgoing,
+            asks=exchange.is_screened or not self._screens,
+            conceal=None if exchange.masks is None else exchange.masks.conceal,
+        )
         self._listeners.request_finished(finished(self._exchange, outcome, now, self._trace(), said=said))
         return None
 

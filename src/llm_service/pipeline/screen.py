@@ -26,7 +26,10 @@ class Foreseeing:
 
 
 class Screen:
-    """Fills ``exchange.policy``; where something is masked ``outgoing`` and ``masks``. Adds to ``verdicts``."""
+    """Fills ``exchange.policy``, ``is_screened``, and where something is masked ``outgoing`` and ``masks``.
+
+    Adds to ``verdicts``.
+    """
 
     def __init__(self, policies: Policies, report: Report) -> None:
         """``report``: hears of filters that cannot judge."""
@@ -42,6 +45,7 @@ class Screen:
         if policy.naming:
             self._check_names(exchange, policy.naming)
         if not policy.input:
+            exchange.is_screened = True
             return proceed(exchange)
         if request.body_bytes > MOST_INLINE_BYTES:
             return self._aside(exchange, proceed)
@@ -89,6 +93,7 @@ class Screen:
         exchange.outgoing, exchange.masks = found.outgoing, found.masks
         if found.blocked is not None:
             raise refusal(found.blocked, found.where)
+        exchange.is_screened = True
 
 
 def reporting(log: Log) -> Report:

@@ -62,7 +62,7 @@ class Vet:
 
 def hidden(passages: Sequence[Passage], masks: Masks | None) -> Sequence[Passage]:
     """What was put back for the client alone is not shown to who judges."""
-    return [Passage(who, masks.hide(text)) for who, text in passages] if masks else passages
+    return [Passage(who, masks.conceal(text)) for who, text in passages] if masks else passages
 
 
 class Vetting:

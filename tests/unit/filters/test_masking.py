@@ -47,3 +47,9 @@ def test_nothing_of_it_is_printed() -> None:
     masks = Masks()
     masks.placeholder("email", "jo@x.org")
     assert "jo" not in f"{masks!r} {masks}"
+
+
+def test_what_was_put_back_is_taken_out_again_also_from_json() -> None:
+    masks = Masks()
+    made = [masks.placeholder("name", original) for original in ("Jo", 'Jo "x" Ray')]
+    assert masks.conceal('Jo, Jo "x" Ray, Jo \\"x\\" Ray') == f"{made[0]}, {made[1]}, {made[1]}"

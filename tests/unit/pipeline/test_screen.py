@@ -1,6 +1,7 @@
 """The stage that judges prompts, between the name of a model and everything that a request takes."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from llm_service.admission import Admitted
 from llm_service.cache import CacheOptions, CachePolicy
 from llm_service.domain import ContentFiltered, ModelRequest, Outcome, Reply, Verdict, chat_request
 from llm_service.filters import FilterOptions, LocalFilter
-from llm_service.pipeline import Exchange, Proceed, Remember, Screen, reporting
+from llm_service.observability import Contents, Redaction, RequestFinished, Said
+from llm_service.pipeline import Exchange, Observe, Proceed, Remember, Screen, reporting
 from llm_service.pipeline.screen import MOST_INLINE_BYTES
 from llm_service.runtime import Tally, Tasks
 from llm_service.storage import MemoryCache
@@ -184,3 +186,46 @@ async def test_what_is_foreseen_is_everything_that_filters_would_say() -> None:
     assert foreseen.refusal.param == "model"
     assert foreseen.scores == {"own": 1.0, "no-red": 1.0}
     assert one.verdicts == []
+
+
+# -- what is told of it where contents are told
+
+
+async def told_of(one: Exchange, *filters: FilterOptions, answer: bytes = WHOLE) -> Said:
+    """What a log has of a request, whatever becomes of it."""
+    facts: list[RequestFinished] = []
+    contents = Contents(max_bytes=1000, redaction=Redaction([]))
+    listeners: Any = SimpleNamespace(request_finished=facts.append)
+    observe = Observe(listeners, ManualClock(), contents=contents, screens=bool(filters))
+    screen = Screen(policies(*filters), reporting(LogLines()))
+    outcome = PAID
+
+    async def answered(exchange: Exchange) -> Reply:
+        return ReadyReply(None, PAID, whole=answer)  # type: ignore[arg-type]
+
+    async def screened(exchange: Exchange) -> Reply:
+        return await screen(exchange, answered)
+
+    try:
+        await observe(one, screened)
+    except ContentFiltered as error:
+        outcome = Outcome(status="refused", error=error)
+    one.settle(outcome)
+    (fact,) = facts
+    assert fact.said is not None
+    return fact.said
+
+
+async def test_a_prompt_that_is_not_let_pass_is_told_nowhere() -> None:
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    assert await told_of(exchange("red, to jo@x", tools=tools), MASK, BLOCK) == Said(prompt="", answer="")
+    names = FilterOptions(type="allowed_models", allowed=("q/*",))
+    assert await told_of(exchange("to jo@x"), names, MASK) == Said(prompt="", answer="")
+    assert "to [WORD]" in (await told_of(exchange("to jo@x"), MASK, BLOCK)).prompt
+    assert "to jo@x" in (await told_of(exchange("to jo@x"))).prompt
+
+
+async def test_what_is_put_back_into_an_answer_is_not_told() -> None:
+    answer = WHOLE.replace(b"Hello", b"Write to jo@x")
+    said = await told_of(exchange("to jo@x"), replace(MASK, reversible=True), answer=answer)
+    assert "Write to [WORD_1]" in said.answer
