@@ -42,6 +42,7 @@ from llm_service.pipeline import (
     Stage,
     Vet,
     compose,
+    counting,
     reporting,
 )
 from llm_service.routing import Overload, Ranking
@@ -252,7 +253,9 @@ def build_deciding(
         overload=build_overload(ground),
         resolver=build_resolver(ground.settings, ground.stores.fleet),
         check=build_check(ground, known=parts.models.told),
-        screen=Screen(policies, reporting(ground.log)) if policies.all is not NO_POLICY else None,
+        screen=None
+        if policies.all is NO_POLICY
+        else Screen(policies, reporting(ground.log), counted=counting(accounts.admission)),
         remember=build_remember(ground, alike=alike, unsettled=unsettled),
         replay=Replay(build_promises(ground), share),
         ranking=ranking,

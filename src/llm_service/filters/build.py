@@ -167,14 +167,28 @@ def _usual(one: Any) -> object:
     return one.default if one.default_factory is MISSING else one.default_factory()
 
 
+class FilterUnusable(ValueError):
+    """A filter of the settings cannot be built, though it could when they were checked: its file is another now."""
+
+
 def build_policies(filters: Sequence[FilterOptions]) -> Policies:
-    """The filters of the settings, ready for use. Raises ValueError for one that cannot be used."""
+    """The filters of the settings, ready for use. Raises FilterUnusable for one that cannot be used."""
     return Policies(filters, build=_local, words=_known_words)
 
 
 def _local(options: FilterOptions, words: Sequence[str]) -> LocalFilter | None:
-    return build_filter(options, words) if options.type in BUILDERS else None
+    if options.type not in BUILDERS:
+        return None
+    try:
+        return build_filter(options, words)
+    except ValueError as problem:
+        raise FilterUnusable(f"The filter {options.called} cannot be used: {problem}") from problem
 
 
 def _known_words(options: FilterOptions) -> Sequence[str]:
-    return words_of(options) if options.type == "keywords" else ()
+    if options.type != "keywords":
+        return ()
+    try:
+        return words_of(options)
+    except ValueError as problem:
+        raise FilterUnusable(f"The filter {options.called} cannot be used: words_file {problem}") from problem

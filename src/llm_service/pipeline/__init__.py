@@ -18,7 +18,7 @@ from llm_service.pipeline.rank import Rank, has_choice
 from llm_service.pipeline.remember import MISSED, Remember
 from llm_service.pipeline.replay import Promises, Replay
 from llm_service.pipeline.resolve import Resolve, Resolver, check_allowed
-from llm_service.pipeline.screen import Foreseeing, Screen, reporting
+from llm_service.pipeline.screen import Foreseeing, Screen, counting, reporting
 from llm_service.pipeline.share import UNSERVED, Share
 from llm_service.pipeline.shed import Shed, too_much
 from llm_service.pipeline.sift import Sift
@@ -73,6 +73,7 @@ __all__ = [
     "Windows",
     "check_allowed",
     "compose",
+    "counting",
     "has_choice",
     "reporting",
     "too_much",

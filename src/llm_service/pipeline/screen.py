@@ -2,11 +2,12 @@
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from llm_service.domain import ContentFiltered, ModelRequest, Reply, Verdict, lists
+from llm_service.admission import Admission
+from llm_service.domain import ContentFiltered, ModelRequest, Reply, Settlement, Verdict, lists
 from llm_service.filters import FilterOptions, Filters, Policies, Policy, Report, Screened, scores, screened
 from llm_service.observability import Log
 from llm_service.pipeline.base import Exchange, Proceed
@@ -14,6 +15,10 @@ from llm_service.pipeline.resolve import beyond
 
 MOST_INLINE_BYTES: Final = 64 * 1024
 """A longer body is judged in a thread, so that no other request waits for it."""
+
+
+Counted = Callable[[Exchange], Awaitable[None]]
+"""Counts a request that is refused here. Raises LimitReached where it would not have been let in either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,30 +36,45 @@ class Screen:
     Adds to ``verdicts``.
     """
 
-    def __init__(self, policies: Policies, report: Report) -> None:
+    def __init__(self, policies: Policies, report: Report, *, counted: Counted | None = None) -> None:
         """``report``: hears of filters that cannot judge."""
         self.policies = policies
         self._report = report
+        self._counted = counted
 
     def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
-        """Go on, or raise ContentFiltered: nothing was taken, kept or sent then."""
+        """Go on, or raise ContentFiltered: nothing was kept or sent then, and of limits that of requests alone counts.
+
+        Raises LimitReached instead where that one has no room: who tries out what filters let pass is slowed down.
+        """
         request = exchange.request
         if exchange.is_inner:  # what a filter asks meets no filter
             return proceed(exchange)
         policy = exchange.policy = self._policy_of(exchange)
-        if policy.naming:
-            self._check_names(exchange, policy.naming)
-        if not policy.input:
-            exchange.is_screened = True
-            return proceed(exchange)
-        if request.body_bytes > MOST_INLINE_BYTES:
-            return self._aside(exchange, proceed)
-        self._take(exchange, screened(policy.input, request, self._report))
+        try:
+            if policy.naming:
+                self._check_names(exchange, policy.naming)
+            if policy.input and request.body_bytes > MOST_INLINE_BYTES:
+                return self._aside(exchange, proceed)
+            if policy.input:
+                self._take(exchange, screened(policy.input, request, self._report))
+        except ContentFiltered as refused:
+            return self._refused(exchange, refused)
+        exchange.is_screened = True
         return proceed(exchange)
 
     async def _aside(self, exchange: Exchange, proceed: Proceed) -> Reply:
-        self._take(exchange, await asyncio.to_thread(screened, exchange.policy.input, exchange.request, self._report))
+        found = await asyncio.to_thread(screened, exchange.policy.input, exchange.request, self._report)
+        try:
+            self._take(exchange, found)
+        except ContentFiltered as refused:
+            return await self._refused(exchange, refused)
         return await proceed(exchange)
+
+    async def _refused(self, exchange: Exchange, refused: ContentFiltered) -> Reply:
+        if self._counted is not None:
+            await self._counted(exchange)
+        raise refused
 
     async def foresee(self, exchange: Exchange) -> Foreseeing:
         """What all filters would say of the prompt, whatever blocks it. Takes note of what would be sent."""
@@ -94,6 +114,18 @@ class Screen:
         if found.blocked is not None:
             raise refusal(found.blocked, found.where)
         exchange.is_screened = True
+
+
+def counting(admission: Admission) -> Counted:
+    """Counts refused requests as requests, of the limits of those that cost nothing."""
+
+    async def counted(exchange: Exchange) -> None:
+        admitted = await admission.admit_free(
+            exchange.request, lease_id=exchange.id, caller=exchange.caller, user=exchange.user
+        )
+        await admission.settle(admitted, Settlement(tokens=0, nano_usd=0, provider=False))
+
+    return counted
 
 
 def reporting(log: Log) -> Report:

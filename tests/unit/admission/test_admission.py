@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from llm_service.domain import (
     chat_request,
     embedding_request,
 )
+from llm_service.pipeline import counting
 from llm_service.runtime import Tasks
 from llm_service.storage import MemoryLimits
 from tests.support.clock import ManualClock
@@ -256,6 +258,24 @@ async def test_what_somebody_else_pays_for_takes_a_place_and_nothing_else() -> N
     assert [[claim.cost for claim in one.held.lease.callers] for one in free if one.held] == [[1, 0], [1, 0]]
     with pytest.raises(RateLimited):
         await world.admission.admit_free(chat(), lease_id="free_3", caller=CALLER, user=None)
+
+
+async def test_what_a_filter_refuses_takes_a_request_and_nothing_else() -> None:
+    options = per_key(
+        requests_per_minute=2, concurrent_requests=1, tokens_per_minute=10_000, budget_usd=Decimal("0.001")
+    )
+    world = World(options, bound=100, counted=100)
+    counted = counting(world.admission)
+
+    def refused(number: int) -> Any:
+        return SimpleNamespace(id=f"req_{number}", request=chat(), caller=CALLER, user=None)
+
+    for number in range(2):
+        await counted(refused(number))
+    with pytest.raises(RateLimited):
+        await counted(refused(2))
+    world.clock.advance(61)
+    await counted(refused(3))
 
 
 async def test_what_somebody_else_pays_for_needs_no_limit() -> None:

@@ -1,5 +1,6 @@
 """The stage that judges prompts, between the name of a model and everything that a request takes."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from llm_service.admission import Admitted
 from llm_service.cache import CacheOptions, CachePolicy
-from llm_service.domain import ContentFiltered, ModelRequest, Outcome, Reply, Verdict, chat_request
+from llm_service.domain import ContentFiltered, ModelRequest, Outcome, RateLimited, Reply, Verdict, chat_request
 from llm_service.filters import FilterOptions, LocalFilter
 from llm_service.observability import Contents, Redaction, RequestFinished, Said
 from llm_service.pipeline import Exchange, Observe, Proceed, Remember, Screen, reporting
@@ -73,6 +74,27 @@ async def test_what_is_masked_is_sent_in_place_of_the_request(body_bytes: int) -
     assert one.sent.body["messages"] == [{"role": "user", "content": "to [WORD]"}]
     assert one.request.body["messages"] == [{"role": "user", "content": "to jo@x"}]
     assert (one.masks is None, [verdict.action for verdict in one.verdicts]) == (False, ["mask"])
+
+
+@pytest.mark.parametrize("body_bytes", [60, MOST_INLINE_BYTES + 1])
+@pytest.mark.parametrize("filters", [(BLOCK,), (FilterOptions(type="allowed_models", allowed=("q/*",)),)])
+async def test_a_refused_prompt_counts_as_a_request_and_beyond_the_limit_it_is_not_judged_in_words(
+    filters: Sequence[FilterOptions], body_bytes: int
+) -> None:
+    counted: list[Exchange] = []
+
+    async def count(exchange: Exchange) -> None:
+        counted.append(exchange)
+        if len(counted) > 1:
+            raise RateLimited("slow down", retry_after_s=1.0)
+
+    screen = Screen(policies(*filters), reporting(LogLines()), counted=count)
+    one = exchange("a red car", body_bytes=body_bytes)
+    for error in (ContentFiltered, RateLimited):
+        with pytest.raises(error):
+            await screen(one, proceed)
+    assert counted == [one, one]
+    assert not one.is_screened
 
 
 async def test_a_request_that_no_filter_meets_passes_as_it_came() -> None:
