@@ -21,6 +21,7 @@ from llm_service.cli.output import cannot_listen, cannot_log, print_json, refuse
 from llm_service.cli.sandbox_mode import ALWAYS_THERE, NOTHING_TO_SERVE, simulate, simulated_providers, wants_sandbox
 from llm_service.config import Loaded, Settings, SettingsError, secrets_of
 from llm_service.domain import InvalidRequest, LedgerUnavailable, Secret
+from llm_service.filters import FilterUnusable
 from llm_service.observability import (
     Arena,
     FileLocks,
@@ -61,8 +62,8 @@ from llm_service.supervisor import (
     start,
 )
 
-CANNOT_OPEN: Final = (DatabaseError, HashKeyError, AddressError, LedgerUnavailable)
-"""What keeps a process from opening its stores; each says what to do."""
+CANNOT_OPEN: Final = (DatabaseError, HashKeyError, AddressError, LedgerUnavailable, FilterUnusable)
+"""What keeps a process from opening its stores, or from being built; each says what to do."""
 
 
 def run_service(config: Path | None, overrides: Mapping[str, str], *, as_json: bool) -> int:

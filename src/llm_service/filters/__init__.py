@@ -13,7 +13,7 @@ from llm_service.filters.asking import (
     passages_said,
     verdict_request,
 )
-from llm_service.filters.build import build_filter, build_policies, filter_problems
+from llm_service.filters.build import FilterUnusable, build_filter, build_policies, filter_problems
 from llm_service.filters.detector import Detector, Match
 from llm_service.filters.judging import Edit, Findings, Judgement, Report, judge
 from llm_service.filters.masking import Masks
@@ -35,6 +35,7 @@ __all__ = [
     "Entity",
     "FilterOptions",
     "FilterType",
+    "FilterUnusable",
     "Filters",
     "Findings",
     "Judgement",

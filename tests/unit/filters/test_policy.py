@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_service.domain import Caller, Candidate
-from llm_service.filters import NO_POLICY, FilterOptions, build_policies
+from llm_service.filters import NO_POLICY, FilterOptions, FilterUnusable, build_policies
 from tests.support.finding import caller, policies
 from tests.support.records import key
 
@@ -143,7 +143,7 @@ def test_a_file_that_cannot_be_used_is_told(tmp_path: Path, content: bytes | Non
     file = tmp_path / "words.txt"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(FilterUnusable, match=f"The filter keywords cannot be used: words_file {message}"):
         build_policies([FilterOptions(type="keywords", words_file=file)])
 
 
