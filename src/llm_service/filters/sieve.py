@@ -90,6 +90,7 @@ class Sieve:
         self._channels: dict[Path, Channel] = {}
         self._choices: dict[int, Mapping[str, Any]] = {}
         self._held: deque[Held] = deque()
+        self._dropped: list[bytes] = []
         self._seq = 0
         self._last: Mapping[str, Any] = {}
 
@@ -97,6 +98,10 @@ class Sieve:
     def verdicts(self) -> list[Verdict]:
         """What was found in what has gone, or was to go next."""
         return self._findings.verdicts()
+
+    def withheld(self) -> list[bytes]:
+        """The JSON of everything that has come and has not gone: what it has cost is paid all the same."""
+        return [*self._dropped, *(held.event.raw for held in self._held)]
 
     # -- what comes
 
@@ -214,11 +219,18 @@ class Sieve:
         if texts is None:
             return held.event
         if self.blocked_by is not None:
-            self._held.clear()
+            self._drop(held, texts)
             if not any(text for of in texts.values() for text in of.kept.values()):
                 return None
         made = _with(held.event.chunk, texts)
         return Event(held.event.seq, self._encode(made), held.event.kind, chunk=made)
+
+    def _drop(self, cut: Held, texts: "Mapping[int, _Said]") -> None:
+        """Nothing goes of what is held, nor the rest of the event that is cut."""
+        rest = [piece.text[len(texts[piece.at].kept.get(piece.path, "")) :] for piece in cut.pieces]
+        self._dropped.append(self._encode({"choices": [{"index": 0, "delta": {"content": "".join(rest)}}]}))
+        self._dropped += [held.event.raw for held in self._held]
+        self._held.clear()
 
     def _texts(self, held: Held) -> "dict[int, _Said] | None":
         """What its choices say, by where they stand, as it goes on; ``None``: as it came."""

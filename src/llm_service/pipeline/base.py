@@ -139,7 +139,7 @@ class Exchange:
     - ``screen``: ``policy`` (the filters that it meets), ``is_screened`` (they let its prompt pass), ``masks`` and
       ``outgoing`` (the request with placeholders in place of what they mask, ``None``: as it came)
     - whatever judges: ``verdicts`` (one for each filter and side that found something)
-    - ``vet``: ``withheld`` (what its provider has said, while nobody is given it)
+    - ``sift``, ``vet``: ``withheld`` (what its provider has said, and nobody is given)
     - ``remember``: ``plan`` (what the cache may do for it), ``look`` (what is there, where that is known, or something
       to await for it), ``is_expected`` (its answer is there, or on its way), ``search`` (for its question in other
       words, where it may be answered so), ``cache``

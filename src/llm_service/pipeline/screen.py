@@ -13,7 +13,7 @@ from llm_service.observability import Log
 from llm_service.pipeline.base import Exchange, Proceed
 from llm_service.pipeline.resolve import beyond
 
-MOST_INLINE_BYTES: Final = 64 * 1024
+MOST_INLINE_BYTES: Final = 32 * 1024
 """A longer body is judged in a thread, so that no other request waits for it."""
 
 

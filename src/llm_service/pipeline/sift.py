@@ -8,7 +8,7 @@ from typing import Final
 
 from llm_service.domain import TERMINAL, Event, Head, ModelRequest, Outcome, Reply, Sink, Subscription
 from llm_service.filters import FILTERED, Report, Sieve, Sifted, sift_whole
-from llm_service.pipeline.base import Exchange, Proceed
+from llm_service.pipeline.base import Exchange, Proceed, Withheld
 from llm_service.runtime import Clock, TimerHandle
 from llm_service.streams import ReadyReply, encode
 
@@ -18,7 +18,7 @@ _JSON_FORMATS: Final = frozenset(("json_object", "json_schema"))
 
 
 class Sift:
-    """Reads ``exchange.policy`` and ``exchange.masks``; adds to ``exchange.verdicts``.
+    """Reads ``exchange.policy`` and ``exchange.masks``; adds to ``exchange.verdicts``, and fills ``withheld``.
 
     It stands before the log of the generation: who follows, resumes, or gets the answer from the cache gets the
     filtered one. ``report`` hears of filters that cannot judge.
@@ -196,6 +196,8 @@ class Sifting:
         self._is_over = True
         self.outcome = outcome
         self._exchange.verdicts += self._sieve.verdicts
+        if pieces := self._sieve.withheld():
+            self._exchange.withheld = Withheld(pieces)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -201,7 +201,7 @@ async def test_a_blocked_stream_is_one_good_record_and_is_not_kept() -> None:
     client = await streamed(world, " one for", "bidden")
     assert text_of(client) == "Hello one "
     assert (client.record.status, client.record.upstream_id) == ("ok", "gen_1")
-    assert (client.record.input_tokens, client.record.output_tokens) == (7, 2)  # counted: nobody said
+    assert (client.record.input_tokens, client.record.output_tokens) == (7, 3)  # counted, the blocked word too: nobody said
     assert world.calls[0].source is not None
     assert world.calls[0].source.detached
     await world.answered()
@@ -282,3 +282,11 @@ async def test_a_filter_that_cannot_judge_is_reported_and_the_request_is_closed(
     assert str(defect) == "broken"
     assert text_of(client) == ""
     assert [(one.filter, one.action, one.failed) for one in client.exchange.verdicts] == [("broken", "block", True)]
+
+
+async def test_what_is_blocked_from_its_beginning_is_paid_as_far_as_it_came() -> None:
+    world = World(policy=Policy(version="1", output=(a_filter(Words("hello")),)))
+    client = await streamed(world)
+    assert text_of(client) == ""
+    assert (client.record.status, client.record.input_tokens, client.record.output_tokens) == ("ok", 7, 1)
+    world.check_all_closed()
