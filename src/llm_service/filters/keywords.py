@@ -85,7 +85,7 @@ class Keywords:
         return [Match(*line.raw_span(begin, end), "word") for begin, end in places]
 
     def open_from(self, text: Text) -> int:
-        line = _Line(text, joined=self._phrases, last=LONGEST_HOLD)
+        line = _Line(text, joined=self._phrases, last=max(LONGEST_HOLD, self._longest))
         end, heads = len(line.text), self._heads
         short = max(line.begins, end - _HEAD + 1)
         begins = [begin for begin in range(line.begins, short) if line.text[begin : begin + _HEAD] in heads]

@@ -8,8 +8,19 @@ import orjson
 import pytest
 
 from llm_service.domain import Event, StreamInterrupted
-from llm_service.filters import LocalFilter, Masks, Match, Sieve, Text, sift_whole
-from llm_service.filters.channel import MOST_KEPT
+from llm_service.filters import (
+    LONGEST_HOLD,
+    FilterOptions,
+    LocalFilter,
+    Masks,
+    Match,
+    Sieve,
+    Text,
+    build_filter,
+    sift_whole,
+)
+from llm_service.filters.channel import CONTEXT, MOST_KEPT
+from llm_service.filters.keywords import LONGEST_WORD
 from llm_service.filters.sieve import MOST_HELD
 from llm_service.streams import encode
 from tests.support.filtering import (
@@ -120,6 +131,21 @@ class Addresses:
 
     def open_from(self, text: Text) -> int:
         return 0
+
+
+@pytest.mark.parametrize("step", [1, 3, 40])
+def test_a_long_word_is_found_though_most_of_it_has_gone(step: int) -> None:
+    word = " ".join(f"word{number}" for number in range(30))
+    assert CONTEXT + LONGEST_HOLD < len(word) <= LONGEST_WORD
+    sieve = a_sieve([build_filter(FilterOptions(type="keywords", words=(word,)))])
+    text = f"before {word} after"
+    seq, out = 1, []
+    for begin in range(0, len(text), step):
+        if sieve.blocked_by is None:
+            out += fed(sieve, text[begin : begin + step], now=begin / 1000, seq=seq)
+            seq += 1
+    assert sieve.blocked_by is not None
+    assert len(said(out)) < len(text) - LONGEST_HOLD
 
 
 def test_what_a_match_grows_by_when_it_has_gone_goes_neither() -> None:

@@ -201,7 +201,10 @@ async def test_a_blocked_stream_is_one_good_record_and_is_not_kept() -> None:
     client = await streamed(world, " one for", "bidden")
     assert text_of(client) == "Hello one "
     assert (client.record.status, client.record.upstream_id) == ("ok", "gen_1")
-    assert (client.record.input_tokens, client.record.output_tokens) == (7, 3)  # counted, the blocked word too: nobody said
+    assert (client.record.input_tokens, client.record.output_tokens) == (
+        7,
+        3,
+    )  # counted, the blocked word too: nobody said
     assert world.calls[0].source is not None
     assert world.calls[0].source.detached
     await world.answered()
