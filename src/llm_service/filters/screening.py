@@ -77,9 +77,8 @@ class _Screening:
     def _judge(self, unit: Unit) -> None:
         """As JSON reads, where it may be that, and as it stands; its pieces once more with nothing between them."""
         counts: dict[str, int] = {}
-        for leaves, gap in ((unit.leaves, _GAP), *((row, "") for row in unit.joined)):
-            readings = (True, False) if any(leaf.is_escaped for leaf in leaves) else (False,)
-            for read in readings:
+        for leaves, gap in [(unit.leaves, _GAP), *[(row, "") for row in unit.joined]]:
+            for read in _readings(leaves):
                 if self._is_over:
                     break
                 for name, count in self._judge_leaves(unit, leaves, gap, read=read).items():
@@ -150,6 +149,14 @@ class _Screening:
                 yield Verdict(
                     filter=one.name, type=one.type, on="input", action=action, count=tally.failures, failed=True
                 )
+
+
+def _readings(leaves: Sequence[Leaf]) -> tuple[bool, ...]:
+    """In which ways texts are looked at: as JSON reads first, so that a mask leaves the JSON one."""
+    for leaf in leaves:
+        if "\\" in leaf.text and leaf.is_escaped:
+            return True, False
+    return (False,)
 
 
 def screened(filters: Filters, request: ModelRequest, report: Report, *, thorough: bool = False) -> Screened:

@@ -177,12 +177,14 @@ class Unit:
     @property
     def joined(self) -> Sequence[Sequence[Leaf]]:
         """Pieces that a model reads with nothing between them: those of one name, whatever else stands around them."""
-        parts: dict[str | int, list[Leaf]] = {}
-        for leaf in self.leaves:
-            if leaf.is_part:
-                parts.setdefault(leaf.name, []).append(leaf)
-        rows = [row for row in parts.values() if len(row) > 1]
-        return rows if len(parts) < 2 else [*rows, [leaf for leaf in self.leaves if leaf.is_part]]
+        parts = [leaf for leaf in self.leaves if leaf.is_part]
+        if len(parts) < 2:
+            return ()
+        named: dict[str | int, list[Leaf]] = {}
+        for leaf in parts:
+            named.setdefault(leaf.name, []).append(leaf)
+        rows = [row for row in named.values() if len(row) > 1]
+        return rows if len(named) < 2 else [*rows, parts]
 
 
 def units(body: Mapping[str, Any]) -> Iterator[Unit]:
