@@ -65,17 +65,19 @@ class Edit:
 class Channel:
     """Positions count from the beginning of the whole text.
 
-    ``text``: its end, as far as it is looked at again, from ``base`` on; ``clear``: how far it is judged for good;
+    ``text``: its end, as far as it is looked at again, from ``base`` on, as JSON reads where it is that; ``plain``: the
+    same as it is written, where that is something else; ``clear``: how far it is judged for good;
     ``sent``: how far it has gone; ``cut``: where it ends because of the filter ``blocked_by``.
     """
 
     __slots__ = (
         "_applied", "_edits", "_findings", "_finds", "_is_json", "_open_escape", "base", "blocked_by",
-        "clear", "cut", "length", "sent", "text",
+        "clear", "cut", "length", "plain", "sent", "text",
     )  # fmt: skip
 
     def __init__(self, findings: Findings, *, is_json: bool) -> None:
         self.text = ""
+        self.plain: str | None = None
         self.base = 0
         self.length = 0
         self.clear = 0
@@ -96,12 +98,16 @@ class Channel:
         begin = self.length
         self.length += len(piece)
         if self._is_json and (self._open_escape or "\\" in piece):
+            self.plain = (self.text if self.plain is None else self.plain) + whole_characters(piece)
             raw = self._open_escape + piece
             read, is_open_from = unescaped(raw)
             self.text = self.text[: len(self.text) - len(self._open_escape)] + whole_characters(read)
             self._open_escape = raw[is_open_from:]
         else:
-            self.text += whole_characters(piece)
+            told = whole_characters(piece)
+            self.text += told
+            if self.plain is not None:
+                self.plain += told
         return begin
 
     # -- what is found in it
@@ -231,6 +237,8 @@ class Channel:
         base = max(self.length - MOST_KEPT, self.clear - context)
         if base > self.base:
             self.text = self.text[base - self.base :]
+            if self.plain is not None:
+                self.plain = self.plain[base - self.base :]
             self.base = base
         if self._applied:
             self._applied = [find for find in self._applied if find.end >= self.base]

@@ -9,6 +9,7 @@ import orjson
 
 from llm_service.domain import TERMINAL, Event, Verdict
 from llm_service.filters.channel import Channel
+from llm_service.filters.detector import Match
 from llm_service.filters.judging import Findings, Report, judge
 from llm_service.filters.masking import Masks
 from llm_service.filters.places import Path, cut_off, places_of, with_texts
@@ -167,8 +168,19 @@ class Sieve:
         if grows and self._masks is not None:
             open_from = min(open_from, self._masks.open_from(channel.text))
         found = [(self._ranks[one.name], one, match) for one, matches in judgement.found for match in matches]
+        failed = [*judgement.failed]
+        if channel.plain is not None:  # `\forbidden` reads as a form feed and "orbidden", to whoever reads it as JSON
+            written = judge(self._filters, Text(channel.plain), self._report, grows=grows)
+            open_from = min(open_from, written.open_from)
+            found += [
+                (self._ranks[one.name], one, match)
+                for one, matches in written.found
+                for match in matches
+                if not any(other is one and _overlap(match, known) for _, other, known in found)
+            ]
+            failed += [one for one in written.failed if one not in failed]
         channel.judged(found, open_from, self._masks)
-        for one in judgement.failed:
+        for one in failed:
             self._fails(one, channel, begin)
 
     def _fails(self, failed: LocalFilter, channel: Channel, begin: int) -> None:
@@ -298,6 +310,10 @@ def sift_whole(
     sieve = Sieve(filters, masks, encode=encode, report=report, is_json=is_json)
     made = sieve.whole(body)
     return Sifted(whole if made is None else encode(made), sieve.blocked_by, sieve.verdicts)
+
+
+def _overlap(one: Match, other: Match) -> bool:
+    return one.begin < other.end and other.begin < one.end
 
 
 def _decoded(whole: bytes) -> Any:

@@ -33,6 +33,7 @@ from tests.support.filtering import (
     ending,
     finish_reasons,
     ignored,
+    pieces_of,
     saying,
     sifted,
     texts_in,
@@ -291,6 +292,16 @@ def test_each_kind_of_text_is_judged(delta: Mapping[str, Any]) -> None:
         assert BAD.encode() not in out.raw
         assert b"c291bmQ" not in out.raw  # what is heard is what was said
     assert [one.count for one in sieve.verdicts] == [1]
+
+
+@pytest.mark.parametrize("cuts", [(), (1,), (2, 5), (3, 4, 6)])
+def test_what_is_json_is_judged_as_it_is_written_too(cuts: Sequence[int]) -> None:
+    for text, left in ((f'"\\{BAD}"', '"\\'), (f'"\\n{BAD}"', '"\\n')):
+        sieve = a_sieve([BLOCK], is_json=True)
+        out = sieve.feed(saying(*({"content": piece} for piece in pieces_of(text, cuts))), 0.0)
+        assert sieve.blocked_by is BLOCK
+        assert said(out) == left
+        assert [one.count for one in sieve.verdicts] == [1]
 
 
 def test_data_that_is_not_judged_passes_as_it_came() -> None:
