@@ -49,6 +49,7 @@ class Screen:
         """
         request = exchange.request
         if exchange.is_inner:  # what a filter asks meets no filter
+            exchange.is_screened = True
             return proceed(exchange)
         policy = exchange.policy = self._policy_of(exchange)
         try:

@@ -51,13 +51,19 @@ class Vet:
     async def _whole(
         self, exchange: Exchange, filters: Sequence[FilterOptions], reply: Reply, whole: bytes, outcome: Outcome
     ) -> Reply:
-        exchange.withheld = Withheld((whole,), outcome)
+        sifted = exchange.withheld
+        exchange.withheld = _with(sifted, (whole,), outcome)
         answer = decoded(whole)
         passages = hidden(passages_said(answer), exchange.masks)
         if await self._asking.ask(exchange, filters, passages, "output") is None:
-            exchange.withheld = None
+            exchange.withheld = sifted
             return reply
         return ReadyReply(reply.head, replace(outcome, finish_reason=FILTERED), whole=encode(emptied(answer)))
+
+
+def _with(sifted: Withheld | None, pieces: Sequence[bytes], outcome: Outcome | None) -> Withheld:
+    """What the provider has said, with what others have kept back of it already."""
+    return Withheld(pieces if sifted is None else [*sifted.pieces, *pieces], outcome)
 
 
 def hidden(passages: Sequence[Passage], masks: Masks | None) -> Sequence[Passage]:
@@ -133,7 +139,7 @@ class Holding:
 
     __slots__ = (
         "_after", "_bytes", "_decided", "_ended", "_events", "_is_held_back", "_is_paused", "_judging", "_reply",
-        "_sink", "_subscription", "_vetting", "outcome",
+        "_sifted", "_sink", "_subscription", "_vetting", "_withheld", "outcome",
     )  # fmt: skip
 
     def __init__(self, reply: Reply, vetting: Vetting, sink: Sink, after: int) -> None:
@@ -150,6 +156,8 @@ class Holding:
         self._judging: asyncio.Task[None] | None = None
         self._is_paused = False
         self._is_held_back = False
+        self._sifted: Withheld | None = None
+        self._withheld: Withheld | None = None
 
     def begin(self) -> None:
         """Read the provider's reply from now on."""
@@ -226,7 +234,7 @@ class Holding:
 
     def _decide(self, *, blocked: bool) -> None:
         if not blocked:
-            self._vetting.exchange.withheld = None
+            self._vetting.exchange.withheld = self._sifted
             self._decided, self.outcome = True, self._ended
             self._send()
             self._pace()
@@ -254,8 +262,11 @@ class Holding:
             subscription.detach()
 
     def _withhold(self) -> None:
+        exchange = self._vetting.exchange
+        if exchange.withheld is not self._withheld:  # the filters that judge here have ended, and kept something back
+            self._sifted = exchange.withheld
         pieces = [event.raw for event in self._events if event.raw]
-        self._vetting.exchange.withheld = Withheld(pieces, self._ended)
+        exchange.withheld = self._withheld = _with(self._sifted, pieces, self._ended)
 
     def _pace(self) -> None:
         """Hold the provider back while a stream is too long to be judged, or while its reader is slow."""
