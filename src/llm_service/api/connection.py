@@ -14,7 +14,7 @@ from llm_service.api.unread import Unread
 from llm_service.api.until_close import until_close
 from llm_service.api.websocket.handshake import acceptance, asks_for_websocket, websocket_scope
 from llm_service.api.websocket.protocol import SocketProtocol
-from llm_service.api.whole_response import offer
+from llm_service.api.whole_response import offer, withdraw
 from llm_service.domain import InvalidRequest
 
 HEAD_BYTES: Final = 64 * 1024
@@ -109,11 +109,13 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: the request that is being answered is told, not only the one that came last."""
         self._wait_no_longer()
+        self._unset_keepalive_if_required()  # also where it was reset: the timer would keep all of it until then
         self._stop_minding_reading()
         super().connection_lost(exc)
         if self._served is not None and not self._served.response_complete:
             self._served.disconnected = True
             self._served.message_event.set()
+            withdraw(self._served)
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
@@ -212,6 +214,12 @@ class Connection(HttpToolsProtocol):
         self._served = cycle
         offer(cycle)
         super()._start_asgi_task(cycle, until_close(cycle, app) if cycle.scope["http_version"] == "1.0" else app)
+
+    def on_response_complete(self) -> None:
+        """The answer is written, as far as we are concerned."""
+        if self._served is not None:
+            withdraw(self._served)
+        super().on_response_complete()
 
     # -- an upgrade
 

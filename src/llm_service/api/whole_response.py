@@ -12,8 +12,17 @@ EXTENSION: Final = "llm_service.whole_response"
 
 
 def offer(cycle: RequestResponseCycle) -> None:
-    """Have the scope of this request say that its response can be written whole."""
+    """Have the scope of this request say that its response can be written whole, until ``withdraw``."""
     cycle.scope["extensions"] = {EXTENSION: {"write": partial(_write, cycle)}}
+
+
+def withdraw(cycle: RequestResponseCycle) -> None:
+    """Have it say so no more; idempotent. Else the two would hold each other, and wait for the collector of garbage.
+
+    Measured: that of a thousand requests took it 10 to 30 ms, in which nobody is served.
+    """
+    if extensions := cycle.scope.get("extensions"):
+        extensions.clear()
 
 
 def withdrawn_for_pages(app: Any) -> Any:

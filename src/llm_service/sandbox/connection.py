@@ -68,6 +68,7 @@ class Connection(asyncio.Protocol):
             self._running.cancel()
         if self._reply is not None:
             _report(self._reply, Ending.CANCELLED)
+        self._parser = None  # type: ignore[assignment]  # it knows us
         self._owner.closed(self)
 
     def data_received(self, data: bytes) -> None:

@@ -10,9 +10,12 @@ import orjson
 import pytest
 
 from llm_service import bootstrap
+from llm_service.api.rest.hang_up import PATIENCE_S, HangUpWatch
 from llm_service.config import Settings
 from llm_service.providers import ProviderOptions
+from llm_service.runtime import Tasks
 from llm_service.transport import HttpHead, HttpRequest, Receiver
+from tests.support.clock import ManualClock
 from tests.support.rest import chat_body
 from tests.support.service import LogLines, stores_in
 from tests.support.waiting import loop_turns
@@ -114,3 +117,29 @@ async def test_a_request_leaves_no_reference_cycle(
     finally:
         gc.enable()
         await service.aclose()
+
+
+async def test_a_client_that_waits_long_for_its_answer_leaves_no_reference_cycle() -> None:
+    clock, tasks = ManualClock(), Tasks(lambda *_: None)
+    watch = HangUpWatch(clock=clock, tasks=tasks)
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def wait_long() -> None:
+        hang_up = watch.over(receive, asyncio.current_task(), lambda _: False)  # type: ignore[arg-type]  # one is there
+        clock.advance(2 * PATIENCE_S)
+        await loop_turns()
+        assert len(tasks) == 1
+        hang_up.stop()
+        await loop_turns(3)
+        assert len(tasks) == 0
+
+    await wait_long()
+    gc.collect()
+    gc.disable()
+    try:
+        await wait_long()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

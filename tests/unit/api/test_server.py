@@ -1,6 +1,7 @@
 """The socket that the service listens on, and how many connections it keeps."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ from typing import Any
 
 from llm_service.api import HttpServer, listen
 from llm_service.api.connection import Connection
-from tests.support.waiting import until
+from tests.support.waiting import loop_turns, until
 
 
 async def test_small_writes_to_a_client_go_out_at_once() -> None:
@@ -121,3 +122,26 @@ async def test_where_everybody_is_being_served_who_comes_last_is_turned_away() -
         site.may_answer.set()
         for one in served:
             assert (await one.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+
+
+# -- what requests leave behind
+
+
+async def test_a_request_leaves_no_reference_cycle_with_its_connection() -> None:
+    async with full(3) as site:
+        reader, writer = await site.client()
+        await asked(reader, writer)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(5):
+                await asked(reader, writer)
+            assert gc.collect() == 0
+        finally:
+            gc.enable()
+
+
+async def asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(GET % b"/")
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+    await loop_turns(3)

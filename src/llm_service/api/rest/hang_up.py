@@ -43,6 +43,7 @@ class HangUp(Leaving):
         self._watch.forget(self)
         if self._listening is not None:
             self._listening.cancel()
+            self._listening = None  # its last frame, which the cancelled task keeps, knows us
 
 
 class HangUpWatch:
