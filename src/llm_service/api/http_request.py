@@ -23,7 +23,8 @@ _FORWARDED: Final = frozenset(
     )
 )
 """What proxies add, beside all that begins with ``x-forwarded``: RFC 7239 and 9110, and the words of their makers."""
-_FORWARDED_BEGINS: Final = b"x-forwarded"
+_FORWARDED_BEGINS: Final = b"\nx-forwarded"
+"""Behind the end of another name."""
 _ONCE: Final = (
     b"host",
     b"authorization",
@@ -102,9 +103,7 @@ def credentials_of(scope: Scope, headers: Headers) -> Credentials:
 
 
 def _is_forwarded(headers: Headers) -> bool:
-    if not _FORWARDED.isdisjoint(headers):
-        return True
-    return any(name[:11] == _FORWARDED_BEGINS for name in headers)
+    return not _FORWARDED.isdisjoint(headers) or _FORWARDED_BEGINS in b"\n".join((b"", *headers))
 
 
 def _credentials_of_page(scope: Scope, headers: Headers) -> Credentials:

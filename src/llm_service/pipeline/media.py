@@ -63,6 +63,8 @@ def _media(request: ModelRequest) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield f"input[{index}]", one
         return
     for index, message in enumerate(request.body["messages"]):
+        if type(message.get("content")) is not list and "images" not in message:
+            continue  # text alone, as nearly all are
         for field in _HOLDERS:
             if type(parts := message.get(field)) is not list:
                 continue

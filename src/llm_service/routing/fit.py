@@ -1,6 +1,6 @@
 """What a request needs, and why a deployment cannot serve it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -61,7 +61,7 @@ class Needs:
         """What the deployment must be able to do, each once."""
         if self._abilities is None:
             chat = self._request.operation == "chat"
-            self._abilities = tuple(dict.fromkeys(_abilities(self._request.body))) if chat else ()
+            self._abilities = tuple(_abilities(self._request.body)) if chat else ()
         return self._abilities
 
     @property
@@ -74,19 +74,21 @@ class Needs:
         return self._output_tokens
 
 
-def _abilities(body: Mapping[str, Any]) -> Iterator[Ability]:
+def _abilities(body: Mapping[str, Any]) -> dict[Ability, None]:
+    needed: dict[Ability, None] = {}
     if body.get("tools") or body.get("functions"):
-        yield "tools"
+        needed["tools"] = None
     form = body.get("response_format")
     if form is not None and form.get("type") == "json_schema":
-        yield "json_schema"
+        needed["json_schema"] = None
     for message in body["messages"]:
         content = message.get("content")
         if type(content) is list:
             for part in content:
                 kind = part.get("type")
                 if type(kind) is str and kind in _MEDIA:
-                    yield _MEDIA[kind]
+                    needed[_MEDIA[kind]] = None
+    return needed
 
 
 def window(way: Way, info: ModelInfo | None) -> int | None:
