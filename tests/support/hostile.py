@@ -1,13 +1,23 @@
-"""Clients that hold connections and never finish: silent ones, slow heads, slow bodies, half-closed, half-encrypted."""
+"""Clients that hold connections and never finish: silent ones, slow heads, slow bodies, half-closed, half-encrypted.
+
+python -P -m tests.support.hostile HOST PORT HOW_MANY DRIP_S makes them, and tells for each line of its input how many
+the service still holds, until that ends: whoever measures beside them shares no event loop with them.
+"""
 
 import asyncio
+import json
 import socket
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Final
+from pathlib import Path
+from typing import IO, Final
+
+CHECKOUT: Final = Path(__file__).parents[2]
 
 LINE: Final = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 BEGINNINGS: Final = {
@@ -101,3 +111,39 @@ async def crowd(host: str, port: int, how_many: int, *, drip_s: float = 1.0) -> 
     finally:
         slow.cancel()
         made.leave()
+
+
+class Elsewhere:
+    """A crowd in a process of its own."""
+
+    def __init__(self, said: IO[bytes], told: IO[bytes]) -> None:
+        self._said, self._told = said, told
+
+    def held(self) -> Counter[str]:
+        """How many of each kind the service still holds, those that it refused under that name; once all have come."""
+        self._told.write(b"\n")
+        self._told.flush()
+        return Counter(json.loads(self._said.readline()))
+
+
+@contextmanager
+def crowd_elsewhere(host: str, port: int, how_many: int, *, drip_s: float = 1.0) -> Iterator[Elsewhere]:
+    """So many hostile connections until the block ends; they may still be on their way when it begins."""
+    command = [sys.executable, "-P", "-m", __name__, host, str(port), str(how_many), str(drip_s)]
+    with subprocess.Popen(
+        command, cwd=CHECKOUT, env={"PYTHONPATH": str(CHECKOUT)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        try:
+            yield Elsewhere(process.stdout, process.stdin)  # type: ignore[arg-type]  # both are pipes
+        finally:
+            process.kill()
+
+
+async def main(host: str, port: int, how_many: int, drip_s: float) -> None:
+    async with crowd(host, port, how_many, drip_s=drip_s) as made:
+        while await asyncio.to_thread(sys.stdin.readline):
+            print(json.dumps({**made.held(), **({"refused": made.refused} if made.refused else {})}), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])))
