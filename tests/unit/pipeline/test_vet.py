@@ -16,6 +16,7 @@ from llm_service.domain import (
 )
 from llm_service.filters import FilterOptions, Masks, Passage, Policy
 from llm_service.pipeline import Asking, Exchange, vet
+from llm_service.pipeline.base import Withheld
 from llm_service.pipeline.vet import HeldReply, Vetting
 from tests.support.clock import ManualClock
 from tests.support.generations import Reader, ScriptedSource
@@ -251,6 +252,20 @@ async def test_what_was_withheld_is_counted_where_its_provider_tells_no_usage(st
     await loop_turns(TURNS)
     record = client.record
     assert (record.input_tokens, record.output_tokens, record.status) == (7, 2 if stream else 1, "ok")
+
+
+@pytest.mark.parametrize("blocked", [True, False])
+async def test_what_filters_here_have_kept_back_is_counted_beside_what_is_judged_elsewhere(blocked: bool) -> None:
+    world = Judged(ON_OUTPUT, out=(lambda text: ("hate",)) if blocked else nothing)
+    client = await world.ask(stream=True)
+    source = world.calls[0].begins()
+    source.say(MORE)
+    source.say(FINISH, kinds=("finish",))
+    kept_back = client.exchange.withheld = Withheld((MORE.replace(b" again", b" kept "),))
+    source.finish(Outcome(status="ok", finish_reason="stop"))
+    await loop_turns(TURNS)
+    assert client.record.output_tokens == 3  # two that were judged, or given, and the one that was kept back
+    assert (client.exchange.withheld is kept_back) is not blocked
 
 
 def whole_of(outcome: Outcome) -> Any:
