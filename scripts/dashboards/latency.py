@@ -141,6 +141,12 @@ OWN_SHARE = Row(
             queries=(Query(quantile(0.95, "llm_queue_seconds", "provider"), "{{provider}}"),),
         ),
         Panel(
+            title="Filters that ask, p95",
+            about="Until a model or a webhook has judged a prompt or an answer.",
+            unit="s",
+            queries=(Query(quantile(0.95, "llm_filter_seconds", "filter"), "{{filter}}"),),
+        ),
+        Panel(
             title="Event loop lag",
             about="How late the loop is in the worst process of a machine.",
             unit="s",
