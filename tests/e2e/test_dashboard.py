@@ -239,7 +239,7 @@ async def test_live_figures_are_drawn_as_they_come(service: Running, visit: Brow
         "() => /highest (?!0[ ;.])/.test(document.querySelector('.plot').getAttribute('aria-label'))", timeout=15_000
     )
     await page.get_by_text("Figures of Requests").click()
-    assert await page.get_by_role("region", name="Figures of Requests").get_by_role("row").count() > 1
+    await page.get_by_role("region", name="Figures of Requests").get_by_role("row").nth(1).wait_for()
     assert visit.complaints == []
 
 
