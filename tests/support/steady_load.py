@@ -41,6 +41,15 @@ class Lane:
     cpu_ms: float = 0.0
     came: bytes = b""
 
+    def is_closed(self) -> bool:
+        """Whether a free one was closed at the other end."""
+        try:
+            return self.socket.recv(1) == b""
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        except OSError:
+            return True
+
     def complete(self) -> bool:
         """Whether all of the answer has come, after taking what there is. Raises OSError."""
         try:
@@ -101,9 +110,12 @@ class Steady:
                 break
 
     def _begin(self, lane: Lane, due: float) -> None:
+        if lane.is_closed():  # while it was free for long
+            lane.socket.close()
+            lane = self._lane()
         lane.due, lane.came, lane.cpu_ms = due, b"", self._loop.cpu_ms()
         self._busy[lane.socket.fileno()] = lane
-        with suppress(OSError):  # it was closed while it was free; what follows is the end of it
+        with suppress(OSError):  # what follows is the end of it
             lane.socket.sendall(self._request)
         self._poll.register(lane.socket, select.EPOLLIN)
 
