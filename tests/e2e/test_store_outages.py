@@ -203,6 +203,7 @@ async def test_of_money_each_process_spends_its_share_of_what_was_left(start: St
 # -- a start without it
 
 
+@pytest.mark.timed
 @pytest.mark.timeout(120)
 async def test_services_start_without_the_store_and_find_it_when_it_comes(start: Start, valkey: Server) -> None:
     valkey.kill()
@@ -213,7 +214,7 @@ async def test_services_start_without_the_store_and_find_it_when_it_comes(start:
         await asyncio.to_thread(valkey.restart)
         begun_at = time.monotonic()
         await shared_again(deployment)
-        assert time.monotonic() - begun_at < BACK_WITHIN_S
+        within(time.monotonic() - begun_at, BACK_WITHIN_S)
         assert codes(await flood(deployment.addresses, [body("paid", max_tokens=100)] * 20)) == {"200": 20}
         _, nano_usd = await deployment.sums(requests=40)
         await deployment.settled(deployment.limit("money"), nano_usd=nano_usd)

@@ -41,6 +41,7 @@ from tests.support.shared_answers import (
     shared_by,
 )
 from tests.support.sockets import Frame, SocketClient, chunks, opened, text_of
+from tests.support.timed import within
 from tests.support.waiting import until
 
 MODELS = ("openrouter/openai/gpt-4o-mini", "deepseek/deepseek-flash", "plain/sandbox/chat")
@@ -392,6 +393,7 @@ async def test_who_never_gives_credit_is_given_up(service: Running, monkeypatch:
     assert (frames[-1]["error"]["code"], frames[-1]["seq"]) == ("stream_interrupted", 2)
 
 
+@pytest.mark.timed
 async def test_a_slow_reader_holds_up_nobody_else_and_gets_everything(service: Running, sandbox: Sandbox) -> None:
     async with opened(service.address, max_queue=1) as slow, opened(service.address) as quick:
         await slow.create("a", sandbox="bulk-16mb")
@@ -400,7 +402,7 @@ async def test_a_slow_reader_holds_up_nobody_else_and_gets_everything(service: R
         begun_at = time.monotonic()
         await quick.create("b", sandbox="tokens-20+pace-1ms")
         assert (await quick.all_of("b"))[-1]["type"] == "chat.done"
-        assert time.monotonic() - begun_at < 2
+        within(time.monotonic() - begun_at, 2)
         assert {entry["state"] for entry in calls(sandbox)} >= {"completed"}
         slow.socket.transport.resume_reading()
         frames = await slow.all_of("a", within_s=30)
@@ -523,6 +525,7 @@ async def test_who_waits_for_a_resumed_stream_to_begin_may_cancel_or_leave_it(
 # -- a client that leaves
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("behaviour", [LONG, "slow-head-800ms"])
 @pytest.mark.parametrize("manner", ["abort", "close"])
 async def test_a_client_that_leaves_ends_the_upstreams_within_a_second(
@@ -538,7 +541,7 @@ async def test_a_client_that_leaves_ends_the_upstreams_within_a_second(
         else:
             await client.socket.close()
         await until(lambda: len(calls(sandbox, "cancelled")) == 3, within_s=1)
-    assert time.monotonic() - left_at < 1
+    within(time.monotonic() - left_at, 1)
     assert {record["status"] for record in await all_records(service)} == {"aborted"}
 
 
@@ -745,6 +748,7 @@ async def test_who_shows_a_key_counts_under_it(sandbox: Sandbox) -> None:
             assert await second.closed() == 4429  # it came before the first had shown its key
 
 
+@pytest.mark.timed
 async def test_a_revoked_key_ends_what_runs_and_its_sockets(guarded: Running, sandbox: Sandbox) -> None:
     mine, other = await a_key(guarded), await a_key(guarded)
     async with (
@@ -762,7 +766,7 @@ async def test_a_revoked_key_ends_what_runs_and_its_sockets(guarded: Running, sa
         await ask(guarded.address, "DELETE", f"/admin/keys/{revoked}", **ADMIN)
         assert await client.closed() == 4401
         assert await idle.closed() == 4401
-        assert time.monotonic() - revoked_at < 1
+        within(time.monotonic() - revoked_at, 1)
         for name in ("a", "b"):
             assert client.of(name)[-1]["error"]["code"] == "key_revoked"
         await until(lambda: len(calls(sandbox, "cancelled")) == 2, within_s=1)

@@ -11,6 +11,7 @@ import pytest
 from tests.support.process import Serving, executed_place, serving
 from tests.support.raw_socket import BINARY, CLOSE, CONT, PING, PONG, RawSocket, frame, raw_socket, said
 from tests.support.sockets import opened
+from tests.support.timed import within
 from tests.support.waiting import until_answered
 
 MOST_CPU_S = 0.05
@@ -145,6 +146,7 @@ async def test_abuse_is_refused_for_little(service: Serving, name: str) -> None:
     assert await alive(service)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("kind", ["ping", "chat.cancel"])
 async def test_a_flood_of_frames_that_ask_for_nothing_ends_the_socket(
     service: Serving, before: Cost, kind: str
@@ -152,7 +154,7 @@ async def test_a_flood_of_frames_that_ask_for_nothing_ends_the_socket(
     sent = repeated(said(kind, id="never was"), count=100_000)
     assert await abused(service, sent) == 4429
     print({"flood": kind, "cpu_ms": round(before.used_s * 1000)})
-    assert before.used_s < 0.5  # a few thousand are served
+    within(before.used_s, 0.5)  # a few thousand are served
 
 
 async def test_a_client_that_answers_no_ping_is_closed(service: Serving, before: Cost) -> None:

@@ -256,6 +256,7 @@ async def test_a_second_signal_hurries_all_workers(tmp_path: Path) -> None:
     assert code == 0
 
 
+@pytest.mark.timed
 async def test_idle_workers_stop_at_once(tmp_path: Path) -> None:
     with serving(seen_place(tmp_path), *TWO) as service:
         async with connected(service.address) as kept_alive:
@@ -263,4 +264,4 @@ async def test_idle_workers_stop_at_once(tmp_path: Path) -> None:
             begun = time.perf_counter()
             code = await asyncio.to_thread(service.child.stop)
     assert code == 0
-    assert time.perf_counter() - begun < 3
+    within(time.perf_counter() - begun, 3)

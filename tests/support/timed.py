@@ -23,7 +23,7 @@ class TooSlow(AssertionError):
 def within(took: float, most: float) -> None:
     """Raises TooSlow where a time is not below its bound; both in the same unit."""
     if not took < most:
-        raise TooSlow(f"{took:.3f} is not within {most:.3f}")
+        raise TooSlow(f"{took:.4g} is not within {most:.4g}")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -8,6 +8,7 @@ import pytest
 
 from llm_service.filters import LONGEST_HOLD, FilterOptions, Text
 from llm_service.filters.injection import injection_detector
+from tests.support.timed import within
 
 DETECTOR = injection_detector(FilterOptions(type="prompt_injection"))
 CORPUS = json.loads((Path(__file__).parents[2] / "corpora/filters/prompt_injection.json").read_text("utf-8"))
@@ -92,6 +93,7 @@ def test_the_end_of_a_text_is_open_and_no_more() -> None:
     assert DETECTOR.open_from(Text("x" * 1000)) == 1000 - LONGEST_HOLD
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "part",
     [
@@ -122,4 +124,4 @@ def test_hostile_texts_take_linear_time(part: str) -> None:
     assert len(text.folded) <= 400_000
     begun = process_time()
     DETECTOR.find(text)
-    assert process_time() - begun < 1
+    within(process_time() - begun, 1)

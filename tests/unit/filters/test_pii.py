@@ -21,6 +21,7 @@ from llm_service.filters.pii.email import EMAIL
 from llm_service.filters.pii.national import COUNTRIES
 from tests.support import personal_data
 from tests.support.national_ids import SPECIMENS
+from tests.support.timed import within
 
 CORPUS = json.loads((Path(__file__).parents[2] / "corpora" / "filters" / "pii.json").read_text(encoding="utf-8"))
 ALL: tuple[Entity, ...] = ("email", "phone", "card", "iban", "ip", "national_id")
@@ -292,6 +293,7 @@ def test_patterns_whose_beginnings_are_not_known_are_refused(pattern: str) -> No
 # ---- hostile texts
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "unit",
     ["1", "@", "-", "a@", "a@a.a ", "a@bb.cc,", "4 ", "4111 ", "1.1.1.1 ", "DE89 ", "::", "0171 ", "9999999999 tel "],
@@ -302,7 +304,7 @@ def test_time_is_linear_in_hostile_texts(detector: PiiDetector, unit: str) -> No
     begin_s = time.process_time()
     detector.find(text)
     detector.open_from(text)
-    assert time.process_time() - begin_s < 1
+    within(time.process_time() - begin_s, 1)
 
 
 @given(

@@ -16,6 +16,7 @@ from llm_service.storage import Eviction, MemoryCache
 from llm_service.storage.cache_shelf import CANDIDATES, LOOKED_AT_ONCE, Kept, Shelf
 from tests.support.answers import GROUPS, digest_of, kept_answer
 from tests.support.clock import ManualClock
+from tests.support.timed import within
 from tests.support.waiting import loop_turns
 
 EVICTIONS: tuple[Eviction, ...] = ("lru", "lfu")
@@ -262,6 +263,7 @@ async def test_nothing_is_left_after_the_end() -> None:
     assert (found(cache, "a"), (await cache.sizes()).bytes) == ([], 0)
 
 
+@pytest.mark.timed
 @pytest.mark.full
 async def test_purge_of_many_never_holds_up_the_loop_for_long() -> None:
     clock = ManualClock()
@@ -275,4 +277,4 @@ async def test_purge_of_many_never_holds_up_the_loop_for_long() -> None:
         await asyncio.sleep(0)
         longest_s, turned = max(longest_s, time.perf_counter() - turned), time.perf_counter()
     assert await purge == 100_000
-    assert longest_s < 0.05  # aim: 10 ms; a busy machine takes its share
+    within(longest_s, 0.05)  # aim: 10 ms; a busy machine takes its share

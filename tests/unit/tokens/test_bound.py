@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from llm_service.domain import InvalidValue, ModelRequest, chat_request, completion_request, embedding_request
 from llm_service.tokens import Tokenizers, bound_input_tokens
+from tests.support.timed import within
 
 MODELS = ("gpt-4o", "gpt-4", "deepseek-v4-flash")
 RARE = st.sampled_from('\x00\x1f"\\/\u00e9\u0301\u4e2d\u3000\u200d\ufdfa\U0001f680\U00020000 \n\t')
@@ -157,11 +158,12 @@ def test_a_body_is_measured_where_nobody_says_how_long_it_was(messages: Any, esc
     assert bound_input_tokens(request, model="gpt-4o") == bound(request, shortest)
 
 
+@pytest.mark.timed
 def test_a_bound_takes_microseconds() -> None:
     body = {"model": "m", "messages": [{"role": "user", "content": "word " * 200}]}
     request, size = chat_request(body), len(as_written(body, escaped=False))
     fastest_s = min(timed(request, size) for _ in range(20))
-    assert fastest_s < 10e-6, "3 µs are meant; this machine may be busy"
+    within(fastest_s, 10e-6)  # 3 µs are meant; this machine may be busy
 
 
 def timed(request: ModelRequest, body_bytes: int) -> float:
