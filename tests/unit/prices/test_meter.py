@@ -122,9 +122,8 @@ async def test_other_work_goes_on_while_a_long_answer_is_counted() -> None:
 def test_a_piece_is_kept_without_being_looked_at() -> None:
     piece = chunk(content=" word")
     fastest_s = min(timed(piece, 2000) for _ in range(20))
-    within(
-        fastest_s, 5e-6
-    )  # 0.15 µs are usual; coverage and a busy machine make it more, decoding would be 10 times that
+    # 0.15 µs are usual; coverage and a busy machine make it more, decoding would be 10 times that
+    within(fastest_s, 5e-6)
 
 
 def timed(piece: bytes, times: int) -> float:
