@@ -21,6 +21,8 @@ from tests.support.service import Running, running
 from tests.support.shared_answers import ADMIN, TurnedClock, all_records, called, calls, settings_for
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.timed
+
 HELD = {"sandbox": "tokens-5+slow-head-20s"}
 
 

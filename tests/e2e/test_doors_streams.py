@@ -15,6 +15,8 @@ from tests.support.service import Running, running
 from tests.support.shared_answers import ADMIN, CHAT, all_records, called, calls, events, settings_for
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.timed
+
 LONG = chat("plain/sandbox/chat", sandbox="tokens-400+pace-20ms")
 SHORT = chat(OPENROUTER, sandbox="tokens-7+thinking")
 PACED = chat(OPENROUTER, sandbox="tokens-9+pace-5ms")

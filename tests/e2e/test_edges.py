@@ -14,6 +14,8 @@ from tests.support.rest import ask, chat_body, connected
 from tests.support.service import Running
 from tests.support.waiting import loop_turns, until, until_answered
 
+pytestmark = pytest.mark.timed
+
 PATH = "/v1/chat/completions"
 CHUNKED_HEAD = (
     f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -26,6 +26,8 @@ from tests.support.rest import ask
 from tests.support.service import Running, running, simulated
 from tests.support.waiting import until, until_answered
 
+pytestmark = pytest.mark.timed
+
 ADMIN_KEY = "admin-key-1234567890"
 LONG = {"extra": {"sandbox": "tokens-400+pace-20ms"}}
 SLOW = {"extra": {"sandbox": "tokens-80+pace-10ms"}}

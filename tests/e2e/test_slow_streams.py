@@ -13,6 +13,8 @@ from tests.support.service import Running, running, simulated
 from tests.support.shared_answers import all_records, settings_for
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.timed
+
 SLOW = "tokens-400+pace-40ms"
 """Some 250 bytes 25 times a second."""
 

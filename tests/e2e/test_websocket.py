@@ -44,6 +44,8 @@ from tests.support.sockets import Frame, SocketClient, chunks, opened, text_of
 from tests.support.timed import within
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.timed
+
 MODELS = ("openrouter/openai/gpt-4o-mini", "deepseek/deepseek-flash", "plain/sandbox/chat")
 PRICED = MODELS[0]
 LONG = "tokens-400+pace-20ms"

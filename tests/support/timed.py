@@ -1,9 +1,9 @@
 """Tests that hold a time to a bound: measured again where others have had the machine.
 
 Who marks a test ``timed`` says how long something takes where it can have a core. On a machine of two cores with four
-tests at once, and perhaps with others' work, it cannot always: a test that fails in ``within``, and in nothing else,
-is run anew, at most twice. What is slow by itself is slow each time, and fails. The end of a run tells what took more
-than a try.
+tests at once, and perhaps with others' work, it cannot always: a test that fails in ``within`` (or ``until``, with a
+time), and in nothing else, is run anew, at most twice. What is slow by itself is slow each time, and fails. The end
+of a run tells what took more than a try.
 """
 
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ def slowness(reports: Sequence[pytest.TestReport]) -> str:
         return ""
     crash = getattr(failed[0].longrepr, "reprcrash", None)
     line = "" if crash is None else str(crash.message).splitlines()[0]
-    return line if line.split(":")[0].endswith(TooSlow.__name__) else ""
+    return line if line.split(":")[0].rpartition(".")[2] in ("TooSlow", "TooLate") else ""
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -5,9 +5,17 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from tests.support.timed import TooSlow
 
-async def until(state: Callable[[], Any], *, within_s: float = 5.0) -> Any:
-    """What the check gives as soon as it is true. Raises TimeoutError."""
+PATIENCE_S = 5.0
+
+
+class TooLate(TooSlow, TimeoutError):
+    """It did not become so in the time that it may take."""
+
+
+async def until(state: Callable[[], Any], *, within_s: float | None = None) -> Any:
+    """What the check gives as soon as it is true. Raises TimeoutError; TooLate where a test says how long it may take."""
 
     async def answered() -> Any:
         return state()
@@ -15,11 +23,16 @@ async def until(state: Callable[[], Any], *, within_s: float = 5.0) -> Any:
     return await until_answered(answered, within_s=within_s)
 
 
-async def until_answered(state: Callable[[], Awaitable[Any]], *, within_s: float = 5.0) -> Any:
+async def until_answered(state: Callable[[], Awaitable[Any]], *, within_s: float | None = None) -> Any:
     """The same for a check that has to ask somebody."""
-    async with asyncio.timeout(within_s):
-        while not (found := await state()):  # noqa: ASYNC110 - the state is another process's or a socket's
-            await asyncio.sleep(0.002)
+    try:
+        async with asyncio.timeout(PATIENCE_S if within_s is None else within_s):
+            while not (found := await state()):  # noqa: ASYNC110 - the state is another process's or a socket's
+                await asyncio.sleep(0.002)
+    except TimeoutError:
+        if within_s is None:
+            raise
+        raise TooLate(f"it was not so within {within_s:g} s") from None
     return found
 
 
