@@ -15,7 +15,7 @@ class TooLate(TooSlow, TimeoutError):
 
 
 async def until(state: Callable[[], Any], *, within_s: float | None = None) -> Any:
-    """What the check gives as soon as it is true. Raises TimeoutError; TooLate where a test says how long it may take."""
+    """What the check gives as soon as it is true. Raises TimeoutError; TooLate where a test gives it its own time."""
 
     async def answered() -> Any:
         return state()
