@@ -84,7 +84,8 @@ class Site:
             child(self.where, "serve", "--config", "settings.json", "--json", *flags, *self.arguments)
         )
         self.logs.append(self.service)
-        announced(self.service)
+        said = announced(self.service)
+        assert "address" in said, said
 
     async def issue_keys(self) -> None:
         """An api key of each sort; whom calls can be made for."""
@@ -138,10 +139,12 @@ class Site:
         """kill -9 of the service's processes altogether."""
         del dice
         assert self.service is not None
-        for process in (psutil.Process(self.service.pid), *psutil.Process(self.service.pid).children(recursive=True)):
+        processes = (psutil.Process(self.service.pid), *psutil.Process(self.service.pid).children(recursive=True))
+        for process in processes:
             with suppress(psutil.NoSuchProcess):  # ended with the one before
                 process.kill()
         await asyncio.to_thread(self.service.ended)
+        await asyncio.to_thread(psutil.wait_procs, processes[1:], timeout=10)  # till then the data directory is theirs
         await asyncio.to_thread(self.start)
 
     async def kill_valkey(self, dice: random.Random) -> None:
