@@ -1,6 +1,8 @@
 """Builds what chooses deployments, and what asks them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Final
 
 from llm_service.bootstrap.gauges import ServiceGauges
 from llm_service.bootstrap.ground import Ground
@@ -12,6 +14,9 @@ from llm_service.pipeline import Accounts, CallParts, Hedges, Resolver, TripPart
 from llm_service.prices import Ceiling
 from llm_service.providers import Provider
 from llm_service.routing import Places, Ranking, way_of
+
+MOST_STRANGE: Final = 1024
+"""Names of models that no settings give, and that callers ask for; what they lead to is remembered."""
 
 
 def hold_to(settings: Settings, stores: Stores, gauges: ServiceGauges) -> None:
@@ -31,14 +36,20 @@ def build_knows(
     named = {*settings.models, *build_aliases(settings.providers)}
     deployed = {way_of(one).candidate for model in settings.models.values() for one in model.deployments}
 
+    @lru_cache(MOST_STRANGE)  # what a name leads to stands in the settings; whether a catalogue has it, may change
+    def candidates_of(model: str) -> tuple[Candidate, ...]:
+        try:
+            return resolver.candidates(model)
+        except ModelNotFound:
+            return ()
+
     def knows(model: str) -> bool:
         if model in named:
             return True
-        try:
-            candidates = resolver.candidates(model)
-        except ModelNotFound:
-            return False
-        return any(one in deployed or told(one.provider, one.upstream_model) is not None for one in candidates)
+        for one in candidates_of(model):
+            if one in deployed or told(one.provider, one.upstream_model) is not None:
+                return True
+        return False
 
     return knows
 

@@ -38,7 +38,8 @@ class ModelRequest:
     """One request for a model. ``body`` is the whole decoded object as received; nobody changes it.
 
     ``models``: further models that would do, in order. ``include_usage``: a stream ends with its token counts.
-    ``user``: the client's own name for its end user. ``body_bytes``: length of the body as received.
+    ``user``: the client's own name for its end user. ``body_bytes``: length of the body as received. ``is_text``: of a
+    chat, whether it is known to be made of nothing but text, without tools: most are, and nobody has to look again.
     """
 
     operation: Operation
@@ -49,6 +50,7 @@ class ModelRequest:
     user: str | None
     body: Body
     body_bytes: int = 0
+    is_text: bool = False
 
 
 def chat_request(body: Body, body_bytes: int = 0) -> ModelRequest:
@@ -98,7 +100,18 @@ def _request(operation: Operation, body: Body, known: Mapping[str, Check | None]
         user=body.get("user"),
         body=body,
         body_bytes=body_bytes,
+        is_text=operation == "chat" and _is_text(body),
     )
+
+
+def _is_text(body: Body) -> bool:
+    """Whether a chat has no tools, and no message with parts or with images beside its text."""
+    if body.get("tools") or body.get("functions"):
+        return False
+    for message in body.get("messages") or ():
+        if type(message.get("content")) is list or "images" in message:
+            return False
+    return True
 
 
 def _names(name: str, value: Any) -> None:

@@ -43,6 +43,8 @@ class Check:
         """All but what takes counting. Raises InvalidValue."""
         request, options = exchange.request, self._options
         check_bounds(request, options)
+        if request.is_text:
+            return
         check_media(request, options, of_operator=exchange.caller.key is None)
         if options.model_facts == "refuse":
             check_abilities(exchange, self._known)

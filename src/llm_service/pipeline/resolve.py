@@ -1,6 +1,6 @@
 """Stage: from the model's name in the request to the deployments that can serve it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from llm_service.domain import ApiKey, Candidate, ModelNotAllowed, ModelNotFound, ModelRequest, Reply, allows
@@ -144,9 +144,9 @@ class Resolve:
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
 
-    async def __call__(self, exchange: Exchange, proceed: Proceed) -> Reply:
+    def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
         """Refuse a model that is unknown or not the caller's, or go on with its candidates."""
         check_allowed(exchange.caller.key, exchange.request)
         route = exchange.route = self._resolver.route(exchange.request)
         exchange.order = route.plain
-        return await proceed(exchange)
+        return proceed(exchange)

@@ -41,7 +41,8 @@ class Gateway:
             self._tasks.spawn(self._refresh(exchange, exchange.refresh), name="refresh a stale answer")
         if reply.whole is None or exchange.request.stream:
             return WatchedReply(reply, exchange, self._tasks)
-        await self._settle(exchange, reply.outcome or Outcome(status="ok"))
+        if (waiting := exchange.settle(reply.outcome or Outcome(status="ok"))) is not None:
+            await waiting
         return reply
 
     async def _refresh(self, stale: Exchange, refresh: Refresh) -> None:

@@ -40,6 +40,8 @@ def bound_input_tokens(request: ModelRequest, *, model: str, body_bytes: int | N
     body = request.body
     messages: Sequence[Mapping[str, object]] = body["messages"]
     tokens += _MESSAGE_TOKENS * len(messages)
+    if request.is_text:
+        return tokens
     for message in messages:
         content = message.get("content")
         if type(content) is list:
