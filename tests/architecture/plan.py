@@ -37,9 +37,11 @@ HEAVY_LIBRARIES: Final = frozenset(
     (
         "aiohttp",
         "asyncpg",
+        "cryptography",
         "ctypes",
         "duckdb",
         "graphql",
+        "jwt",
         "kitoken",
         "numpy",
         "onnxruntime",

@@ -25,7 +25,7 @@ CODES: Mapping[int, Mapping[str, str]] = {
     502: {"upstream_error": "upstream_error upstream_auth_failed upstream_invalid_response"},
     503: {
         "service_unavailable": "overloaded draining provider_disabled no_deployment_available ledger_unavailable "
-        "upstream_no_balance"
+        "issuer_unavailable upstream_no_balance"
     },
     504: {"timeout": "upstream_timeout deadline_exceeded only_if_cached_miss"},
 }

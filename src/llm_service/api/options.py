@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from llm_service.domain import Bounds, Doc, HeaderSafe, OrSingle, Pattern, Secret
+from llm_service.services import IssuerOptions
 
 _HOST = Pattern(r"[A-Za-z0-9.:%_-]+", "a host name or an IP address")
 _ORIGIN = Pattern(
@@ -130,6 +131,10 @@ class AuthOptions:
         Literal["auto", "always"],
         Doc("`auto`: requests from this machine need no key when the service listens on loopback; `always`: all do."),
     ] = "auto"
+    jwt: Annotated[
+        tuple[IssuerOptions, ...],
+        Doc("Issuers whose tokens (JWT, OpenID Connect) are taken in place of keys: docs/keys.md. Empty: none."),
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

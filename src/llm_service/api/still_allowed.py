@@ -4,7 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from llm_service.domain import Caller, Credentials, LedgerUnavailable, LLMServiceError, Scope, require_scope
+from llm_service.domain import (
+    Caller,
+    Credentials,
+    IssuerUnavailable,
+    LedgerUnavailable,
+    LLMServiceError,
+    Scope,
+    require_scope,
+)
 from llm_service.services import Authenticator
 
 LISTENS: Final[tuple[Scope, ...]] = ("read", "admin")
@@ -33,8 +41,8 @@ async def end_once_refused(
         try:
             await may_still()
             times = 0
-        except LedgerUnavailable:
-            pass  # known keys go on while the database does not answer
+        except (LedgerUnavailable, IssuerUnavailable):
+            pass  # who was known goes on while the database, or the issuer of the token, does not answer
         except LLMServiceError as refusal:
             times += 1
             if times == REFUSALS:

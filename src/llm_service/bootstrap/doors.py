@@ -68,6 +68,7 @@ from llm_service.services import (
     Standing,
     StoreHealth,
     SystemHealth,
+    Tokens,
     Usage,
     WrongKeys,
     level_object,
@@ -149,6 +150,7 @@ def build_app(
     alerts: AlertAdmin,
     health: Health,
     rules: Rules,
+    tokens: Tokens | None,
     reload: Reload | None,
 ) -> RestApp:
     """All doors, over the same services."""
@@ -162,6 +164,7 @@ def build_app(
         alerts=alerts,
         health=health,
         rules=rules,
+        tokens=tokens,
     )
     graphql = build_graphql(ground, desk) if settings.graphql.enabled else None
     streams = StreamRoutes(
@@ -219,6 +222,7 @@ def build_desk(
     alerts: AlertAdmin,
     health: Health,
     rules: Rules,
+    tokens: Tokens | None,
 ) -> Desk:
     """The services that several doors share."""
     settings, stores = ground.settings, ground.stores
@@ -238,6 +242,7 @@ def build_desk(
             keyless=settings.server.on_loopback and settings.auth.required == "auto",
             allowed_origins=settings.server.allowed_origins,
             keys=stores.issued_keys,
+            tokens=tokens,
             sessions=sessions,
             wrong_keys=WrongKeys(ground.clock.monotonic, ground.log, per_minute=settings.auth.wrong_keys_per_minute),
         ),

@@ -14,6 +14,7 @@ from llm_service.bootstrap.asking import AskingParts, build_asking
 from llm_service.bootstrap.doors import build_app, build_calls, build_health, with_cors
 from llm_service.bootstrap.gauges import ServiceGauges
 from llm_service.bootstrap.ground import Ground
+from llm_service.bootstrap.issuers import TokenParts, build_tokens
 from llm_service.bootstrap.provider_parts import ProviderParts, build_provider_parts
 from llm_service.bootstrap.providers import build_resolver
 from llm_service.bootstrap.routing import build_call, build_knows, build_ranking, hold_to
@@ -68,6 +69,7 @@ class Service:
     models: Models
     parts: ProviderParts
     asking: AskingParts | None
+    tokens: TokenParts | None
     alerts: AlertParts
     listeners: Listeners
     tasks: Tasks
@@ -86,6 +88,8 @@ class Service:
             await self.sending.aclose()
         if self.asking is not None:
             await self.asking.aclose()
+        if self.tokens is not None:
+            await self.tokens.aclose()
         await self.parts.aclose()
 
 
@@ -169,6 +173,7 @@ def build_service(
     calls = build_calls(ground, gateway, listeners, serving=serving, tracer=telemetry.tracer)
     tell_of_states(events, parts, serving)
     explain = Explain(deciding)
+    tokens = build_tokens(ground, on_failure=on_failure)
     app = build_app(
         ground,
         calls=calls,
@@ -178,6 +183,7 @@ def build_service(
         alerts=alerts.admin,
         health=health,
         rules=rules,
+        tokens=None if tokens is None else tokens.tokens,
         reload=reload,
     )
     if telemetry.sending is not None:
@@ -190,6 +196,7 @@ def build_service(
         models=models,
         parts=parts,
         asking=asking,
+        tokens=tokens,
         alerts=alerts,
         listeners=listeners,
         tasks=tasks,
@@ -199,6 +206,7 @@ def build_service(
             corrections,
             stores.database.replays,
             alerts.watch if leads else None,
+            issuers=None if tokens is None else tokens.tokens,
             tasks=tasks,
             clock=clock,
             log=log,

@@ -23,6 +23,7 @@ from llm_service.services import (
     IssuedKeys,
     KeyChanges,
     Keys,
+    KeyShelf,
     LogLevels,
     ProviderNews,
     ProviderOverrides,
@@ -63,6 +64,7 @@ class Stores:
     gate: Gate
     hash_keys: HashKeys
     issued_keys: IssuedKeys
+    issuer_keys: KeyShelf
     keys: Keys
     overrides: ProviderOverrides
     log_levels: LogLevels
@@ -171,6 +173,7 @@ class _Opening:
             gate=gate,
             hash_keys=hashes,
             issued_keys=issued,
+            issuer_keys=KeyShelf(),
             keys=keys,
             overrides=overrides,
             log_levels=await self._log_levels(database, bulletin),

@@ -12,6 +12,7 @@ from llm_service.config.alert_rules import alert_mistakes
 from llm_service.config.build import Builder
 from llm_service.config.environment import USUAL_NAMES, variable
 from llm_service.config.filter_rules import filter_mistakes
+from llm_service.config.issuer_rules import issuer_mistakes
 from llm_service.config.later import suggestion
 from llm_service.config.mistake import Mistake, shown
 from llm_service.config.settings import Settings
@@ -62,6 +63,7 @@ def apply_rules(settings: Settings, given: Builder, *, from_file: bool) -> Ruled
         *_prices_of_nobody(settings, given, named),
         *_limits_of_nobody(settings, given, named),
         *_open_doors(ruled, given),
+        *issuer_mistakes(ruled, given),
         *_wrong_ports(ruled, given),
         *_wrong_tls(ruled, given),
         *_without_packages(ruled, given),

@@ -95,7 +95,8 @@ class KeySecret:
 class Caller:
     """Who sends requests: ``key_id`` names the api key, or ``local`` / ``admin``; the rest is what the key says.
 
-    ``key``: the issued key, ``None`` for the two others.
+    ``key``: the issued key, ``None`` for the two others. A token of another issuer (``jwt:...``) comes as a key that
+    lasts as long as the token.
     """
 
     key_id: str
@@ -124,5 +125,5 @@ def lists(patterns: Sequence[str], model: str) -> bool:
 def require_scope(caller: Caller, *scopes: Scope) -> None:
     """Raises ScopeMissing, which names them, unless the caller has one of the scopes. No scope includes another."""
     if caller.scopes.isdisjoint(scopes):
-        asked, had = " or ".join(f"`{scope}`" for scope in scopes), ", ".join(sorted(caller.scopes))
+        asked, had = " or ".join(f"`{scope}`" for scope in scopes), ", ".join(sorted(caller.scopes)) or "none"
         raise ScopeMissing(f"This address asks for a key with the scope {asked}; the presented key has: {had}.")

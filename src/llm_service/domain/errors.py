@@ -11,7 +11,7 @@
     │   └── LimitReached           RateLimited  ConcurrencyLimited  BudgetExceeded  PriceUnknown
     ├── GatewayError           we cannot serve it now
     │   ├── Overloaded  Draining  ProviderDisabled  NoDeploymentAvailable  DeadlineExceeded  StreamCancelled  KeyRevoked
-    │   ├── LedgerUnavailable  CacheUnavailable  OnlyIfCachedMiss
+    │   ├── LedgerUnavailable  CacheUnavailable  IssuerUnavailable  OnlyIfCachedMiss
     │   └── InternalError
     └── UpstreamError          the provider failed us
         ├── UpstreamAuthFailed  UpstreamNoBalance  UpstreamRateLimited
@@ -295,6 +295,13 @@ class CacheUnavailable(GatewayError):
     """The response cache cannot be purged, because its shared store does not answer."""
 
     code = "cache_unavailable"
+    retryable = True
+
+
+class IssuerUnavailable(GatewayError):
+    """The presented token cannot be verified, because its issuer's keys cannot be fetched."""
+
+    code = "issuer_unavailable"
     retryable = True
 
 

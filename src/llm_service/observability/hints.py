@@ -36,6 +36,7 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType(
         "key_revoked": "Nothing: the key was revoked while the request ran.",
         "ledger_unavailable": "Make room on the disk of `server.data_dir`, or bring the database back (`/health`).",
         "cache_unavailable": "Bring the shared store back, and purge again (`/health`).",
+        "issuer_unavailable": "See in the log why the keys of the token's issuer cannot be fetched (`auth.jwt`).",
         "only_if_cached_miss": "Nothing: the caller wanted a kept answer or none.",
         "upstream_error": "See the provider's status page, and give the model a second deployment or `fallbacks`.",
         "upstream_auth_failed": "Mend the provider's `api_key` (`providers test` says what is wrong).",

@@ -50,6 +50,13 @@ from llm_service.services.gateway import Gateway
 from llm_service.services.hash_key import HASH_KEY_FILE, HashKeyError, HashKeys, check_hash_keys, hash_keys_of
 from llm_service.services.health import Health, Standing
 from llm_service.services.issued_keys import IssuedKeys
+from llm_service.services.issuers.claims import is_of_issuer
+from llm_service.services.issuers.fetching import KeyAddress, KeyFile
+from llm_service.services.issuers.fresh_keys import FreshKeys, KeyShelf
+from llm_service.services.issuers.options import IssuerOptions
+from llm_service.services.issuers.packages import load_reader
+from llm_service.services.issuers.problems import issuer_problems
+from llm_service.services.issuers.tokens import Issuer, Tokens
 from llm_service.services.key_changes import KEYS_TOPIC, KeyChanges
 from llm_service.services.key_fields import key_object, status_of
 from llm_service.services.keys import OVERLAP_S, Issued, KeyPage, Keys
@@ -145,6 +152,7 @@ __all__ = [
     "ExportFormat",
     "FilterView",
     "Finding",
+    "FreshKeys",
     "Gateway",
     "Generation",
     "GroupView",
@@ -154,9 +162,14 @@ __all__ = [
     "Heard",
     "Issued",
     "IssuedKeys",
+    "Issuer",
+    "IssuerOptions",
     "KeptCatalogue",
+    "KeyAddress",
     "KeyChanges",
+    "KeyFile",
     "KeyPage",
+    "KeyShelf",
     "Keys",
     "LimitStates",
     "LimitView",
@@ -193,6 +206,7 @@ __all__ = [
     "StoreHealth",
     "SystemHealth",
     "TokenCounter",
+    "Tokens",
     "Trial",
     "Turn",
     "Upkeep",
@@ -213,8 +227,11 @@ __all__ = [
     "happening_object",
     "hash_keys_of",
     "health_object",
+    "is_of_issuer",
+    "issuer_problems",
     "key_object",
     "level_object",
+    "load_reader",
     "moment_text",
     "override_object",
     "provider_object",

@@ -1,4 +1,4 @@
-"""Who may come in: the admin key, an issued key, or a request from this machine that needs none."""
+"""Who may come in: the admin key, an issued key, another's token, or a request from this machine that needs none."""
 
 import hmac
 import re
@@ -8,6 +8,8 @@ from typing import Final
 
 from llm_service.domain import Caller, Credentials, InvalidApiKey, NotLocal, Secret
 from llm_service.services.issued_keys import UNKNOWN, IssuedKeys
+from llm_service.services.issuers.presented import WrongToken, is_token
+from llm_service.services.issuers.tokens import Tokens
 from llm_service.services.key_secret import ISSUED
 from llm_service.services.sessions import Sessions
 from llm_service.services.wrong_keys import WrongKeys, is_guessable
@@ -23,7 +25,8 @@ class Authenticator:
 
     ``keyless``: whether requests from this machine need no key (the service listens on loopback and the operator
     did not ask for keys). Clients that insist on sending a key may send ``local`` then, which counts as none.
-    ``keys``: the issued keys; ``None`` where none are. ``sessions``: those of browsers; ``None`` where there are none.
+    ``keys``: the issued keys; ``None`` where none are. ``tokens``: those of other issuers; ``None`` where none are
+    taken. ``sessions``: those of browsers; ``None`` where there are none.
     ``wrong_keys``: how often an address may be wrong; ``None``: as often as it likes.
     """
 
@@ -34,6 +37,7 @@ class Authenticator:
         keyless: bool,
         allowed_origins: tuple[str, ...],
         keys: IssuedKeys | None = None,
+        tokens: Tokens | None = None,
         sessions: Sessions | None = None,
         wrong_keys: WrongKeys | None = None,
     ) -> None:
@@ -42,14 +46,15 @@ class Authenticator:
         self._keyless = keyless
         self._allowed_origins = frozenset(allowed_origins)
         self._keys = keys
+        self._tokens = tokens
         self._sessions = sessions
         self._wrong_keys = wrong_keys
 
     def authenticate(self, credentials: Credentials) -> Caller | Awaitable[Caller]:
-        """The caller, or something to await for it where an issued key has to be looked up first.
+        """The caller, or something to await for it where a key, or the keys of an issuer, have to be looked up first.
 
         Raises InvalidApiKey and NotLocal, which say what to do and never repeat the key; the other way out may also
-        raise LedgerUnavailable, where the database does not answer.
+        raise LedgerUnavailable, where the database does not answer, and IssuerUnavailable, where an issuer does not.
         """
         key = credentials.key
         if key is not None and not (self._keyless and key == LOCAL_KEY):
@@ -67,13 +72,20 @@ class Authenticator:
             if self._admin_waits and self._wrong_keys is not None:
                 self._wrong_keys.check(peer)
             return ADMIN
-        if self._keys is None or not key.startswith(ISSUED):
+        find = self._finder(key)
+        if find is None:
             raise self._wrong(self._wrong_key(), peer)
         try:
-            found = self._keys.find(key)
+            found = find(key)
         except InvalidApiKey as error:
             raise self._refusal(error, peer) from None
         return found if isinstance(found, Caller) else self._looked_up(found, peer)
+
+    def _finder(self, key: str) -> Callable[[str], Caller | Awaitable[Caller]] | None:
+        """Who knows a key of this form."""
+        if self._keys is not None and key.startswith(ISSUED):
+            return self._keys.find
+        return self._tokens.find if self._tokens is not None and is_token(key) else None
 
     async def _looked_up(self, found: Awaitable[Caller], peer: str | None) -> Caller:
         try:
@@ -82,8 +94,9 @@ class Authenticator:
             raise self._refusal(error, peer) from None
 
     def _refusal(self, error: InvalidApiKey, peer: str | None) -> InvalidApiKey:
-        """A key that is over was nobody's guess."""
-        return self._wrong(UNKNOWN, peer) if error.message == UNKNOWN else error
+        """A key or token that is over was nobody's guess."""
+        is_wrong = error.message == UNKNOWN or isinstance(error, WrongToken)
+        return self._wrong(error.message, peer) if is_wrong else error
 
     def _wrong(self, said: str, peer: str | None) -> InvalidApiKey:
         """What is answered to a wrong key. Raises InvalidApiKey that says so where it was one too many."""

@@ -8,6 +8,7 @@ from typing import Any
 from llm_service.admission import Gate, Rules
 from llm_service.domain import WINDOW_S, ApiKey, Caller, Limit, LimitState, usd_text
 from llm_service.services.authenticator import ADMIN, LOCAL
+from llm_service.services.issuers.claims import is_of_issuer
 from llm_service.services.moments import moment_text
 from llm_service.storage import Reach
 
@@ -48,6 +49,8 @@ class LimitStates:
         for without_key in (LOCAL, ADMIN):
             if key_id == without_key.key_id:
                 return without_key
+        if is_of_issuer(key_id):
+            return Caller(key_id=key_id, scopes=frozenset())
         key = await self._key(key_id)
         return Caller(key_id=key.id, scopes=key.scopes, key=key)
 

@@ -1,4 +1,4 @@
-"""What a running service looks after by itself: its providers and alerts, corrected estimates, no expired answers."""
+"""What a running service looks after by itself: providers, alerts, issuers' keys, corrected estimates, old answers."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -8,6 +8,7 @@ from llm_service.domain import LedgerUnavailable
 from llm_service.observability import Log
 from llm_service.runtime import Clock, Tasks
 from llm_service.services.corrections import Corrections, corrected_object
+from llm_service.services.issuers.tokens import Tokens
 from llm_service.services.provider_probes import ProviderProbes
 from llm_service.storage import ReplayStore, StoreUnavailable
 
@@ -20,7 +21,7 @@ REMOVED_AT_ONCE: Final = 20
 class Upkeep:
     """Works in the background from ``start`` on, until the tasks' owner ends it.
 
-    ``watch``: over alerts, in the one process of a machine that looks at them.
+    ``watch``: over alerts, in the one process of a machine that looks at them. ``issuers``: of tokens, if any.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Upkeep:
         replays: ReplayStore,
         watch: Watch | None = None,
         *,
+        issuers: Tokens | None = None,
         tasks: Tasks,
         clock: Clock,
         log: Log,
@@ -38,6 +40,7 @@ class Upkeep:
         self._corrections = corrections
         self._replays = replays
         self._watch = watch
+        self._issuers = issuers
         self._tasks = tasks
         self._clock = clock
         self._log = log
@@ -47,6 +50,8 @@ class Upkeep:
         self._probes.start()
         if self._watch is not None:
             self._watch.start()
+        if self._issuers is not None:
+            self._issuers.start()
         self._tasks.spawn(self._later(CORRECT_S, self._correct, name="corrections"), name="corrections")
         self._tasks.spawn(self._later(REMOVE_S, self._remove_replays, name="replays"), name="replays")
 

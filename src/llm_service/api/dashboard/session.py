@@ -21,7 +21,7 @@ from llm_service.domain import (
 )
 from llm_service.domain import Scope as KeyScope
 from llm_service.observability import Log
-from llm_service.services import SESSION_S, Authenticator, Session, Sessions, moment_text
+from llm_service.services import SESSION_S, Authenticator, Session, Sessions, is_of_issuer, moment_text
 
 MOST_KEY_CHARS: Final = 4096
 LETS_IN: Final[tuple[KeyScope, ...]] = ("read", "admin")
@@ -64,6 +64,8 @@ class SessionRoutes:
                 self._log.warning("a wrong key was shown to the dashboard", peer=shown.peer)
             raise
         request.state.caller = caller  # for the log of what operators do
+        if is_of_issuer(caller.key_id):
+            raise InvalidApiKey("A token opens no session: sign in with a key, or send the token with each request.")
         require_scope(caller, *LETS_IN)
         if caller.key_id == "local":
             return _told(self._known(caller, offers))

@@ -198,7 +198,9 @@ class LimitStateType:
 
 @strawberry.type(name="Caller", description="Who asks.")
 class CallerType:
-    key_id: strawberry.ID = strawberry.field(description="The api key's, or `local` or `admin`.")
+    key_id: strawberry.ID = strawberry.field(
+        description="The api key's, `local`, `admin`, or of a token `jwt:issuer:subject`."
+    )
     scopes: list[ScopeWord]
     key: ApiKeyType | None = strawberry.field(description="Null for `local` and `admin`.")
 

@@ -24,6 +24,7 @@ from llm_service.domain import (
     Draining,
     InvalidApiKey,
     InvalidRequest,
+    IssuerUnavailable,
     KeyRevoked,
     LedgerUnavailable,
     LLMServiceError,
@@ -293,7 +294,7 @@ def key_in(frame: Body) -> str:
 
 def code_for(error: LLMServiceError) -> int:
     """The code with which a socket closes whose client cannot be authenticated."""
-    return TRY_LATER if isinstance(error, LedgerUnavailable) else NOT_AUTHENTICATED
+    return TRY_LATER if isinstance(error, LedgerUnavailable | IssuerUnavailable) else NOT_AUTHENTICATED
 
 
 async def caller_for(authenticator: Authenticator, credentials: Credentials) -> Caller:

@@ -156,6 +156,11 @@ FAILURES: Final = (
         "Purge again when the store is back; `/health` says how it is.",
     ),
     Failure(
+        domain.IssuerUnavailable,
+        "The keys of the token's issuer cannot be fetched, so the token cannot be verified.",
+        "Try again; the operator finds the cause in the log.",
+    ),
+    Failure(
         domain.UpstreamNoBalance,
         "The service's account at the provider has no money left.",
         "The operator tops it up; until then ask another provider.",

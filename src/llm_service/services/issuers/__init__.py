@@ -1,0 +1,1 @@
+"""Tokens of other issuers (JWT, OIDC): read, verified by the issuers' public keys, and turned into callers."""
