@@ -19,6 +19,7 @@ from fuzz.targets import (
     tokens,
     upstream_answer,
     upstream_http,
+    web_token,
     websocket,
 )
 
@@ -40,6 +41,7 @@ TARGETS: Final[Mapping[str, One]] = MappingProxyType(
         "tokens": tokens.one,
         "upstream_answer": upstream_answer.one,
         "upstream_http": upstream_http.one,
+        "web_token": web_token.one,
         "websocket": websocket.one,
     }
 )

@@ -22,9 +22,13 @@ AUDIENCE = "llm-service"
 ALICE: Mapping[str, Any] = {"sub": "alice"}
 
 
-@cache
-def private_key(algorithm: str, number: int = 0, bits: int = 2048) -> Any:
-    """One that signs in this way; others by other numbers. Those of RSA take long to make."""
+def private_key(algorithm: str, number: int = 0, *, bits: int = 2048) -> Any:
+    """One that signs in this way, the same each time; others by other numbers."""
+    return _made(algorithm, number, bits)
+
+
+@cache  # those of RSA take long to make
+def _made(algorithm: str, number: int, bits: int) -> Any:
     del number
     if algorithm[:2] in ("RS", "PS"):
         return rsa.generate_private_key(65537, bits)

@@ -1,6 +1,7 @@
 """What must hold of issuers of tokens: each mistake says where and what to do."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from llm_service.services.issuers import packages, problems
 from tests.support.issuers import SigningIssuer
 from tests.unit.config.conftest import Configured
 
+PAGE = Path(__file__).parents[3] / "docs" / "keys.md"
 GOOD = "name: sso, issuer: 'https://sso.example.com', audience: llm-service, scopes: [inference]"
 GITHUB = "name: gh, issuer: 'https://token.actions.githubusercontent.com', audience: llm"
 
@@ -26,8 +28,8 @@ def test_three_settings_and_a_scope_make_an_issuer(configured: Configured) -> No
 @pytest.mark.parametrize(
     ("issuer", "mistake"),
     [
-        (f"{GOOD}, algorithms: [HS256]", "auth.jwt[0].algorithms[0] must be one of"),
-        (f"{GOOD}, algorithms: [none]", "auth.jwt[0].algorithms[0] must be one of"),
+        (f"{GOOD}, algorithms: [HS256]", "auth.jwt[0].algorithms[0] must be RS256, "),
+        (f"{GOOD}, algorithms: [none]", "auth.jwt[0].algorithms[0] must be RS256, "),
         (f"{GOOD}, algorithms: []", "auth.jwt[0].algorithms must have at least one item"),
         (f"{GOOD}, jwks_url: 'http://sso.example.com/keys'", "auth.jwt[0].jwks_url must be https"),
         (GOOD.replace("https", "http"), "auth.jwt[0].issuer must be https"),
@@ -57,6 +59,13 @@ def test_a_mistake_says_where_it_is_and_what_to_do(configured: Configured, issue
 )
 def test_what_is_safe_is_no_mistake(configured: Configured, issuer: str) -> None:
     assert len(configured.settings(text(issuer)).auth.jwt) == 1
+
+
+def test_the_examples_of_the_page_can_be_loaded(configured: Configured, write: Callable[[str, str], Path]) -> None:
+    path = write("cluster-keys.json", SigningIssuer().jwks.decode())
+    examples = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    loaded = [configured.settings(one.replace("/etc/llm-service", str(path.parent))).auth.jwt for one in examples]
+    assert [issuer.name for (issuer,) in loaded] == ["sso", "github", "cluster"]
 
 
 def test_two_issuers_differ_in_name_and_issuer(configured: Configured) -> None:

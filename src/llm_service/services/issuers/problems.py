@@ -63,7 +63,7 @@ def _is_safe(url: str) -> bool:
 
 
 def _files(options: IssuerOptions) -> Iterator[Problem]:
-    if options.jwks_file is not None:
+    if options.jwks_file is not None and options.jwks_url is None:
         if options.ca_file is not None:
             yield "ca_file", "is for addresses, and jwks_file is none"
         try:
