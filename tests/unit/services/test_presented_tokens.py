@@ -31,8 +31,8 @@ def test_types_of_access_and_identity_are_read(typ: str) -> None:
 
 def test_places_and_keys_that_a_header_names_are_not_looked_at() -> None:
     named = {"jku": "https://evil.example/keys", "x5u": "file:///etc/passwd", "jwk": {"kty": "oct"}, "x5c": ["x"]}
-    assert read_token(token({**HEADER, **named})) == read_token(token({**HEADER, **named}))
-    assert read_token(token({**HEADER, **named})).kid == "k1"
+    read = read_token(token({**HEADER, **named}))
+    assert (read.algorithm, read.kid, read.claims) == ("ES256", "k1", CLAIMS)
 
 
 REFUSED: dict[str, str] = {
