@@ -1,14 +1,15 @@
 """The forms of a text, made character by character: a text that is cut anywhere has the same forms in pieces.
 
-Nearly all of the work is left to C: a piece of one alphabet passes through a table of 256 characters, in others the
-few characters that change are replaced, and only pieces of mixed writing are translated character by character.
+Nearly all of the work is left to C: in a text that is nearly all ASCII the few characters that change are replaced,
+all at once; others are looked at in pieces, of which one in a single alphabet passes through a table of 256
+characters, and only those of mixed writing are translated character by character.
 """
 
 import codecs
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from itertools import accumulate
 from typing import Final, NamedTuple
@@ -22,7 +23,9 @@ _LONGEST_FORM: Final = 6  # of one character; some ligatures stand for whole sen
 _BLOCK: Final = 128
 _LATIN_END: Final = 0x0300
 _SIGNS_BEGIN: Final = 0x2000
+_SMALL: Final = bytes(range(256)).lower()
 _FEW: Final = 10  # characters that are sooner replaced one after the other than all at once
+_RARE: Final = 8  # one byte of as many, and not more: then a text counts as nearly all ASCII
 
 # Large blocks of characters that are their own forms: ASCII that is seen, ideographs and their punctuation, kana
 # without voicing marks, pictures. All others are looked up one by one.
@@ -30,7 +33,6 @@ _STABLE: Final = (
     "\t-\r -~\u3001-\u3029\u3041-\u304b\u306a-\u306f\u307e-\u3093\u30a1-\u30ab\u30ca-\u30cf\u30de-\u30f3\u30fb\u30fc"
     "\u3400-\u4dbf\u4e00-\u9fff\U0001f300-\U0001f6d7"
 )
-_VISIBLY_STABLE: Final = _STABLE + "\u00c0-\u0131\u0400-\u045f\u201c-\u201e\u3041-\u3096\u30a1-\u30fa"
 
 
 class _Signs(NamedTuple):
@@ -38,9 +40,9 @@ class _Signs(NamedTuple):
 
     unseen: re.Pattern[str]
     marks: re.Pattern[str]
-    change_visibly: re.Pattern[str]
-    change_folded: re.Pattern[str]
+    changeable: re.Pattern[str]
     controls: bytes
+    usual: bytes
 
 
 @lru_cache(maxsize=1)
@@ -50,9 +52,9 @@ def _signs() -> _Signs:
     return _Signs(
         unseen,
         re.compile(f"[{MARKS}]"),
-        re.compile(f"[^{_VISIBLY_STABLE}]"),
         re.compile(f"[^{_STABLE}]"),
         bytes(code for code in range(128) if unseen.match(chr(code))),
+        bytes(code for code in range(128) if not unseen.match(chr(code))),
     )
 
 
@@ -87,71 +89,191 @@ def _without_case(char: str) -> str:
     return "".join(LOOKALIKES.get(part) or part.lower() for part in char.casefold())
 
 
-def plain(raw: str) -> bool:
-    """Whether a text is of ASCII alone, and all of it is seen."""
-    return raw.isascii() and len(raw.encode().translate(None, _signs().controls)) == len(raw)
+def small_if_plain(raw: str) -> bytes | None:
+    """A text that is of ASCII alone, and all of it seen, in small letters; None of any other."""
+    if not raw.isascii():
+        return None
+    small = raw.encode().translate(_SMALL, _signs().controls)
+    return small if len(small) == len(raw) else None
 
 
 class Form:
     """One form of a text, and where in the text as it came each place of it is.
 
-    ``text``: the form. Places are looked for in pieces, and only where somebody asks.
+    ``text``: the form. ``index``: of a place in it the place in the text as it came; None where all are the same.
     """
 
-    __slots__ = ("_begins", "_change", "_maps", "_raw", "text")
+    __slots__ = ("_index", "_raw", "text")
 
-    def __init__(self, raw: str, change: Callable[[str], str], pieces: Iterable[str]) -> None:
-        made = list(pieces)
-        self.text = made[0] if len(made) == 1 else "".join(made)
+    def __init__(self, text: str, raw: str, index: Callable[[int], int] | None) -> None:
+        self.text = text
         self._raw = raw
-        self._change = change
-        self._begins = list(accumulate(map(len, made), initial=0))[:-1]
-        self._maps: dict[int, list[int]] = {}
+        self._index = index
 
     def raw_span(self, begin: int, end: int) -> tuple[int, int]:
         """From the first character that has a part in a place, to after the last one."""
-        first = self._raw_index(begin)
-        return first, self._raw_index(end - 1) + 1 if end > begin else first
+        if self._index is None:
+            return begin, end
+        first = self._raw_index(begin, self._index)
+        return first, self._raw_index(end - 1, self._index) + 1 if end > begin else first
 
-    def _raw_index(self, place: int) -> int:
-        if place >= len(self.text):
-            return len(self._raw)
+    def _raw_index(self, place: int, index: Callable[[int], int]) -> int:
+        return len(self._raw) if place >= len(self.text) else index(place)
+
+
+class Forms:
+    """Both forms of a text that is not plain. What they have in common is looked for once."""
+
+    __slots__ = ("_pieces", "_raw", "_signs")
+
+    def __init__(self, raw: str) -> None:
+        self._raw = raw
+        self._signs = _rare_signs(raw)
+        self._pieces: list[_Piece] | None = None
+
+    def visible(self) -> Form:
+        """As it is seen."""
+        return self._few(visible_form) or self._pieced(visible_form, _Piece.visible)
+
+    def folded(self) -> Form:
+        """Without case, but for capitals of ASCII, without diacritics, and with look-alikes made Latin."""
+        return self._few(folded_form) or self._pieced(folded_form, _Piece.folded)
+
+    def _few(self, change: Callable[[str], str]) -> Form | None:
+        if self._signs is None:
+            return None
+        changes = _changes(self._signs, change)
+        if len(changes) > _FEW:
+            return None
+        made = _replaced(self._raw, changes)
+        return Form(made.text, self._raw, None if made.is_even else _Shifts(self._raw, changes))
+
+    def _pieced(self, change: Callable[[str], str], form: "Callable[[_Piece], _Made]") -> Form:
+        if self._pieces is None:
+            raw = self._raw
+            self._pieces = [_Piece(raw[begin : begin + PIECE]) for begin in range(0, len(raw), PIECE)]
+        made = list(map(form, self._pieces))
+        is_even = all(one.is_even for one in made)
+        text = "".join([one.text for one in made])
+        return Form(text, self._raw, None if is_even else _Places(self._raw, made, change))
+
+
+class _Made(NamedTuple):
+    """What became of a text. ``is_even``: a character of each character."""
+
+    text: str
+    is_even: bool
+
+
+class _Shifts:
+    """Where places were in a text in which a few characters became other than one."""
+
+    __slots__ = ("_begins", "_changes", "_ends", "_raw")
+
+    def __init__(self, raw: str, changes: Mapping[str, str]) -> None:
+        self._raw = raw
+        self._changes = changes
+        self._begins: list[int] | None = None
+        self._ends: list[tuple[int, int]] = []
+
+    def __call__(self, place: int) -> int:
+        if self._begins is None:
+            self._begins = self._seek()
         number = bisect_right(self._begins, place) - 1
+        if number < 0:
+            return place
+        end, raw_end = self._ends[number]
+        return raw_end + place - end if place >= end else raw_end - 1
+
+    def _seek(self) -> list[int]:
+        odd = {char: len(form) for char, form in self._changes.items() if len(form) != 1}
+        begins, more = [], 0
+        for place, char in sorted((place, char) for char in odd for place in _all_places(self._raw, char)):
+            begins.append(place + more)
+            self._ends.append((place + more + odd[char], place + 1))
+            more += odd[char] - 1
+        return begins
+
+
+class _Places:
+    """Where places were in a text that was changed piece by piece: looked for in those that somebody asks about."""
+
+    __slots__ = ("_begins", "_change", "_made", "_maps", "_raw")
+
+    def __init__(self, raw: str, made: "Sequence[_Made]", change: Callable[[str], str]) -> None:
+        self._raw = raw
+        self._change = change
+        self._made = made
+        self._begins = list(accumulate((len(one.text) for one in made), initial=0))[:-1]
+        self._maps: dict[int, list[int]] = {}
+
+    def __call__(self, place: int) -> int:
+        number = bisect_right(self._begins, place) - 1
+        within, begin = place - self._begins[number], number * PIECE
+        if self._made[number].is_even:
+            return begin + within
         if (begins := self._maps.get(number)) is None:
-            begins = self._maps[number] = self._map(number)
-        return number * PIECE + bisect_right(begins, place - self._begins[number]) - 1
-
-    def _map(self, number: int) -> list[int]:
-        piece = self._raw[number * PIECE : (number + 1) * PIECE]
-        return list(accumulate(map(len, map(self._change, piece)), initial=0))[:-1]
+            forms = map(self._change, self._raw[begin : begin + PIECE])
+            begins = self._maps[number] = list(accumulate(map(len, forms), initial=0))[:-1]
+        return begin + bisect_right(begins, within) - 1
 
 
-def visible(raw: str) -> Form:
-    return Form(raw, visible_form, map(_visible_piece, _pieces(raw)))
+class _Piece:
+    """A part of a text, looked at once for both its forms."""
+
+    __slots__ = ("_raw", "_signs", "_spelt")
+
+    def __init__(self, raw: str) -> None:
+        self._raw = raw
+        self._signs: Set[str] = frozenset()
+        self._spelt = None if _is_plain(raw) else _spelt(raw)
+        if self._spelt is None and not _is_plain(raw):
+            self._signs = frozenset(_signs().changeable.findall(raw))
+
+    def visible(self) -> _Made:
+        if self._spelt is not None:
+            return self._spelt.alphabet.visible.of(self._spelt.codes, self._raw)
+        return _replaced(self._raw, _changes(self._signs, visible_form))
+
+    def folded(self) -> _Made:
+        if self._spelt is not None:
+            return self._spelt.alphabet.folded.of(self._spelt.codes, self._raw)
+        return _replaced(self._raw, _changes(self._signs, folded_form))
 
 
-def folded(raw: str) -> Form:
-    return Form(raw, folded_form, map(_folded_piece, _pieces(raw)))
+def _is_plain(raw: str) -> bool:
+    return small_if_plain(raw) is not None
 
 
-def _pieces(raw: str) -> list[str]:
-    return [raw[begin : begin + PIECE] for begin in range(0, len(raw), PIECE)] or [""]
+def _rare_signs(raw: str) -> Set[str] | None:
+    """The characters of a text that are not of ASCII, or not seen; None where they are many, or half characters."""
+    try:
+        data = raw.encode()
+    except UnicodeEncodeError:
+        return None
+    others = data.translate(None, _signs().usual)
+    return None if len(others) * _RARE > len(data) else frozenset(others.decode())
 
 
-def _visible_piece(piece: str) -> str:
-    if plain(piece):
-        return piece
-    if (spelt := _spelt(piece)) is not None:
-        return spelt.alphabet.visible.of(spelt.codes)
-    return _changed(piece, visible_form, _signs().change_visibly)
+def _changes(signs: Set[str], change: Callable[[str], str]) -> Mapping[str, str]:
+    return {char: form for char in signs if (form := change(char)) != char}
 
 
-def _folded_piece(piece: str) -> str:
-    if plain(piece):
-        return piece.lower()
-    if (spelt := _spelt(piece)) is not None:
-        return spelt.alphabet.folded.of(spelt.codes)
-    return _changed(piece, folded_form, _signs().change_folded).lower()
+def _replaced(text: str, changes: Mapping[str, str]) -> _Made:
+    if len(changes) > _FEW:
+        made = text.translate({ord(char): form for char, form in changes.items()})
+    else:
+        made = text
+        for char, form in changes.items():
+            made = made.replace(char, form)
+    return _Made(made, all(len(form) == 1 for form in changes.values()))
+
+
+def _all_places(text: str, char: str) -> Iterator[int]:
+    place = text.find(char)
+    while place >= 0:
+        yield place
+        place = text.find(char, place + 1)
 
 
 def _spelt(piece: str) -> "_Spelt | None":
@@ -167,27 +289,29 @@ def _spelt(piece: str) -> "_Spelt | None":
     return None if stranger else _Spelt(other, codes)
 
 
-def _changed(piece: str, change: Callable[[str], str], changeable: re.Pattern[str]) -> str:
-    """The piece with all characters in their other form, but for capitals of ASCII."""
-    forms = {char: form for char in set(changeable.findall(piece)) if (form := change(char)) != char}
-    if len(forms) > _FEW:
-        return piece.translate({ord(char): form for char, form in forms.items()})
-    for char, form in forms.items():
-        piece = piece.replace(char, form)
-    return piece
+class _Table:
+    """One form of an alphabet's characters."""
 
+    __slots__ = ("_even", "_forms", "_letters", "_same")
 
-class _Table(NamedTuple):
-    """One form of an alphabet's characters, and the stand-ins for what is not one character."""
+    def __init__(self, letters: str, change: Callable[[str], str]) -> None:
+        self._forms = list(map(change, letters))
+        # Private characters stand in for what is not one character: they are in no alphabet, and mean nothing else.
+        self._letters = "".join(
+            form if len(form) == 1 else chr(0xE000 + place) for place, form in enumerate(self._forms)
+        )
+        self._even = bytes(place for place, form in enumerate(self._forms) if len(form) == 1)
+        self._same = bytes(place for place, form in enumerate(self._forms) if form == letters[place])
 
-    letters: str
-    others: tuple[tuple[str, str], ...]
-
-    def of(self, codes: bytes) -> str:
-        text, _ = codecs.charmap_decode(codes, "strict", self.letters)
-        for stand_in, form in self.others:
-            text = text.replace(stand_in, form)
-        return text
+    def of(self, codes: bytes, piece: str) -> _Made:
+        """The form of a piece, given in the numbers of its characters too."""
+        if not codes.translate(None, self._same):
+            return _Made(piece, is_even=True)
+        text, _ = codecs.charmap_decode(codes, "strict", self._letters)
+        odd = codes.translate(None, self._even)
+        for code in set(odd):
+            text = text.replace(self._letters[code], self._forms[code])
+        return _Made(text, is_even=not odd)
 
 
 class _Alphabet:
@@ -198,8 +322,8 @@ class _Alphabet:
     def __init__(self, letters: str) -> None:
         all_letters = "".join(map(chr, range(128))) + letters
         self._numbers = codecs.charmap_build(all_letters)
-        self.visible = _table(all_letters, visible_form)
-        self.folded = _table(all_letters, folded_form)
+        self.visible = _Table(all_letters, visible_form)
+        self.folded = _Table(all_letters, folded_form)
 
     def codes(self, piece: str) -> tuple[bytes, str]:
         """The piece in numbers of its characters; or the first character that is another."""
@@ -212,16 +336,6 @@ class _Alphabet:
 class _Spelt(NamedTuple):
     alphabet: _Alphabet
     codes: bytes
-
-
-def _table(letters: str, change: Callable[[str], str]) -> _Table:
-    forms = list(map(change, letters))
-    # Private characters stand in: they are in no alphabet, so they mean nothing else.
-    stand_ins = {form: chr(0xE000 + place) for place, form in enumerate(sorted(set(forms))) if len(form) != 1}
-    return _Table(
-        "".join(stand_ins.get(form, form) for form in forms),
-        tuple((stand_in, form) for form, stand_in in stand_ins.items()),
-    )
 
 
 @lru_cache(maxsize=1)

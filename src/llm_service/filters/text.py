@@ -7,6 +7,9 @@ from llm_service.filters import folding
 LONGEST_HOLD: Final = 64
 """Characters at the end of a growing text that may be held back while it is not known what becomes of them."""
 
+_MARKED: Final = bytes(range(128)) + b"?" * 128
+_CONTINUED: Final = bytes(range(0x80, 0xC0))
+
 
 class Text:
     """One text, and what it looks like.
@@ -16,53 +19,84 @@ class Text:
     surrogate pairs as U+FFFD, so that it can always be encoded. ``folded``: that without case, without diacritics,
     and with look-alikes of Latin letters and digits made Latin.
 
+    ``visible_data``, ``folded_data``: the same in UTF-8; ``ascii``: the visible one with a byte for each character,
+    ``?`` for all that are not ASCII.
+
     Each form is made when it is first asked for, in time linear in the text's length. The forms of a text are those
     of its parts one after the other, wherever it is cut.
     """
 
-    __slots__ = ("_folded", "_lower", "_plain", "_visible", "raw")
+    __slots__ = (
+        "_ascii", "_folded", "_folded_data", "_folded_form", "_forms", "_is_plain", "_visible", "_visible_data", "raw",
+    )  # fmt: skip
 
     def __init__(self, raw: str) -> None:
         self.raw = raw
-        self._plain: bool | None = None
-        self._lower: str | None = None
+        self._folded_data = folding.small_if_plain(raw)
+        self._is_plain = self._folded_data is not None
+        self._forms: folding.Forms | None = None
         self._visible: folding.Form | None = None
-        self._folded: folding.Form | None = None
+        self._folded_form: folding.Form | None = None
+        self._folded: str | None = None
+        self._visible_data: bytes | None = None
+        self._ascii: bytes | None = None
 
     def __len__(self) -> int:
         return len(self.raw)
 
     @property
     def visible(self) -> str:
-        return self.raw if self._is_plain() else self._visible_form().text
+        return self.raw if self._is_plain else self._visibly().text
 
     @property
     def folded(self) -> str:
-        if not self._is_plain():
-            return self._folded_form().text
-        if self._lower is None:
-            self._lower = self.raw.lower()
-        return self._lower
+        if self._folded is None:
+            self._folded = self.folded_data.decode()
+        return self._folded
+
+    @property
+    def visible_data(self) -> bytes:
+        if self._visible_data is None:
+            self._visible_data = self.visible.encode()
+        return self._visible_data
+
+    @property
+    def folded_data(self) -> bytes:
+        if self._folded_data is None:
+            self._folded_data = self._foldedly().text.encode().lower()
+        return self._folded_data
+
+    @property
+    def ascii(self) -> bytes:
+        if self._ascii is None:
+            data = self.visible_data
+            self._ascii = data if self._is_plain else a_byte_each(data)
+        return self._ascii
 
     def raw_span_of_visible(self, begin: int, end: int) -> tuple[int, int]:
         """Which characters of the text as it came a place in ``visible`` was made of; the text's end for its end."""
-        return (begin, end) if self._is_plain() else self._visible_form().raw_span(begin, end)
+        return (begin, end) if self._is_plain else self._visibly().raw_span(begin, end)
 
     def raw_span_of_folded(self, begin: int, end: int) -> tuple[int, int]:
         """Which characters of the text as it came a place in ``folded`` was made of; the text's end for its end."""
-        return (begin, end) if self._is_plain() else self._folded_form().raw_span(begin, end)
+        return (begin, end) if self._is_plain else self._foldedly().raw_span(begin, end)
 
-    def _is_plain(self) -> bool:
-        if self._plain is None:
-            self._plain = folding.plain(self.raw)
-        return self._plain
-
-    def _visible_form(self) -> folding.Form:
+    def _visibly(self) -> folding.Form:
         if self._visible is None:
-            self._visible = folding.visible(self.raw)
+            self._visible = self._both().visible()
         return self._visible
 
-    def _folded_form(self) -> folding.Form:
-        if self._folded is None:
-            self._folded = folding.folded(self.raw)
-        return self._folded
+    def _foldedly(self) -> folding.Form:
+        if self._folded_form is None:
+            self._folded_form = self._both().folded()
+        return self._folded_form
+
+    def _both(self) -> folding.Forms:
+        if self._forms is None:
+            self._forms = folding.Forms(self.raw)
+        return self._forms
+
+
+def a_byte_each(data: bytes) -> bytes:
+    """From UTF-8 a byte for each character: all that are not ASCII are ``?``."""
+    return data.translate(_MARKED, _CONTINUED)
