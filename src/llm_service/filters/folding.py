@@ -139,6 +139,12 @@ class Forms:
         """Without case, but for capitals of ASCII, without diacritics, and with look-alikes made Latin."""
         return self._few(folded_form) or self._pieced(folded_form, _Piece.folded)
 
+    def hides(self) -> bool:
+        """Whether there is a character in it that is not seen."""
+        if self._signs is not None:
+            return any(not visible_form(sign) for sign in self._signs)
+        return any(piece.hides() for piece in self._all_pieces())
+
     def _few(self, change: Callable[[str], str]) -> Form | None:
         if self._signs is None:
             return None
@@ -149,13 +155,16 @@ class Forms:
         return Form(made.text, self._raw, None if made.is_even else _Shifts(self._raw, changes))
 
     def _pieced(self, change: Callable[[str], str], form: "Callable[[_Piece], _Made]") -> Form:
+        made = list(map(form, self._all_pieces()))
+        text = "".join([one.text for one in made])
+        is_even = all(one.is_even for one in made)
+        return Form(text, self._raw, None if is_even else _Places(self._raw, made, change))
+
+    def _all_pieces(self) -> "Sequence[_Piece]":
         if self._pieces is None:
             raw = self._raw
             self._pieces = [_Piece(raw[begin : begin + PIECE]) for begin in range(0, len(raw), PIECE)]
-        made = list(map(form, self._pieces))
-        is_even = all(one.is_even for one in made)
-        text = "".join([one.text for one in made])
-        return Form(text, self._raw, None if is_even else _Places(self._raw, made, change))
+        return self._pieces
 
 
 class _Made(NamedTuple):
@@ -240,6 +249,11 @@ class _Piece:
             return self._spelt.alphabet.folded.of(self._spelt.codes, self._raw)
         return _replaced(self._raw, _changes(self._signs, folded_form))
 
+    def hides(self) -> bool:
+        if self._spelt is not None:
+            return self._spelt.alphabet.visible.hides(self._spelt.codes)
+        return any(not visible_form(sign) for sign in self._signs)
+
 
 def _is_plain(raw: str) -> bool:
     return small_if_plain(raw) is not None
@@ -250,6 +264,8 @@ def _rare_signs(raw: str) -> Set[str] | None:
     try:
         data = raw.encode()
     except UnicodeEncodeError:
+        return None
+    if (len(data) - len(raw)) * _RARE > len(data):
         return None
     others = data.translate(None, _signs().usual)
     return None if len(others) * _RARE > len(data) else frozenset(others.decode())
@@ -292,7 +308,7 @@ def _spelt(piece: str) -> "_Spelt | None":
 class _Table:
     """One form of an alphabet's characters."""
 
-    __slots__ = ("_even", "_forms", "_letters", "_same")
+    __slots__ = ("_even", "_forms", "_letters", "_same", "_seen")
 
     def __init__(self, letters: str, change: Callable[[str], str]) -> None:
         self._forms = list(map(change, letters))
@@ -302,6 +318,7 @@ class _Table:
         )
         self._even = bytes(place for place, form in enumerate(self._forms) if len(form) == 1)
         self._same = bytes(place for place, form in enumerate(self._forms) if form == letters[place])
+        self._seen = bytes(place for place, form in enumerate(self._forms) if form)
 
     def of(self, codes: bytes, piece: str) -> _Made:
         """The form of a piece, given in the numbers of its characters too."""
@@ -312,6 +329,9 @@ class _Table:
         for code in set(odd):
             text = text.replace(self._letters[code], self._forms[code])
         return _Made(text, is_even=not odd)
+
+    def hides(self, codes: bytes) -> bool:
+        return bool(codes.translate(None, self._seen))
 
 
 class _Alphabet:

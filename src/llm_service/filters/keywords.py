@@ -79,7 +79,11 @@ class Keywords:
         self._refuse_nests()
 
     def find(self, text: Text) -> Sequence[Match]:
-        data = text.folded_data.translate(_TO_BLANKS) if self._phrases else text.folded_data
+        data = text.folded_data
+        if self._phrases:
+            data = data.translate(_TO_BLANKS)
+        if len(data) <= _WINDOW and not self._search.find_matches_as_indexes(data, overlapping=True):
+            return ()
         found = self._found(_Straight(data, text))
         return found if found is not None else self._found(_Joined(data, text)) or ()
 
@@ -104,11 +108,12 @@ class Keywords:
 
     def open_from(self, text: Text) -> int:
         line = _End(text, joined=self._phrases, last=max(LONGEST_HOLD, self._longest))
-        end, heads = len(line.text), self._heads
-        short = max(line.begins, end - _HEAD + 1)
-        begins = [begin for begin in range(line.begins, short) if line.text[begin : begin + _HEAD] in heads]
+        tail, heads, end = line.text, self._heads, len(line.text)
+        first = max(line.begins, end - self._longest)
+        short = max(first, end - _HEAD + 1)
+        begins = [begin for begin in range(first, short) if tail[begin : begin + _HEAD] in heads]
         for begin in (*begins, *range(short, end)):
-            if self._is_open(line.text, begin):
+            if self._is_open(tail, begin):
                 return line.raw_begin(begin)
         return len(text)
 

@@ -57,10 +57,12 @@ class Patterns:
         self._allowed = frozenset(Text(text).visible.casefold() for text in allowed)
 
     def find(self, text: Text) -> Sequence[Match]:
+        data = text.visible_data
+        if not (hit := self._hit(data)):
+            return ()
         visible = text.visible
-        data = visible.encode()
         places: set[tuple[int, int]] = set()
-        for number in self._hit(data):
+        for number in hit:
             spans = _places(self._patterns[number], data)
             places.update(spans if len(data) == len(visible) else _in_characters(spans, data))
         found = (place for place in sorted(places) if not self._is_allowed(visible, place))
@@ -71,8 +73,9 @@ class Patterns:
         end = len(visible)
         begin = max(0, end - LONGEST_HOLD)
         if self._beginning is not None:
-            data = visible.encode()
-            begin = max(begin, len(data[: self._beginning.search(data).start()].decode()))
+            data = text.visible_data
+            begun = self._beginning.search(data).start()
+            begin = max(begin, begun if len(data) == end else len(data[:begun].decode()))
         return text.raw_span_of_visible(begin, end)[0]
 
     def _hit(self, data: bytes) -> Sequence[int]:

@@ -55,6 +55,11 @@ class Text:
         return self._folded
 
     @property
+    def hides(self) -> bool:
+        """Whether there are characters in it that are not seen."""
+        return not self._is_plain and self._both().hides()
+
+    @property
     def visible_data(self) -> bytes:
         if self._visible_data is None:
             self._visible_data = self.visible.encode()

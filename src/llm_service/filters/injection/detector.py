@@ -1,6 +1,6 @@
 """Weighs what speaks for an attempt, near each other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -9,8 +9,9 @@ from llm_service.filters.injection.english import SIGNALS
 from llm_service.filters.injection.hidden import ENCODED, HIDDEN_HINT, decoded, hidden_runs
 from llm_service.filters.injection.languages import signals_of_languages
 from llm_service.filters.injection.mention import only_mentioned
+from llm_service.filters.injection.signal import LONGEST, Signal
 from llm_service.filters.options import FilterOptions
-from llm_service.filters.scanner import Row, Scanner, plain
+from llm_service.filters.scanner import Hits, Row, Scanner
 from llm_service.filters.text import LONGEST_HOLD, Text
 
 LABEL: Final = "injection"
@@ -47,7 +48,7 @@ class InjectionDetector:
 
     def __init__(self, threshold: float) -> None:
         self._signals = (*SIGNALS, *signals_of_languages())
-        rows = [Row(_with_any_blank(signal.hint), _with_any_blank(signal.pattern)) for signal in self._signals]
+        rows = map(_row, self._signals)
         self._scanner = Scanner([*rows, Row(_DECODING, _DECODING)], unicode=True)
         self._hidden_scanner = Scanner([Row(HIDDEN_HINT, f"({HIDDEN_HINT})")], unicode=True)
         self._encoded = Scanner([Row(ENCODED, f"({ENCODED})")])
@@ -67,20 +68,20 @@ class InjectionDetector:
         return max(0, len(text) - LONGEST_HOLD)
 
     def _seen(self, text: Text) -> Iterator[Seen]:
-        data = text.folded.encode("utf-8", "replace")
-        hits = self._scanner.hits(data)
-        if hits and hits[-1] == len(self._signals):
-            del hits[-1]
+        hits = self._scanner.hits(text.folded_data)
+        if hits.pop(len(self._signals), None):
             yield from self._decoded(text)
-        yield from self._said(text.folded, data, hits)
+        if hits:
+            yield from self._said(text, hits)
         yield from self._hidden(text)
 
-    def _said(self, folded: str, data: bytes, hits: Sequence[int]) -> Iterator[Seen]:
-        for number in hits:
+    def _said(self, text: Text, hits: Mapping[int, Hits]) -> Iterator[Seen]:
+        data, folded = text.folded_data, text.folded
+        for number, near in hits.items():
             signal = self._signals[number]
             chars = _Chars(data, ascii_only=len(data) == len(folded))
             counted = -1
-            for begin_byte, end_byte in self._scanner.places(number, data):
+            for begin_byte, end_byte in self._scanner.places(number, data, near):
                 begin, end = chars.at(begin_byte), chars.at(end_byte)
                 if begin // _BLOCK_CHARS == counted:
                     continue  # the same again would not weigh more
@@ -93,7 +94,7 @@ class InjectionDetector:
                     yield Seen(begin, end, signal.kind, signal.weight)
 
     def _hidden(self, text: Text) -> Iterator[Seen]:
-        if text.visible == text.raw or not self._hidden_scanner.hits(text.raw.encode("utf-8", "replace")):
+        if not text.hides or not self._hidden_scanner.hits(text.raw.encode("utf-8", "replace")):
             return
         for begin, end, weight in islice(hidden_runs(text.raw), _MOST_HIDDEN):
             place = len(Text(text.raw[:begin]).folded)
@@ -101,11 +102,11 @@ class InjectionDetector:
 
     def _decoded(self, text: Text) -> Iterator[Seen]:
         visible = text.visible
-        for begin, end in islice(self._encoded.places(0, plain(visible)), _MOST_DECODED):
-            folded = Text(decoded(visible[begin:end])).folded
-            data = folded.encode("utf-8", "replace")
-            hits = [number for number in self._scanner.hits(data) if number < len(self._signals)]
-            weight = max((seen.weight for seen in self._said(folded, data, hits)), default=0.0)
+        for begin, end in islice(self._encoded.everywhere(0, text.ascii), _MOST_DECODED):
+            inner = Text(decoded(visible[begin:end]))
+            hits = self._scanner.hits(inner.folded_data)
+            hits.pop(len(self._signals), None)
+            weight = max((seen.weight for seen in self._said(inner, hits)), default=0.0)
             if weight >= _LEAST_DECODED:
                 place = len(Text(visible[:begin]).folded)
                 yield Seen(place, place + end - begin, "decoded", _DECODED_WEIGHT)
@@ -126,6 +127,10 @@ class _Chars:
         self._char += len(self._data[self._byte : byte].decode("utf-8", "ignore"))
         self._byte = byte
         return self._char
+
+
+def _row(signal: Signal) -> Row:
+    return Row(_with_any_blank(signal.hint), _with_any_blank(signal.pattern), LONGEST)
 
 
 def _with_any_blank(pattern: str) -> str:

@@ -44,7 +44,7 @@ _PLACED: Final = (
     r"(?:data|conversation|history|secret|summary|chat|message|prompt|context|input|e-?mail|password|key|token|info"
     r"|content|text)"
 )
-_FENCE: Final = r"(?:-{3,}|={3,}|#{3,}|\*{3,}|<{2,}|\[)"
+_FENCE: Final = r"(?:-{3,64}|={3,64}|#{3,64}|\*{3,64}|<{2,64}|\[)"
 
 SIGNALS: Final = (
     # that others do not count any more
@@ -63,7 +63,7 @@ SIGNALS: Final = (
            rf"{_VERB}\s+(?:everything|all|anything|whatever)"),
     Signal("order", 0.5,
            r"(\bnew (?:system |priority |critical |important |admin |secret )?(?:instructions?|directives?|orders?"
-           r"|prompt)\s?:)", r"new [a-z ]{0,12}(?:instruct|directive|order|prompt)"),
+           r"|prompt)\s?:)", r"new [a-z ]*(?:instruct|directive|order|prompt)"),
     Signal("order", 0.5,
            r"(\byour (?:new|real|actual|true|only) (?:system )?(?:instructions?|task|role|objective|goal|purpose"
            r"|prompt|mission|job) (?:is|are|will))", r"your (?:new|real|actual|true|only) "),
@@ -80,15 +80,15 @@ SIGNALS: Final = (
            r"anything now|\b(?:dan|stan|dude)\b|evil-?bot|betterdan|jailbr|machiavellian"),
     Signal("persona", 0.75,
            rf"(\b{_ROLE}\b[^!?\n]{{0,80}}\b(?:without|no|free (?:of|from)|not bound by|unbound by|lacks?|zero)"
-           rf"{_WORDS}{{0,4}}? {_LIMITS})", rf"(?:without|no|free (?:of|from)|bound by|lacks?|zero) (?:[a-z'-]+"
-           rf" )?(?:[a-z'-]+ )?(?:[a-z'-]+ )?{_LIMITS}"),
+           rf"{_WORDS}{{0,4}}? {_LIMITS})", rf"(?:without|no|free (?:of|from)|bound by|lacks?|zero)"
+           rf"(?: [a-z'-]+){{0,4}} {_LIMITS}"),
     Signal("persona", 0.75, rf"(\b{_ROLE}{_WORDS}{{0,5}}? {_UNBOUND}{_WORDS}{{0,2}} {_MACHINE})", _UNBOUND),
     Signal("persona", 0.45, rf"(\b{_UNBOUND} {_MACHINE})", rf"{_UNBOUND} "),
     Signal("persona", 0.75,
            rf"(\b(?:bypass|disable|turn off|switch off|remove|deactivate|ignore|circumvent|lift|drop){_WORDS}{{0,2}}?"
            rf" your{_WORDS}{{0,3}}? (?:safety|content polic|ethic|moral"
            rf"|filters?|restrictions?|guardrails?|moderation|censorship"
-           r"|safeguards?|alignment|limitations?|safety measures))", r"your [a-z' -]{0,40}(?:safe|content|ethic"
+           r"|safeguards?|alignment|limitations?|safety measures))", r"your [a-z' -]*(?:safe|content|ethic"
            r"|moral|filter|restric"
            r"|guardrail|moder|censor|align|limit)"),
     Signal("unbound", 0.6,
@@ -104,7 +104,7 @@ SIGNALS: Final = (
            r"(\byou(?:'re| are) (?:now |currently )?in (?:developer|dev|debug|god|admin|sudo|unrestricted|root"
            r"|maintenance) mode)", r"(?:developer|dev|debug|god|admin|sudo|unrestricted|root|maintenance) mode"),
     Signal("mode", 0.45,
-           r"(\b(?:enable|activate|enter|switch (?:in)?to|turn on)(?: [a-z]+){0,2} (?:developer|dev|debug|god|admin"
+           r"(\b(?:enable|activate|enter|switch (?:in)?to|turn on)(?: [a-z]{1,20}){0,2} (?:developer|dev|debug|god|admin"
            r"|sudo|unrestricted|root|unsafe) mode\b|developer mode (?:enabled|activated"
            r"|output))", r"(?:developer|dev|debug|god|admin"
            r"|sudo|unrestricted|root|unsafe) mode"),
@@ -127,7 +127,7 @@ SIGNALS: Final = (
            r" [a-z-]{1,14}){0,3}?"
            r" (?:system prompt|system message|system instruction|instructions?\b|prompt\b|pre-?prompt|directives"
            r"|developer message"
-           r"|initial message))", r"(?:your|hidden|initial|secret|confidential) [a-z -]{0,40}(?:prompt|message"
+           r"|initial message))", r"(?:your|hidden|initial|secret|confidential) [a-z -]*(?:prompt|message"
            r"|instruct|directive)"),
     Signal("reveal", 0.5,
            r"(\b(?:reveal|show|print|repeat|output|display|leak|disclose|expose|recite|tell me|give me|dump)"
@@ -164,12 +164,12 @@ SIGNALS: Final = (
     Signal("marker", 0.4,
            r"(?:^|\n)(\s{0,4}(?:system|developer|root)\s{0,2}(?:message|prompt|note|notice|update|alert"
            r"|instructions?)?\s{0,2}:)",
-           r"(?:^|\n)\s{0,4}(?:system|developer|root)[a-z ]{0,14}:"),
+           r"(?:^|\n)\s{0,4}(?:system|developer|root)[a-z ]*:"),
     # ends of what there was
     Signal("delimiter", 0.5,
            rf"({_FENCE}\s{{0,3}}(?:end|stop|begin|start)(?: of)?(?: the| all)?(?: (?:system|user|original|initial"
            rf"|previous"
-           r"|new|hidden|admin|untrusted))* (?:prompts?|instructions?|input|context|documents?|data|conversation"
+           r"|new|hidden|admin|untrusted)){0,6} (?:prompts?|instructions?|input|context|documents?|data|conversation"
            r"|message|query|system)\b)",
            r"[-=#*<\[]\s{0,3}(?:end|stop|begin|start) "),
     Signal("delimiter", 0.45,
@@ -181,7 +181,7 @@ SIGNALS: Final = (
            r"(\b(?:base-?64|rot-?13|hex|hexadecimal|morse|caesar|binary|encoded|ciphertext|cipher|reversed|backwards"
            r"|encrypted|leetspeak)\b[^\n]{0,160}?\b(?:follow|execute|obey|comply with|carry out|act on|act upon|do "
            r"(?:what|as|exactly)|perform)\s"
-           r"(?:[a-z]+ ){0,4}(?:it|instructions?|commands?|them|says?|orders?|result|message|tells?|task)\b)",
+           r"(?:[a-z]{1,20} ){0,4}(?:it|instructions?|commands?|them|says?|orders?|result|message|tells?|task)\b)",
            r"base-?64|rot-?13|\bhex|morse|caesar|binary|encoded|cipher|reversed|backwards|encrypted|leetspeak"),
     # what carries data out
     Signal("exfiltration", 0.75,
@@ -209,8 +209,8 @@ SIGNALS: Final = (
     Signal("secrecy", 0.5,
            r"(\b(?:do not|don't|never|without) (?:tell|telling|mention|mentioning|inform|informing|reveal|alert"
            r"|alerting"
-           r"|notify|notifying|disclose)(?: [a-z]+){0,4}? users?\b)", r"(?:tell|mention|inform|reveal|alert|notify"
-           r"|disclos)[a-z ]{0,30} users?\b"),
+           r"|notify|notifying|disclose)(?: [a-z]{1,20}){0,4}? users?\b)", r"(?:tell|mention|inform|reveal|alert|notify"
+           r"|disclos)[a-z ]* users?\b"),
     Signal("authority", 0.45,
            r"(\b(?:i am|i'm|this is|as) (?:your|the|an?) (?:developer|creator|administrator|admin|system administrator"
            r"|(?:openai|anthropic|google) (?:employee|engineer|staff|developer)|programmer)\b)",

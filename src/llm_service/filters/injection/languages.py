@@ -6,7 +6,6 @@ from llm_service.filters.injection.signal import Signal, folded
 
 _GAP: Final = r"[^.!?。\n]{0,30}?"
 _SHORT_GAP: Final = r"[^.!?。\n]{0,12}?"
-_FIRST_NOT_LATIN: Final = "\u0250"
 _OVERRIDE: Final = 0.8
 _REVEAL: Final = 0.75
 _PERSONA: Final = 0.75
@@ -37,7 +36,7 @@ def _persona(*parts: str, gap: str = r"[^!?。\n]{0,80}?", rarest: int = 0) -> W
 _WORDINGS: Final = (
     # German
     _override(
-        "ignorier|vergiss|vergessen sie|missacht|übergeh|verwirf|überschreib|setz[^ ]* dich über",
+        "ignorier|vergiss|vergessen sie|missacht|übergeh|verwirf|überschreib|setz[^ ]{0,20} dich über",
         "vorherig|bisherig|vorig|obig|früher|ursprünglich|vorangegangen|vorhergehend|alle|deine|ihre",
         "anweisung|instruktion|befehl|regeln|vorgaben|richtlinie|anordnung|prompt",
     ),
@@ -51,7 +50,7 @@ _WORDINGS: Final = (
               "précédent|antérieur|initial|d'origine|ci-dessus|au-dessus|reçu"),
     _override("ignore[zr]?|oublie[zr]?|ne (?:tiens|tenez) pas compte|(?:fais|faites) abstraction",
               "tes |vos |toutes ", "instruction|consigne|directive|ordres|règles"),
-    _reveal("montre|affiche|révèle|répète|donne|quel[^ ]* (?:est|sont)", "ton |tes |votre |vos ",
+    _reveal("montre|affiche|révèle|répète|donne|quel[^ ]{0,20} (?:est|sont)", "ton |tes |votre |vos ",
             "prompt|instructions|consignes"),
     _persona("tu es (?:maintenant|désormais)|agis comme|fais semblant|comporte-toi", "sans|aucune",
              "restriction|filtre|règle|limite|censure"),
@@ -93,7 +92,7 @@ _WORDINGS: Final = (
     _override("abaikan|lupakan", "instruksi|perintah|aturan|petunjuk", "sebelumnya|di atas|semula"),
     _override("bỏ qua|quên", "hướng dẫn|chỉ dẫn|lệnh|chỉ thị", "trước|ở trên"),
     # Russian, Ukrainian, Greek
-    _override("игнорируй|игнорировать|забудь|не обращай[^ ]* внимания|отбрось|не следуй|отмени|пренебреги",
+    _override("игнорируй|игнорировать|забудь|не обращай[^ ]{0,20} внимания|отбрось|не следуй|отмени|пренебреги",
               "предыдущ|прежн|предшествующ|вышеуказанн|вышеизложенн|все |всё |всех |свои|твои|ранее|изначальн",
               "инструкци|указани|команд|правил|промпт|распоряжени|директив"),
     _reveal("покажи|раскрой|выведи|повтори|назови|скажи|напечатай", "сво|тво|системн", "промпт|инструкци|подсказк"),
@@ -133,6 +132,5 @@ def signals_of_languages() -> tuple[Signal, ...]:
 
 def _signal(wording: Wording) -> Signal:
     groups = [f"(?:{folded(part)})" for part in wording.parts]
-    latin = max(wording.parts[wording.rarest]) < _FIRST_NOT_LATIN
-    hint = (r"\b" if latin else "") + groups[wording.rarest]  # RE2 knows the words' ends of ASCII alone
+    hint = (r"\b" if groups[wording.rarest].isascii() else "") + groups[wording.rarest]  # RE2 knows words of ASCII alone
     return Signal(wording.kind, _WEIGHTS[wording.kind], f"({wording.gap.join(groups)})", hint)

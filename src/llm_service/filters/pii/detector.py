@@ -10,14 +10,14 @@ from llm_service.filters.pii.card import CARDS
 from llm_service.filters.pii.email import EMAIL, email_open_from
 from llm_service.filters.pii.iban import IBAN
 from llm_service.filters.pii.ip import IPV4, IPV6
-from llm_service.filters.pii.kind import Kind
+from llm_service.filters.pii.kind import BEFORE, Kind
 from llm_service.filters.pii.national import COUNTRIES, national_ids
 from llm_service.filters.pii.phone import PHONES
 from llm_service.filters.pii.plain import plain, plain_end
-from llm_service.filters.text import LONGEST_HOLD, Text
+from llm_service.filters.text import LONGEST_HOLD, Text, a_byte_each
 
 _ALL_BUT_IP: Final[tuple[Entity, ...]] = ("email", "phone", "card", "iban", "national_id")
-_BLOCK: Final = 2_048
+_BLOCK: Final = 4_096
 """Characters that are asked about at once: only where a pattern is in a block at all its places are looked for."""
 _OVERLAP: Final = 128
 _NEIGHBOUR: Final = "[ .,:/()-]?"
@@ -90,6 +90,7 @@ class PiiDetector:
         self._set = re2.Set.SearchSet(options)
         for kind in kinds:
             self._set.Add(kind.pattern)
+        self._told = {number: self._set.Add(kind.told) for number, kind in enumerate(kinds) if kind.told}
         self._set.Compile()
         self._looks_for_email = EMAIL in kinds
         begun = "|".join(parse(kind.pattern + _NEIGHBOUR).begun for kind in kinds if kind is not EMAIL)
@@ -97,8 +98,8 @@ class PiiDetector:
         self._allowed = frozenset(text.casefold() for text in allow)
 
     def find(self, text: Text) -> Sequence[Match]:
-        visible = plain(text.visible)
-        data = visible.encode("ascii", "replace")  # a character a byte, whatever it was
+        visible = plain(text.visible, text.visible_data)
+        data = text.ascii if visible is text.visible else a_byte_each(visible.encode())
         spans = self._spans(visible, data)
         if not spans:
             return ()
@@ -112,12 +113,12 @@ class PiiDetector:
         visible = text.visible
         cut = max(0, len(visible) - LONGEST_HOLD)
         tail = plain_end(visible[cut:])
-        opened = len(tail)
+        opened = end = len(tail)
         if self._begun is not None and (begun := self._begun.search(tail.encode("ascii", "replace"))):
             opened = begun.start()
         if self._looks_for_email:
             opened = min(opened, email_open_from(tail))
-        if opened == len(tail):
+        if opened == end:
             return len(text)
         return max(text.raw_span_of_visible(cut + opened, cut + opened + 1)[0], len(text) - LONGEST_HOLD)
 
@@ -125,12 +126,19 @@ class PiiDetector:
         spans: list[_Find] = []
         resume: dict[int, int] = {}
         for begin in range(0, len(data), _BLOCK):
-            for number in self._set.Match(data[begin : begin + _BLOCK + _OVERLAP]) or ():
+            for number in self._kinds_in(data[max(0, begin - BEFORE) : begin + _BLOCK + _OVERLAP]):
                 at = max(begin, resume.get(number, 0))
                 for span in self._places(number, text, data, at, begin + _BLOCK):
                     spans.append(_Find(*span, number, self._kinds[number].label))
                     resume[number] = span[1]
         return spans
+
+    def _kinds_in(self, data: bytes) -> Iterator[int]:
+        """Those of which a part of the text may have a find."""
+        hits = self._set.Match(data)
+        for number in hits or ():
+            if number < len(self._kinds) and ((told := self._told.get(number)) is None or told in hits):
+                yield number
 
     def _places(self, number: int, text: str, data: bytes, at: int, until: int) -> Iterator[tuple[int, int]]:
         """The finds of one kind that begin in a block."""

@@ -2,6 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
+
+BEFORE: Final = 64
+"""Characters before a place that count at most."""
 
 Span = tuple[int, int]
 Check = Callable[[str, int, int], Span | None]
@@ -16,13 +20,15 @@ class Kind:
     """One way of writing of one entity. ``pattern``: what :mod:`beginnings` can read, in RE2's syntax.
 
     ``within``: whether a find may begin within a place that was refused. Where its check wants nothing joined before,
-    it cannot: then the search goes on behind the place.
+    it cannot: then the search goes on behind the place. ``told``: what stands before a find, within ``BEFORE``
+    characters, up to a digit; in RE2's syntax, where all that is not ASCII is ``?``.
     """
 
     label: str
     pattern: str
     check: Check
     within: bool = False
+    told: str = ""
 
 
 def begins_row(text: str, begin: int) -> bool:

@@ -1,7 +1,7 @@
 """Phone numbers: international (E.164), in the usual writings of countries, and after a word that says so."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -73,6 +73,18 @@ _NEAR: Final = 12
 _PASSED: Final = frozenset(
     """number no nr num is at me us on or the my our under numéro número numero nummer numer номер по на est es è é ist
     lautet unter an al le au aan op pod numru số là m t h n है رقم هو מספר""".split()
+)
+
+
+def _listed(words: Collection[str]) -> str:
+    """Words as they are where all that is not ASCII is a question mark; without those of which nothing else is left."""
+    shown = {word.encode("ascii", "replace").decode() for word in words}
+    return f"(?i:{'|'.join(re.escape(word) for word in sorted(shown) if word.strip('?'))})"
+
+
+_TOLD: Final = (
+    rf"(?:^|[^A-Za-z]){_listed(_PHONE_WORDS)}(?:[^A-Za-z]+{_listed(_PASSED)})*[^A-Za-z]*[0-9]"
+    r"|\?\?"  # a word in another script
 )
 
 
@@ -167,5 +179,5 @@ PHONES: Final = (
     _phone(r"\b8[ -]?(?:\([3489][0-9]{2}\)|[3489][0-9]{2})[ -]?[0-9]{3}[ -][0-9]{2}[ -]?[0-9]{2}\b", _usual),  # Russia
     _phone(r"\([1-9][0-9]\) ?[0-9]{4,5}[ -][0-9]{4}\b", _usual),  # Brazil
     _phone(r"\b1[3-9][0-9][ -][0-9]{4}[ -][0-9]{4}\b", _usual),  # China, mobile
-    _phone(r"\b[0-9](?:[ .()/-]{0,2}[0-9]){6,12}\b", _after_word),
+    Kind(label="phone", pattern=r"\b[0-9](?:[ .()/-]{0,2}[0-9]){6,12}\b", check=_after_word, told=_TOLD),
 )

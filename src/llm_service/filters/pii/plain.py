@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 # The zeros of scripts whose digits are in daily use (Unicode 17, decimal numbers); one to nine follow each.
 _ZEROS: Final = """\u0660 \u06f0 \u07c0 \u0966 \u09e6 \u0a66 \u0ae6 \u0b66 \u0be6 \u0c66 \u0ce6 \u0d66 \u0de6 \u0e50
@@ -21,12 +22,23 @@ _BEFORE_DIGITS: Final = MappingProxyType({dash: re.compile(rf"{dash}(?=\d)") for
 _OTHERS: Final = re.compile(rf"[{_DIGITS}{_BLANKS}]|[{_DASHES}](?=\d)")
 
 
-def plain(text: str) -> str:
-    """The text with other characters in these places, and as long as it was."""
-    if text.isascii():
+
+@lru_cache(maxsize=1)
+def _others() -> Any:
+    """What finds the first of these in UTF-8. Made when it is first needed."""
+    import re2
+
+    return re2.compile(f"[{_DIGITS}{_BLANKS}]|[{_DASHES}][0-9]".encode())
+
+
+def plain(text: str, data: bytes) -> str:
+    """The text, which ``data`` is in UTF-8, with other characters in these places, and as long as it was."""
+    if data.isascii():
         return text
-    others = text.encode().translate(None, _ASCII)
+    others = data.translate(None, _ASCII)
     if 8 * len(others) > len(text):
+        if _others().search(data) is None:
+            return text
         return _OTHERS.sub(lambda found: _PLAIN[found.group()], text)
     for char in _PLAIN.keys() & set(others.decode()):  # a few quotation marks and dashes: most texts have no others
         dash = _BEFORE_DIGITS.get(char)
@@ -36,5 +48,7 @@ def plain(text: str) -> str:
 
 def plain_end(text: str) -> str:
     """The same of the end of a growing text: a dash there may come to stand before a digit."""
-    made = plain(text)
+    if text.isascii():
+        return text
+    made = plain(text, text.encode())
     return f"{made[:-1]}-" if made[-1:] and made[-1] in _DASHES else made

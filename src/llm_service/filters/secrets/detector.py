@@ -6,7 +6,7 @@ from typing import Final
 
 from llm_service.filters.detector import Match
 from llm_service.filters.options import FilterOptions
-from llm_service.filters.scanner import Row, Scanner, plain
+from llm_service.filters.scanner import Row, Scanner
 from llm_service.filters.secrets.formats import BEGINNINGS, DISORDERLY, FORMATS, RANDOM
 from llm_service.filters.text import LONGEST_HOLD, Text
 
@@ -38,18 +38,20 @@ class SecretDetector:
 
     def __init__(self, *, allow: Sequence[str] = (), entropy: bool = False) -> None:
         self._formats = (*FORMATS, DISORDERLY) if entropy else FORMATS
-        self._scanner = Scanner([Row(form.hint, form.pattern) for form in self._formats])
+        self._scanner = Scanner(
+            [Row(form.hint, form.pattern, form.reach, form.is_open) for form in self._formats]
+        )
         self._allow = frozenset(map(str.casefold, allow))
         self._entropy = entropy
 
     def find(self, text: Text) -> Sequence[Match]:
         """The secrets alone, without the names and quotes around them; each place once, by its most telling form."""
         visible = text.visible
-        data = plain(visible)
+        data = text.ascii
         found: dict[tuple[int, int], str] = {}
-        for row in self._scanner.hits(data):
+        for row, near in self._scanner.hits(data).items():
             form = self._formats[row]
-            for begin, end in self._scanner.places(row, data):
+            for begin, end in self._scanner.places(row, data, near):
                 settled = form.check(visible, begin, end)
                 if settled and not self._is_allowed(visible[begin:settled]):
                     found.setdefault((begin, settled), form.label)

@@ -29,18 +29,26 @@ _GIVEN: Final = r"""(?:["'\]]{0,2}\s{0,3}(?:=>|:=|[:=])\s{0,3}|\s(?:is|ist|est|e
 _VALUE: Final = r"[!#$%&*+\-./0-9:=?@A-Z^_a-z|~]{8,}"
 
 
+REACH: Final = 256
+"""Characters that tell a form, where that is known."""
+
+
 class Format(NamedTuple):
     """One form: ``pattern`` (RE2), whose group 1 is the secret; ``hint``, without which there is none; what it is
     called in verdicts; and the check of what has the form.
 
     Forms longer than what streams hold back have a least length in place of their own, so that they are known while
     they still come; a checksum stands only where the whole is short enough.
+
+    ``reach``, ``is_open``: as of ``scanner.Row``.
     """
 
     label: str
     pattern: str
     hint: str
     check: Check = checks.genuine
+    reach: int | None = None
+    is_open: bool = False
 
 
 def key(label: str, pattern: str, *, hint: str = "", check: Check = checks.genuine) -> Format:
@@ -52,7 +60,7 @@ def key(label: str, pattern: str, *, hint: str = "", check: Check = checks.genui
 def exact(label: str, pattern: str, *, hint: str = "", check: Check = checks.genuine) -> Format:
     """A form after which no further character of a key stands."""
     made = key(label, pattern, hint=hint, check=check)
-    return made._replace(pattern=rf"{made.pattern}(?:[^\w-]|$)")
+    return made._replace(pattern=rf"{made.pattern}(?:[^\w-]|$)", reach=REACH)
 
 
 # fmt: off
@@ -127,7 +135,7 @@ FORMATS: Final[tuple[Format, ...]] = (
     exact(TOKEN, r"cio[0-9A-Za-z]{32}", hint=r"\bcio[0-9A-Za-z]{8}"),  # crates.io
     exact(TOKEN, r"dckr_(?:pat|oat)_[\w-]{27,32}", hint=r"\bdckr_"),             # Docker
     exact(TOKEN, r"\d{8,10}:AA[\w-]{33}", hint=r"\d:AA[\w-]"),                   # Telegram
-    exact(TOKEN, r"[MNO][\w-]{23,25}\.[\w-]{6}\.[\w-]{27,38}", hint=r"[\w-]{8}\.[\w-]{6}\.[\w-]{8}"),  # Discord
+    exact(TOKEN, r"[MNO][\w-]{23,25}\.[\w-]{6}\.[\w-]{27,38}", hint=r"\.[\w-]{6}\.[\w-]{8}"),  # Discord
     Format(TOKEN, r"discord(?:app)?\.com/api/webhooks/(\d{17,20}/[\w-]{40,})", r"/api/webhooks/\d"),
     exact(TOKEN, r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}", hint=r"\bshp[acps]{1,2}[at]?_"),  # Shopify
     exact(TOKEN, r"sq0csp-[\w-]{43}"),                                           # Square
@@ -156,15 +164,16 @@ FORMATS: Final[tuple[Format, ...]] = (
            "-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY"),
     exact(PRIVATE, r"AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{40,58}"),
     Format(PASSWORD_URL, r"""[a-z][a-z0-9+.-]{1,20}://[^\s/:@'"<>]{0,64}:([^\s/@'"]{1,128})@[\w\[$<{%-]""",
-           r"""[a-z]://[^\s/:@'"<>]*:[^\s/@'"]+@""", checks.in_address),
+           r"""[a-z]://[^\s/:@'"<>]*:[^\s/@'"]+@""", checks.in_address, REACH),
     Format(AUTHORIZATION, r"(?i:\bbearer|authorization:\s{0,3}(?:token|apikey))\s{1,3}([\w.~+/=-]{20,})",
-           r"(?i:\bbearer|authorization:\s{0,3}(?:token|apikey))\s{1,3}[\w.~+/=-]{16}", checks.random),
+           r"(?i:\bbearer|authorization:\s{0,3}(?:token|apikey))\s{1,3}[\w.~+/=-]{16}", checks.random, REACH, is_open=True),
     Format(AUTHORIZATION, r"(?i:\bbasic)\s{1,3}([0-9A-Za-z+/]{8,}={0,2})", r"(?i:\bbasic)\s{1,3}[0-9A-Za-z+/]{8}",
-           checks.basic),
-    Format(PASSWORD, rf"(?i:{_NAMES}){_GIVEN}({_VALUE})", rf"(?i:{_NAMES}){_GIVEN}[!-~]{{6}}", checks.assigned),
+           checks.basic, REACH, is_open=True),
+    Format(PASSWORD, rf"(?i:{_NAMES}){_GIVEN}({_VALUE})", rf"(?i:{_NAMES}){_GIVEN}[!-~]{{6}}", checks.assigned, REACH,
+           is_open=True),
     Format(PASSWORD, rf"""\?["']?\s{{0,2}}[:=]\s{{0,2}}["']?({_VALUE})""",
     r"""\?["']?\s{0,2}[:=]\s{0,2}["']?[!-~]{6}""",
-           checks.foreign),
+           checks.foreign, REACH, is_open=True),
 )
 # fmt: on
 
