@@ -197,10 +197,10 @@ class _Shifts:
     def _seek(self) -> list[int]:
         odd = {char: len(form) for char, form in self._changes.items() if len(form) != 1}
         begins, more = [], 0
-        for place, char in sorted((place, char) for char in odd for place in _all_places(self._raw, char)):
+        for place, length in sorted((place, odd[char]) for char in odd for place in _all_places(self._raw, char)):
             begins.append(place + more)
-            self._ends.append((place + more + odd[char], place + 1))
-            more += odd[char] - 1
+            self._ends.append((place + more + length, place + 1))
+            more += length - 1
         return begins
 
 

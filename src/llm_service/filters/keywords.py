@@ -272,9 +272,7 @@ def _with_single_blanks(line: str) -> str:
 
 def _parted(words: Sequence[str]) -> frozenset[str]:
     """How phrases begin that have a row of blanks in them: up to it, with two blanks of it."""
-    return frozenset(
-        f"{word[: blank.start()]}  " for word in words if " " in word for blank in _BLANK.finditer(word)
-    )
+    return frozenset(f"{word[: blank.start()]}  " for word in words if " " in word for blank in _BLANK.finditer(word))
 
 
 def _spelt(words: Sequence[str], setting: str) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """Words and phrases in prompts and answers."""
 
+import re
 import time
 
 import pytest
@@ -164,3 +165,18 @@ def test_hostile_texts_take_linear_time(text: str) -> None:
     detector.find(Text(text))
     detector.open_from(Text(text))
     within(time.process_time() - began, 5)
+
+
+@given(st.text("ab \n\t\u0436", max_size=30), st.sampled_from(["", "\u4e2d\u6587 ", "Not One More "]))
+@settings(deadline=None)
+def test_phrases_are_found_over_whatever_blanks_there_are(text: str, before: str) -> None:
+    phrases = ("a", "a b", "b a b", "\u0436 a", "\u0436 b")
+    raw = before + text
+    detector = keyword_detector(FilterOptions(type="keywords", whole_words=False), phrases)
+    expected = {
+        (begin, match.end())
+        for phrase in phrases
+        for begin in range(len(raw))
+        if (match := re.compile(r"[ \n\t]+".join(phrase.split())).match(raw, begin))
+    }
+    assert [(match.begin, match.end) for match in detector.find(Text(raw))] == sorted(expected)

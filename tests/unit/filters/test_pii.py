@@ -5,6 +5,7 @@ import random
 import time
 import unicodedata
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -320,3 +321,26 @@ def test_a_text_is_made_plain_in_the_same_way_however_little_of_it_is_not_ascii(
     assert len(alone) == len(text)
     assert plain_module.plain(beside + text, (beside + text).encode()) == beside + alone
     assert not any(char in plain_module._PLAIN for char in alone if char not in plain_module._DASHES)
+
+
+@cache
+def _of_phones() -> tuple[PiiDetector, PiiDetector]:
+    """One that passes over numbers where no word tells of them, and one that looks at each."""
+    kinds = [*_kinds(("phone",), ())]
+    return PiiDetector(kinds), PiiDetector([replace(kind, told="") for kind in kinds])
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["tel", "T\u00e9l.", "m\u00f3vil", "phone", "hotel", "is", "num\u00e9ro", "a", ":", " ", "\n", "5"]
+        )
+        | st.sampled_from(
+            ["\u0442\u0435\u043b", "\u7535\u8bdd", "\u2014", "5551234567", "555-123-4567", "(12) 34 56 78 9"]
+        ),
+        max_size=8,
+    )
+)
+def test_numbers_after_words_are_found_as_if_each_number_were_looked_at(parts: list[str]) -> None:
+    passing, looking = _of_phones()
+    assert passing.find(Text(" ".join(parts))) == looking.find(Text(" ".join(parts)))

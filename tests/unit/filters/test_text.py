@@ -105,17 +105,23 @@ def test_tables_hold_the_forms_of_their_characters() -> None:
         assert text.folded == "".join(map(folding.folded_form, letters))
 
 
-@given(_ANY, st.integers(0, 3))
+@given(_ANY, st.sampled_from(["\u0436", "\u4e2d", "E"]), st.integers(0, 3))
 @settings(deadline=None)
-def test_forms_are_those_of_the_characters(text: str, filling: int) -> None:
-    raw = "\u0436" * (filling * 341) + text  # so that some lie over the seam of two pieces
-    assert Text(raw).visible == "".join(map(folding.visible_form, raw))
-    assert Text(raw).folded == "".join(map(folding.folded_form, raw))
+def test_forms_are_those_of_the_characters(beside: str, filled: str, filling: int) -> None:
+    raw = filled * (filling * 341) + beside  # so that some lie over the seam of two pieces
+    text = Text(raw)
+    assert text.visible == "".join(map(folding.visible_form, raw))
+    assert text.folded == "".join(map(folding.folded_form, raw))
+    assert text.visible_data == text.visible.encode()
+    assert text.folded_data == text.folded.encode()
+    assert text.ascii == text.visible.encode("ascii", "replace")
+    assert text.hides == any(not folding.visible_form(char) for char in raw)
 
 
-@given(_ANY, st.data())
+@given(_ANY, st.sampled_from(["", "of ASCII " * 40]), st.data())
 @settings(deadline=None)
-def test_places_are_found_again(raw: str, data: st.DataObject) -> None:
+def test_places_are_found_again(beside: str, most: str, data: st.DataObject) -> None:
+    raw = most + beside
     text = Text(raw)
     for form, span in ((text.visible, text.raw_span_of_visible), (text.folded, text.raw_span_of_folded)):
         begin = data.draw(st.integers(0, len(form)))

@@ -104,8 +104,8 @@ SIGNALS: Final = (
            r"(\byou(?:'re| are) (?:now |currently )?in (?:developer|dev|debug|god|admin|sudo|unrestricted|root"
            r"|maintenance) mode)", r"(?:developer|dev|debug|god|admin|sudo|unrestricted|root|maintenance) mode"),
     Signal("mode", 0.45,
-           r"(\b(?:enable|activate|enter|switch (?:in)?to|turn on)(?: [a-z]{1,20}){0,2} (?:developer|dev|debug|god|admin"
-           r"|sudo|unrestricted|root|unsafe) mode\b|developer mode (?:enabled|activated"
+           r"(\b(?:enable|activate|enter|switch (?:in)?to|turn on)(?: [a-z]{1,20}){0,2} (?:developer|dev|debug|god"
+           r"|admin|sudo|unrestricted|root|unsafe) mode\b|developer mode (?:enabled|activated"
            r"|output))", r"(?:developer|dev|debug|god|admin"
            r"|sudo|unrestricted|root|unsafe) mode"),
     Signal("now", 0.35,

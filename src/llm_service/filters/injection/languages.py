@@ -132,5 +132,7 @@ def signals_of_languages() -> tuple[Signal, ...]:
 
 def _signal(wording: Wording) -> Signal:
     groups = [f"(?:{folded(part)})" for part in wording.parts]
-    hint = (r"\b" if groups[wording.rarest].isascii() else "") + groups[wording.rarest]  # RE2 knows words of ASCII alone
+    hint = (r"\b" if groups[wording.rarest].isascii() else "") + groups[
+        wording.rarest
+    ]  # RE2 knows words of ASCII alone
     return Signal(wording.kind, _WEIGHTS[wording.kind], f"({wording.gap.join(groups)})", hint)

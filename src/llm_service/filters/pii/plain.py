@@ -22,7 +22,6 @@ _BEFORE_DIGITS: Final = MappingProxyType({dash: re.compile(rf"{dash}(?=\d)") for
 _OTHERS: Final = re.compile(rf"[{_DIGITS}{_BLANKS}]|[{_DASHES}](?=\d)")
 
 
-
 @lru_cache(maxsize=1)
 def _others() -> Any:
     """What finds the first of these in UTF-8. Made when it is first needed."""

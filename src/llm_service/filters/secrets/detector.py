@@ -38,9 +38,7 @@ class SecretDetector:
 
     def __init__(self, *, allow: Sequence[str] = (), entropy: bool = False) -> None:
         self._formats = (*FORMATS, DISORDERLY) if entropy else FORMATS
-        self._scanner = Scanner(
-            [Row(form.hint, form.pattern, form.reach, form.is_open) for form in self._formats]
-        )
+        self._scanner = Scanner([Row(form.hint, form.pattern, form.reach, form.is_open) for form in self._formats])
         self._allow = frozenset(map(str.casefold, allow))
         self._entropy = entropy
 
