@@ -156,6 +156,8 @@ class Forms:
 
     def _pieced(self, change: Callable[[str], str], form: "Callable[[_Piece], _Made]") -> Form:
         made = list(map(form, self._all_pieces()))
+        if len(made) == 1 and made[0].is_even:
+            return Form(made[0].text, self._raw, None)
         text = "".join([one.text for one in made])
         is_even = all(one.is_even for one in made)
         return Form(text, self._raw, None if is_even else _Places(self._raw, made, change))
@@ -235,9 +237,11 @@ class _Piece:
     def __init__(self, raw: str) -> None:
         self._raw = raw
         self._signs: Set[str] = frozenset()
-        self._spelt = None if _is_plain(raw) else _spelt(raw)
-        if self._spelt is None and not _is_plain(raw):
-            self._signs = frozenset(_signs().changeable.findall(raw))
+        self._spelt: _Spelt | None = None
+        if small_if_plain(raw) is None:
+            self._spelt = _spelt(raw)
+            if self._spelt is None:
+                self._signs = frozenset(_signs().changeable.findall(raw))
 
     def visible(self) -> _Made:
         if self._spelt is not None:
@@ -253,10 +257,6 @@ class _Piece:
         if self._spelt is not None:
             return self._spelt.alphabet.visible.hides(self._spelt.codes)
         return any(not visible_form(sign) for sign in self._signs)
-
-
-def _is_plain(raw: str) -> bool:
-    return small_if_plain(raw) is not None
 
 
 def _rare_signs(raw: str) -> Set[str] | None:

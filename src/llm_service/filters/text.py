@@ -27,7 +27,8 @@ class Text:
     """
 
     __slots__ = (
-        "_ascii", "_folded", "_folded_data", "_folded_form", "_forms", "_is_plain", "_visible", "_visible_data", "raw",
+        "_ascii", "_folded", "_folded_data", "_folded_form", "_forms", "_is_plain", "_visible", "_visible_data",
+        "_visible_form", "raw",
     )  # fmt: skip
 
     def __init__(self, raw: str) -> None:
@@ -35,7 +36,8 @@ class Text:
         self._folded_data = folding.small_if_plain(raw)
         self._is_plain = self._folded_data is not None
         self._forms: folding.Forms | None = None
-        self._visible: folding.Form | None = None
+        self._visible: str | None = None
+        self._visible_form: folding.Form | None = None
         self._folded_form: folding.Form | None = None
         self._folded: str | None = None
         self._visible_data: bytes | None = None
@@ -46,7 +48,9 @@ class Text:
 
     @property
     def visible(self) -> str:
-        return self.raw if self._is_plain else self._visibly().text
+        if self._visible is None:
+            self._visible = self.raw if self._is_plain else self._visibly().text
+        return self._visible
 
     @property
     def folded(self) -> str:
@@ -87,9 +91,9 @@ class Text:
         return (begin, end) if self._is_plain else self._foldedly().raw_span(begin, end)
 
     def _visibly(self) -> folding.Form:
-        if self._visible is None:
-            self._visible = self._both().visible()
-        return self._visible
+        if self._visible_form is None:
+            self._visible_form = self._both().visible()
+        return self._visible_form
 
     def _foldedly(self) -> folding.Form:
         if self._folded_form is None:
