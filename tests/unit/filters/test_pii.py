@@ -341,6 +341,9 @@ def _of_phones() -> tuple[PiiDetector, PiiDetector]:
         max_size=8,
     )
 )
+@example(["tel", "is", "5551234567"])
+@example(["T\u00e9l.", "num\u00e9ro", ":", "5", "\n", "5551234567"])
+@example(["\u7535\u8bdd", "5551234567"])
 def test_numbers_after_words_are_found_as_if_each_number_were_looked_at(parts: list[str]) -> None:
     passing, looking = _of_phones()
     assert passing.find(Text(" ".join(parts))) == looking.find(Text(" ".join(parts)))
