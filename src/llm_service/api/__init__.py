@@ -1,6 +1,7 @@
 """The doors: every surface through which callers come in."""
 
 from llm_service.api.accepting import Share, Shares
+from llm_service.api.acts import Acts
 from llm_service.api.calls import Calls
 from llm_service.api.connection import Refused
 from llm_service.api.dashboard.session import About, SessionRoutes
@@ -12,6 +13,7 @@ from llm_service.api.http_request import App
 from llm_service.api.options import AuthOptions, ServerOptions, TlsOptions, WebSocketOptions
 from llm_service.api.rest.alerts import AlertRoutes
 from llm_service.api.rest.app import RestApp
+from llm_service.api.rest.audit import AuditRoutes
 from llm_service.api.rest.cache import CacheRoutes
 from llm_service.api.rest.configuration import ConfigRoutes, Reload
 from llm_service.api.rest.docs import DocsRoutes
@@ -39,9 +41,11 @@ from llm_service.api.whole_response import withdrawn_for_pages
 
 __all__ = [
     "About",
+    "Acts",
     "AlertRoutes",
     "AnsweringParts",
     "App",
+    "AuditRoutes",
     "AuthOptions",
     "CacheRoutes",
     "Calls",

@@ -11,9 +11,11 @@ from llm_service import __version__
 from llm_service.admission import Rules
 from llm_service.api import (
     About,
+    Acts,
     AlertRoutes,
     AnsweringParts,
     App,
+    AuditRoutes,
     CacheRoutes,
     Calls,
     ConfigRoutes,
@@ -54,6 +56,7 @@ from llm_service.routing import Overload
 from llm_service.runtime import Clock
 from llm_service.services import (
     AlertAdmin,
+    Audit,
     Authenticator,
     CacheAdmin,
     DatabaseHealth,
@@ -137,6 +140,8 @@ class Desk:
     limits: LimitStates
     cache: CacheAdmin
     alerts: AlertAdmin
+    audit: Audit
+    acts: Acts
     fixed_headers: tuple[tuple[bytes, bytes], ...]
 
 
@@ -187,6 +192,7 @@ def build_app(
         authenticator=desk.authenticator,
         ids=ground.ids,
         log=ground.log,
+        acts=desk.acts,
         clock=ground.clock,
         fixed_headers=desk.fixed_headers,
         sockets=build_sockets(ground, desk, graphql),
@@ -257,6 +263,8 @@ def build_desk(
             stores.cache, usage, semantic=stores.semantic.cache, scope=settings.cache.scope, clock=ground.clock
         ),
         alerts=alerts,
+        audit=Audit(stores.database.audit),
+        acts=Acts(ground.log, stores.trail),
         fixed_headers=((b"x-llm-sandbox", b"true"),) if ground.sandbox else (),
     )
 
@@ -289,6 +297,7 @@ def build_routes(ground: Ground, desk: Desk, streams: StreamRoutes, *, reload: R
             keep_alive_s=ground.settings.server.keep_alive_s,
         ),
         AlertRoutes(desk.alerts, ground.clock),
+        AuditRoutes(desk.audit),
         sessions=build_session_routes(ground, desk),
     )
 
@@ -322,6 +331,8 @@ def build_graphql(ground: Ground, desk: Desk) -> GraphqlDoor:
             cache=desk.cache,
             events=ground.stores.live.events,
             alerts=desk.alerts,
+            audit=desk.audit,
+            acts=desk.acts,
             ids=ground.ids,
             log=ground.log,
             fixed_headers=desk.fixed_headers,

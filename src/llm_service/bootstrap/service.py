@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -48,7 +49,19 @@ from llm_service.pipeline import (
 )
 from llm_service.routing import Overload, Ranking
 from llm_service.runtime import Clock, IdSource, RandomIds, SystemClock, Tally, Tasks, system_random
-from llm_service.services import Events, Explain, ExplainParts, Gateway, Health, Models, PricedModels, Standing, Upkeep
+from llm_service.services import (
+    Audit,
+    AuditTrail,
+    Events,
+    Explain,
+    ExplainParts,
+    Gateway,
+    Health,
+    Models,
+    PricedModels,
+    Standing,
+    Upkeep,
+)
 
 FIRST_WORKER: Final = 1
 
@@ -206,14 +219,16 @@ def build_service(
             corrections,
             stores.database.replays,
             alerts.watch if leads else None,
+            Audit(stores.database.audit) if leads else None,
             issuers=None if tokens is None else tokens.tokens,
+            acts_kept_for=timedelta(days=settings.ledger.audit_retention_days),
             tasks=tasks,
             clock=clock,
             log=log,
         ),
         sending=telemetry.sending,
         hold=hold,
-        took_over=partial(tell_of_settings, events, standing),
+        took_over=partial(tell_of_settings, events, standing, stores.trail if leads else None),
     )
 
 
@@ -227,9 +242,12 @@ def tell_of_states(events: Events, parts: ProviderParts, serving: Serving) -> No
     parts.states.on_change(changed)
 
 
-def tell_of_settings(events: Events, standing: Standing | None) -> None:
-    """Tell that settings are in force that were not."""
-    events.tell_here("config", {"generation": None if standing is None else standing.generation})
+def tell_of_settings(events: Events, standing: Standing | None, trail: AuditTrail | None) -> None:
+    """Tell that settings are in force that were not. ``trail``: where that is kept, once on this machine."""
+    generation = None if standing is None else standing.generation
+    events.tell_here("config", {"generation": generation})
+    if trail is not None:
+        trail.note("config.in_force", door="service", outcome="done", subject=f"generation {generation}")
 
 
 def build_overload(ground: Ground) -> Overload:

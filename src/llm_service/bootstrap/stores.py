@@ -19,6 +19,7 @@ from llm_service.observability import Arena, MetricsSource, Redaction
 from llm_service.routing import Breakers, Fleet, HedgeOptions, Hedging
 from llm_service.runtime import Pressure, RandomIds, Tasks
 from llm_service.services import (
+    AuditTrail,
     HashKeys,
     IssuedKeys,
     KeyChanges,
@@ -83,6 +84,7 @@ class Stores:
     metering: Metering
     live: Live
     redaction: Redaction
+    trail: AuditTrail
 
 
 async def open_stores(
@@ -145,7 +147,9 @@ class _Opening:
         records = self._ledger(database, limits, ledger)
         arrears = Arrears(limits, clock=around.clock, tasks=self._tasks)
         gate = self._gate(database, limits, records, arrears, shared)
+        trail = self._trail(database)
         self._held.push_async_callback(self._tasks.aclose)
+        self._tasks.spawn(trail.run(), name="audit log")
         records.start()
         issued, keys = self._keys(database, hashes, bulletin)
         breakers = build_breakers(commons)
@@ -199,6 +203,7 @@ class _Opening:
             metering=metering,
             live=live,
             redaction=around.redaction,
+            trail=trail,
         )
 
     def _on_fallback(self, fault: Exception) -> None:
@@ -254,6 +259,14 @@ class _Opening:
         )
         self._held.push_async_callback(ledger.aclose)
         return ledger
+
+    def _trail(self, database: Database) -> AuditTrail:
+        around = self._around
+        trail = AuditTrail(
+            database.audit, clock=around.clock, ids=self._ids, log=around.log, redaction=around.redaction
+        )
+        self._held.push_async_callback(trail.aclose)
+        return trail
 
     def _gate(
         self, database: Database, limits: LimitStore, ledger: Ledger, arrears: Arrears, shared: ValkeyClient | None

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from llm_service import __version__
-from llm_service.cli.arguments import DEFAULT_ADDRESS, Address, AsJson, ConfigPath, Key
+from llm_service.cli.arguments import DEFAULT_ADDRESS, Address, AsJson, ConfigPath, DataDir, Key, Sandbox
 from llm_service.cli.cache_commands import cache_app
 from llm_service.cli.key_commands import keys_app
 from llm_service.cli.provider_commands import providers_app
@@ -113,6 +113,40 @@ def limits(
     from llm_service.cli.limits import show_limits
 
     raise typer.Exit(show_limits(url, key=key, key_id=key_id, user=user, as_json=as_json))
+
+
+@app.command()
+def audit(
+    since: Annotated[str | None, typer.Option(help="From here on: 2026-11-01, or 2026-11-01T12:00:00Z.")] = None,
+    until: Annotated[str | None, typer.Option(help="Up to here, exclusive.")] = None,
+    act: Annotated[str | None, typer.Option(help="Such an act: key.revoke.")] = None,
+    key_id: Annotated[str | None, typer.Option(help="By this key, admin, local or shell.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Done to this: the id of a key, the name of a provider.")] = None,
+    outcome: Annotated[str | None, typer.Option(help="done, refused or failed.")] = None,
+    door: Annotated[str | None, typer.Option(help="rest, graphql, dashboard, command or service.")] = None,
+    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=1000)] = 100,
+    cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
+    config: ConfigPath = None,
+    data_dir: DataDir = None,
+    sandbox: Sandbox = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what operators did, newest first, with the service stopped or running."""
+    from llm_service.cli.audit import show_audit
+    from llm_service.cli.where import Where
+
+    asked = {
+        "since": since,
+        "until": until,
+        "act": act,
+        "key_id": key_id,
+        "subject": subject,
+        "outcome": outcome,
+        "door": door,
+    }
+    given = {name: text for name, text in asked.items() if text is not None}
+    where = Where(config, data_dir, sandbox)
+    raise typer.Exit(show_audit(where, given=given, cursor=cursor, limit=limit, as_json=as_json))
 
 
 @app.command()

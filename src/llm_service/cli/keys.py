@@ -4,11 +4,11 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from llm_service.cli.database import Opener, existing_database, opened_database, place_of
 from llm_service.cli.output import print_table
-from llm_service.cli.stored import Shown, Stored, run_on_database
+from llm_service.cli.stored import Shown, Stored, acted, run_on_database
 from llm_service.cli.where import Where
 from llm_service.config import Settings
 from llm_service.domain import ApiKey, InvalidValue
@@ -26,13 +26,21 @@ LIMITS = (
 )
 
 
+class Told(NamedTuple):
+    """What the audit log says of a command."""
+
+    act: str
+    subject: str | None
+    fields: Sequence[str] = ()
+
+
 def create_key(where: Where, fields: Mapping[str, Any], *, as_json: bool) -> int:
     """Make a key and show it with its secret; the exit code."""
 
     async def act(keys: Keys) -> Shown:
         return issued_object(await keys.create(fields))
 
-    return run(where, act, show_key, as_json=as_json, opened=opened_told)
+    return run(where, act, show_key, as_json=as_json, opened=opened_told, told=Told("key.create", None, [*fields]))
 
 
 def list_keys(where: Where, *, after: str | None, limit: int, as_json: bool) -> int:
@@ -68,7 +76,8 @@ def update_key(where: Where, key_id: str, fields: Mapping[str, Any], *, clear: S
             await keys.update(key_id, patch)
         return plain_object(await keys.expire(key_id))
 
-    return run(where, act, show_key, as_json=as_json)
+    told = Told("key.update", key_id, [*fields, *clear])
+    return run(where, act, show_key, as_json=as_json, told=told)
 
 
 def rotate_key(where: Where, key_id: str, *, overlap_s: int | None, as_json: bool) -> int:
@@ -77,7 +86,8 @@ def rotate_key(where: Where, key_id: str, *, overlap_s: int | None, as_json: boo
     async def act(keys: Keys) -> Shown:
         return issued_object(await keys.rotate(key_id, {"overlap_s": overlap_s}))
 
-    return run(where, act, show_key, as_json=as_json)
+    fields = [] if overlap_s is None else ["overlap_s"]
+    return run(where, act, show_key, as_json=as_json, told=Told("key.rotate", key_id, fields))
 
 
 def revoke_key(where: Where, key_id: str, *, as_json: bool) -> int:
@@ -86,7 +96,7 @@ def revoke_key(where: Where, key_id: str, *, as_json: bool) -> int:
     async def act(keys: Keys) -> Shown:
         return plain_object(await keys.revoke(key_id))
 
-    return run(where, act, show_key, as_json=as_json)
+    return run(where, act, show_key, as_json=as_json, told=Told("key.revoke", key_id))
 
 
 # -- with the database open
@@ -99,8 +109,9 @@ def run(
     *,
     as_json: bool,
     opened: Opener = existing_database,
+    told: Told | None = None,
 ) -> int:
-    """Do something with the keys of the configured database; the exit code."""
+    """Do something with the keys of the configured database; the exit code. ``told``: of what changes something."""
 
     async def with_keys(stored: Stored) -> Shown:
         source, clock, database = system_random(), SystemClock(), stored.database
@@ -112,7 +123,10 @@ def run(
         )
         await check_hash_keys(database.facts, hash_keys)
         ids = RandomIds(clock, source)
-        return await act(Keys(store=database.keys, hash_keys=hash_keys, clock=clock, ids=ids, source=source))
+        work = act(Keys(store=database.keys, hash_keys=hash_keys, clock=clock, ids=ids, source=source))
+        if told is None:
+            return await work
+        return await acted(database, told.act, work, subject=told.subject, fields=told.fields)
 
     return run_on_database(where, with_keys, show, what="The keys", as_json=as_json, opened=opened)
 

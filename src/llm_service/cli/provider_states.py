@@ -1,7 +1,7 @@
 """``providers enable``, ``disable``, ``drain`` and ``reset``: in the database, with the service stopped or running."""
 
 from llm_service.cli.sandbox_mode import ALWAYS_THERE
-from llm_service.cli.stored import Shown, Stored, run_on_database
+from llm_service.cli.stored import Shown, Stored, acted, run_on_database
 from llm_service.cli.where import Where
 from llm_service.domain import NotFound, ProviderState
 from llm_service.providers import ProviderOptions
@@ -12,10 +12,14 @@ from llm_service.services import Override, override_object, put_override, read_o
 def put_state(where: Where, name: str, state: ProviderState | None, *, as_json: bool) -> int:
     """Decide about a provider; ``None``: as configured. The exit code."""
 
-    async def act(stored: Stored) -> Shown:
+    async def put(stored: Stored) -> Shown:
         options = _configured(stored, name)
         await put_override(stored.database.facts, name, state, now=SystemClock().now())
         return state_row(name, options, (await read_overrides(stored.database.facts)).overrides.get(name))
+
+    async def act(stored: Stored) -> Shown:
+        fields = ["state"] if state is None else [state]
+        return await acted(stored.database, "provider.change", put(stored), subject=name, fields=fields)
 
     return run_on_database(where, act, lambda row: print(state_line(row)), what="The providers", as_json=as_json)
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from llm_service.cli.configuration import complain, data_dir_of, load
 from llm_service.cli.database import CannotOpen, Opener, existing_database
@@ -13,10 +13,13 @@ from llm_service.cli.sandbox_mode import wants_sandbox
 from llm_service.cli.where import Where
 from llm_service.config import Loaded, Settings, SettingsError
 from llm_service.domain import LLMServiceError
-from llm_service.services import HashKeyError
-from llm_service.storage import Database, StoreUnavailable
+from llm_service.runtime import RandomIds, SystemClock, system_random, user_name
+from llm_service.services import HashKeyError, outcome_of
+from llm_service.storage import AuditEntry, Database, StoreUnavailable
 
 Shown = dict[str, Any]
+SHELL: Final = "shell"
+"""Who acts through the command line, in place of a key."""
 
 
 class Stored(NamedTuple):
@@ -70,3 +73,51 @@ def say(error: LLMServiceError, *, as_json: bool) -> int:
     else:
         print(error.message, file=sys.stderr)
     return 1
+
+
+async def acted(
+    database: Database,
+    act: str,
+    work: Awaitable[Shown],
+    *,
+    subject: str | None = None,
+    fields: Collection[str] = (),
+) -> Shown:
+    """What came of an act, which is in the audit log then, or told on standard error where that takes no entry.
+
+    ``subject``: unless given, the id of what was made.
+    """
+    try:
+        shown = await work
+    except LLMServiceError as error:
+        await _note(database, act, subject=subject, fields=(), error=error)
+        raise
+    await _note(database, act, subject=subject or shown.get("id"), fields=fields)
+    return shown
+
+
+async def _note(
+    database: Database,
+    act: str,
+    *,
+    subject: str | None,
+    fields: Collection[str],
+    error: LLMServiceError | None = None,
+) -> None:
+    clock = SystemClock()
+    entry = AuditEntry(
+        id=RandomIds(clock, system_random()).new("act"),
+        at=clock.now(),
+        door="command",
+        act=act,
+        outcome=outcome_of(error),
+        error_code=None if error is None else error.code,
+        key_id=SHELL,
+        key_name=user_name(),
+        subject=subject,
+        fields=tuple(sorted(fields)),
+    )
+    try:
+        await database.audit.append([entry])
+    except StoreUnavailable as away:
+        print(f"The audit log has no entry of this ({act}, {entry.outcome}): {away}.", file=sys.stderr)

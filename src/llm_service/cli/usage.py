@@ -10,7 +10,7 @@ from typing import IO, Any, Final
 
 from llm_service.bootstrap import build_corrections, build_provider
 from llm_service.cli.output import Progress, print_table, refuse
-from llm_service.cli.stored import Shown, Stored, run_on_database
+from llm_service.cli.stored import Shown, Stored, acted, run_on_database
 from llm_service.cli.where import Where
 from llm_service.config import secrets_of
 from llm_service.domain import Intent, LedgerUnavailable, Settlement
@@ -150,7 +150,7 @@ def fault_line(fault: Mapping[str, Any]) -> str:
 def reconcile(where: Where, *, as_json: bool) -> int:
     """Correct estimates by what providers say they billed, and show how far off they were; the exit code."""
 
-    async def act(stored: Stored) -> Shown:
+    async def corrected(stored: Stored) -> Shown:
         async with AsyncExitStack() as held:
             done = await (await _corrections(stored, held)).round()
         if done is None:
@@ -158,6 +158,9 @@ def reconcile(where: Where, *, as_json: bool) -> int:
                 "Another process corrects estimates now, or was ended while it did: try again in 15 minutes at most."
             )
         return {"ok": True, "providers": {name: corrected_object(one) for name, one in done.items()}}
+
+    async def act(stored: Stored) -> Shown:
+        return await acted(stored.database, "usage.reconcile", corrected(stored))
 
     return run_on_database(where, act, show_reconciled, what=RECORDS, as_json=as_json)
 

@@ -1,4 +1,4 @@
-"""Settings of the ledger: how long records are kept, and when they are safe from a loss of power."""
+"""Settings of the ledger: how long records and acts are kept, and when they are safe from a loss of power."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -16,6 +16,11 @@ class LedgerOptions:
         int,
         Bounds(at_least=1, at_most=36500),
         Doc("Days that records are kept. Older ones are removed by the hour; sums and seals stay."),
+    ] = 400
+    audit_retention_days: Annotated[
+        int,
+        Bounds(at_least=1, at_most=36500),
+        Doc("Days that entries of the audit log are kept: what operators did. Older ones are removed by the hour."),
     ] = 400
     fsync: Annotated[
         Fsync,

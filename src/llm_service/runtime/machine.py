@@ -1,5 +1,7 @@
-"""Which machine this is, for those who keep something of each."""
+"""Which machine this is, for those who keep something of each, and whose process."""
 
+import os
+import pwd
 import socket
 from hashlib import sha256
 from pathlib import Path
@@ -13,3 +15,12 @@ def machine_of(data_dir: Path) -> str:
 def host_name() -> str:
     """What this machine calls itself."""
     return socket.gethostname()
+
+
+def user_name() -> str:
+    """The system's user whose process this is, by name, or by number where it has none."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"uid {number}"

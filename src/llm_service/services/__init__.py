@@ -9,6 +9,17 @@ from llm_service.services.alert_objects import (
     trial_object,
 )
 from llm_service.services.alerts import AlertAdmin, AlertSeen, AlertsSeen, EventPage
+from llm_service.services.audit import (
+    ACT_DOORS,
+    ACT_OUTCOMES,
+    AUDIT_FILTERS,
+    Audit,
+    AuditPage,
+    audit_object,
+    outcome_of,
+    read_audit_filter,
+)
+from llm_service.services.audit_trail import AuditTrail
 from llm_service.services.authenticator import LOCAL_KEY, Authenticator
 from llm_service.services.cache import (
     OLDER_THAN,
@@ -105,6 +116,9 @@ from llm_service.services.usage_fields import (
 from llm_service.services.wrong_keys import WrongKeys
 
 __all__ = [
+    "ACT_DOORS",
+    "ACT_OUTCOMES",
+    "AUDIT_FILTERS",
     "CACHE_STATUSES",
     "FILTERS",
     "GROUPS",
@@ -128,6 +142,9 @@ __all__ = [
     "AlertSeen",
     "AlertsSeen",
     "Asked",
+    "Audit",
+    "AuditPage",
+    "AuditTrail",
     "Authenticator",
     "CacheAdmin",
     "CacheFigures",
@@ -215,6 +232,7 @@ __all__ = [
     "WrongKeys",
     "alert_object",
     "alerts_object",
+    "audit_object",
     "check_hash_keys",
     "checked",
     "checked_object",
@@ -233,9 +251,11 @@ __all__ = [
     "level_object",
     "load_reader",
     "moment_text",
+    "outcome_of",
     "override_object",
     "provider_object",
     "put_override",
+    "read_audit_filter",
     "read_filter",
     "read_format",
     "read_groups",

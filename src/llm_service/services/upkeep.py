@@ -1,12 +1,14 @@
-"""What a running service looks after by itself: providers, alerts, issuers' keys, corrected estimates, old answers."""
+"""What a service looks after by itself: providers, alerts, issuers' keys, estimates, and what is expired."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Final
 
 from llm_service.alerts import Watch
 from llm_service.domain import LedgerUnavailable
 from llm_service.observability import Log
 from llm_service.runtime import Clock, Tasks
+from llm_service.services.audit import Audit
 from llm_service.services.corrections import Corrections, corrected_object
 from llm_service.services.issuers.tokens import Tokens
 from llm_service.services.provider_probes import ProviderProbes
@@ -14,6 +16,8 @@ from llm_service.storage import ReplayStore, StoreUnavailable
 
 CORRECT_S: Final = 600.0
 REMOVE_S: Final = 600.0
+REMOVE_ACTS_S: Final = 3600.0
+FOR_GOOD: Final = timedelta(days=36500)
 REMOVED_AT_ONCE: Final = 20
 """Answers in one transaction: others wait for it, and SQLite takes some 5 ms to remove a megabyte."""
 
@@ -22,6 +26,8 @@ class Upkeep:
     """Works in the background from ``start`` on, until the tasks' owner ends it.
 
     ``watch``: over alerts, in the one process of a machine that looks at them. ``issuers``: of tokens, if any.
+    ``watch``: over alerts, ``audit``: the log of acts, in the one process of a machine that looks after them.
+    ``acts_kept_for``: entries of that log.
     """
 
     def __init__(
@@ -30,8 +36,10 @@ class Upkeep:
         corrections: Corrections,
         replays: ReplayStore,
         watch: Watch | None = None,
+        audit: Audit | None = None,
         *,
         issuers: Tokens | None = None,
+        acts_kept_for: timedelta = FOR_GOOD,
         tasks: Tasks,
         clock: Clock,
         log: Log,
@@ -41,12 +49,14 @@ class Upkeep:
         self._replays = replays
         self._watch = watch
         self._issuers = issuers
+        self._audit = audit
+        self._acts_kept_for = acts_kept_for
         self._tasks = tasks
         self._clock = clock
         self._log = log
 
     def start(self) -> None:
-        """Ask providers whenever something is due; correct estimates, remove answers every ten minutes."""
+        """Ask providers whenever something is due; correct estimates, remove answers and acts now and then."""
         self._probes.start()
         if self._watch is not None:
             self._watch.start()
@@ -54,6 +64,8 @@ class Upkeep:
             self._issuers.start()
         self._tasks.spawn(self._later(CORRECT_S, self._correct, name="corrections"), name="corrections")
         self._tasks.spawn(self._later(REMOVE_S, self._remove_replays, name="replays"), name="replays")
+        if self._audit is not None:
+            self._tasks.spawn(self._every(REMOVE_ACTS_S, self._remove_acts, name="audit"), name="audit")
 
     async def _later(self, pause_s: float, work: Callable[[], Awaitable[object]], *, name: str) -> None:
         await self._clock.sleep(pause_s)
@@ -87,3 +99,14 @@ class Upkeep:
             self._log.debug("expired answers are not removed", cause=str(away))
         if removed:
             self._log.debug("expired answers removed", answers=removed)
+
+    async def _remove_acts(self) -> None:
+        if self._audit is None:
+            return
+        try:
+            removed = await self._audit.remove_old(kept_for=self._acts_kept_for, clock=self._clock)
+        except StoreUnavailable as away:
+            self._log.debug("old acts are not removed", cause=str(away))
+        else:
+            if removed:
+                self._log.info("old_acts_removed", acts=removed)

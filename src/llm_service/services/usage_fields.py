@@ -135,7 +135,7 @@ def _tried_object(tried: Tried) -> dict[str, Any]:
     }
 
 
-def _moment(name: str, text: str) -> datetime:
+def moment_or_day(name: str, text: str) -> datetime:
     """A moment, or a day, which stands for its beginning in UTC."""
     if not _DAY.fullmatch(text):
         return read_moment(name, text)
@@ -145,7 +145,8 @@ def _moment(name: str, text: str) -> datetime:
         raise InvalidValue(f"'{name}' is a day that there is not.", param=name) from None
 
 
-def _text(name: str, text: str) -> str:
+def plain_text(name: str, text: str) -> str:
+    """A short text that can be printed. Raises InvalidValue."""
     if not 1 <= len(text) <= MOST_CHARS or not text.isprintable():
         raise InvalidValue(f"'{name}' must be 1 to {MOST_CHARS} printable characters.", param=name)
     return text
@@ -155,10 +156,12 @@ def _tag(name: str, text: str) -> tuple[str, str]:
     tag, equals, value = text.partition("=")
     if not equals or not tag:
         raise InvalidValue(f"'{name}' must have the form name=value.", param=name)
-    return _text(name, tag), _text(name, value)
+    return plain_text(name, tag), plain_text(name, value)
 
 
-def _one_of(choices: Sequence[str]) -> Callable[[str, str], str]:
+def one_of(choices: Sequence[str]) -> Callable[[str, str], str]:
+    """Reads one of these words; raises InvalidValue for any other."""
+
     def chosen(name: str, text: str) -> str:
         if text not in choices:
             raise InvalidValue(f"'{name}' must be one of {', '.join(choices)}.", param=name)
@@ -169,15 +172,15 @@ def _one_of(choices: Sequence[str]) -> Callable[[str, str], str]:
 
 _READ: Final[Mapping[str, Callable[[str, str], Any]]] = MappingProxyType(
     {
-        "since": _moment,
-        "until": _moment,
-        "key_id": _text,
-        "user": _text,
-        "model": _text,
-        "provider": _text,
+        "since": moment_or_day,
+        "until": moment_or_day,
+        "key_id": plain_text,
+        "user": plain_text,
+        "model": plain_text,
+        "provider": plain_text,
         "tag": _tag,
-        "status": _one_of(STATUSES),
-        "cache": _one_of(CACHE_STATUSES),
+        "status": one_of(STATUSES),
+        "cache": one_of(CACHE_STATUSES),
     }
 )
 FILTERS: Final[Sequence[str]] = tuple(_READ)

@@ -1,5 +1,6 @@
 """Who may ask for which field: one table, which the schema is held to when it is built."""
 
+import asyncio
 from collections.abc import Mapping
 from inspect import isawaitable
 from types import MappingProxyType
@@ -7,7 +8,7 @@ from typing import Any, Final
 
 from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema
 
-from llm_service.api.acts import DONE, tell_act
+from llm_service.api.acts import CUT_OFF
 from llm_service.domain import LLMServiceError, NotFound, Scope, require_scope
 
 ANY: Final[tuple[Scope, ...]] = ("inference", "read", "admin")
@@ -30,6 +31,7 @@ ACCESS: Final[Mapping[str, tuple[Scope, ...]]] = MappingProxyType(
         "Query.explain": ("inference",),
         "Query.alerts": READS,
         "Query.alertHistory": READS,
+        "Query.auditLog": ("admin",),
         "Mutation.chat": ("inference",),
         "Mutation.embed": ("inference",),
         "Mutation.cancel": ("inference",),
@@ -90,17 +92,21 @@ def _guard(field: GraphQLField, scopes: tuple[Scope, ...]) -> None:
 
 
 def _told(path: str, resolve: Any) -> Any:
-    """The same, with a line in the log of what operators do."""
+    """The same, told of as what operators do."""
 
     async def resolved(source: Any, info: Any, **arguments: Any) -> Any:
         try:
             made = resolve(source, info, **arguments)
             made = await made if isawaitable(made) else made
         except LLMServiceError as error:
-            _tell(path, info.context, _named(arguments), outcome=error.code)
+            _tell(path, info.context, _named(arguments), error=error)
+            raise
+        except (Exception, asyncio.CancelledError):
+            _tell(path, info.context, _named(arguments), error=CUT_OFF)
             raise
         created = getattr(getattr(made, "key", None), "id", None)
         _tell(path, info.context, _named(arguments) or created, fields=arguments.get("input") or arguments)
+        await info.context.parts.acts.kept()
         return made
 
     return resolved
@@ -110,14 +116,14 @@ def _named(arguments: Mapping[str, Any]) -> Any:
     return arguments.get("id") or arguments.get("name")
 
 
-def _tell(path: str, context: Any, on: Any, *, fields: Any = (), outcome: str = DONE) -> None:
-    tell_act(
-        context.parts.log,
+def _tell(path: str, context: Any, on: Any, *, fields: Any = (), error: LLMServiceError | None = None) -> None:
+    context.parts.acts.tell(
         path,
+        door="graphql",
         caller=context.caller,
         request_id=context.request_id,
         peer=context.peer,
         on=on,
         fields=[name for name in fields if name not in ("id", "name")],
-        outcome=outcome,
+        error=error,
     )

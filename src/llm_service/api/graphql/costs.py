@@ -26,6 +26,7 @@ COSTS: Final[Mapping[str, int]] = MappingProxyType(
         "Query.explain": 50,
         "Query.alerts": 20,
         "Query.alertHistory": 10,
+        "Query.auditLog": 10,
         "Query.__schema": 2000,
         "Query.__type": 100,
         "Mutation.chat": 100,

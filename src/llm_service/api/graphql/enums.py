@@ -195,3 +195,19 @@ class EventKindWord(Enum):
     CONFIG = strawberry.enum_value("config", description="Other settings are in force.")
     STORE = strawberry.enum_value("store", description="A store is lost, or back.")
     METRICS = strawberry.enum_value("metrics", description="Figures, once a second.")
+
+
+@strawberry.enum(name="ActDoor", description="By which way an act of an operator came.")
+class ActDoorWord(Enum):
+    REST = "rest"
+    GRAPHQL = "graphql"
+    DASHBOARD = "dashboard"
+    COMMAND = strawberry.enum_value("command", description="The command line, on the database itself.")
+    SERVICE = strawberry.enum_value("service", description="Nobody asked for it.")
+
+
+@strawberry.enum(name="ActOutcome", description="What came of an act of an operator.")
+class ActOutcomeWord(Enum):
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = strawberry.enum_value("failed", description="A part of it may have been done.")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from llm_service.api.acts import Acts
 from llm_service.api.calls import Calls
 from llm_service.api.graphql.options import GraphqlOptions
 from llm_service.api.http_request import Scope, at_admin_port
@@ -11,6 +12,7 @@ from llm_service.observability import Log
 from llm_service.runtime import IdSource
 from llm_service.services import (
     AlertAdmin,
+    Audit,
     Authenticator,
     CacheAdmin,
     Events,
@@ -43,6 +45,8 @@ class GraphqlParts:
     cache: CacheAdmin
     events: Events
     alerts: AlertAdmin
+    audit: Audit
+    acts: Acts
     ids: IdSource
     log: Log
     fixed_headers: tuple[tuple[bytes, bytes], ...] = ()

@@ -7,6 +7,13 @@ import orjson
 import strawberry
 
 from llm_service.api.graphql.alert_types import AlertEventConnection, AlertEventEdge, AlertEventType, AlertType
+from llm_service.api.graphql.audit_types import (
+    AuditEntryConnection,
+    AuditEntryEdge,
+    AuditEntryType,
+    AuditFilterInput,
+    audit_filter_of,
+)
 from llm_service.api.graphql.chat_inputs import ChatInput
 from llm_service.api.graphql.context import Info
 from llm_service.api.graphql.enums import UsageGroupWord
@@ -164,6 +171,24 @@ class Query:
         return AlertEventConnection(
             edges=[AlertEventEdge(cursor=node.id, node=node) for node in nodes],
             page_info=PageInfo.of([node.id for node in nodes], after=after, more=page.next_cursor is not None),
+        )
+
+    @strawberry.field(description="What operators did, and were refused, newest first. Scope: admin.")
+    async def audit_log(
+        self,
+        info: Info,
+        filter: AuditFilterInput | None = None,  # noqa: A002 - the contract's word
+        first: int | None = PAGE,
+        after: str | None = None,
+    ) -> AuditEntryConnection:
+        page = await info.context.parts.audit.page(audit_filter_of(filter), cursor=after, count=count_of(first))
+        cursors = [str(entry.mark) for entry in page.entries]
+        edges = [
+            AuditEntryEdge(cursor=cursor, node=AuditEntryType.of(entry))
+            for cursor, entry in zip(cursors, page.entries, strict=True)
+        ]
+        return AuditEntryConnection(
+            edges=edges, page_info=PageInfo.of(cursors, after=after, more=page.next_cursor is not None)
         )
 
     @strawberry.field(

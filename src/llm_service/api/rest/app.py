@@ -1,5 +1,6 @@
 """The REST surface as one ASGI application: hot routes by a look-up, everything else through Starlette's router."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -11,17 +12,29 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.routing import Route as StarletteRoute
 
-from llm_service.api.acts import DONE, tell_act
+from llm_service.api.acts import CUT_OFF, Acts
 from llm_service.api.answered import Answered, overheard, unheard
 from llm_service.api.graphql.door import GraphqlDoor
-from llm_service.api.http_request import App, HungUp, Receive, Scope, Send, at_admin_port, credentials_of, headers_of
+from llm_service.api.http_request import (
+    App,
+    HungUp,
+    Receive,
+    Scope,
+    Send,
+    at_admin_port,
+    credentials_of,
+    headers_of,
+    peer_of,
+)
 from llm_service.api.rest.generate import GenerateDoor
 from llm_service.api.rest.responses import error_response
 from llm_service.api.rest.routes import HOT_ROUTES, RESERVED_PATHS, SOCKET_PATHS, Route
 from llm_service.domain import (
     Body,
     Caller,
+    Credentials,
     InternalError,
+    InvalidApiKey,
     LLMServiceError,
     MethodNotAllowed,
     ModelRequest,
@@ -31,6 +44,7 @@ from llm_service.domain import (
 from llm_service.observability import Log
 from llm_service.runtime import Clock, IdSource
 from llm_service.services import Authenticator
+from llm_service.storage import ActDoor
 
 Parse = Callable[[Body, int], ModelRequest]
 GRAPHQL: Final = "/graphql"
@@ -55,6 +69,7 @@ class RestApp:
         authenticator: Authenticator,
         ids: IdSource,
         log: Log,
+        acts: Acts,
         clock: Clock,
         fixed_headers: tuple[tuple[bytes, bytes], ...],
         sockets: App,
@@ -75,6 +90,7 @@ class RestApp:
             authenticator=authenticator,
             ids=ids,
             log=log,
+            acts=acts,
             clock=clock,
             fixed_headers=fixed_headers,
             answered=answered,
@@ -124,6 +140,7 @@ class Control:
         authenticator: Authenticator,
         ids: IdSource,
         log: Log,
+        acts: Acts,
         clock: Clock,
         fixed_headers: tuple[tuple[bytes, bytes], ...],
         answered: Answered = unheard,
@@ -132,6 +149,7 @@ class Control:
         self._authenticator = authenticator
         self._ids = ids
         self._log = log
+        self._acts = acts
         self._clock = clock
         self._fixed_headers = [*fixed_headers]
         self._app = Starlette(
@@ -178,34 +196,48 @@ class Control:
         try:
             headers = headers_of(request.scope)
             if route.access != "open":
-                caller = self._authenticator.authenticate(credentials_of(request.scope, headers))
+                shown = credentials_of(request.scope, headers)
+                request.state.door = _door_of(route, shown)
+                caller = self._authenticator.authenticate(shown)
                 request.state.caller = caller if isinstance(caller, Caller) else await caller
                 require_scope(request.state.caller, *route.scopes)
             response = await route.handler(request)
         except HungUp:
             return Response(status_code=400)  # nobody is left to read it
         except LLMServiceError as error:
-            self._tell_act(route, request, outcome=error.code)
+            self._tell_act(route, request, error)
             return error_response(error, request_id=request.state.request_id)
-        self._tell_act(route, request)
+        except (Exception, asyncio.CancelledError):
+            self._tell_act(route, request, CUT_OFF)
+            raise
+        if self._tell_act(route, request):
+            await self._acts.kept()
         return response
 
-    def _tell_act(self, route: Route, request: Request, *, outcome: str = DONE) -> None:
-        """What an operator changed, or tried to; who is unknown here is no operator."""
+    def _tell_act(self, route: Route, request: Request, error: LLMServiceError | None = None) -> bool:
+        """What an operator changed, or tried to; whether it was such an act. Who is unknown here is no operator.
+
+        But for who shows a wrong key to be let in.
+        """
+        if route.method == "GET" or not route.for_operators:
+            return False
         caller: Caller | None = getattr(request.state, "caller", None)
-        if route.method == "GET" or not route.for_operators or caller is None:
-            return
-        done = outcome == DONE
-        tell_act(
-            self._log,
-            f"{route.method} {route.path}",
-            caller=caller,
-            request_id=request.state.request_id,
-            peer=None if request.client is None else request.client.host,
-            on=getattr(request.state, "acted_on", None) or " ".join(map(str, request.path_params.values())),
-            fields=(*getattr(request.state, "fields", ()), *request.query_params) if done else (),
-            outcome=outcome,
-        )
+        act, state = f"{route.method} {route.path}", request.state
+        door, peer, request_id = getattr(state, "door", "dashboard"), peer_of(request.scope), state.request_id
+        if caller is not None:
+            self._acts.tell(
+                act,
+                door=door,
+                caller=caller,
+                request_id=request_id,
+                peer=peer,
+                on=getattr(state, "acted_on", None) or " ".join(map(str, request.path_params.values())),
+                fields=(*getattr(state, "fields", ()), *request.query_params) if error is None else (),
+                error=error,
+            )
+        elif route.access == "open" and isinstance(error, InvalidApiKey):
+            self._acts.stranger(act, door=door, request_id=request_id, peer=peer, error=error)
+        return caller is not None
 
     async def _not_found(self, request: Request, missed: Exception) -> Response:
         unknown = isinstance(missed, HTTPException) and missed.status_code == 404
@@ -222,6 +254,12 @@ class Control:
         self._log.error("defect", request_id=request.state.request_id, path=request.scope["path"], exc_info=defect)
         error = InternalError("The service failed on this request; its log has the details under the request id.")
         return error_response(error, request_id=request.state.request_id)
+
+
+def _door_of(route: Route, shown: Credentials) -> ActDoor:
+    """The dashboard's pages ask with a session in place of a key."""
+    by_page = shown.session is not None and shown.key is None
+    return "dashboard" if by_page or route.path.startswith("/dashboard") else "rest"
 
 
 def missing(request: Request, *, allowed: tuple[str, ...]) -> LLMServiceError:

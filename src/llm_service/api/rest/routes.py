@@ -12,6 +12,7 @@ from starlette.responses import Response
 from llm_service.api.dashboard.pages import DashboardPages
 from llm_service.api.dashboard.session import LETS_IN, Offers, SessionRoutes
 from llm_service.api.rest.alerts import AlertRoutes
+from llm_service.api.rest.audit import AuditRoutes
 from llm_service.api.rest.cache import CacheRoutes
 from llm_service.api.rest.configuration import ConfigRoutes
 from llm_service.api.rest.docs import DocsRoutes
@@ -88,6 +89,7 @@ def control_routes(
     metrics: MetricsRoutes | None = None,
     live: LiveRoutes | None = None,
     alerts: AlertRoutes | None = None,
+    audit: AuditRoutes | None = None,
     sessions: SessionRoutes | None = None,
 ) -> tuple[Route, ...]:
     """The routes beside the hot ones, the first match first; ``None`` where nothing keeps what they tell of."""
@@ -119,6 +121,7 @@ def control_routes(
         *(provider_routes(providers) if providers is not None else ()),
         *(explain_routes(explain) if explain is not None else ()),
         *(alert_routes(alerts) if alerts is not None else ()),
+        *((Route("/admin/audit", audit.page, "admin"),) if audit is not None else ()),
         *((Route("/metrics", metrics.text, metrics.access),) if metrics is not None else ()),
         *(live_routes(live) if live is not None else ()),
     )

@@ -6,6 +6,7 @@ or cannot do its work; what was asked for may have happened then.
 """
 
 from llm_service.storage.ports.alerts import AlertEntry, AlertLease, AlertStore, Sample, SampleStore, SilenceRow
+from llm_service.storage.ports.audit import ActDoor, ActOutcome, AuditEntry, AuditFilter, AuditStore
 from llm_service.storage.ports.base import Reach, StoreUnavailable
 from llm_service.storage.ports.breakers import BreakerAnswer, BreakerNews, BreakerStore, Ejection
 from llm_service.storage.ports.bulletin import Bulletin
@@ -19,9 +20,14 @@ from llm_service.storage.ports.streams import Flight, LogAsk, LogPart, LogRead, 
 
 __all__ = [
     "NOT_KNOWN",
+    "ActDoor",
+    "ActOutcome",
     "AlertEntry",
     "AlertLease",
     "AlertStore",
+    "AuditEntry",
+    "AuditFilter",
+    "AuditStore",
     "BreakerAnswer",
     "BreakerNews",
     "BreakerStore",

@@ -1,9 +1,11 @@
-"""Port to the database, which holds keys, records, small facts, and answers under idempotency keys, alerts."""
+"""Port to the database, which holds keys, records, small facts, and answers under idempotency keys, alerts, and what
+operators did."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from llm_service.storage.ports.alerts import AlertStore, SampleStore
+from llm_service.storage.ports.audit import AuditStore
 from llm_service.storage.ports.base import Reach
 from llm_service.storage.ports.keys import KeyStore
 from llm_service.storage.ports.ledger import LedgerStore
@@ -36,6 +38,7 @@ class Database(Protocol):
     replays: ReplayStore
     alerts: AlertStore
     samples: SampleStore
+    audit: AuditStore
 
     async def ping(self) -> None:
         """Raises StoreUnavailable when it cannot be reached."""

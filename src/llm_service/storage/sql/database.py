@@ -2,8 +2,18 @@
 
 from collections.abc import Sequence
 
-from llm_service.storage.ports import AlertStore, FactStore, KeyStore, LedgerStore, Reach, ReplayStore, SampleStore
+from llm_service.storage.ports import (
+    AlertStore,
+    AuditStore,
+    FactStore,
+    KeyStore,
+    LedgerStore,
+    Reach,
+    ReplayStore,
+    SampleStore,
+)
 from llm_service.storage.sql.alerts import SqlAlerts
+from llm_service.storage.sql.audit import SqlAudit
 from llm_service.storage.sql.base import Driver
 from llm_service.storage.sql.facts import SqlFacts
 from llm_service.storage.sql.keys import SqlKeys
@@ -13,7 +23,7 @@ from llm_service.storage.sql.samples import SqlSamples
 
 
 class SqlDatabase:
-    """The port Database: six stores on one driver."""
+    """The port Database: seven stores on one driver."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
@@ -24,6 +34,7 @@ class SqlDatabase:
         self.replays: ReplayStore = SqlReplays(driver)
         self.alerts: AlertStore = SqlAlerts(driver)
         self.samples: SampleStore = SqlSamples(driver)
+        self.audit: AuditStore = SqlAudit(driver)
 
     async def ping(self) -> None:
         await self._driver.ping()

@@ -45,16 +45,16 @@ def storable(record: UsageRecord) -> UsageRecord:
     """
     if _is_storable(record):
         return record
-    tags = {_text(name, MOST_TAG_TEXT): _text(value, MOST_TAG_TEXT) for name, value in record.tags.items()}
+    tags = {keepable(name, MOST_TAG_TEXT): keepable(value, MOST_TAG_TEXT) for name, value in record.tags.items()}
     return replace(
         record,
-        request_id=_text(record.request_id),
+        request_id=keepable(record.request_id),
         stream_id=_optional(record.stream_id),
-        key_id=_text(record.key_id),
+        key_id=keepable(record.key_id),
         user=_optional(record.user),
         tags=tags,
-        surface=_text(record.surface),
-        model=_text(record.model),
+        surface=keepable(record.surface),
+        model=keepable(record.model),
         provider=_optional(record.provider),
         upstream_model=_optional(record.upstream_model),
         upstream_id=_optional(record.upstream_id),
@@ -64,7 +64,7 @@ def storable(record: UsageRecord) -> UsageRecord:
         reasoning_tokens=_within(record.reasoning_tokens, MOST_TOKENS),
         nano_usd=_within(record.nano_usd, MOST_NANO),
         error_code=_optional(record.error_code),
-        cache=_text(record.cache),
+        cache=keepable(record.cache),
         cache_key=_optional(record.cache_key),
         saved_nano_usd=_within(record.saved_nano_usd, MOST_NANO),
         tries=_storable_tries(record.tries),
@@ -193,9 +193,9 @@ def _is_storable(record: UsageRecord) -> bool:
 def _storable_tries(tries: tuple[Tried, ...]) -> tuple[Tried, ...]:
     kept = [
         Tried(
-            provider=_text(one.provider, MOST_TRIED_TEXT),
-            upstream_model=_text(one.upstream_model, MOST_TRIED_TEXT),
-            error_code=None if one.error_code is None else _text(one.error_code, MOST_TRIED_TEXT),
+            provider=keepable(one.provider, MOST_TRIED_TEXT),
+            upstream_model=keepable(one.upstream_model, MOST_TRIED_TEXT),
+            error_code=None if one.error_code is None else keepable(one.error_code, MOST_TRIED_TEXT),
             duration_ms=_float(one.duration_ms),
             nano_usd=_within(one.nano_usd, MOST_NANO),
         )
@@ -223,9 +223,9 @@ def _storable_verdicts(verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
     kept = [
         replace(
             one,
-            filter=_text(one.filter, MOST_FILTER_TEXT),
-            type=_text(one.type, MOST_LABEL_TEXT),
-            labels=tuple(_text(label, MOST_LABEL_TEXT) for label in one.labels[:MOST_LABELS]),
+            filter=keepable(one.filter, MOST_FILTER_TEXT),
+            type=keepable(one.type, MOST_LABEL_TEXT),
+            labels=tuple(keepable(label, MOST_LABEL_TEXT) for label in one.labels[:MOST_LABELS]),
             count=_within(one.count, MOST_TOKENS),
         )
         for one in verdicts
@@ -253,12 +253,13 @@ def _verdicts(text: str | None) -> tuple[Verdict, ...]:
     return tuple(Verdict(**{**one, "labels": tuple(one.get("labels", ()))}) for one in json.loads(text))
 
 
-def _text(text: str, most: int = MOST_TEXT) -> str:
+def keepable(text: str, most: int = MOST_TEXT) -> str:
+    """A text as every database can keep it: what cannot be kept becomes U+FFFD, and the rest is cut."""
     return _UNKEEPABLE.sub("\ufffd", text)[:most]
 
 
 def _optional(text: str | None) -> str | None:
-    return None if text is None else _text(text)
+    return None if text is None else keepable(text)
 
 
 def _within(count: int, most: int) -> int:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from llm_service.api.rest.openapi.admin import admin_schemas
 from llm_service.api.rest.openapi.alerts import alert_schemas
 from llm_service.api.rest.openapi.answers import answer_schemas
+from llm_service.api.rest.openapi.audit import audit_schemas
 from llm_service.api.rest.openapi.cache import cache_schemas
 from llm_service.api.rest.openapi.dashboard import dashboard_schemas
 from llm_service.api.rest.openapi.explain import explain_schemas
@@ -63,6 +64,7 @@ def openapi_document(version: str, *, page_files: Sequence[str]) -> dict[str, An
                 **cache_schemas(),
                 **provider_schemas(),
                 **alert_schemas(),
+                **audit_schemas(),
                 **dashboard_schemas(),
                 **usage_schemas(),
                 **live_schemas(),

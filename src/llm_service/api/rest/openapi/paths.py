@@ -6,6 +6,7 @@ from typing import Any, Final
 from llm_service.api.rest.openapi.admin import TAG as ADMIN
 from llm_service.api.rest.openapi.admin import admin_paths
 from llm_service.api.rest.openapi.alerts import alert_paths
+from llm_service.api.rest.openapi.audit import audit_paths
 from llm_service.api.rest.openapi.cache import cache_paths
 from llm_service.api.rest.openapi.dashboard import TAG as DASHBOARD
 from llm_service.api.rest.openapi.dashboard import dashboard_paths
@@ -69,6 +70,7 @@ def paths(page_files: Sequence[str]) -> Json:
         **provider_paths(),
         **live_paths(),
         **alert_paths(),
+        **audit_paths(),
         **dashboard_paths(),
         **_health(),
         **_metrics(),
