@@ -262,6 +262,7 @@ async def test_lists_go_on_page_by_page(guarded: Running) -> None:
         ("generations", "generations(first: 2, after: $after)"),
         ("usage", "usage(groupBy: [USER], first: 2, after: $after)"),
         ("alertHistory", "alertHistory(first: 2, after: $after)"),
+        ("auditLog", "auditLog(first: 2, after: $after)"),
     ):
         query = f"query ($after: String) {{ {asked} {{ edges {{ cursor }} pageInfo {{ hasNextPage endCursor }} }} }}"
         seen: list[str] = []

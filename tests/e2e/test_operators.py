@@ -299,6 +299,71 @@ async def test_graphql_tells_callers_nothing_that_is_for_operators(sandbox: Sand
             assert learns.status == 401, path
 
 
+# -- what they do
+
+
+AUDIT = """{ auditLog { edges { node {
+    id at keyId keyName peer door act subject fields outcome errorCode requestId times } } } }"""
+
+
+async def test_what_operators_do_at_each_door_is_in_the_audit_log_and_every_door_shows_the_same(
+    sandbox: Sandbox,
+) -> None:
+    async with site(guarded(sandbox)) as place, connected(place.address) as connection:
+        admin = {"Authorization": f"Bearer {ADMIN_KEY}"}
+        caller = {"Authorization": f"Bearer {place.keys['caller']}"}
+        made = (
+            await connection.ask("POST", "/admin/keys", b'{"name": "by REST", "scopes": ["admin"]}', **admin)
+        ).json()
+        operator = {"Authorization": f"Bearer {made['key']}"}
+        key_id = made["id"]
+
+        async def mutate(document: str, **headers: str) -> Answer:
+            return await connection.ask("POST", "/graphql", orjson.dumps({"query": document}), **headers)
+
+        await mutate(f'mutation {{ updateKey(id: "{key_id}", input: {{name: "by GraphQL"}}) {{ id }} }}', **operator)
+        await mutate('mutation { createKey(input: {name: "n"}) { secret } }', **caller)
+        await connection.ask("DELETE", "/admin/cache?all=true", **caller)
+        signing_in = orjson.dumps({"key": made["key"]})
+        signed_in = await connection.ask("POST", "/dashboard/session", signing_in, Origin=place.address)
+        page = {
+            "Cookie": signed_in.headers["set-cookie"].split(";")[0],
+            "Origin": place.address,
+            "X-LLM-CSRF": signed_in.json()["csrf"],
+            "Sec-Fetch-Site": "same-origin",
+        }
+        drained = await connection.ask("PATCH", "/admin/providers/plain", b'{"drain": true}', **page)
+        assert drained.status == 200, drained.body
+        await connection.ask("DELETE", f"/admin/keys/{key_id}", **admin)
+        told = (await connection.ask("GET", "/admin/audit", **admin)).json()["data"]
+        by_name = "by GraphQL"
+        assert [(one["door"], one["act"], one["outcome"], one["key_name"], one["subject"]) for one in told[::-1]] == [
+            ("rest", "key.create", "done", None, key_id),
+            ("graphql", "key.update", "done", "by REST", key_id),
+            ("graphql", "key.create", "refused", "caller", None),
+            ("rest", "cache.purge", "refused", "caller", None),
+            ("dashboard", "session.open", "done", by_name, None),
+            ("dashboard", "provider.drain", "done", by_name, "plain"),
+            ("rest", "key.revoke", "done", None, key_id),
+        ]
+        assert [one["fields"] for one in told[::-1]][:2] == [["name", "scopes"], ["name"]]
+        assert {one["key_id"] for one in told} == {"admin", key_id, place.service.log.of("admin")[2]["key_id"]}
+        assert [one["request_id"] for one in told[::-1]] == [
+            line["request_id"] for line in place.service.log.of("admin")
+        ]
+        edges = (await mutate(AUDIT, **admin)).json()["data"]["auditLog"]["edges"]
+        for one in told:
+            one["outcome"], one["door"] = one["outcome"].upper(), one["door"].upper()
+        assert [edge["node"] for edge in edges] == [{camel(name): what for name, what in one.items()} for one in told]
+        text = str(told)
+        assert not [secret for secret in (ADMIN_KEY, made["key"], *place.keys.values()) if secret in text]
+
+
+def camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
 # -- guesses
 
 

@@ -9,7 +9,9 @@ import httpx2
 
 from llm_service.api import (
     About,
+    Acts,
     AlertRoutes,
+    AuditRoutes,
     CacheRoutes,
     ConfigRoutes,
     DocsRoutes,
@@ -36,6 +38,8 @@ from llm_service.prices import PriceBook, PriceList, PriceOptions
 from llm_service.routing import ModelOptions
 from llm_service.runtime import Tasks
 from llm_service.services import (
+    Audit,
+    AuditTrail,
     Authenticator,
     CacheAdmin,
     Events,
@@ -54,6 +58,7 @@ from tests.support.alert_service import AlertDesk
 from tests.support.clock import ManualClock
 from tests.support.key_service import Process, World
 from tests.support.measured import Measured
+from tests.support.memory_audit import MemoryAudit
 from tests.support.provider_service import Desk, ScriptedProvider
 from tests.support.service import LogLines
 from tests.support.usage_service import Books
@@ -103,6 +108,15 @@ class Parts:
     desk: Desk
     alerts: AlertDesk
     log: LogLines = field(default_factory=LogLines)
+    audit: MemoryAudit = field(default_factory=MemoryAudit)
+
+    def __post_init__(self) -> None:
+        clock = self.process.world.clock
+        self.trail = AuditTrail(self.audit, clock=clock, ids=CountedIds(), log=self.log)
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(self.log, self.trail)
 
     @property
     def sessions(self) -> Sessions:
@@ -144,6 +158,7 @@ class Parts:
             MetricsRoutes(scraped, is_open=False),
             live_routes_of(self.process),
             AlertRoutes(self.alerts.admin, self.alerts.clock),
+            AuditRoutes(Audit(self.audit)),
             sessions=SessionRoutes(
                 self.sessions,
                 authenticator=authenticator,
@@ -252,6 +267,7 @@ def control_of(parts: Parts, *, keyless: bool = True) -> Control:
         authenticator=authenticator,
         ids=CountedIds(),
         log=parts.log,
+        acts=parts.acts,
         clock=parts.process.world.clock,
         fixed_headers=(),
     )

@@ -38,7 +38,8 @@ WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "Mutation.drainProvider": "provider.change",
     }
 )
-"""What the audit log calls an act, whichever door it came by. The log has the route or the mutation."""
+"""What the audit log calls an act, whichever door it came by; a change of a provider that was done by what it came to
+(``STATE_ACTS``). The log has the route or the mutation."""
 CUT_OFF: Final = InternalError("The act was cut off, or failed on a defect: a part of it may have been done.")
 
 
@@ -62,11 +63,12 @@ class Acts:
         on: object = None,
         fields: Iterable[str] = (),
         error: LLMServiceError | None = None,
+        word: str | None = None,
     ) -> None:
         """One line, at once, and an entry of the audit log, soon.
 
         ``act``: the route or the mutation; ``on``: what it was done to; ``fields``: the names of what was given, never
-        the values; ``error``: why it was not done.
+        the values; ``error``: why it was not done; ``word``: what the audit log calls it, where ``WORDS`` cannot tell.
         """
         code = None if error is None else error.code
         subject = str(on)[:MOST_CHARS] if on else None
@@ -83,7 +85,7 @@ class Acts:
         )
         if self._trail is not None:
             self._trail.note(
-                WORDS.get(act, act),
+                word or WORDS.get(act, act),
                 door=door,
                 outcome=outcome_of(error),
                 error_code=code,

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from llm_service.cli.client import CONTROLS
 from llm_service.cli.output import print_table
 from llm_service.cli.stored import Shown, Stored, run_on_database
 from llm_service.cli.where import Where
@@ -47,4 +46,4 @@ def line_of(entry: Mapping[str, Any]) -> list[str]:
         entry["error_code"] or entry["outcome"],
         str(entry["times"]),
     )
-    return [cell.translate(CONTROLS) for cell in cells]
+    return ["".join(one if one.isprintable() else "?" for one in cell) for cell in cells]

@@ -6,7 +6,7 @@ from llm_service.cli.where import Where
 from llm_service.domain import NotFound, ProviderState
 from llm_service.providers import ProviderOptions
 from llm_service.runtime import SystemClock
-from llm_service.services import Override, override_object, put_override, read_overrides
+from llm_service.services import STATE_ACTS, Override, override_object, put_override, read_overrides
 
 
 def put_state(where: Where, name: str, state: ProviderState | None, *, as_json: bool) -> int:
@@ -18,8 +18,8 @@ def put_state(where: Where, name: str, state: ProviderState | None, *, as_json: 
         return state_row(name, options, (await read_overrides(stored.database.facts)).overrides.get(name))
 
     async def act(stored: Stored) -> Shown:
-        fields = ["state"] if state is None else [state]
-        return await acted(stored.database, "provider.change", put(stored), subject=name, fields=fields)
+        word = "provider.reset" if state is None else STATE_ACTS[state]
+        return await acted(stored.database, word, put(stored), subject=name)
 
     return run_on_database(where, act, lambda row: print(state_line(row)), what="The providers", as_json=as_json)
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final, get_args
 
-from llm_service.domain import InvalidValue, LLMServiceError
+from llm_service.domain import InvalidValue, LLMServiceError, ProviderState
 from llm_service.runtime import Clock
 from llm_service.services.database import database_needed
 from llm_service.services.moments import moment_text
@@ -18,6 +18,10 @@ REMOVED_AT_ONCE: Final = 1000
 MOST_CURSOR_DIGITS: Final = 18
 ACT_DOORS: Final[Sequence[str]] = get_args(ActDoor)
 ACT_OUTCOMES: Final[Sequence[str]] = get_args(ActOutcome)
+STATE_ACTS: Final[Mapping[ProviderState, str]] = MappingProxyType(
+    {"enabled": "provider.enable", "draining": "provider.drain", "disabled": "provider.disable"}
+)
+"""What is done to a provider whose state is this then."""
 AWAY: Final = "The audit log cannot be read now: the database does not answer."
 
 

@@ -38,12 +38,10 @@ class AuditTrail:
         self._redaction = redaction or Redaction()
         self._refusals = Refusals(clock, self._keep)
         self._waiting = deque[AuditEntry]()
-        self._kept = 0
         self._lost = 0
         self._told: str | None = None
         self._some = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
-        self._looked_for = list[tuple[int, asyncio.Future[None]]]()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -84,13 +82,10 @@ class AuditTrail:
 
     async def kept(self) -> None:
         """Returns when the database has what was noted before, when it does not take it, or after a second."""
-        if not self._waiting or self._told is not None:
-            return
-        reached = asyncio.get_running_loop().create_future()
-        self._looked_for.append((self._kept + len(self._waiting), reached))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(KEPT_WITHIN_S):
-                await reached
+        if self._waiting and self._told is None:
+            with suppress(TimeoutError):  # ``run`` goes on with it
+                async with asyncio.timeout(KEPT_WITHIN_S):
+                    await self._flushed()
 
     async def run(self) -> None:
         """Keep for ever."""
@@ -109,7 +104,6 @@ class AuditTrail:
                 await self._flushed()
         if left := len(self._waiting) + self._lost:
             self._log.error("acts_are_not_kept", acts=left, reason="the service ends before the database takes them")
-        self._reached(everybody=True)
 
     def _keep(self, entry: AuditEntry) -> None:
         if len(self._waiting) < MOST_WAITING:
@@ -141,8 +135,6 @@ class AuditTrail:
         await self._store.append(few)
         for _ in few:
             self._waiting.popleft()
-        self._kept += len(few)
-        self._reached()
         if self._lost:
             lost, self._lost = self._lost, 0
             now, new_id = self._clock.now(), self._ids.new("act")
@@ -152,16 +144,6 @@ class AuditTrail:
         if self._told != reason:
             self._told = reason
             self._log.error("acts_are_kept_back", reason=reason, acts=len(self._waiting), exc_info=defect)
-        self._reached(everybody=True)
-
-    def _reached(self, *, everybody: bool = False) -> None:
-        """Let those go on whose entries are kept; or everybody, for the database takes none."""
-        looked_for, self._looked_for = self._looked_for, []
-        for place, reached in looked_for:
-            if place > self._kept and not everybody:
-                self._looked_for.append((place, reached))
-            elif not reached.done():
-                reached.set_result(None)
 
     def _clean(self, text: str | None) -> str | None:
         return None if text is None else self._redaction.text(text)

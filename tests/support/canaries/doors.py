@@ -26,12 +26,13 @@ PAGES: Final = (
     *("/", "/docs", "/openapi.json", "/dashboard", "/graphql", "/health", "/health/live", "/health/ready", "/metrics"),
     *("/v1/models", "/v1/models/giver/answers", "/admin/config", "/admin/providers", "/admin/providers/giver"),
     *("/admin/keys", "/admin/limits", "/admin/cache", "/admin/alerts", "/admin/alerts/history"),
-    *("/admin/alerts/silences", "/admin/metrics", "/dashboard/session", "/dashboard/app.js"),
+    *("/admin/alerts/silences", "/admin/metrics", "/admin/audit", "/dashboard/session", "/dashboard/app.js"),
 )
 USAGE: Final = ("/admin/usage?limit=200", "/admin/usage/summary", "/admin/usage/summary?group_by=user",
                 "/admin/usage/export?format=csv", "/admin/usage/export?format=parquet")  # fmt: skip
 STATE: Final = """{ health { status } providers { name } models { id } me { keyId } cache { entries } limits { subject }
-    alerts { rule summary } keys { edges { node { id name prefix } } } }"""
+    alerts { rule summary } auditLog { edges { node { subject keyName fields } } }
+    keys { edges { node { id name prefix } } } }"""
 INTROSPECTION: Final = (
     "{ __schema { types { name description fields { name description args { name defaultValue } } } } }"
 )

@@ -1,7 +1,7 @@
 """Who may ask for which field: one table, which the schema is held to when it is built."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from inspect import isawaitable
 from types import MappingProxyType
 from typing import Any, Final
@@ -9,7 +9,9 @@ from typing import Any, Final
 from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema
 
 from llm_service.api.acts import CUT_OFF
+from llm_service.api.graphql.provider_types import Provider
 from llm_service.domain import LLMServiceError, NotFound, Scope, require_scope
+from llm_service.services import STATE_ACTS
 
 ANY: Final[tuple[Scope, ...]] = ("inference", "read", "admin")
 READS: Final[tuple[Scope, ...]] = ("read", "admin")
@@ -105,7 +107,7 @@ def _told(path: str, resolve: Any) -> Any:
             _tell(path, info.context, _named(arguments), error=CUT_OFF)
             raise
         created = getattr(getattr(made, "key", None), "id", None)
-        _tell(path, info.context, _named(arguments) or created, fields=arguments.get("input") or arguments)
+        _tell(path, info.context, _named(arguments) or created, fields=_fields(arguments), word=_word(made))
         await info.context.parts.acts.kept()
         return made
 
@@ -116,7 +118,25 @@ def _named(arguments: Mapping[str, Any]) -> Any:
     return arguments.get("id") or arguments.get("name")
 
 
-def _tell(path: str, context: Any, on: Any, *, fields: Any = (), error: LLMServiceError | None = None) -> None:
+def _fields(arguments: Mapping[str, Any]) -> Sequence[str]:
+    """The names of what was given, beside what it was done to."""
+    return [*(arguments.get("input") or (name for name in arguments if name not in ("id", "name")))]
+
+
+def _word(made: Any) -> str | None:
+    """What was done to a provider; of all else the mutation says it."""
+    return STATE_ACTS[made.state.value] if isinstance(made, Provider) else None
+
+
+def _tell(
+    path: str,
+    context: Any,
+    on: Any,
+    *,
+    fields: Sequence[str] = (),
+    error: LLMServiceError | None = None,
+    word: str | None = None,
+) -> None:
     context.parts.acts.tell(
         path,
         door="graphql",
@@ -124,6 +144,7 @@ def _tell(path: str, context: Any, on: Any, *, fields: Any = (), error: LLMServi
         request_id=context.request_id,
         peer=context.peer,
         on=on,
-        fields=[name for name in fields if name not in ("id", "name")],
+        fields=fields,
         error=error,
+        word=word,
     )

@@ -234,6 +234,7 @@ class Control:
                 on=getattr(state, "acted_on", None) or " ".join(map(str, request.path_params.values())),
                 fields=(*getattr(state, "fields", ()), *request.query_params) if error is None else (),
                 error=error,
+                word=getattr(state, "act", None),
             )
         elif route.access == "open" and isinstance(error, InvalidApiKey):
             self._acts.stranger(act, door=door, request_id=request_id, peer=peer, error=error)

@@ -6,7 +6,7 @@ from starlette.responses import Response
 from llm_service.api.rest.query import query_of
 from llm_service.api.rest.responses import json_response
 from llm_service.api.rest.wire import json_body
-from llm_service.services import ProviderAdmin, provider_object
+from llm_service.services import STATE_ACTS, ProviderAdmin, provider_object
 
 
 class ProviderRoutes:
@@ -28,6 +28,7 @@ class ProviderRoutes:
     async def update(self, request: Request) -> Response:
         """One of them, on, off or being drained."""
         seen = await self._providers.change(_name_of(request), await json_body(request))
+        request.state.act = STATE_ACTS[seen.state]
         return json_response(provider_object(seen))
 
     async def test(self, request: Request) -> Response:

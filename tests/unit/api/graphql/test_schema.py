@@ -20,6 +20,7 @@ from graphql import (
 from llm_service import domain, services, storage
 from llm_service.alerts.entry import Happening
 from llm_service.alerts.options import Severity
+from llm_service.api.acts import Acts
 from llm_service.api.graphql import access, enums
 from llm_service.api.graphql.costs import COSTS, LENGTHS
 from llm_service.api.graphql.schema import build_schema, core_of, schema_text
@@ -40,6 +41,8 @@ WORDS = {
     enums.EventKindWord: services.EventKind,
     enums.SeverityWord: Severity,
     enums.HappeningWord: Happening,
+    enums.ActDoorWord: storage.ActDoor,
+    enums.ActOutcomeWord: storage.ActOutcome,
 }
 DESCRIBES_ITSELF = {"PageInfo", "Query", "Mutation", "Subscription"}
 
@@ -62,7 +65,7 @@ def test_the_fields_of_the_contract_are_there(schema: GraphQLSchema) -> None:
     fields = [set(root.fields) for root in roots if root is not None]
     assert fields == [
         {"models", "model", "providers", "provider", "health", "usage", "generation", "generations", "cache", "limits",
-         "keys", "me", "explain", "alerts", "alertHistory"},
+         "keys", "me", "explain", "alerts", "alertHistory", "auditLog"},
         {"chat", "embed", "cancel", "createKey", "updateKey", "rotateKey", "revokeKey", "purgeCache",
              "setProviderEnabled", "drainProvider"},
         {"chatStream", "events", "metrics"},
@@ -98,7 +101,7 @@ async def asked(schema: GraphQLSchema, path: str, caller: Caller, log: LogLines,
     context = SimpleNamespace(
         caller=caller,
         for_operators=for_operators,
-        parts=SimpleNamespace(log=log),
+        parts=SimpleNamespace(acts=Acts(log)),
         request_id="req_1",
         peer="10.0.0.7",
     )
