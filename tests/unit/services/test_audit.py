@@ -70,7 +70,7 @@ def test_a_filter_has_what_was_given() -> None:
 @pytest.mark.parametrize(
     ("given", "param"),
     [
-        ({"sinse": "2026-11-01"}, "sinse"),
+        ({"from": "2026-11-01"}, "from"),
         ({"since": "yesterday"}, "since"),
         ({"since": "2026-11-02", "until": "2026-11-01"}, "until"),
         ({"outcome": "ok"}, "outcome"),

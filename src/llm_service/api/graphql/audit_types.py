@@ -39,7 +39,7 @@ class AuditEntryType:
     outcome: ActOutcomeWord
     error_code: str | None = strawberry.field(description="Why it was not done.")
     request_id: strawberry.ID | None
-    times: int = strawberry.field(description="How many of its kind the entry stands for; more than one: refusals.")
+    times: int = strawberry.field(description="How many of its kind the entry stands for: refusals, or lost entries.")
 
     @classmethod
     def of(cls, entry: AuditEntry) -> Self:

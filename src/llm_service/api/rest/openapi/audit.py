@@ -72,7 +72,7 @@ def audit_schemas() -> Json:
         "times": {
             "type": "integer",
             "minimum": 1,
-            "description": "How many of its kind the entry stands for; more than one: refusals.",
+            "description": "How many of its kind the entry stands for: refusals, or lost entries (`audit.lost`).",
         },
     }
     page = {"data": list_of(ref("AuditEntry")), "next_cursor": _MAYBE_TEXT}
