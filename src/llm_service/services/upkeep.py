@@ -25,8 +25,7 @@ REMOVED_AT_ONCE: Final = 20
 class Upkeep:
     """Works in the background from ``start`` on, until the tasks' owner ends it.
 
-    ``watch``: over alerts, in the one process of a machine that looks at them. ``issuers``: of tokens, if any.
-    ``watch``: over alerts, ``audit``: the log of acts, in the one process of a machine that looks after them.
+    ``issuers``: of tokens, if any. ``watch``: over alerts, ``audit``: the log of acts, in the one process of a machine that looks after them.
     ``acts_kept_for``: entries of that log.
     """
 

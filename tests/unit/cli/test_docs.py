@@ -29,6 +29,13 @@ def test_a_command_of_the_guide_to_usage_does_its_work(arguments: list[str], com
     assert (done.exit_code, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("arguments", commands("security.md"), ids=" ".join)
+def test_a_command_of_the_guide_to_security_is_understood(arguments: list[str], command: Command) -> None:
+    assert command("keys", "create", "n").exit_code == 0  # which makes the database
+    done = command(*arguments)
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
 def of_a_service(arguments: list[str]) -> bool:
     """Whether a command of the guide to the cache asks a running service."""
     return arguments[:2] in (["cache", "stats"], ["cache", "purge"])
