@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import certifi
 import psutil
@@ -17,6 +18,7 @@ import pytest
 from llm_service.sandbox import Sandbox
 from tests.support.process import OWNING_ITS_TERMINAL, Serving, after, announced, child, place, serving
 from tests.support.rest import ask, chat_body, connected, events_of
+from tests.support.waiting import until_answered
 from tests.support.workers import generations, healths, log_of, said, workers_of
 
 CHAT = "/v1/chat/completions"
@@ -79,9 +81,21 @@ async def test_the_admin_route_reloads_every_worker_or_says_why_none(tmp_path: P
         write(tmp_path, models="{new: {deployments: [{provider: nobody, model: m}]}}")
         refused = await ask(service.address, "POST", "/admin/config/reload", b"{}")
         status = await answered(service, "new")
+        told = await until_answered(lambda: acts(service, count=3))
     assert (done.status, done.json()["generation"], after) == (200, 2, [2] * workers)
     assert (refused.status, "llm-service.yaml:2" in refused.json()["error"]["message"]) == (400, True)
     assert status == 200
+    assert sorted((one["act"], one["outcome"], one["subject"]) for one in told) == [
+        ("config.in_force", "done", "generation 2"),  # once, however many workers there are
+        ("config.reload", "done", None),
+        ("config.reload", "refused", None),
+    ]  # fmt: skip
+
+
+async def acts(service: Serving, *, count: int) -> list[dict[str, Any]]:
+    """What the audit log has, as soon as it is so many."""
+    told: list[dict[str, Any]] = (await ask(service.address, "GET", "/admin/audit")).json()["data"]
+    return told if len(told) >= count else []
 
 
 async def test_a_connection_that_is_kept_alive_meets_them_too(tmp_path: Path, workers: int) -> None:

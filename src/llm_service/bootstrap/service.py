@@ -247,7 +247,8 @@ def tell_of_settings(events: Events, standing: Standing | None, trail: AuditTrai
     generation = None if standing is None else standing.generation
     events.tell_here("config", {"generation": generation})
     if trail is not None:
-        trail.note("config.in_force", door="service", outcome="done", subject=f"generation {generation}")
+        subject = None if generation is None else f"generation {generation}"
+        trail.note("config.in_force", door="service", outcome="done", subject=subject)
 
 
 def build_overload(ground: Ground) -> Overload:

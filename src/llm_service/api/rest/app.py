@@ -223,7 +223,8 @@ class Control:
             return False
         caller: Caller | None = getattr(request.state, "caller", None)
         act, state = f"{route.method} {route.path}", request.state
-        door, peer, request_id = getattr(state, "door", "dashboard"), peer_of(request.scope), state.request_id
+        door: ActDoor = getattr(state, "door", "dashboard")
+        peer, request_id = peer_of(request.scope), state.request_id
         if caller is not None:
             self._acts.tell(
                 act,
