@@ -216,7 +216,7 @@ async def test_a_damaged_file_is_found_by_the_check(place: Place) -> None:
     await database.aclose()
     path = place.folder / SQLITE_NAME
     with path.open("r+b") as file:
-        for page in range(40, 60):
+        for page in range(140, 160):  # those before hold the schema, without which nothing opens
             file.seek(page * 4096)
             file.write(b"\xff" * 4096)
     assert list(await (await place.open()).check())
