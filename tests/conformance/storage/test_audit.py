@@ -123,6 +123,7 @@ async def test_who_goes_from_page_to_page_misses_none_and_sees_none_twice_while_
             marks: list[int] = []
             count, after = dice.randint(1, 7), None
             while page := await reader.page(AuditFilter(), after=after, count=count):
+                assert after is None or page[0].mark < after
                 marks += [one.mark for one in page]
                 after = marks[-1]
             assert marks == list(range(len(marks), 0, -1))

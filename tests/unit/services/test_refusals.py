@@ -74,6 +74,18 @@ def test_after_the_window_the_next_is_kept_at_once_again() -> None:
     assert [one.times for one in place.kept] == [1, 1]
 
 
+def test_what_is_of_too_many_kinds_is_counted_together() -> None:
+    place = Knocking()
+    for number in [*range(100)] * 2:
+        place.knock(key_id=f"key_{number}", subject="key_9")
+    place.refusals.close()
+    assert [(one.act, one.times) for one in place.kept] == [("key.revoke", 1)] * 2 * MOST_KINDS + [
+        ("*", 2 * (100 - MOST_KINDS))
+    ]
+    others = place.kept[-1]
+    assert (others.key_id, others.peer, others.subject, others.outcome) == (None, None, None, "refused")
+
+
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 400)), max_size=300))
 def test_none_is_left_out_and_a_window_keeps_no_more_than_its_bound(knocks: list[tuple[int, int]]) -> None:
     place = Knocking()
