@@ -25,8 +25,8 @@ REMOVED_AT_ONCE: Final = 20
 class Upkeep:
     """Works in the background from ``start`` on, until the tasks' owner ends it.
 
-    ``issuers``: of tokens, if any. ``watch``: over alerts, ``audit``: the log of acts, in the one process of a machine that looks after them.
-    ``acts_kept_for``: entries of that log.
+    ``issuers``: of tokens, if any. ``watch``: over alerts, ``audit``: the log of acts, in the one process of a machine
+    that looks after them. ``acts_kept_for``: entries of that log.
     """
 
     def __init__(

@@ -57,11 +57,11 @@ async def test_an_entry_is_as_it_was_given(audit: AuditStore) -> None:
 
 
 async def test_what_cannot_be_kept_as_it_is_is_cut_and_cleaned(audit: AuditStore) -> None:
-    texts = dict.fromkeys(("subject", "key_id", "key_name", "peer", "request_id"), "\0\ud800" + "ü" * 300)
-    await audit.append([entry("act_1", act="x" * 300, fields=("\0" * 300,) * 70, **texts)])
+    texts = dict.fromkeys(("subject", "key_id", "key_name", "peer", "request_id"), "\0\ud800" + "ü" * 600)
+    await audit.append([entry("act_1", act="x" * 600, fields=("\0" * 600,) * 70, **texts)])
     (kept,) = await audit.page(AuditFilter(), after=None, count=10)
-    assert {getattr(kept, name) for name in texts} == {"\ufffd\ufffd" + "ü" * 254}
-    assert (kept.act, kept.fields) == ("x" * 256, ("\ufffd" * 256,) * 64)
+    assert {getattr(kept, name) for name in texts} == {"\ufffd\ufffd" + "ü" * 510}
+    assert (kept.act, kept.fields) == ("x" * 512, ("\ufffd" * 512,) * 64)
 
 
 async def test_the_same_again_is_kept_once(audit: AuditStore) -> None:

@@ -9,10 +9,8 @@ from llm_service.storage.ports import AuditEntry, AuditFilter
 from llm_service.storage.sql.base import LONG_S, Driver, Row, Session, Value, Values
 from llm_service.storage.sql.moments import micros, moment
 from llm_service.storage.sql.pieces import FOREVER
-from llm_service.storage.sql.rows import keepable
+from llm_service.storage.sql.rows import MOST_TEXT, keepable
 
-MOST_TEXT: Final = 256
-"""Characters of a text in an entry: an index of PostgreSQL holds 2,704 bytes."""
 MOST_FIELDS: Final = 64
 
 _COLUMNS: Final = (
