@@ -1,6 +1,6 @@
 """The response cache: which requests are the same, and which answers may be given again."""
 
-from llm_service.cache.complete import may_keep_events, may_keep_whole
+from llm_service.cache.complete import is_complete_answer, may_keep_events, may_keep_whole
 from llm_service.cache.digest import Address, digest_of
 from llm_service.cache.freshness import (
     Freshness,
@@ -44,6 +44,7 @@ __all__ = [
     "forward_reason",
     "forward_status",
     "hit_status",
+    "is_complete_answer",
     "is_servable",
     "load_minilm",
     "may_keep_events",

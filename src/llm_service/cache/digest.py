@@ -47,8 +47,23 @@ def digest_of(
     written (half a surrogate pair, more than 254 levels, an integer beyond 64 bits), or two names of an object are the
     same text in different forms.
     """
+    head = head_of(operation, scope=scope, deployments=deployments, policy_version=policy_version)
+    return None if head is None else digest_under(head, body)
+
+
+def head_of(
+    operation: Operation, *, scope: str, deployments: Sequence[Address], policy_version: str = ""
+) -> bytes | None:
+    """All that a digest is made of but the body: the same for many requests. ``None``: it cannot be written."""
     try:
-        head = orjson.dumps((_VERSION, operation, scope, policy_version, deployments))
+        return orjson.dumps((_VERSION, operation, scope, policy_version, deployments))
+    except TypeError:
+        return None
+
+
+def digest_under(head: bytes, body: Mapping[str, Any]) -> bytes | None:
+    """The digest of a body under a head; see :func:`digest_of`."""
+    try:
         text = _canonical(_without_transport(body))
     except (TypeError, _SameName):
         return None
@@ -64,14 +79,19 @@ class _SameName(Exception):
 def _without_transport(body: Mapping[str, Any]) -> dict[str, Any]:
     rest = dict(body)
     rest.pop(_TRANSPORT_FIELD, None)
-    options = rest.get("stream_options")
+    if "stream_options" in rest:
+        _drop_transport_options(rest)
+    return rest
+
+
+def _drop_transport_options(body: dict[str, Any]) -> None:
+    options = body["stream_options"]
     if type(options) is dict:
         kept = {name: value for name, value in options.items() if name not in _TRANSPORT_OPTIONS}
         if kept:
-            rest["stream_options"] = kept
+            body["stream_options"] = kept
         else:
-            del rest["stream_options"]
-    return rest
+            del body["stream_options"]
 
 
 def _canonical(body: dict[str, Any]) -> bytes:

@@ -4,7 +4,7 @@ from math import floor
 from typing import Literal
 
 from llm_service.cache.policy import CachePlan
-from llm_service.domain import KeptAnswer
+from llm_service.domain import ANY_ANSWER, KeptAnswer
 
 Freshness = Literal["fresh", "stale"]
 Serving = Literal["hit", "stale", "refreshed"]
@@ -28,8 +28,10 @@ def is_servable(answer: KeptAnswer, plan: CachePlan, now: float) -> Freshness | 
     """
     if not _concerns(answer, plan):
         return None
-    age, staleness = _age(answer, now), _staleness(answer, plan, now)
-    control = plan.control
+    staleness, control = _staleness(answer, plan, now), plan.control
+    if control is ANY_ANSWER:
+        return "fresh" if staleness < 0 else None
+    age = _age(answer, now)
     if control.max_age_s is not None and age > control.max_age_s:
         return None
     if control.min_fresh_s is not None and -staleness < control.min_fresh_s:
@@ -72,7 +74,8 @@ def _concerns(answer: KeptAnswer, plan: CachePlan) -> bool:
 
 
 def _age(answer: KeptAnswer, now: float) -> float:
-    return max(0.0, now - answer.stored_at)  # another machine's clock may be ahead of ours
+    stored_at = answer.stored_at
+    return now - stored_at if now > stored_at else 0.0  # another machine's clock may be ahead of ours
 
 
 def _staleness(answer: KeptAnswer, plan: CachePlan, now: float) -> float:

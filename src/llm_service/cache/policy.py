@@ -1,9 +1,9 @@
 """What the cache may do for one request: nothing, keep its answer, or give one again."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from llm_service.cache.digest import Address, digest_of
+from llm_service.cache.digest import Address, digest_of, digest_under, head_of
 from llm_service.cache.options import CacheOptions
 from llm_service.cache.semantic.question import Question, without_question
 from llm_service.domain import (
@@ -13,14 +13,18 @@ from llm_service.domain import (
     Caller,
     Candidate,
     ModelRequest,
-    fact,
+    Operation,
+    fact_in_order,
 )
 
 _DEFAULT_TEMPERATURE: Final = 1.0
 """What OpenAI, OpenRouter and DeepSeek take for a request that names none (their references, seen 2026-11)."""
 
+_MOST_COMMON: Final = 4096
+"""Callers and models of which it is known what their plans have in common: models are the callers' to invent."""
 
-@fact
+
+@fact_in_order
 class CachePlan:
     """A request that the cache has to do with; all durations in seconds.
 
@@ -44,6 +48,20 @@ class CachePlan:
         return self.fresh_s + max(self.while_revalidating_s, self.on_error_s)
 
 
+class _Common(NamedTuple):
+    """What the plans for all requests of one caller for one model have in common, and what it was made of.
+
+    ``head``: of their digests, ``None`` where there is none.
+    """
+
+    caller: Caller
+    candidates: tuple[Candidate, ...]
+    policy_version: str
+    fresh_s: float
+    head: bytes | None
+    groups: tuple[str, ...]
+
+
 class CachePolicy:
     """Decides by the settings.
 
@@ -61,12 +79,13 @@ class CachePolicy:
         self._options = options
         self._ttls_s = dict(ttls_s)
         self._address = address
+        self._common: dict[tuple[str, str | None, str, Operation], _Common] = {}
 
     def plan(
         self,
         request: ModelRequest,
         *,
-        candidates: Sequence[Candidate],
+        candidates: tuple[Candidate, ...],
         caller: Caller,
         user: str | None,
         tags: Mapping[str, str] = NO_TAGS,
@@ -78,33 +97,73 @@ class CachePolicy:
         ``policy_version`` names the filters that its answer passes; under another one nothing of before is found.
         """
         options = self._options
-        fresh_s = self._fresh_s(request)
-        if self._obstacle(request, fresh_s, control) is not None:
+        common = self._common_of(request, candidates, caller, user, policy_version)
+        head, fresh_s = common.head, common.fresh_s
+        if head is None or self._obstacle(request, fresh_s, control) is not None:
             return None
-        scope = self._scope_of(caller, user)
-        deployments = [self._address(candidate) for candidate in candidates]
-        digest = digest_of(
-            request.operation,
-            request.body,
-            scope=scope,
-            deployments=deployments,
-            policy_version=policy_version,
-        )
+        digest = digest_under(head, request.body)
         if digest is None:
             return None
-        labels = [f"tag:{name}={value}" for name, value in tags.items()] if tags else ()
-        return CachePlan(
-            digest=digest,
-            groups=("all", f"model:{request.model}", *self._tenants_of(caller, user), *labels),
-            serve=not control.no_cache,
-            control=control,
-            fresh_s=fresh_s,
-            while_revalidating_s=options.stale_while_revalidate_s,
-            on_error_s=options.stale_if_error_s,
-            question=self._question(request, caller, user, deployments, policy_version)
-            if options.semantic.enabled
-            else None,
+        groups, question = common.groups, None
+        if tags:
+            groups = (*groups, *[f"tag:{name}={value}" for name, value in tags.items()])
+        if options.semantic.enabled:
+            question = self._question(request, caller, user, candidates, policy_version)
+        return CachePlan(  # in the order of the fields: by their names it costs twice as much
+            digest,
+            groups,
+            not control.no_cache,  # serve
+            control,
+            fresh_s,
+            options.stale_while_revalidate_s,
+            options.stale_if_error_s,
+            question,
         )
+
+    def _common_of(
+        self,
+        request: ModelRequest,
+        candidates: tuple[Candidate, ...],
+        caller: Caller,
+        user: str | None,
+        policy_version: str,
+    ) -> _Common:
+        """What is known of such requests. Made anew when the key, the route or the filters are other ones by now."""
+        if request.models:  # lists of models are too many to be known
+            return self._made_common(request, candidates, caller, user, policy_version)
+        which = (caller.key_id, user, request.model, request.operation)
+        common = self._common.get(which)
+        if (
+            common is None
+            or common.caller is not caller
+            or common.candidates is not candidates
+            or common.policy_version != policy_version
+        ):
+            common = self._made_common(request, candidates, caller, user, policy_version)
+            if len(self._common) >= _MOST_COMMON:
+                self._common.clear()
+            self._common[which] = common
+        return common
+
+    def _made_common(
+        self,
+        request: ModelRequest,
+        candidates: tuple[Candidate, ...],
+        caller: Caller,
+        user: str | None,
+        policy_version: str,
+    ) -> _Common:
+        head = head_of(
+            request.operation,
+            scope=self._scope_of(caller, user),
+            deployments=self._deployments(candidates),
+            policy_version=policy_version,
+        )
+        groups = ("all", f"model:{request.model}", *self._tenants_of(caller, user))
+        return _Common(caller, candidates, policy_version, self._fresh_s(request), head, groups)
+
+    def _deployments(self, candidates: Sequence[Candidate]) -> Sequence[Address]:
+        return [self._address(candidate) for candidate in candidates]
 
     def why_not(self, request: ModelRequest, control: CacheControl) -> str:
         """Why there is no plan for a request, in words that follow "the cache is passed by: "."""
@@ -120,7 +179,7 @@ class CachePolicy:
         return self._variety(request)
 
     def _question(
-        self, request: ModelRequest, caller: Caller, user: str | None, deployments: Sequence[Address], version: str
+        self, request: ModelRequest, caller: Caller, user: str | None, candidates: Sequence[Candidate], version: str
     ) -> Question | None:
         """What may be answered by likeness: of keys that allow it alone, and never across keys or users.
 
@@ -136,7 +195,7 @@ class CachePolicy:
             request.operation,
             rest,
             scope=f"key:{caller.key_id}" if user is None else f"key:{caller.key_id} user:{user}",
-            deployments=deployments,
+            deployments=self._deployments(candidates),
             policy_version=version,
         )
         return None if bucket is None else Question(bucket=bucket, text=text)
@@ -156,8 +215,10 @@ class CachePolicy:
         temperature = body.get("temperature")
         if (_DEFAULT_TEMPERATURE if temperature is None else temperature) > self._options.max_temperature:
             return "the temperature is above cache.max_temperature"
-        several = _is_several(body.get("n")) or _is_several(body.get("best_of"))
-        return "the request asks for several answers" if several else None
+        if "n" in body or "best_of" in body:
+            several = _is_several(body.get("n")) or _is_several(body.get("best_of"))
+            return "the request asks for several answers" if several else None
+        return None
 
     def _scope_of(self, caller: Caller, user: str | None) -> str:
         scope = self._options.scope

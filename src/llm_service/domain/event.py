@@ -4,7 +4,7 @@ import json
 from typing import Any, Final, Literal
 
 from llm_service.domain.errors import LLMServiceError
-from llm_service.domain.fact import fact
+from llm_service.domain.fact import fact_in_order
 from llm_service.domain.usage import Cost, Usage
 
 EventKind = Literal["chunk", "finish", "usage", "error"]
@@ -67,7 +67,7 @@ class LocalFailure(Event):
 TERMINAL: Final[frozenset[EventKind]] = frozenset({"finish", "usage", "error"})
 
 
-@fact
+@fact_in_order
 class Outcome:
     """How a generation ended: what the record, the metrics and the log say of it.
 

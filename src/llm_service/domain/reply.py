@@ -53,7 +53,8 @@ class Reply(ABC):
     """The answer of a provider, of the cache, or of a log.
 
     ``whole`` holds the answer's JSON verbatim when it came whole; no events are made of it until a reader wants some.
-    ``outcome`` is set as soon as the end is known.
+    ``outcome`` is set as soon as the end is known. ``is_complete``: whether its whole is all that was asked for, and
+    says something, where whoever decoded it has looked.
     """
 
     __slots__ = ()
@@ -61,6 +62,7 @@ class Reply(ABC):
     head: Head
     whole: bytes | None
     outcome: Outcome | None
+    is_complete: bool | None = None
 
     @abstractmethod
     def attach(self, sink: Sink, after: int = 0) -> Subscription:

@@ -40,26 +40,35 @@ class Remember:
         self.clock = clock
         self._alike = alike
 
-    async def __call__(self, exchange: Exchange, proceed: Proceed) -> Reply:
-        """Go on. Raises OnlyIfCachedMiss for a request that wants a kept answer alone and can have none."""
+    def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
+        """Go on; no coroutine of its own.
+
+        Raises OnlyIfCachedMiss for a request that wants a kept answer alone and can have none.
+        """
         plan = exchange.plan = self.plan(exchange)
-        if plan is None and exchange.control.only_if_cached:
-            raise OnlyIfCachedMiss(MISSED)
-        if plan is not None and self._alike is not None:
+        if plan is None:
+            if exchange.control.only_if_cached:
+                raise OnlyIfCachedMiss(MISSED)
+            if exchange.request.stream or exchange.finish:
+                self._watch(exchange)
+            return proceed(exchange)
+        if self._alike is not None:
             self._alike.expect(exchange, plan)
-        if plan is not None or exchange.request.stream or exchange.finish:
-            exchange.watchers.append(_Keeper(exchange, self))
-            self.unsettled.add()
-        if plan is not None:
-            exchange.cache = "miss"
-            look = self.store.look(plan.digest, plan.groups)
-            if isinstance(look, CacheLook):
-                if self.is_there(plan, look):
-                    exchange.look = look
-                exchange.is_expected = exchange.look is not None or self.is_on_its_way(exchange, plan)
-            else:
-                exchange.look = exchange.spawn(_looked(look), name="look-up in the cache")
-        return await proceed(exchange)
+        self._watch(exchange)
+        exchange.cache = "miss"
+        look = self.store.look(plan.digest, plan.groups)
+        if not isinstance(look, CacheLook):
+            exchange.look = exchange.spawn(_looked(look), name="look-up in the cache")
+        elif look.answer is not None and self.is_there(plan, look):
+            exchange.look = look
+            exchange.is_expected = True
+        else:
+            exchange.is_expected = self.is_on_its_way(exchange, plan)
+        return proceed(exchange)
+
+    def _watch(self, exchange: Exchange) -> None:
+        exchange.watchers.append(_Keeper(exchange, self))
+        self.unsettled.add()
 
     def plan(self, exchange: Exchange) -> CachePlan | None:
         """What the cache may do for a request; ``None``: nothing."""
@@ -93,6 +102,9 @@ class _Keeper(Watcher):
 
     def settle(self, outcome: Outcome) -> Awaitable[None] | None:
         exchange, stage = self._exchange, self._stage
+        if exchange.generation is None and exchange.stream is None:  # it was given what was there, or refused
+            stage.unsettled.remove()
+            return None
         stored: bool | Awaitable[bool] = False
         closes_now = True
         try:
@@ -152,15 +164,16 @@ class _Keeper(Watcher):
         """What is to be kept of this exchange, if anything."""
         exchange, stage = self._exchange, self._stage
         generation, plan = exchange.generation, exchange.plan
-        if generation is None or plan is None or exchange.kept is not None or not exchange.called:
+        if generation is None or plan is None or exchange.kept is not None or not exchange.tries:
             return None
         if exchange.stands_in:  # a fallback's answer is not to outlive the outage
             return None
-        whole, events, most = generation.whole, generation.events, stage.max_entry_bytes
+        whole, most = generation.whole, stage.max_entry_bytes
         if whole is not None:
-            if not may_keep_whole(exchange.request.operation, whole, outcome, max_bytes=most):
+            is_complete = generation.is_complete
+            if not may_keep_whole(exchange.request.operation, whole, outcome, max_bytes=most, is_complete=is_complete):
                 return None
-        elif not events or not may_keep_events(events, outcome, max_bytes=most):
+        elif not (events := generation.events) or not may_keep_events(events, outcome, max_bytes=most):
             return None
         return answer_of(
             exchange, outcome, digest=plan.digest, now=stage.clock.time(), fresh_s=plan.fresh_s, kept_s=plan.kept_s

@@ -73,10 +73,14 @@ class Replay:
         self._keyed = promises.streams.keyed
         self._letting_go = LettingGo(promises.store, clock=promises.clock, tasks=promises.tasks)
 
-    async def __call__(self, exchange: Exchange, proceed: Proceed) -> Reply:
-        """The answer of before, or a new one. Raises IdempotencyKeyReused, and LedgerUnavailable without a database."""
-        if exchange.idempotency_key is None:
-            return await proceed(exchange)
+    def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
+        """The answer of before, or a new one; no coroutine of its own where there is no key.
+
+        Raises IdempotencyKeyReused, and LedgerUnavailable without a database.
+        """
+        return proceed(exchange) if exchange.idempotency_key is None else self._keyed_call(exchange, proceed)
+
+    async def _keyed_call(self, exchange: Exchange, proceed: Proceed) -> Reply:
         fingerprint = fingerprint_of(exchange)
         self._keyed[exchange.id] = exchange
         try:

@@ -26,7 +26,7 @@ from llm_service.pipeline.remember import MISSED, may_join
 from llm_service.pipeline.standing import Standing
 from llm_service.runtime import Clock
 from llm_service.storage import CacheLook, CacheStore, StoreUnavailable
-from llm_service.streams import Generation, ReadyReply, SharedStreams, Streams, collect, ready_reply
+from llm_service.streams import Generation, ReadyReply, SharedStreams, Stream, Streams, collect, ready_reply
 
 UNSERVED: Final = (UpstreamError, NoDeploymentAvailable, ProviderDisabled, Overloaded)
 """Where a stale answer is better than none: no provider answers, or none can be asked."""
@@ -51,13 +51,32 @@ class Share:
         self._standing = Standing(store)
         self._refreshing = Refreshing(streams, self._standing, clock)
 
-    async def __call__(self, exchange: Exchange, proceed: Proceed) -> Reply:
-        """The kept answer, the one that a request like this has just asked for, or a new one."""
+    def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
+        """The kept answer, the one that a request like this has just asked for, or a new one.
+
+        One coroutine at most for what nearly all requests are: alone, and of a cache that answers at once.
+        """
         plan = exchange.plan
         if plan is None:
             alone = not (exchange.request.stream or exchange.finish or exchange.idempotency_key)
-            return await proceed(exchange) if alone else await self._lead(exchange, None, proceed, kept=None)
-        kept = await self._look(exchange, plan, exchange.look)
+            return proceed(exchange) if alone else self._lead(exchange, None, proceed, kept=None)
+        look = exchange.look or self._store.look(plan.digest, plan.groups)
+        if not isinstance(look, CacheLook) or exchange.search is not None:
+            return self._searched(exchange, plan, proceed, look)
+        exchange.epochs, exchange.found = look.epochs, look.answer
+        if look.answer is None and self._is_alone(exchange, plan):
+            return self._lead(exchange, plan, proceed, kept=None)
+        return self._known_or_new(exchange, plan, proceed, look.answer)
+
+    def _is_alone(self, exchange: Exchange, plan: CachePlan) -> bool:
+        """Whether a request for which nothing is kept surely has to lead."""
+        streams = self._streams
+        return streams.shared is None and plan.digest not in streams.flights and not exchange.control.only_if_cached
+
+    async def _searched(
+        self, exchange: Exchange, plan: CachePlan, proceed: Proceed, ahead: CacheLook | Awaitable[CacheLook]
+    ) -> Reply:
+        kept = await self._look(exchange, plan, ahead)
         if kept is None and self._alike is not None and exchange.search is not None:
             if (found := await self._alike.find(exchange, plan)) is not None:
                 return self.give(exchange, found, "semantic")
@@ -137,25 +156,25 @@ class Share:
                 exchange.id, max_bytes=self._max_bytes, finish=exchange.finish, as_events=exchange.request.stream
             )
         exchange.generation = generation
-        self._open_stream(exchange, generation)
+        if exchange.stream is not None:
+            self._open_stream(exchange, exchange.stream, generation)
         return generation
 
-    def _open_stream(self, exchange: Exchange, generation: Generation) -> None:
-        stream = exchange.stream
-        if stream is not None:
-            stream.generation = generation
-            stream.finish = exchange.finish
-            stream.cache = exchange.cache
-            stream.pays = not exchange.is_free
-            stream.attempts = int(stream.pays)
-            self._streams.open(stream)
-            if self._streams.shared is not None and exchange.kept is None:  # a kept answer is published when it ends
-                self._streams.shared.publish(stream, ended=False)
+    def _open_stream(self, exchange: Exchange, stream: Stream, generation: Generation) -> None:
+        stream.generation = generation
+        stream.finish = exchange.finish
+        stream.cache = exchange.cache
+        stream.pays = not exchange.is_free
+        stream.attempts = int(stream.pays)
+        self._streams.open(stream)
+        if self._streams.shared is not None and exchange.kept is None:  # a kept answer is published when it ends
+            self._streams.shared.publish(stream, ended=False)
 
     def _begun(self, exchange: Exchange, generation: Generation, reply: Reply) -> Reply:
         as_events = exchange.request.stream
         generation.begin(reply, as_events=as_events)
-        _tell_stream(exchange, reply.head)
+        if exchange.stream is not None:
+            _tell_stream(exchange, exchange.stream, reply.head)
         return generation.reply(leads=True) if as_events else reply
 
     # -- an answer that is there
@@ -245,7 +264,8 @@ class Share:
         before, exchange.cache = exchange.cache, status
         if not joined:
             generation.join(finish=exchange.finish)
-        self._open_stream(exchange, generation)
+        if exchange.stream is not None:
+            self._open_stream(exchange, exchange.stream, generation)
         try:
             await generation.beginning()
         except BaseException:
@@ -268,7 +288,8 @@ class Share:
         if whole is None or outcome is None:
             reply: Reply = generation.reply()
             if exchange.request.stream:
-                _tell_stream(exchange, head)
+                if exchange.stream is not None:
+                    _tell_stream(exchange, exchange.stream, head)
                 return reply
             return await self._whole(exchange, generation, reply)
         generation.leave()
@@ -292,14 +313,12 @@ class Share:
         return ReadyReply(reply.head, _unpaid(outcome), whole=collect(events))
 
 
-def _tell_stream(exchange: Exchange, head: Head) -> None:
+def _tell_stream(exchange: Exchange, stream: Stream, head: Head) -> None:
     """What the stream says of an answer that begins."""
-    stream = exchange.stream
-    if stream is not None:
-        stream.head = head
-        stream.cache = exchange.cache
-        stream.pays = not exchange.is_free
-        stream.attempts = len(exchange.tries)
+    stream.head = head
+    stream.cache = exchange.cache
+    stream.pays = not exchange.is_free
+    stream.attempts = len(exchange.tries)
 
 
 def _share_failure(generation: Generation, *, last: bool) -> None:

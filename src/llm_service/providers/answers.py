@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from llm_service.cache import is_complete_answer
 from llm_service.domain import LLMServiceError, Outcome, UpstreamError, UpstreamInvalidResponse
 from llm_service.providers.base import Answer, UpstreamCall
 from llm_service.providers.catalog import Server
@@ -22,17 +23,19 @@ def answer_of(raw: bytes, call: UpstreamCall, *, server: Server, fail: Fail) -> 
     after ten minutes), the mapped error for an error in the body, UpstreamInvalidResponse for anything else that is
     no answer. An error whose answer was billed carries the usage.
     """
-    data = raw.strip()
-    if not data:
+    received = raw.strip()
+    if not received:
         raise UpstreamError("The provider closed the connection before the answer began.")
-    body, data = decode(data)
+    body, data = decode(received)
     if not isinstance(body, dict) or names_an_error(body):
         raise fail(body) if body and isinstance(body, list | dict) else _no_answer()
-    if call.request.operation == "embedding":
+    operation = call.request.operation
+    if operation == "embedding":
         if not isinstance(body.get("data"), list):
             raise _no_answer()
         told = body.get("id"), body.get("model")
-        return Answer(raw=data, outcome=_outcome(body, data, server, told=told))
+        is_complete = is_complete_answer(operation, body) if data is received else None
+        return Answer(raw=data, outcome=_outcome(body, data, server, told=told), is_complete=is_complete)
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
         raise _no_answer()
@@ -44,7 +47,8 @@ def answer_of(raw: bytes, call: UpstreamCall, *, server: Server, fail: Fail) -> 
             raise _billed(error, _outcome(body, data, server, told=told))
         changed |= _fix_choice(choice, position, call)
     outcome = _outcome(body, data, server, told=told, finish_reason=choices[0]["finish_reason"])
-    return Answer(raw=encode(body) if changed else data, outcome=outcome)
+    is_complete = is_complete_answer(operation, body) if data is received else None
+    return Answer(raw=encode(body) if changed else data, outcome=outcome, is_complete=is_complete)
 
 
 def _no_answer() -> UpstreamInvalidResponse:

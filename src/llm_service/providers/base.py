@@ -115,10 +115,14 @@ class UpstreamRequest:
 
 @fact
 class Answer:
-    """A whole answer in OpenAI's form. ``raw`` are the upstream's bytes where nothing had to be changed."""
+    """A whole answer in OpenAI's form. ``raw`` are the upstream's bytes where nothing had to be changed.
+
+    ``is_complete``: what :func:`is_complete_answer` says of it; ``None``: it came in JSON that only some write.
+    """
 
     raw: bytes
     outcome: Outcome
+    is_complete: bool | None = None
 
 
 class ChunkReader(Protocol):

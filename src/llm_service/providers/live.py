@@ -49,7 +49,8 @@ class LiveReply(Reply):
 
     __slots__ = (
         "_body", "_body_bytes", "_call", "_clock", "_closing", "_credential", "_deadlines", "_dialect", "_flow",
-        "_has_content", "_http", "_seq", "_sink", "_started", "_stream", "_unread", "head", "outcome", "whole",
+        "_has_content", "_http", "_seq", "_sink", "_started", "_stream", "_unread", "head", "is_complete", "outcome",
+        "whole",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +66,7 @@ class LiveReply(Reply):
         self.head = head
         self.whole = None
         self.outcome = None
+        self.is_complete = None
         self._call = call
         self._dialect = dialect
         self._clock = clock
@@ -257,7 +259,7 @@ class LiveReply(Reply):
             raw, outcome = self._collected(body)
         else:
             answer = self._dialect.answer(body, self._call)
-            raw, outcome = answer.raw, answer.outcome
+            raw, outcome, self.is_complete = answer.raw, answer.outcome, answer.is_complete
         self.whole = raw
         self._end((), outcome)
 

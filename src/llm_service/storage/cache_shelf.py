@@ -114,14 +114,17 @@ class Shelf:
         now = self._time()
         if kept.until <= now:
             return False
-        digest = kept.answer.digest
-        self.drop(digest)
-        self._sweep(now)
-        self._make_room(kept.size)
+        digest, size = kept.answer.digest, kept.size
+        if digest in self._kept:
+            self.drop(digest)
+        if self._over or now // BUCKET_S != self._period:
+            self._sweep(now)
+        if self.bytes + size > self.max_bytes:
+            self._make_room(size)
         self._kept[digest] = kept
-        kept.bucket = self._bucket_of(kept)
-        kept.bucket.digests.add(digest)
-        self.bytes += kept.size
+        bucket = kept.bucket = self._bucket_of(kept)
+        bucket.digests.add(digest)
+        self.bytes += size
         return True
 
     def drop(self, digest: bytes) -> bool:

@@ -15,12 +15,12 @@ REMEMBERED: Final = 4_096
 class MemoryCache:
     """Answers for a single process, see CacheStore. Seconds are those of ``clock.time()``; nothing here waits.
 
-    All purges are numbered together. A group's epoch is the number of its last purge; of a group that is not remembered
-    it is that of the newest forgotten one, so forgetting may spoil an answer but never revives one. A digest is a group
-    of its own.
+    All purges are numbered together, and the epochs of a look-up are the number of the last one before it. A group's
+    epoch is the number of its last purge; of a group that is not remembered it is that of the newest forgotten one, so
+    forgetting may spoil an answer but never revives one. A digest is a group of its own.
     """
 
-    __slots__ = ("_epochs", "_floor", "_purges", "reach", "shelf")
+    __slots__ = ("_epochs", "_floor", "_nothing", "_purges", "reach", "shelf")
 
     def __init__(self, clock: Clock, *, max_bytes: int, max_entry_bytes: int, eviction: Eviction = "lru") -> None:
         """Sizes are those of Kept; ``max_entry_bytes`` bounds the answer's own."""
@@ -29,14 +29,17 @@ class MemoryCache:
         self._epochs: dict[str | bytes, int] = {}
         self._floor = 0
         self._purges = 0
+        self._nothing = CacheLook(None, (0,))  # what a look-up says now that finds nothing
 
     def look(self, digest: bytes, groups: Sequence[str]) -> CacheLook:
         """The answer, if there is one whose own digest is this one, fresh or stale."""
         kept = self.shelf.get(digest)
-        if kept is not None and not self._stands(kept):
+        if kept is None:
+            return self._nothing
+        if kept.purges != self._purges and not self._stands(kept):
             self.shelf.drop(digest)
-            kept = None
-        return CacheLook(answer=None if kept is None else kept.answer, epochs=self._epochs_of((digest, *groups)))
+            return self._nothing
+        return CacheLook(kept.answer, self._nothing.epochs)
 
     def put(self, answer: KeptAnswer, groups: Sequence[str], epochs: tuple[int, ...]) -> bool:
         """Keep an answer. False: it is too large or over, or one of the groups was purged since the look-up."""
@@ -45,7 +48,9 @@ class MemoryCache:
 
     def stands(self, digest: bytes, groups: Sequence[str], epochs: tuple[int, ...]) -> bool:
         """Whether no purge since a look-up concerns what is made since then."""
-        return epochs == self._epochs_of((digest, *groups))
+        if epochs == self._nothing.epochs:  # no purge at all since then
+            return True
+        return bool(epochs) and not self._was_purged((digest, *groups), since=epochs[0])
 
     async def remove(self, digest: bytes) -> int:
         """Forget one answer, and what is on its way in its place. How many there were: 0 or 1."""
@@ -76,15 +81,14 @@ class MemoryCache:
         """Forget all answers."""
         self.shelf.empty()
 
-    def _epochs_of(self, groups: Sequence[str | bytes]) -> tuple[int, ...]:
+    def _was_purged(self, groups: Sequence[str | bytes], *, since: int) -> bool:
+        """Whether one of these was purged, or may have been, after the purge of this number."""
         epochs, floor = self._epochs, self._floor
-        return tuple([epochs.get(group, floor) for group in groups])
+        return any(epochs.get(group, floor) > since for group in groups)
 
     def _stands(self, kept: Kept) -> bool:
-        """Whether no group of an answer was purged since it was kept."""
-        if kept.purges == self._purges:
-            return True
-        if any(epoch > kept.purges for epoch in self._epochs_of(kept.groups)):
+        """Whether no group of an answer was purged since it was kept; if so, that is known up to now."""
+        if self._was_purged(kept.groups, since=kept.purges):
             return False
         kept.purges = self._purges
         return True
@@ -96,4 +100,5 @@ class MemoryCache:
         if len(self._epochs) > REMEMBERED:
             for forgotten in list(self._epochs)[: REMEMBERED // 2]:
                 self._floor = self._epochs.pop(forgotten)
+        self._nothing = CacheLook(None, (self._purges,))
         return self._purges

@@ -25,7 +25,7 @@ class Generation(Broadcast):
 
     __slots__ = (
         "_beginning", "_cancelled", "_elsewhere", "_finish", "_on_deserted", "_reply", "cost_source", "epochs",
-        "groups", "head", "is_stale", "log", "nano_usd", "whole",
+        "groups", "head", "is_complete", "is_stale", "log", "nano_usd", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -41,6 +41,7 @@ class Generation(Broadcast):
         self.log = log
         self.head: Head | None = None
         self.whole: bytes | None = None
+        self.is_complete: bool | None = None  # of its whole; see Reply
         self.is_stale = False  # a kept answer in place of one that could not be had
         self.groups: Sequence[str] = ()  # what its answer can be purged by, where others may join it
         self.epochs: tuple[int, ...] = ()  # where these stood at the look-up before it
@@ -90,6 +91,7 @@ class Generation(Broadcast):
         """The answer begins: as events, or it is there as a whole, which others get when the account is closed."""
         self.head = reply.head
         self.whole = reply.whole
+        self.is_complete = reply.is_complete
         if self._on_deserted is not None:  # who leads is there again, to read in silence
             self._on_deserted = None
             self._holds += 1

@@ -1,5 +1,6 @@
 """What the cache may do for a request."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -26,15 +27,27 @@ def caller(key_id: str = "key_a", *, own_user: str | None = None) -> Caller:
     return Caller(key_id=key_id, scopes=frozenset({"inference"}), key=issued)
 
 
-def plan(options: CacheOptions | None = None, *, body: Body = CHAT, **given: Any) -> CachePlan | None:
-    ttls_s, base_url = given.pop("ttls_s", {}), given.pop("base_url", "http://127.0.0.1:1/v1")
-    policy = CachePolicy(
+def policy_of(
+    options: CacheOptions | None = None,
+    *,
+    ttls_s: Mapping[str, float] | None = None,
+    base_url: str = "http://127.0.0.1:1/v1",
+) -> CachePolicy:
+    return CachePolicy(
         options or CacheOptions(),
-        ttls_s=ttls_s,
+        ttls_s=ttls_s or {},
         address=lambda candidate: (candidate.provider, base_url, candidate.upstream_model),
     )
+
+
+def planned(policy: CachePolicy, *, body: Body = CHAT, **given: Any) -> CachePlan | None:
     asked = {"request": chat_request(body), "candidates": (HERE,), "caller": caller(), "user": None, **given}
     return policy.plan(asked.pop("request"), **asked)
+
+
+def plan(options: CacheOptions | None = None, **given: Any) -> CachePlan | None:
+    of_policy = {name: given.pop(name) for name in ("ttls_s", "base_url") if name in given}
+    return planned(policy_of(options, **of_policy), **given)
 
 
 def digest(options: CacheOptions | None = None, **given: Any) -> bytes:
@@ -119,6 +132,35 @@ def test_no_cache_keeps_the_new_answer_and_takes_no_old_one() -> None:
 )
 def test_another_request_has_another_digest(given: dict[str, Any]) -> None:
     assert digest(**given) != digest()
+
+
+VARIED: list[dict[str, Any]] = [
+    {},
+    {"user": "ann"},
+    {"user": "ann", "caller": caller(own_user="ann")},
+    {"user": "ann", "caller": caller("key_b", own_user="ann")},
+    {"candidates": (HERE, HERE)},
+    {"policy_version": "2"},
+    {"tags": {"team": "red"}},
+    {"body": {**CHAT, "model": "careful"}},
+    {"body": {**CHAT, "models": ["careful"]}},
+    {"request": completion_request({"model": "fast", "prompt": "a"})},
+]
+
+
+def test_a_policy_takes_nothing_from_one_request_that_is_not_the_next_one_s() -> None:
+    options = CacheOptions(scope="user")
+    policy, ttls_s = policy_of(options, ttls_s={"careful": 5.0}), {"careful": 5.0}
+    for given in (*VARIED, *reversed(VARIED), *VARIED):
+        assert planned(policy, **given) == plan(options, ttls_s=ttls_s, **given)
+
+
+def test_what_is_remembered_of_callers_and_models_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llm_service.cache.policy._MOST_COMMON", 3)
+    policy = policy_of()
+    for number in range(10):
+        assert planned(policy, body={**CHAT, "model": f"m{number}"}) is not None
+        assert len(policy._common) <= 3
 
 
 def test_tags_and_what_the_client_takes_are_not_in_the_digest() -> None:

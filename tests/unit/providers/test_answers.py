@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from llm_service.domain import UpstreamError, UpstreamInvalidResponse
+from llm_service.cache import may_keep_whole
+from llm_service.domain import Operation, UpstreamError, UpstreamInvalidResponse
 from llm_service.providers import ProviderOptions, dialect_for
 from llm_service.providers.base import Answer
 from tests.support.clock import ManualClock
@@ -127,3 +128,29 @@ def test_error_in_an_answer_is_an_error(raw: bytes) -> None:
 def test_half_a_character_is_passed_on_as_it_was_written() -> None:
     made = read(json.dumps(with_message(role="assistant", content="a\ud83d")).encode())
     assert b"a\\ud83d" in made.raw
+    assert not is_kept(made)
+
+
+def is_kept(answer: Answer, operation: Operation = "chat", *, looks_again: bool = False) -> bool:
+    """Whether the cache keeps it; by what is known of it already, or by its JSON."""
+    known = None if looks_again else answer.is_complete
+    return may_keep_whole(operation, answer.raw, answer.outcome, max_bytes=10_000, is_complete=known)
+
+
+@pytest.mark.parametrize("finish", ["stop", "eos", "tool_call", "length", "safety", None])
+@pytest.mark.parametrize("content", ["a", "", None, [{"type": "text", "text": "a"}], [{"thinking": "a"}]])
+@pytest.mark.parametrize("also", [{}, {"tool_calls": []}, {"tool_calls": [CALL]}, {"refusal": "no"}])
+def test_what_is_known_of_an_answer_is_what_its_json_says(
+    finish: str | None, content: Any, also: dict[str, Any]
+) -> None:
+    made = read(json.dumps(with_message(finish, content=content, **also)).encode())
+    assert made.is_complete is is_kept(made, looks_again=True)
+    several = {**GOOD, "choices": [*GOOD["choices"], *with_message(finish, content=content)["choices"]]}
+    made = read(json.dumps(several).encode())
+    assert made.is_complete is is_kept(made, looks_again=True)
+
+
+@pytest.mark.parametrize("data", [[], [{"embedding": [0.5]}]])
+def test_embeddings_are_complete_when_there_are_some(data: list[Any]) -> None:
+    made = read(json.dumps({"object": "list", "data": data}).encode(), "embedding")
+    assert made.is_complete is is_kept(made, "embedding", looks_again=True) is bool(data)

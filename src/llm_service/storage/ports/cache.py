@@ -3,13 +3,13 @@
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
-from llm_service.domain import KeptAnswer, fact
+from llm_service.domain import KeptAnswer, fact, fact_in_order
 from llm_service.storage.ports.base import Reach
 
 
-@fact
+@fact_in_order
 class CacheLook:
-    """What a look-up found. ``epochs``: where the asked-for groups stood then; `put` takes it again."""
+    """What a look-up found. ``epochs``: what the store knew of purges then; `put` and `stands` take it again."""
 
     answer: KeptAnswer | None
     epochs: tuple[int, ...]
