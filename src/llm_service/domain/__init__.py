@@ -82,7 +82,7 @@ from llm_service.domain.errors import (
     UpstreamRateLimited,
     UpstreamTimeout,
 )
-from llm_service.domain.event import TERMINAL, Event, EventKind, LocalFailure, Outcome, OutcomeStatus
+from llm_service.domain.event import TERMINAL, Event, EventKind, LocalFailure, Outcome, OutcomeStatus, forget_chunks
 from llm_service.domain.fact import fact, fact_in_order
 from llm_service.domain.filtering import Direction, FilterAction, Verdict
 from llm_service.domain.limits import (
@@ -255,6 +255,7 @@ __all__ = [
     "embedding_request",
     "fact",
     "fact_in_order",
+    "forget_chunks",
     "kinds_of",
     "lists",
     "nano_usd",

@@ -1,6 +1,7 @@
 """One numbered event of a generation, and what became of the generation in the end."""
 
 import json
+from collections.abc import Iterable
 from typing import Any, Final, Literal
 
 from llm_service.domain.errors import LLMServiceError
@@ -44,12 +45,14 @@ class Event:
             self._chunk = json.loads(self.raw)
         return self._chunk
 
-    def forget_chunk(self) -> None:
-        """Keep the bytes alone: decoded, a chunk takes ten times as much."""
-        self._chunk = None
-
     def __repr__(self) -> str:
         return f"Event(seq={self.seq}, kind={self.kind!r}, raw_bytes={len(self.raw)})"
+
+
+def forget_chunks(events: Iterable[Event]) -> None:
+    """Keep the bytes of these alone: decoded, a chunk takes ten times as much."""
+    for event in events:
+        event._chunk = None
 
 
 class LocalFailure(Event):

@@ -32,6 +32,8 @@ class Admit:
         closing = Closing(exchange, self._accounts)
         exchange.watchers.append(closing)
         closing.reply = reply = await proceed(exchange)
+        if not exchange.tries:  # what was there already costs nothing, however much of it is read
+            closing.looks = False
         return reply
 
     async def _admit_in_full(self, exchange: Exchange) -> None:

@@ -14,6 +14,7 @@ from llm_service.domain import (
     Reply,
     Sink,
     Subscription,
+    forget_chunks,
 )
 from llm_service.filters import FILTERED, FilterOptions, Masks, Passage, decoded, emptied, ending, passages_said
 from llm_service.pipeline.asking import Asking
@@ -95,8 +96,7 @@ async def _read(events: Sequence[Event]) -> Sequence[Passage]:
 
 def _passages(events: Sequence[Event]) -> Sequence[Passage]:
     answer = decoded(collect([event for event in events if event.error is None]))
-    for event in events:
-        event.forget_chunk()
+    forget_chunks(events)
     return passages_said(answer)
 
 

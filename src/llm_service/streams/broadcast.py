@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from llm_service.domain import (
     TERMINAL,
@@ -13,6 +13,7 @@ from llm_service.domain import (
     Sink,
     StreamInterrupted,
     Subscription,
+    forget_chunks,
 )
 
 EVENT_BYTES: Final = 160
@@ -27,12 +28,14 @@ class Broadcast(ABC):
     """
 
     __slots__ = (
-        "_bytes", "_events", "_failure_here", "_first", "_full", "_holds", "_max_bytes", "_paused", "_readings",
-        "_source", "outcome", "settled",
+        "_beside", "_bytes", "_events", "_failure_here", "_first", "_full", "_holds", "_max_bytes", "_paused",
+        "_readings", "_source", "outcome", "settled",
     )  # fmt: skip
 
-    def __init__(self, *, max_bytes: int) -> None:
+    def __init__(self, *, max_bytes: int, beside: "Copy | None" = None) -> None:
+        """``beside``: is given all events before the readings are."""
         self.outcome: Outcome | None = None
+        self._beside = beside
         self.settled = False
         self._max_bytes = max_bytes
         self._events: list[Event] = []
@@ -100,7 +103,9 @@ class Broadcast(ABC):
 
     def write(self, batch: Sequence[Event]) -> None:
         """The events of one socket read."""
-        self._events.extend(batch)
+        if self._beside is not None:
+            self._beside.write(batch)
+        self._events += batch
         for event in batch:
             self._bytes += len(event.raw)
         before, last = batch[0].seq - 1, batch[-1]
@@ -112,8 +117,7 @@ class Broadcast(ABC):
                 reading.sink.write(batch)
             else:
                 self._feed(reading)
-        for event in batch:
-            event.forget_chunk()
+        forget_chunks(batch)
         if self._bytes > self._max_bytes:
             self._shorten()
 
@@ -228,6 +232,13 @@ class Broadcast(ABC):
         self._mind_desertion()
         self._pace()
         return False
+
+
+class Copy(Protocol):
+    """Who is given a copy of a broadcast, whoever reads it here."""
+
+    def write(self, batch: Sequence[Event]) -> None:
+        """Its next events."""
 
 
 class Reading:

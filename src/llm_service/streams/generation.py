@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from llm_service.domain import CostSource, Event, Head, LLMServiceError, Outcome, Reply, StreamCancelled
-from llm_service.streams.broadcast import Broadcast
+from llm_service.streams.broadcast import Broadcast, Copy
 from llm_service.streams.kept import ReadyReply
 from llm_service.streams.logged import LoggedReply
 
@@ -37,7 +37,7 @@ class Generation(Broadcast):
         log: tuple[str, str] | None = None,
     ) -> None:
         """``elsewhere``: other processes may read it as well; ``log``: by which name, and whose it is."""
-        super().__init__(max_bytes=max_bytes)
+        super().__init__(max_bytes=max_bytes, beside=elsewhere)
         self.log = log
         self.head: Head | None = None
         self.whole: bytes | None = None
@@ -194,12 +194,6 @@ class Generation(Broadcast):
 
     # -- the provider's side
 
-    def write(self, batch: Sequence[Event]) -> None:
-        """The events of one socket read."""
-        if self._elsewhere is not None:
-            self._elsewhere.write(batch)
-        super().write(batch)
-
     def end(self, outcome: Outcome) -> None:
         """Nothing follows."""
         self._reply = None
@@ -241,14 +235,11 @@ class Generation(Broadcast):
             self._elsewhere.deserted(self)
 
 
-class Elsewhere(Protocol):
+class Elsewhere(Copy, Protocol):
     """What other processes are told of a generation, and may want of it."""
 
     def begun(self, head: Head) -> None:
         """It has begun."""
-
-    def write(self, batch: Sequence[Event]) -> None:
-        """Its next events."""
 
     def deserted(self, generation: Generation) -> None:
         """Nobody reads it here: ``give_up`` is to be called when nobody does elsewhere either."""

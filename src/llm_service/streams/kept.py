@@ -25,7 +25,7 @@ class ReadyReply(Reply):
         events = self._events
         if not events and self.whole is not None:
             events = split(self.whole, self._ended)
-        if unread := [event for event in events if event.seq > after]:
+        if unread := [event for event in events if event.seq > after] if after else events:
             sink.write(unread)
         sink.end(self._ended)
         return _OVER
