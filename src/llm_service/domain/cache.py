@@ -64,8 +64,8 @@ class KeptAnswer:
         pieces, head = self.pieces, self.head
         names = f"{head.provider}{head.model}{head.upstream_model}{self.upstream_id}{self.response_model}"
         raw_bytes = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
-        texts_bytes = _TEXTS * _TEXT_BYTES + len(self.kinds) + _chars_bytes(names)
-        return _ENTRY_BYTES + raw_bytes + _PIECE_BYTES * len(pieces) + texts_bytes
+        own_bytes = _ENTRY_BYTES + _PIECE_BYTES * len(pieces) + (_TEXTS - 1) * _TEXT_BYTES + len(self.kinds)
+        return own_bytes + raw_bytes + text_bytes((names,))
 
     def events(self) -> Sequence[Event]:
         """The events of an answer that has some."""
@@ -79,12 +79,8 @@ def text_bytes(texts: Iterable[str]) -> int:
     """How many bytes of memory these texts take."""
     size = 0
     for text in texts:
-        size += _TEXT_BYTES + _chars_bytes(text)
+        size += _TEXT_BYTES + (len(text) if text.isascii() else 4 * len(text))
     return size
-
-
-def _chars_bytes(text: str) -> int:
-    return len(text) if text.isascii() else 4 * len(text)
 
 
 def kinds_of(events: Sequence[Event]) -> str:
