@@ -54,7 +54,6 @@ class _Common(NamedTuple):
     ``head``: of their digests, ``None`` where there is none.
     """
 
-    caller: Caller
     candidates: tuple[Candidate, ...]
     policy_version: str
     fresh_s: float
@@ -79,7 +78,7 @@ class CachePolicy:
         self._options = options
         self._ttls_s = dict(ttls_s)
         self._address = address
-        self._common: dict[tuple[str, str | None, str, Operation], _Common] = {}
+        self._common: dict[tuple[str, str | None, bool, str, Operation], _Common] = {}
 
     def plan(
         self,
@@ -128,17 +127,13 @@ class CachePolicy:
         user: str | None,
         policy_version: str,
     ) -> _Common:
-        """What is known of such requests. Made anew when the key, the route or the filters are other ones by now."""
+        """What is known of such requests. Made anew when the route or the filters are other ones by now."""
         if request.models:  # lists of models are too many to be known
             return self._made_common(request, candidates, caller, user, policy_version)
-        which = (caller.key_id, user, request.model, request.operation)
+        is_own = user is not None and _is_own(caller, user)
+        which = (caller.key_id, user, is_own, request.model, request.operation)
         common = self._common.get(which)
-        if (
-            common is None
-            or common.caller is not caller
-            or common.candidates is not candidates
-            or common.policy_version != policy_version
-        ):
+        if common is None or common.candidates is not candidates or common.policy_version != policy_version:
             common = self._made_common(request, candidates, caller, user, policy_version)
             if len(self._common) >= _MOST_COMMON:
                 self._common.clear()
@@ -160,7 +155,7 @@ class CachePolicy:
             policy_version=policy_version,
         )
         groups = ("all", f"model:{request.model}", *self._tenants_of(caller, user))
-        return _Common(caller, candidates, policy_version, self._fresh_s(request), head, groups)
+        return _Common(candidates, policy_version, self._fresh_s(request), head, groups)
 
     def _deployments(self, candidates: Sequence[Candidate]) -> Sequence[Address]:
         return [self._address(candidate) for candidate in candidates]
