@@ -14,6 +14,7 @@ from llm_service.domain import (
     StreamInterrupted,
     UpstreamError,
 )
+from llm_service.prices import Meter
 from tests.support.row import NANO_USD, World
 from tests.support.waiting import loop_turns
 
@@ -37,6 +38,18 @@ async def test_an_answer_that_is_there_is_given_again_in_either_form(first: bool
     assert (hit.record.cache, hit.record.nano_usd, hit.record.saved_nano_usd) == ("hit", 0, NANO_USD)
     assert world.of("req_2", "settlement") == [NOTHING]
     assert world.of("req_2", "intent") == []
+    world.check_all_closed()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_is_given_again_is_not_metered(stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, metered = World(), list[bytes]()
+    monkeypatch.setattr(Meter, "see", lambda _, raw: metered.append(raw))
+    await world.answered(stream=stream)
+    made = len(metered)
+    hit = await world.answered(stream=stream)
+    assert hit.record.cache == "hit"
+    assert (bool(made), len(metered)) == (stream, made)
     world.check_all_closed()
 
 
