@@ -5,12 +5,12 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Literal
 
-from llm_service.domain.fact import fact
+from llm_service.domain.fact import fact_in_order
 
 CostSource = Literal["provider", "catalog", "estimate", "none"]
 
 
-@fact
+@fact_in_order
 class Usage:
     """Tokens of one request; the cached and the reasoning ones are parts of the first two, not extras."""
 

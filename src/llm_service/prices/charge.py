@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Final
 
-from llm_service.domain import MOST_NANO_USD, Cost, CostSource, Usage, fact, nano_usd
+from llm_service.domain import MOST_NANO_USD, Cost, CostSource, Usage, fact_in_order, nano_usd
 from llm_service.prices.model_price import ModelPrice
 
 NO_USAGE: Final = Usage(input_tokens=0, output_tokens=0)
 
 
-@fact
+@fact_in_order
 class Charge:
     """Tokens and money of a record. ``price_date``: the day of the price (``2026-11-25``), where one was applied."""
 
@@ -36,19 +36,15 @@ def charge(
     """
     tokens = usage or NO_USAGE
     if cost is not None:
-        return Charge(usage=tokens, nano_usd=_bounded(nano_usd(cost.usd)), cost_source=cost.source)
+        return Charge(tokens, min(nano_usd(cost.usd), MOST_NANO_USD), cost.source)
     if usage is None or price is None:
         guessed = estimated and tokens.input_tokens + tokens.output_tokens > 0
-        return Charge(usage=tokens, nano_usd=0, cost_source="estimate" if guessed else "none")
-    usd = price.cost(usage, at, service_tier=service_tier)
+        return Charge(tokens, 0, "estimate" if guessed else "none")
+    cost_nano = price.cost_nano(usage, at, service_tier=service_tier)
     day = price.price_date(at)
     return Charge(
-        usage=usage,
-        nano_usd=_bounded(nano_usd(usd)),
-        cost_source="estimate" if estimated else "catalog",
-        price_date=None if day is None else day.isoformat(),
+        usage,
+        min(cost_nano, MOST_NANO_USD),
+        "estimate" if estimated else "catalog",
+        None if day is None else day.isoformat(),
     )
-
-
-def _bounded(nano: int) -> int:
-    return min(nano, MOST_NANO_USD)

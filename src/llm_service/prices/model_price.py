@@ -38,6 +38,8 @@ class ModelPrice:
     _ceilings: dict[tuple[date, str | None], "Ceiling"] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    _exact: dict[tuple[int, str | None], "_Exact"] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """By the place of the term that holds, and the service tier."""
 
     def cost(self, usage: Usage, at: datetime, *, service_tier: str | None = None) -> Decimal:
         """USD for these tokens at an aware moment, exact to the last digit."""
@@ -50,6 +52,16 @@ class ModelPrice:
         if reasoning_usd is not None:
             usd -= (output_usd - reasoning_usd) * usage.reasoning_tokens
         return usd.scaleb(-6) + (price.request_usd or _NOTHING)
+
+    def cost_nano(self, usage: Usage, at: datetime, *, service_tier: str | None = None) -> int:
+        """The same in whole nano-USD, halves to the even one: reckoned without decimals, since every request asks."""
+        tier = None if service_tier is None or service_tier not in self.service_tiers else service_tier
+        terms = self._terms(tier)
+        place = _place(terms, at)
+        exact = self._exact.get((place, tier))
+        if exact is None:
+            exact = self._exact[place, tier] = _Exact(terms[place].price)
+        return exact.cost_nano(usage)
 
     def at(self, moment: datetime) -> Price:
         """What holds at an aware moment, without a service tier."""
@@ -107,6 +119,42 @@ class Ceiling:
         return -(-most // self._parts)
 
 
+class _Exact:
+    """A price as whole numbers, so many ``_parts`` of which are a nano-USD. Each figure belongs to one count.
+
+    What is cheaper than the rest of its side, or dearer, counts as a difference to it: cached input, reasoning.
+    """
+
+    __slots__ = ("_above", "_cached", "_input", "_output", "_parts", "_reasoning", "_request")
+
+    def __init__(self, price: Price) -> None:
+        self._above = tuple((tokens, _Exact(other)) for tokens, other in reversed(price.above))
+        input_usd, output_usd = price.input_usd or _NOTHING, price.output_usd or _NOTHING
+        cached_usd = input_usd if price.cached_input_usd is None else price.cached_input_usd
+        reasoning_usd = output_usd if price.reasoning_usd is None else price.reasoning_usd
+        request_usd = (price.request_usd or _NOTHING).scaleb(6)
+        figures = (input_usd, output_usd, cached_usd - input_usd, reasoning_usd - output_usd, request_usd)
+        digits = max(_NANO_OF_MILLIONTHS, *map(_digits, figures))
+        whole = [int(figure.scaleb(digits)) for figure in figures]
+        self._input, self._output, self._cached, self._reasoning, self._request = whole
+        self._parts: int = 10 ** (digits - _NANO_OF_MILLIONTHS)
+
+    def cost_nano(self, usage: Usage) -> int:
+        """What these tokens cost, rounded once."""
+        input_tokens = usage.input_tokens
+        for tokens, other in self._above:
+            if input_tokens > tokens:
+                return other.cost_nano(usage)
+        parts = self._input * input_tokens + self._output * usage.output_tokens + self._request
+        if usage.cached_input_tokens:
+            parts += self._cached * usage.cached_input_tokens
+        if usage.reasoning_tokens:
+            parts += self._reasoning * usage.reasoning_tokens
+        nano, rest = divmod(parts, self._parts)
+        twice = 2 * rest
+        return nano + 1 if twice > self._parts or (twice == self._parts and nano & 1) else nano
+
+
 def _digits(figure: Decimal) -> int:
     """How many of them stand behind the point."""
     exponent = figure.as_tuple().exponent
@@ -114,10 +162,16 @@ def _digits(figure: Decimal) -> int:
 
 
 def _at(terms: Sequence[PriceTerm], moment: datetime) -> Price:
-    price = terms[0].price
+    return terms[_place(terms, moment)].price
+
+
+def _place(terms: Sequence[PriceTerm], moment: datetime) -> int:
+    """Which term holds: the last one that does, else the first."""
     if len(terms) > 1:
-        price = next((term.price for term in reversed(terms) if term.holds(moment)), price)
-    return price
+        for place in range(len(terms) - 1, -1, -1):
+            if terms[place].holds(moment):
+                return place
+    return 0
 
 
 def _holding(terms: Sequence[PriceTerm], day: date) -> Iterator[Price]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_service.domain import Price, PriceTerm, Usage
+from llm_service.domain import Price, PriceTerm, Usage, nano_usd
 from llm_service.prices import ModelPrice
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -173,3 +173,22 @@ def test_cost_equals_the_sum_of_its_parts(
     )  # fmt: skip
     expected = micro_usd / 1_000_000 + (held.request_usd or 0)
     assert a_model(price).cost(usage(input_tokens, output_tokens, cached, reasoning), NOON) == expected
+
+
+@given(
+    st.lists(terms, min_size=1, max_size=4),
+    st.builds(usage, *[st.integers(0, 10**7)] * 4),
+    moments,
+    st.none() | st.sampled_from(["priority", "unknown"]),
+)
+def test_whole_numbers_come_to_what_decimals_come_to_rounded_once(
+    given_terms: list[PriceTerm], used: Usage, at: datetime, tier: str | None
+) -> None:
+    model = a_model(*given_terms, service_tiers={"priority": given_terms[-1:]})
+    for _ in range(2):
+        assert model.cost_nano(used, at, service_tier=tier) == nano_usd(model.cost(used, at, service_tier=tier))
+
+
+@pytest.mark.parametrize(("tokens", "nano"), [(1, 0), (2, 1), (3, 2), (5, 2), (7, 4)])
+def test_halves_of_a_nano_usd_go_to_the_even_one(tokens: int, nano: int) -> None:
+    assert a_model(a_price(input_usd="0.0005")).cost_nano(usage(tokens), NOON) == nano
