@@ -156,12 +156,12 @@ async def append_as_schema_1(driver: Driver, number: int) -> None:
     of_both = {name: record[name] for name in (*same, *sums)} | {"requests": 1, "errors": 0}
 
     async def work(session: Session) -> None:
-        await session.many(insertion("ledger", record), [record])
+        await session.many(insertion("ledger", record), [tuple(record.values())])
         for span in (HOUR, DAY):
             whole = {"span": span, "start": micros(MORNING) // span * span, **of_both}
             for tables in ("rollups", {"tagged": 1}), ("tag_rollups", {"tag_name": "team", "tag_value": "blue"}):
                 added = {**whole, "same": f"of schema 1, {number}", **tables[1]}
-                await session.many(insertion(tables[0], added), [added])
+                await session.many(insertion(tables[0], added), [tuple(added.values())])
         await session.rows("UPDATE marks SET newest = :newest WHERE name = 'ledger'", {"newest": number})
 
     await driver.write(work)

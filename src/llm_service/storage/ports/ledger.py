@@ -1,14 +1,14 @@
 """Port to the ledger: its records, their sums, their chains and seals."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
-from llm_service.domain import LimitScope, UsageRecord, fact
+from llm_service.domain import LimitScope, UsageRecord, fact_in_order
 
 
-@fact
+@fact_in_order
 class ChainLink:
     """A record's place in its writer's hash chain: ``hash`` is over ``previous`` and the record's canonical JSON."""
 
@@ -18,13 +18,17 @@ class ChainLink:
     hash: str
 
 
-@fact
+@fact_in_order
 class LedgerRow:
-    """A record as the ledger holds it. ``mark``: its place in the ledger, in the order of commits; 0 before."""
+    """A record as the ledger holds it. ``mark``: its place in the ledger, in the order of commits; 0 before.
+
+    ``is_storable``: whoever made the row knows that ``storable`` leaves its record as it is, so that it is not asked.
+    """
 
     record: UsageRecord
     link: ChainLink
     mark: int = 0
+    is_storable: bool = field(default=False, repr=False, compare=False)
 
 
 UsageGroup = Literal["key", "user", "model", "provider", "tag", "hour", "day", "surface", "status", "cache"]

@@ -107,10 +107,7 @@ async def _append(session: Session, entries: Sequence[AlertEntry]) -> None:
         return
     newest = int((await session.rows(_NEXT_MARKS, {"count": len(entries)}))[0]["newest"])
     first = newest - len(entries) + 1
-    rows: list[Values] = [
-        {"mark": mark, "rule": entry.rule, "at": micros(entry.at), "body": entry.body}
-        for mark, entry in enumerate(entries, first)
-    ]
+    rows = [(mark, entry.rule, micros(entry.at), entry.body) for mark, entry in enumerate(entries, first)]
     await session.many(_INSERT, rows)
 
 

@@ -60,31 +60,32 @@ async def _append(session: Session, entries: Sequence[AuditEntry]) -> None:
     fresh = {one.id: one for one in entries if one.id not in known}
     if not fresh:
         return
-    await session.many(_INSERT, [_columns(one, mark=mark) for mark, one in enumerate(fresh.values(), newest + 1)])
+    await session.many(_INSERT, [_in_order(one, mark=mark) for mark, one in enumerate(fresh.values(), newest + 1)])
     await session.rows(_ADVANCE, {"newest": newest + len(fresh)})
 
 
-def _columns(entry: AuditEntry, *, mark: int) -> Values:
-    return {
-        "mark": mark,
-        "id": entry.id,
-        "at": micros(entry.at),
-        "door": entry.door,
-        "act": keepable(entry.act, MOST_TEXT),
-        "subject": _optional(entry.subject),
-        "outcome": entry.outcome,
-        "error_code": _optional(entry.error_code),
-        "key_id": _optional(entry.key_id),
-        "key_name": _optional(entry.key_name),
-        "peer": _optional(entry.peer),
-        "request_id": _optional(entry.request_id),
-        "fields": json.dumps([keepable(name, MOST_TEXT) for name in entry.fields[:MOST_FIELDS]]),
-        "times": entry.times,
-    }
+def _in_order(entry: AuditEntry, *, mark: int) -> Sequence[Value]:
+    """The values of all ``_COLUMNS``."""
+    return (
+        mark,
+        entry.id,
+        micros(entry.at),
+        entry.door,
+        keepable(entry.act, MOST_TEXT),
+        _optional(entry.subject),
+        entry.outcome,
+        _optional(entry.error_code),
+        _optional(entry.key_id),
+        _optional(entry.key_name),
+        _optional(entry.peer),
+        _optional(entry.request_id),
+        json.dumps([keepable(name, MOST_TEXT) for name in entry.fields[:MOST_FIELDS]]),
+        entry.times,
+    )
 
 
 def _entry(row: Row) -> AuditEntry:
-    """What ``_columns`` was given."""
+    """What ``_in_order`` was given."""
     return AuditEntry(
         id=row["id"],
         at=moment(row["at"]),

@@ -5,7 +5,7 @@ every text.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeVar
 
@@ -42,10 +42,10 @@ class Session(Protocol):
     async def rows(self, statement: str, values: Values = NO_VALUES) -> Sequence[Row]:
         """All rows that a statement gives back."""
 
-    async def many(self, statement: str, rows: Sequence[Values]) -> None:
-        """An INSERT for each of the rows, its values named as its columns; no row in conflict with another one.
+    async def many(self, statement: str, rows: Iterable[Sequence[Value]]) -> None:
+        """An INSERT for each of the rows, whose values stand in the order in which the statement names them.
 
-        No value may be bytes.
+        They are named as their columns; no row is in conflict with another one, and no value may be bytes.
         """
 
 

@@ -4,25 +4,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from llm_service.domain import LimitScope
+from llm_service.domain import LimitScope, UsageRecord
 from llm_service.storage.ports import LedgerRow, Seal, UsageFilter, UsageGroup, UsageSum
-from llm_service.storage.sql.base import LONG_S, Driver, Session, Value, Values
+from llm_service.storage.sql.base import LONG_S, Conflict, Driver, Session, Value
 from llm_service.storage.sql.conditions import HIT, conditions
 from llm_service.storage.sql.moments import micros
 from llm_service.storage.sql.pieces import FOREVER
-from llm_service.storage.sql.rollups import grow
-from llm_service.storage.sql.rows import columns, ledger_row, storable
+from llm_service.storage.sql.rollups import Sums
+from llm_service.storage.sql.rows import Shape, insertion, ledger_row, shaped, storable
 from llm_service.storage.sql.seals import keep_seal, remove_sealed, seals_of
 from llm_service.storage.sql.spendings import grow_spendings, spent
 from llm_service.storage.sql.sums import sums
 
-_COLUMNS: Final = (
-    "mark, request_id, writer, seq, previous, hash, stream_id, at, key_id, user_name, tags, surface, model, provider, "
-    "upstream_model, upstream_id, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, nano_usd, "
-    "cost_source, status, error_code, cache, cache_key, saved_nano_usd, attempts, tries, "
-    "wasted_nano_usd, queue_ms, first_chunk_ms, duration_ms, overhead_ms, price_date, adjusts, verdicts"
-)
-_INSERT: Final = f"INSERT INTO ledger ({_COLUMNS}) VALUES (:{_COLUMNS.replace(', ', ', :')})"  # noqa: S608
 _INSERT_TAG: Final = "INSERT INTO ledger_tags (mark, tag_name, tag_value) VALUES (:mark, :tag_name, :tag_value)"
 _LOCK: Final = "UPDATE marks SET newest = newest WHERE name = 'ledger' RETURNING newest"
 _ADVANCE: Final = "UPDATE marks SET newest = :newest WHERE name = 'ledger'"
@@ -67,10 +60,16 @@ class SqlLedger:
         if not rows:
             return ()
 
-        async def work(session: Session) -> Sequence[int]:
+        async def begin(session: Session) -> Sequence[int]:
             return await _append(session, rows)
 
-        return await self._driver.write(work)
+        async def go_on(session: Session) -> Sequence[int]:
+            return await _append_what_is_new(session, rows)
+
+        try:
+            return await self._driver.write(begin)
+        except Conflict:  # some of it has arrived before, which happens after failures alone: it is not asked each time
+            return await self._driver.write(go_on)
 
     async def known(self, request_ids: Sequence[str]) -> frozenset[str]:
         found = await self._driver.rows(_KNOWN, {"ids": request_ids}) if request_ids else ()
@@ -118,28 +117,54 @@ class SqlLedger:
 
 
 async def _append(session: Session, rows: Sequence[LedgerRow]) -> Sequence[int]:
-    """Under the lock of the ledger's mark, which every process takes before it looks for what is there already."""
-    newest = int((await session.rows(_LOCK))[0]["newest"])
-    clean = [(storable(row.record), row.link) for row in rows]
-    known = await session.rows(_KNOWN, {"ids": [record.request_id for record, _ in clean]})
-    marks = {str(row["request_id"]): int(row["mark"]) for row in known}
-    fresh = []
-    for record, link in clean:
-        if record.request_id not in marks:
-            newest += 1
-            marks[record.request_id] = newest
-            fresh.append((record, link, newest))
+    """As if nothing of it were there. Under the lock of the ledger's mark, which every process takes first."""
+    newest = await _newest(session)
+    await _insert(session, rows, after=newest)
+    return range(newest + 1, newest + 1 + len(rows))
+
+
+async def _append_what_is_new(session: Session, rows: Sequence[LedgerRow]) -> Sequence[int]:
+    newest = await _newest(session)
+    ids = [_kept(row).request_id for row in rows]
+    marks = {str(row["request_id"]): int(row["mark"]) for row in await session.rows(_KNOWN, {"ids": ids})}
+    fresh = list[LedgerRow]()
+    for row, request_id in zip(rows, ids, strict=True):
+        if request_id not in marks:
+            fresh.append(row)
+            marks[request_id] = newest + len(fresh)
     if fresh:
-        await session.many(_INSERT, [columns(record, link, mark=mark) for record, link, mark in fresh])
-        tags: list[Values] = [
-            {"mark": mark, "tag_name": name, "tag_value": value}
-            for record, _, mark in fresh
-            for name, value in record.tags.items()
-        ]
-        if tags:
-            await session.many(_INSERT_TAG, tags)
-        records = [record for record, _, _ in fresh]
-        await grow(session, records)
-        await grow_spendings(session, records)
-        await session.rows(_ADVANCE, {"newest": newest})
-    return [marks[record.request_id] for record, _ in clean]
+        await _insert(session, fresh, after=newest)
+    return [marks[request_id] for request_id in ids]
+
+
+async def _newest(session: Session) -> int:
+    return int((await session.rows(_LOCK))[0]["newest"])
+
+
+def _kept(row: LedgerRow) -> UsageRecord:
+    return row.record if row.is_storable else storable(row.record)
+
+
+async def _insert(session: Session, rows: Sequence[LedgerRow], *, after: int) -> None:
+    """Insert rows with the marks that follow, and add them to all sums, which are made once for all of them."""
+    sums = Sums()
+    alike: dict[Shape, list[Sequence[Value]]] = {}
+    tags: list[Sequence[Value]] = []
+    for mark, row in enumerate(rows, after + 1):
+        record = _kept(row)
+        at = micros(record.at)
+        sums.add(record, at)
+        shape, values = shaped(record, row.link, mark=mark, at=at)
+        if shape in alike:
+            alike[shape].append(values)
+        else:
+            alike[shape] = [values]
+        if record.tags:
+            tags.extend((mark, name, value) for name, value in record.tags.items())
+    for shape, of_shape in alike.items():
+        await session.many(insertion(shape), of_shape)
+    if tags:
+        await session.many(_INSERT_TAG, tags)
+    await sums.grow(session)
+    await grow_spendings(session, sums)
+    await session.rows(_ADVANCE, {"newest": after + len(rows)})

@@ -2,14 +2,14 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
 
 import orjson
 
 from llm_service.storage.ports import Reach, StoreUnavailable
-from llm_service.storage.sql.base import LOOK_UP_S, NAMED, NO_VALUES, WORK_S, Conflict, Row, Values, Work
+from llm_service.storage.sql.base import LOOK_UP_S, NAMED, NO_VALUES, WORK_S, Conflict, Row, Value, Values, Work
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ class PostgresTexts:
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[str, tuple[str, ...]]] = {}
-        self._bulk: dict[str, str] = {}
+        self._bulk: dict[str, tuple[str, tuple[str, ...]]] = {}
 
     def of(self, statement: str) -> tuple[str, tuple[str, ...]]:
         """The text, and which value stands at each place."""
@@ -83,15 +83,18 @@ class PostgresTexts:
             self._known[statement] = known
         return known
 
-    def bulk(self, statement: str) -> str:
-        """An INSERT of one row as one of many, given as JSON: some ten times faster than row by row."""
-        text = self._bulk.get(statement)
-        if text is None:
+    def bulk(self, statement: str) -> tuple[str, tuple[str, ...]]:
+        """An INSERT of one row as one of many, given as JSON, and the names of its values in their order.
+
+        Some ten times faster than row by row.
+        """
+        bulk = self._bulk.get(statement)
+        if bulk is None:
             text, found = _VALUES.subn(_FROM_JSON, statement)
             if found != 1:
                 raise ValueError("only a plain INSERT ... VALUES takes many rows")
-            self._bulk[statement] = text
-        return text
+            bulk = self._bulk[statement] = text, tuple(NAMED.findall(statement))
+        return bulk
 
 
 class PostgresSession:
@@ -107,8 +110,10 @@ class PostgresSession:
         text, names = self._texts.of(statement)
         return await self._connection.fetch(text, *(values[name] for name in names))
 
-    async def many(self, statement: str, rows: Sequence[Values]) -> None:
-        await self._connection.execute(self._texts.bulk(statement), orjson.dumps(rows).decode())
+    async def many(self, statement: str, rows: Iterable[Sequence[Value]]) -> None:
+        text, names = self._texts.bulk(statement)
+        named = [dict(zip(names, row, strict=True)) for row in rows]
+        await self._connection.execute(text, orjson.dumps(named).decode())
 
 
 class PostgresDriver:

@@ -1,14 +1,13 @@
 """What records add to the rollups: sums per hour and per day of all that agree in what reports group by."""
 
 import json
-import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Final
 
 from llm_service.domain import UsageRecord
-from llm_service.storage.sql.base import Session, Value, Values
-from llm_service.storage.sql.moments import DAY, HOUR, micros
+from llm_service.storage.sql.base import Session, Value
+from llm_service.storage.sql.moments import DAY, HOUR
 
 SUMS: Final = (
     "requests",
@@ -21,6 +20,7 @@ SUMS: Final = (
     "wasted_nano_usd",
     "errors",
 )
+_NANO_USD: Final = SUMS.index("nano_usd")
 _SAME: Final = ("key_id", "user_name", "model", "provider", "surface", "status", "cache")
 _PLAIN: Final = (*_SAME, "tagged")
 _TAGGED: Final = ("tag_name", "tag_value", *_SAME)
@@ -38,69 +38,74 @@ def _upsert(table: str, same: Sequence[str]) -> str:
 _GROW: Final = _upsert("rollups", _PLAIN)
 _GROW_TAGS: Final = _upsert("tag_rollups", _TAGGED)
 
-
-async def grow(session: Session, records: Sequence[UsageRecord]) -> None:
-    """Adds storable records to both tables, in the transaction that appends them."""
-    plain, tagged = _Sums(_PLAIN), _Sums(_TAGGED)
-    for record in records:
-        at, added, same = micros(record.at), sums_of(record), _same(record)
-        plain.add(at, (*same, int(bool(record.tags))), added)
-        for tag in record.tags.items():
-            tagged.add(at, (*tag, *same), added)
-    for statement, sums in ((_GROW, plain), (_GROW_TAGS, tagged)):
-        if rows := list(sums.rows()):
-            await session.many(statement, rows)
+_Same = tuple[Value, ...]
+"""What records agree in, in the order of ``_PLAIN`` or of ``_TAGGED``."""
+_Group = tuple[int, _Same]
+"""The hour, or the day, and what they agree in."""
 
 
-_Group = tuple[int, tuple[Value, ...]]
+class Sums:
+    """What one batch of records adds to the rollups: summed up in memory first, for most of a batch is alike."""
+
+    __slots__ = ("_plain", "_tagged")
+
+    def __init__(self) -> None:
+        self._plain: dict[_Group, list[int]] = {}
+        self._tagged: dict[_Group, list[int]] = {}
+
+    def add(self, record: UsageRecord, at: int) -> None:
+        """A further storable record, which began at this microsecond."""
+        hour, tags = at - at % HOUR, record.tags
+        same = (
+            record.key_id, record.user, record.model, record.provider, record.surface, record.status, record.cache,
+            1 if tags else 0,
+        )  # fmt: skip
+        group = hour, same
+        sums = self._plain.get(group)
+        if sums is None:
+            sums = self._plain[group] = [0] * len(SUMS)
+        _add(sums, record)
+        for tag in tags.items():
+            _add(self._tagged.setdefault((hour, (*tag, *same[:-1])), [0] * len(SUMS)), record)
+
+    async def grow(self, session: Session) -> None:
+        """Adds them to both tables, in the transaction that appends the records."""
+        for statement, sums in ((_GROW, self._plain), (_GROW_TAGS, self._tagged)):
+            if sums:
+                await session.many(statement, _rows(sums))
+
+    def spent(self) -> Iterator[tuple[int, str, str | None, str, str | None, int]]:
+        """Hour, key, user, model, provider, and the nano-USD of the records that agree in these."""
+        for (hour, (key_id, user, model, provider, *_)), sums in self._plain.items():
+            yield hour, key_id, user, model, provider, sums[_NANO_USD]  # type: ignore[misc]
 
 
-class _Sums:
-    """Sums by hour and everything that must agree; days are made of them."""
-
-    __slots__ = ("_hours", "_names")
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self._names = names
-        self._hours: dict[_Group, tuple[int, ...]] = {}
-
-    def add(self, at: int, same: tuple[Value, ...], added: tuple[int, ...]) -> None:
-        _grow(self._hours, (at - at % HOUR, same), added)
-
-    def rows(self) -> Iterator[Values]:
-        days: dict[_Group, tuple[int, ...]] = {}
-        for (hour, same), sums in self._hours.items():
-            yield self._row(HOUR, hour, same, sums)
-            _grow(days, (hour - hour % DAY, same), sums)
-        for (day, same), sums in days.items():
-            yield self._row(DAY, day, same, sums)
-
-    def _row(self, span: int, start: int, same: tuple[Value, ...], sums: tuple[int, ...]) -> Values:
-        digest = blake2b(json.dumps(same).encode(), digest_size=16).hexdigest()
-        names = zip(self._names, same, strict=True)
-        return {"span": span, "start": start, "same": digest, **dict(names), **dict(zip(SUMS, sums, strict=True))}
+def _add(sums: list[int], record: UsageRecord) -> None:
+    """Adds one record, in the order of ``SUMS``. A correction changes tokens and money, and is no request."""
+    if record.adjusts is None:
+        sums[0] += 1
+        if record.status == "error":
+            sums[8] += 1
+    sums[1] += record.input_tokens
+    sums[2] += record.output_tokens
+    sums[3] += record.cached_input_tokens
+    sums[4] += record.reasoning_tokens
+    sums[5] += record.nano_usd
+    sums[6] += record.saved_nano_usd
+    sums[7] += record.wasted_nano_usd
 
 
-def _grow(sums: dict[_Group, tuple[int, ...]], group: _Group, added: tuple[int, ...]) -> None:
-    grown = sums.get(group)
-    sums[group] = added if grown is None else tuple(map(operator.add, grown, added))
-
-
-def sums_of(record: UsageRecord) -> tuple[int, ...]:
-    """What one record adds, in the order of ``SUMS``. A correction changes tokens and money, and is no request."""
-    own = int(record.adjusts is None)
-    return (
-        own,
-        record.input_tokens,
-        record.output_tokens,
-        record.cached_input_tokens,
-        record.reasoning_tokens,
-        record.nano_usd,
-        record.saved_nano_usd,
-        record.wasted_nano_usd,
-        own * int(record.status == "error"),
-    )
-
-
-def _same(record: UsageRecord) -> tuple[Value, ...]:
-    return record.key_id, record.user, record.model, record.provider, record.surface, record.status, record.cache
+def _rows(hours: Mapping[_Group, Sequence[int]]) -> Iterator[Sequence[Value]]:
+    """By hour, and by day: those are made of the hours."""
+    days: dict[_Group, list[int]] = {}
+    digests: dict[_Same, str] = {}
+    for (hour, same), sums in hours.items():
+        digest = digests.get(same)
+        if digest is None:
+            digest = digests[same] = blake2b(json.dumps(same).encode(), digest_size=16).hexdigest()
+        yield (HOUR, hour, digest, *same, *sums)
+        whole = days.setdefault((hour - hour % DAY, same), [0] * len(SUMS))
+        for place, added in enumerate(sums):
+            whole[place] += added
+    for (day, same), sums in days.items():
+        yield (DAY, day, digests[same], *same, *sums)

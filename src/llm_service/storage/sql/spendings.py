@@ -1,14 +1,15 @@
 """What was spent of a budget: sums per hour and day of each subject, and at the edges of a period the records."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
-from llm_service.domain import LimitScope, UsageRecord
+from llm_service.domain import LimitScope
 from llm_service.storage.sql.base import WORK_S, Driver, Session, Value
-from llm_service.storage.sql.moments import DAY, HOUR, micros
+from llm_service.storage.sql.moments import DAY, HOUR
 from llm_service.storage.sql.pieces import pieces
+from llm_service.storage.sql.rollups import Sums
 
 _GROW: Final = """
     INSERT INTO spendings (span, start, scope, subject, nano_usd) VALUES (:span, :start, :scope, :subject, :nano_usd)
@@ -39,19 +40,14 @@ _OF: Final[Mapping[LimitScope, str]] = {
 _NEWEST: Final = "SELECT newest FROM marks WHERE name = 'ledger'"
 
 
-async def grow_spendings(session: Session, records: Sequence[UsageRecord]) -> None:
-    """Adds storable records, in the transaction that appends them."""
-    alike: dict[tuple[int, str, str, str | None, str | None], int] = defaultdict(int)
-    for record in records:
-        at = micros(record.at)
-        alike[at - at % HOUR, record.model, record.key_id, record.user, record.provider] += record.nano_usd
+async def grow_spendings(session: Session, batch: Sums) -> None:
+    """Adds what a batch of records cost, in the transaction that appends them."""
     sums: dict[tuple[int, int, LimitScope, str], int] = defaultdict(int)
-    for (hour, model, key_id, user, provider), nano_usd in alike.items():
+    for hour, key_id, user, model, provider, nano_usd in batch.spent():
         for scope, subject in _subjects(model, key_id, user, provider):
             for span in (HOUR, DAY):
                 sums[span, hour - hour % span, scope, subject] += nano_usd
-    names = ("span", "start", "scope", "subject")
-    await session.many(_GROW, [{**dict(zip(names, of, strict=True)), "nano_usd": sum_} for of, sum_ in sums.items()])
+    await session.many(_GROW, [(*of, nano_usd) for of, nano_usd in sums.items()])
 
 
 async def spent(
