@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from llm_service.domain.event import OutcomeStatus
-from llm_service.domain.fact import fact
+from llm_service.domain.fact import fact, fact_in_order
 from llm_service.domain.filtering import Verdict
 from llm_service.domain.usage import CostSource, Usage
 
 
-@fact
+@fact_in_order
 class Intent:
     """Written before an upstream is called: what is known of a request that may never be closed by its process.
 
@@ -56,7 +56,7 @@ class Tried:
     nano_usd: int = 0
 
 
-@fact
+@fact_in_order
 class UsageRecord:
     """The one record of an admitted request; a correction is a further one that ``adjusts`` it.
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -53,12 +54,12 @@ class Backlog:
                 raise LookupError("records that were not shipped are gone from the journal's files")
             if rows[-1].link.seq == self.last_seq:
                 self._on_disk = None
-        return [self._rows[index] for index in range(min(count, len(self._rows)))]
+        return list(islice(self._rows, count))
 
     def shipped(self, count: int) -> None:
         """The oldest so many rows have arrived."""
-        for _ in range(count):
-            self.shipped_seq = self._rows.popleft().link.seq
+        last = [self._rows.popleft() for _ in range(count)][-1]
+        self.shipped_seq = last.link.seq
 
     def _read(self, start: Position, end: Position) -> tuple[list[LedgerRow], Position]:
         """The rows of the next piece that holds any, and where the piece after it begins."""

@@ -19,6 +19,16 @@ MOST_PLAIN: Final = 10**12
 _UNKEEPABLE: Final = b"\\u0000"
 
 
+_IN_ORDER: Final[dict[str, Any]] = {
+    "adjusts": None, "at": None, "attempts": None, "cache": None, "cached_input_tokens": None, "cost_source": None,
+    "duration_ms": None, "error_code": None, "first_chunk_ms": None, "input_tokens": None, "key_id": None,
+    "model": None, "nano_usd": None, "output_tokens": None, "overhead_ms": None, "price_date": None, "provider": None,
+    "queue_ms": None, "reasoning_tokens": None, "request_id": None, "status": None, "stream_id": None, "surface": None,
+    "tags": {}, "upstream_id": None, "upstream_model": None, "user": None,
+}  # fmt: skip
+"""The fields of every record, to be copied and filled: a dictionary of so many that grows costs three times as much."""
+
+
 class Tip(NamedTuple):
     """The end of a chain: the last record's number and hash."""
 
@@ -35,46 +45,55 @@ def canonical(record: UsageRecord) -> bytes:
     A field that was added later stands at the end, and is left out where it says nothing: otherwise records that were
     hashed without it would seem changed.
     """
-    fields: dict[str, Any] = {
-        "adjusts": record.adjusts,
-        "at": record.at,
-        "attempts": record.attempts,
-        "cache": record.cache,
-        "cached_input_tokens": record.cached_input_tokens,
-        "cost_source": record.cost_source,
-        "duration_ms": _decimal(record.duration_ms),
-        "error_code": record.error_code,
-        "first_chunk_ms": _decimal(record.first_chunk_ms),
-        "input_tokens": record.input_tokens,
-        "key_id": record.key_id,
-        "model": record.model,
-        "nano_usd": record.nano_usd,
-        "output_tokens": record.output_tokens,
-        "overhead_ms": _decimal(record.overhead_ms),
-        "price_date": record.price_date,
-        "provider": record.provider,
-        "queue_ms": _decimal(record.queue_ms),
-        "reasoning_tokens": record.reasoning_tokens,
-        "request_id": record.request_id,
-        "status": record.status,
-        "stream_id": record.stream_id,
-        "surface": record.surface,
-        "tags": dict(sorted(record.tags.items())) if record.tags else {},
-        "upstream_id": record.upstream_id,
-        "upstream_model": record.upstream_model,
-        "user": record.user,
-    }
+    fields: dict[str, Any] = _IN_ORDER.copy()
+    fields["adjusts"] = record.adjusts
+    fields["at"] = record.at
+    fields["attempts"] = record.attempts
+    fields["cache"] = record.cache
+    fields["cached_input_tokens"] = record.cached_input_tokens
+    fields["cost_source"] = record.cost_source
+    fields["error_code"] = record.error_code
+    fields["input_tokens"] = record.input_tokens
+    fields["key_id"] = record.key_id
+    fields["model"] = record.model
+    fields["nano_usd"] = record.nano_usd
+    fields["output_tokens"] = record.output_tokens
+    fields["price_date"] = record.price_date
+    fields["provider"] = record.provider
+    fields["reasoning_tokens"] = record.reasoning_tokens
+    fields["request_id"] = record.request_id
+    fields["status"] = record.status
+    fields["stream_id"] = record.stream_id
+    fields["surface"] = record.surface
+    fields["upstream_id"] = record.upstream_id
+    fields["upstream_model"] = record.upstream_model
+    fields["user"] = record.user
+    if (duration_ms := record.duration_ms) is not None:
+        fields["duration_ms"] = float(duration_ms)
+    if (first_chunk_ms := record.first_chunk_ms) is not None:
+        fields["first_chunk_ms"] = float(first_chunk_ms)
+    if (overhead_ms := record.overhead_ms) is not None:
+        fields["overhead_ms"] = float(overhead_ms)
+    if (queue_ms := record.queue_ms) is not None:
+        fields["queue_ms"] = float(queue_ms)
+    if record.tags:
+        fields["tags"] = dict(sorted(record.tags.items()))
     if record.cache_key is not None:
         fields["cache_key"] = record.cache_key
     if record.saved_nano_usd:
         fields["saved_nano_usd"] = record.saved_nano_usd
+    if record.tries or record.wasted_nano_usd or record.verdicts:
+        _add_the_rarer(record, fields)
+    return orjson.dumps(fields, option=orjson.OPT_UTC_Z)  # written down in their order: to sort costs a µs
+
+
+def _add_the_rarer(record: UsageRecord, fields: dict[str, Any]) -> None:
     if record.tries:
         fields["tries"] = [_tried(one) for one in record.tries]
     if record.wasted_nano_usd:
         fields["wasted_nano_usd"] = record.wasted_nano_usd
     if record.verdicts:
         fields["verdicts"] = [_verdict(one) for one in record.verdicts]
-    return orjson.dumps(fields, option=orjson.OPT_UTC_Z)  # written down in their order: to sort costs a µs
 
 
 def kept(record: UsageRecord) -> tuple[UsageRecord, bytes]:
@@ -86,14 +105,17 @@ def kept(record: UsageRecord) -> tuple[UsageRecord, bytes]:
         text = canonical(record)
     except orjson.JSONEncodeError:  # a lone surrogate, or a number beyond 64 bits
         text = _UNKEEPABLE
-    plain = len(text) <= PLAIN_BYTES and _UNKEEPABLE not in text
-    plain = plain and not (record.tags or record.tries or record.verdicts)
     money = record.nano_usd + record.saved_nano_usd + record.wasted_nano_usd
-    figures = record.input_tokens + record.output_tokens + money
-    if plain and record.adjusts is None and figures <= MOST_PLAIN:
+    if (
+        len(text) <= PLAIN_BYTES
+        and record.input_tokens + record.output_tokens + money <= MOST_PLAIN
+        and not (record.tags or record.tries or record.verdicts)
+        and record.adjusts is None
+        and _UNKEEPABLE not in text
+    ):
         return record, text
-    record = storable(record)
-    return record, canonical(record)
+    as_kept = storable(record)
+    return as_kept, text if as_kept is record else canonical(as_kept)
 
 
 def digest(previous: str, text: bytes) -> str:
@@ -103,7 +125,7 @@ def digest(previous: str, text: bytes) -> str:
 
 def follow(tip: Tip, *, writer: str, text: bytes) -> ChainLink:
     """The place of a further record, whose canonical JSON is ``text``, at the end of a chain."""
-    return ChainLink(writer=writer, seq=tip.seq + 1, previous=tip.hash, hash=digest(tip.hash, text))
+    return ChainLink(writer, tip.seq + 1, tip.hash, digest(tip.hash, text))
 
 
 def _tried(tried: Tried) -> dict[str, Any]:
@@ -132,7 +154,3 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     if verdict.failed:
         fields["failed"] = True
     return fields
-
-
-def _decimal(milliseconds: float | None) -> float | None:
-    return None if milliseconds is None else float(milliseconds)

@@ -52,13 +52,13 @@ def head_line(writer: str, tip: Tip) -> bytes:
 def intent_line(intent: Intent) -> bytes:
     """The line of an `Opened`."""
     held = intent.held
-    fields = {
+    fields: dict[str, Any] = {
         "request_id": intent.request_id,
         "stream_id": intent.stream_id,
         "at": intent.at,
         "key_id": intent.key_id,
         "user": intent.user,
-        "tags": dict(intent.tags),
+        "tags": dict(intent.tags) if intent.tags else {},
         "surface": intent.surface,
         "model": intent.model,
         "provider": intent.provider,
@@ -69,7 +69,7 @@ def intent_line(intent: Intent) -> bytes:
         "budgets": intent.budgets,
     }
     if intent.cache != "bypass" or intent.cache_key is not None:  # as versions before write it where there is nothing
-        fields |= {"cache": intent.cache, "cache_key": intent.cache_key}
+        fields["cache"], fields["cache_key"] = intent.cache, intent.cache_key
     return _sealed(orjson.dumps({"intent": fields}, option=orjson.OPT_UTC_Z)[:-1])
 
 
@@ -97,7 +97,7 @@ def read(data: bytes, *, writer: str) -> Iterator[tuple[Entry, int]]:
 
 
 def _sealed(body: bytes) -> bytes:
-    return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
+    return body + b',"crc":"%08x"}\n' % crc32(body)
 
 
 def _is_whole(line: bytes) -> bool:

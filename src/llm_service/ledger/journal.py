@@ -53,9 +53,8 @@ class Segment:
         self.open = 0
 
 
-class _Held(NamedTuple):
-    segment: Segment
-    bytes: int
+_Held = tuple[Segment, int]
+"""Where an intent stands, and how many bytes are laid by for its close."""
 
 
 class Journal:
@@ -120,14 +119,16 @@ class Journal:
 
     def open(self, intent: Intent) -> None:
         """Append an intent and lay by room for its close. A further one for the same request takes its place."""
-        line = intent_line(intent)
+        line, request_id = intent_line(intent), intent.request_id
         share = len(line) + CLOSE_MORE_BYTES
         self._make_room(len(line) + share)
         self._write(line)
-        self._release(intent.request_id)
-        self._held[intent.request_id] = _Held(self._segment, share)
+        if request_id in self._held:
+            self._release(request_id)
+        segment = self._segment
+        self._held[request_id] = segment, share
         self._held_bytes += share
-        self._segment.open += 1
+        segment.open += 1
 
     def close(self, record: UsageRecord, *, called: bool | None = None, text: bytes | None = None) -> ChainLink:
         """Append a record at the end of the chain, with an intent before it or without one.
@@ -135,7 +136,8 @@ class Journal:
         ``called``: whether there was an intent, where another process wrote it. ``text``: the record's canonical JSON,
         where that is known.
         """
-        held = record.request_id in self._held
+        request_id = record.request_id
+        held = request_id in self._held
         text = canonical(record) if text is None else text
         link = follow(self.tip, writer=self.writer, text=text)
         line = close_line(text, link, called=held if called is None else called)
@@ -145,7 +147,8 @@ class Journal:
             with suppress(OSError):  # its room is used up by longer ones, but the disk may still take it
                 self._make_room(len(line))
         self._write(line)
-        self._release(record.request_id)
+        if held:
+            self._release(request_id)
         self.tip = Tip(link.seq, link.hash)
         self._segment.last_seq = link.seq
         return link
@@ -180,10 +183,9 @@ class Journal:
         os.close(fd)
 
     def _release(self, request_id: str) -> None:
-        held = self._held.pop(request_id, None)
-        if held is not None:
-            self._held_bytes -= held.bytes
-            held.segment.open -= 1
+        segment, share = self._held.pop(request_id)
+        self._held_bytes -= share
+        segment.open -= 1
 
     def _write(self, line: bytes) -> None:
         segment = self._segment

@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 from llm_service.domain import UsageRecord
 from llm_service.ledger.backlog import Backlog
@@ -24,7 +24,6 @@ MOST_REMEMBERED: Final = 4096
 """How many records are remembered by their request: the newest that are not shipped, and the newest that are."""
 
 OnShipped = Callable[[int], None]
-Kept = TypeVar("Kept")
 
 
 class Trouble(NamedTuple):
@@ -71,14 +70,16 @@ class Shipper:
         return self._clock.monotonic() - self._ages[0].at_s if self._ages else None
 
     def add(self, record: UsageRecord, link: ChainLink) -> None:
-        """Ship this record, the newest of the journal, in its turn."""
-        backlog = self._backlog
-        backlog.add(LedgerRow(record=record, link=link), self._journal.last)
-        _remember(self._recent, record.request_id, record)
+        """Ship this record, a storable one and the newest of the journal, in its turn."""
+        backlog, recent = self._backlog, self._recent
+        backlog.add(LedgerRow(record, link, 0, True), self._journal.last)  # noqa: FBT003 - a storable one, without a mark
+        recent[record.request_id] = record
+        if len(recent) > MOST_REMEMBERED:
+            recent.popitem(last=False)
         now_s = self._clock.monotonic()
         if not self._ages or now_s - self._ages[-1].at_s >= 1:  # one a second says enough
             self._ages.append(_Age(link.seq, now_s))
-        if len(backlog) >= BATCH_ROWS:
+        if link.seq - backlog.shipped_seq >= BATCH_ROWS:
             self._due.set()
         self._some.set()
 
@@ -153,12 +154,16 @@ class Shipper:
         self._backlog.shipped(len(rows))
         last = rows[-1].link
         self.tip = Tip(last.seq, last.hash)
+        recent, known, callbacks = self._recent, self._marks, self._callbacks
         for row, mark in zip(rows, marks, strict=True):
             request_id = row.record.request_id
-            self._recent.pop(request_id, None)
-            _remember(self._marks, request_id, mark)
-            for callback in self._callbacks.pop(request_id, ()):
-                self._tell(callback, mark)
+            recent.pop(request_id, None)
+            known[request_id] = mark
+            if callbacks:
+                for callback in callbacks.pop(request_id, ()):
+                    self._tell(callback, mark)
+        while len(known) > MOST_REMEMBERED:
+            known.popitem(last=False)
         while self._ages and self._ages[0].seq <= last.seq:
             age = self._ages.popleft()
             if last.seq < self._backlog.last_seq and (not self._ages or self._ages[0].seq > last.seq + 1):
@@ -181,9 +186,3 @@ class Shipper:
 def _unlink(paths: Sequence[Path]) -> None:
     for path in paths:
         path.unlink(missing_ok=True)
-
-
-def _remember(memory: OrderedDict[str, Kept], request_id: str, what: Kept) -> None:
-    memory[request_id] = what
-    if len(memory) > MOST_REMEMBERED:
-        memory.popitem(last=False)

@@ -74,68 +74,81 @@ class Closing(Watcher):
     Streams are metered as they pass, so that one that breaks off, or whose provider tells no usage, is still counted.
     """
 
-    __slots__ = ("_accounts", "_exchange", "_meter", "_seen", "looks", "reply")
+    __slots__ = ("_accounts", "_exchange", "_meter", "looks", "reply")
 
     def __init__(self, exchange: Exchange, accounts: Accounts) -> None:
         self.looks = exchange.request.stream
         self.reply: Reply | None = None
         self._exchange = exchange
         self._accounts = accounts
-        self._meter = Meter()
-        self._seen = False
+        self._meter: Meter | None = None  # until something is seen
 
     def see(self, event: Event) -> Event | None:
         """Meter an event on its way."""
-        self._meter.see(event.raw)
-        self._seen = True
+        meter = self._meter
+        if meter is None:
+            meter = self._meter = Meter()
+        meter.see(event.raw)
         return event
 
     def settle(self, outcome: Outcome) -> Awaitable[None] | None:
-        """Close the account."""
-        closing = self._close(outcome)
+        """Close the account; at once where it is known what was used, and nothing that is held has to be settled."""
+        exchange, usage = self._exchange, outcome.usage
+        if usage is None or exchange.withheld is not None:
+            closing = self._close(outcome)
+        elif exchange.admitted.held is None:
+            return self._keep(outcome, self._charge(outcome, usage))
+        else:
+            closing = self._keep_and_settle(outcome, self._charge(outcome, usage))
         return begin(closing) if self._accounts.at_once else closing
 
     async def _close(self, outcome: Outcome) -> None:
-        accounts, exchange = self._accounts, self._exchange
-        if exchange.withheld is not None:
-            outcome = self._with_what_is_withheld(outcome, exchange.withheld)
+        if self._exchange.withheld is not None:
+            outcome = self._with_what_is_withheld(outcome, self._exchange.withheld)
+        usage, estimated = outcome.usage, False
+        if usage is None:
+            usage, estimated = await self._estimate(outcome), True
+        await self._keep_and_settle(outcome, self._charge(outcome, usage, estimated=estimated))
+
+    def _keep(self, outcome: Outcome, charged: Charge) -> Awaitable[None] | None:
+        self._exchange.record = record = self._record(outcome, charged)
+        return self._accounts.ledger.close(record)
+
+    async def _keep_and_settle(self, outcome: Outcome, charged: Charge) -> None:
+        admitted = self._exchange.admitted
         try:
-            charged = await self._charge(outcome)
-        except Exception as defect:  # noqa: BLE001 - reported; and a request without a price still has its record
-            accounts.report("charge", defect)
-            charged = Charge(usage=outcome.usage or NO_USAGE, nano_usd=0, cost_source="none")
-        exchange.record = record = self._record(outcome, charged)
-        try:
-            if (written := accounts.ledger.close(record)) is not None:
+            if (written := self._keep(outcome, charged)) is not None:
                 await written
         finally:
-            if exchange.admitted.held is not None:
-                await accounts.admission.settle(exchange.admitted, self._settlement(charged))
-        self._tell_overrun(record)
+            if admitted.held is not None:
+                await self._accounts.admission.settle(admitted, self._settlement(charged))
+        self._tell_overrun(charged)
 
     def _with_what_is_withheld(self, outcome: Outcome, withheld: Withheld) -> Outcome:
         """What a provider has answered is paid, whoever gets it."""
-        for piece in withheld.pieces:
-            self._meter.see(piece)
-            self._seen = True
+        if withheld.pieces:
+            meter = self._meter = self._meter or Meter()
+            for piece in withheld.pieces:
+                meter.see(piece)
         told = withheld.outcome
         if told is None or outcome.usage is not None:
             return outcome
         return replace(outcome, usage=told.usage, cost=told.cost, upstream_id=told.upstream_id)
 
     def _settlement(self, charged: Charge) -> Settlement:
-        if self._exchange.is_free:
-            return Settlement(tokens=0, nano_usd=0, provider=self._exchange.called)
+        exchange = self._exchange
+        if exchange.is_free:
+            return Settlement(tokens=0, nano_usd=0, provider=exchange.called)
         usage = charged.usage
         tokens = usage.input_tokens + usage.output_tokens
-        return Settlement(tokens=tokens, nano_usd=charged.nano_usd, provider=self._exchange.called)
+        return Settlement(tokens=tokens, nano_usd=charged.nano_usd, provider=exchange.called)
 
-    def _tell_overrun(self, record: UsageRecord) -> None:
+    def _tell_overrun(self, charged: Charge) -> None:
         """Say so where a provider counted or billed more than the worst case that a limit granted."""
-        admitted = self._exchange.admitted
-        if admitted.size is None or admitted.held is None:
+        admitted, record = self._exchange.admitted, self._exchange.record
+        if admitted.size is None or admitted.held is None or record is None:
             return
-        tokens, money = record.input_tokens + record.output_tokens, record.nano_usd
+        tokens, money = charged.usage.input_tokens + charged.usage.output_tokens, charged.nano_usd
         if tokens > admitted.size.tokens or (money > admitted.nano_usd and admitted.held.budgets):
             self._accounts.log.warning(
                 "overrun",
@@ -152,31 +165,37 @@ class Closing(Watcher):
 
     # -- what it used and cost
 
-    async def _charge(self, outcome: Outcome) -> Charge:
+    def _charge(self, outcome: Outcome, usage: Usage, *, estimated: bool = False) -> Charge:
+        """What it is charged with; a request whose price cannot be had still has its record."""
         exchange, accounts = self._exchange, self._accounts
-        candidate = exchange.candidate
-        usage, estimated = outcome.usage, False
-        if usage is None:
-            usage, estimated = await self._estimate(outcome, candidate), True
         if exchange.is_free:
-            return Charge(usage=usage, nano_usd=0, cost_source="none")
-        price = accounts.price(candidate) if outcome.cost is None and exchange.called else None
-        return charge(usage, outcome.cost, price, exchange.at, estimated=estimated)
+            return Charge(usage, 0, "none")
+        try:
+            price = accounts.price(exchange.candidate) if outcome.cost is None and exchange.tries else None
+            return charge(usage, outcome.cost, price, exchange.at, estimated=estimated)
+        except Exception as defect:  # noqa: BLE001 - reported
+            accounts.report("charge", defect)
+            return Charge(usage, 0, "none")
 
-    async def _estimate(self, outcome: Outcome, candidate: Candidate) -> Usage:
+    async def _estimate(self, outcome: Outcome) -> Usage:
         """What was probably used where nobody says: nothing, where the provider refused before it began."""
-        exchange, counter = self._exchange, self._accounts.counter
-        if outcome.status == "ok" and self.reply is not None and self.reply.whole is not None and not self._seen:
-            self._meter.see(self.reply.whole)
-        elif not exchange.called or not (self._seen or _may_have_begun(outcome)):
+        exchange, counter, meter = self._exchange, self._accounts.counter, self._meter
+        if outcome.status == "ok" and self.reply is not None and self.reply.whole is not None and meter is None:
+            meter = Meter()
+            meter.see(self.reply.whole)
+        elif not exchange.called or (meter is None and not _may_have_begun(outcome)):
             return NO_USAGE
-        model = candidate.upstream_model
-        counter.ready(model)
-        return await self._meter.usage(
-            lambda text: counter.text(model, text),
-            lambda: counter.prompt(model, exchange.sent),
-            input_bytes=exchange.sent.body_bytes,
-        )
+        model = exchange.candidate.upstream_model
+        try:
+            counter.ready(model)
+            return await (meter or Meter()).usage(
+                lambda text: counter.text(model, text),
+                lambda: counter.prompt(model, exchange.sent),
+                input_bytes=exchange.sent.body_bytes,
+            )
+        except Exception as defect:  # noqa: BLE001 - reported; what cannot be counted still has its record
+            self._accounts.report("charge", defect)
+            return NO_USAGE
 
     def _tries(self) -> tuple[Tried, ...]:
         """What the attempts were, unless there was one and it answered."""
@@ -188,7 +207,7 @@ class Closing(Watcher):
                 provider=one.candidate.provider,
                 upstream_model=one.candidate.upstream_model,
                 error_code=one.error_code,
-                duration_ms=_ms(one.begun_at, one.ended_at),
+                duration_ms=None if one.ended_at is None else _ms(one.begun_at, one.ended_at),
                 nano_usd=one.nano_usd + self._billed(one),
             )
             for one in tries
@@ -207,65 +226,69 @@ class Closing(Watcher):
             return 0
 
     def _record(self, outcome: Outcome, charged: Charge) -> UsageRecord:
-        exchange, tries = self._exchange, self._tries()
-        now = self._accounts.clock.monotonic()
-        candidate = exchange.candidate if exchange.called else None
-        usage = charged.usage
+        exchange, usage, error = self._exchange, charged.usage, outcome.error
+        now, received_at, head_at, queue_s = (
+            self._accounts.clock.monotonic(), exchange.received_at, exchange.head_at, exchange.queue_s,
+        )  # fmt: skip
+        tries, called = self._tries(), exchange.tries
+        candidate = exchange.candidate if called else None
         return UsageRecord(
-            request_id=exchange.id,
-            stream_id=exchange.stream_id if exchange.request.stream else None,
-            at=exchange.at,
-            key_id=exchange.caller.key_id,
-            user=exchange.user,
-            tags=exchange.tags,
-            surface=exchange.surface,
-            model=exchange.request.model,
-            provider=candidate.provider if candidate else None,
-            upstream_model=candidate.upstream_model if candidate else None,
-            upstream_id=outcome.upstream_id,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cached_input_tokens=usage.cached_input_tokens,
-            reasoning_tokens=usage.reasoning_tokens,
-            nano_usd=charged.nano_usd,
-            cost_source=charged.cost_source,
-            status=outcome.status,
-            error_code=outcome.error.code if outcome.error else None,
-            attempts=len(exchange.tries),
-            tries=tries,
-            wasted_nano_usd=sum(one.nano_usd for one in tries),
-            queue_ms=None if exchange.queue_s is None else round(exchange.queue_s * 1000, 3),
-            first_chunk_ms=_ms(exchange.received_at, exchange.head_at),
-            duration_ms=_ms(exchange.received_at, now),
-            overhead_ms=_ms(exchange.received_at, exchange.tries[0].begun_at if exchange.called else now),
-            price_date=charged.price_date,
-            cache=exchange.cache,
-            cache_key=exchange.cache_key,
-            saved_nano_usd=exchange.saved_nano_usd,
-            verdicts=tuple(exchange.verdicts),
+            exchange.id,
+            exchange.stream_id if exchange.request.stream else None,
+            exchange.at,
+            exchange.caller.key_id,
+            exchange.user,
+            exchange.tags,
+            exchange.surface,
+            exchange.request.model,
+            None if candidate is None else candidate.provider,
+            None if candidate is None else candidate.upstream_model,
+            outcome.upstream_id,
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cached_input_tokens,
+            usage.reasoning_tokens,
+            charged.nano_usd,
+            charged.cost_source,
+            outcome.status,
+            None if error is None else error.code,
+            exchange.cache,
+            exchange.cache_key,
+            exchange.saved_nano_usd,
+            len(called),
+            tries,
+            sum([one.nano_usd for one in tries]) if tries else 0,
+            None if queue_s is None else _ms(0.0, queue_s),
+            None if head_at is None else _ms(received_at, head_at),
+            _ms(received_at, now),
+            _ms(received_at, called[0].begun_at if called else now),
+            charged.price_date,
+            None,  # it adjusts no other one
+            tuple(exchange.verdicts),
         )
 
 
 def intent_of(exchange: Exchange) -> Intent:
     """What the journal says before the upstream of an exchange is called."""
     candidate, admitted = exchange.candidate, exchange.admitted
+    held = admitted.held
     return Intent(
-        request_id=exchange.id,
-        stream_id=exchange.stream_id if exchange.request.stream else None,
-        at=exchange.at,
-        key_id=exchange.caller.key_id,
-        user=exchange.user,
-        tags=exchange.tags,
-        surface=exchange.surface,
-        model=exchange.request.model,
-        provider=candidate.provider,
-        upstream_model=candidate.upstream_model,
-        held=_held(exchange),
-        nano_usd=admitted.nano_usd,
-        life="" if admitted.held is None else admitted.held.life,
-        budgets=() if admitted.held is None else tuple(limit.key for limit in admitted.held.budgets),
-        cache=exchange.cache,
-        cache_key=exchange.cache_key,
+        exchange.id,
+        exchange.stream_id if exchange.request.stream else None,
+        exchange.at,
+        exchange.caller.key_id,
+        exchange.user,
+        exchange.tags,
+        exchange.surface,
+        exchange.request.model,
+        candidate.provider,
+        candidate.upstream_model,
+        _held(exchange),
+        admitted.nano_usd,
+        "" if held is None else held.life,
+        () if held is None else tuple([limit.key for limit in held.budgets]),
+        exchange.cache,
+        exchange.cache_key,
     )
 
 
@@ -273,8 +296,8 @@ def _held(exchange: Exchange) -> Usage:
     """The most that the request may use where a limit asked for it; else what its prompt probably has."""
     size = exchange.admitted.size
     if size is not None:
-        return Usage(input_tokens=size.input_tokens, output_tokens=size.output_tokens)
-    return Usage(input_tokens=exchange.sent.body_bytes // BYTES_A_TOKEN, output_tokens=0)
+        return Usage(size.input_tokens, size.output_tokens)
+    return Usage(exchange.sent.body_bytes // BYTES_A_TOKEN, 0)
 
 
 def _may_have_begun(outcome: Outcome) -> bool:
@@ -282,5 +305,6 @@ def _may_have_begun(outcome: Outcome) -> bool:
     return outcome.status == "aborted" or isinstance(outcome.error, UpstreamTimeout)
 
 
-def _ms(begun: float, ended: float | None) -> float | None:
-    return None if ended is None else round((ended - begun) * 1000, 3)
+def _ms(begun: float, ended: float) -> float:
+    """Milliseconds, to the microsecond; to round to digits behind the point would cost thrice as much."""
+    return round((ended - begun) * 1e6) / 1000
