@@ -9,6 +9,7 @@ import pytest
 
 from llm_service.domain import CACHE_HITS, Tried, Verdict
 from llm_service.storage import Conflict, Database, LedgerRow, Seal, UsageFilter
+from llm_service.storage.sql.lists import PIECE_MARKS
 from tests.conformance.storage.conftest import Place
 from tests.support.records import NOON, record, row, rows
 
@@ -289,3 +290,36 @@ async def test_marks_are_in_the_order_of_commits_whoever_appends(place: Place) -
     assert await watching > 0
     assert len(await reader.ledger.page(UsageFilter(), after=None, count=1_000)) == 4 * 40 + 20
     assert await reader.ledger.spent("global", "", since=None, until=None) == (180_000, 180)
+
+
+async def test_records_of_a_key_and_of_an_upstreams_id_are_found_in_every_piece_of_the_ledger(
+    database: Database,
+) -> None:
+    many = 2 * PIECE_MARKS + 50
+    rare = {7, PIECE_MARKS - 1, PIECE_MARKS, many - 1}
+    given = [
+        row(f"r{mark}", seq=mark, key_id="rare" if mark in rare else f"key-{mark % 2}", upstream_id=f"gen-{mark}")
+        for mark in range(1, many + 1)
+    ]
+    await database.ledger.append(given)
+
+    async def marks(after: int | None = None, count: int = many, **which: Any) -> list[int]:
+        found = await database.ledger.page(UsageFilter(**which), after=after, count=count)
+        return [one.mark for one in found]
+
+    assert await marks(key_id="rare") == sorted(rare, reverse=True)
+    assert await marks(key_id="rare", count=2) == [many - 1, PIECE_MARKS]
+    assert await marks(key_id="rare", after=PIECE_MARKS) == [PIECE_MARKS - 1, 7]
+    assert await marks(key_id="rare", after=1) == []
+    assert await marks(key_id="nobody") == []
+    odd = [mark for mark in range(many, 0, -1) if mark % 2 and mark not in rare]
+    assert await marks(key_id="key-1") == odd
+    assert await marks(key_ids=["rare", "key-1"]) == sorted({*odd, *rare}, reverse=True)
+    assert await marks(key_ids=["key-1"], count=3, model=given[0].record.model) == odd[:3]
+    for mark in (1, *rare, many):
+        assert [one.mark for one in await database.ledger.find(f"gen-{mark}")] == [mark]
+
+
+async def test_an_empty_ledger_has_no_records_of_any_key_or_id(database: Database) -> None:
+    assert await database.ledger.page(UsageFilter(key_id="key"), after=None, count=9) == []
+    assert await database.ledger.find("gen-1") == []

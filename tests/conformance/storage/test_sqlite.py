@@ -7,12 +7,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from llm_service.storage import SQLITE_NAME, DatabaseError, StoreUnavailable, UsageFilter, open_database
 from llm_service.storage import open as opening
 from llm_service.storage.sql import sqlite_lane
+from llm_service.storage.sql.conditions import conditions
+from llm_service.storage.sql.database import SqlDatabase
+from llm_service.storage.sql.ledger import _FIND
+from llm_service.storage.sql.lists import by_pieces
 from llm_service.storage.sql.migrate import Migration, migrations_for
 from llm_service.storage.sql.sqlite_file import begin_sqlite, open_sqlite, refuse_remote
 from tests.conformance.storage.conftest import Place
@@ -170,8 +175,6 @@ async def test_a_longer_lock_is_told_and_the_loop_runs_on(place: Place, monkeypa
 
 
 async def test_work_that_takes_too_long_is_ended(place: Place) -> None:
-    from llm_service.storage.sql.database import SqlDatabase
-
     database = await place.open()
     assert isinstance(database, SqlDatabase)
     endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) AS c FROM n"
@@ -193,8 +196,6 @@ async def test_who_stops_waiting_does_not_break_the_work_of_others(place: Place)
 
 
 async def test_a_full_disk_is_told_and_nothing_half_written_stays(place: Place) -> None:
-    from llm_service.storage.sql.database import SqlDatabase
-
     database = await place.open()
     await database.ledger.append(rows(2))
     driver = database._driver if isinstance(database, SqlDatabase) else None
@@ -208,6 +209,26 @@ async def test_a_full_disk_is_told_and_nothing_half_written_stays(place: Place) 
     assert await database.ledger.spent("global", "", since=None, until=None) == (2_000, 2)
     await driver._writer.call(lambda it: it.execute("PRAGMA max_page_count = 100000").fetchone(), timeout_s=1)
     assert list(await database.ledger.append(rows(1, writer="writer-b"))) == [3]
+
+
+@pytest.mark.parametrize(
+    "which", [{"key_id": "a"}, {"key_ids": ["a", "b"]}, {"key_id": "a", "model": "m", "user": "u"}]
+)
+async def test_records_of_keys_are_looked_up_in_the_pieces_index(which: dict[str, Any], place: Place) -> None:
+    wanted = UsageFilter(**which)
+    asked = {**conditions(wanted)[1], "first_piece": 0, "last_piece": 3, "after": 9, "count": 1}
+    assert "ledger_pieces_by_key (<expr>=? AND key_id=?" in await plan_of(place, by_pieces(wanted), asked)
+
+
+async def test_records_of_an_upstreams_id_are_looked_up_in_the_pieces_index(place: Place) -> None:
+    assert "ledger_pieces_by_upstream_id (<expr>=? AND upstream_id=?)" in await plan_of(place, _FIND, {"id": "gen"})
+
+
+async def plan_of(place: Place, statement: str, values: dict[str, Any]) -> str:
+    database = await place.open()
+    assert isinstance(database, SqlDatabase)
+    rows = await database._driver.rows(f"EXPLAIN QUERY PLAN {statement}", values)
+    return "\n".join(row["detail"] for row in rows)
 
 
 async def test_a_damaged_file_is_found_by_the_check(place: Place) -> None:

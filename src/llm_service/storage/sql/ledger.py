@@ -6,10 +6,10 @@ from typing import Final
 
 from llm_service.domain import LimitScope, UsageRecord
 from llm_service.storage.ports import LedgerRow, Seal, UsageFilter, UsageGroup, UsageSum
-from llm_service.storage.sql.base import LONG_S, Conflict, Driver, Session, Value
-from llm_service.storage.sql.conditions import HIT, conditions
+from llm_service.storage.sql.base import Conflict, Driver, Session, Value
+from llm_service.storage.sql.conditions import HIT
+from llm_service.storage.sql.lists import ALL_PIECES, IN_PIECE, page
 from llm_service.storage.sql.moments import micros
-from llm_service.storage.sql.pieces import FOREVER
 from llm_service.storage.sql.rollups import Sums
 from llm_service.storage.sql.rows import Shape, insertion, ledger_row, shaped, storable
 from llm_service.storage.sql.seals import keep_seal, remove_sealed, seals_of
@@ -20,16 +20,16 @@ _INSERT_TAG: Final = "INSERT INTO ledger_tags (mark, tag_name, tag_value) VALUES
 _LOCK: Final = "UPDATE marks SET newest = newest WHERE name = 'ledger' RETURNING newest"
 _ADVANCE: Final = "UPDATE marks SET newest = :newest WHERE name = 'ledger'"
 _KNOWN: Final = "SELECT request_id, mark FROM ledger WHERE request_id = ANY(:ids)"
-_FIND: Final = """
-    WITH named AS (
+_FIND: Final = f"""
+    WITH RECURSIVE {ALL_PIECES}, named AS (
         SELECT request_id FROM ledger WHERE request_id = :id
-        UNION SELECT request_id FROM ledger WHERE upstream_id = :id
+        UNION SELECT ledger.request_id FROM pieces CROSS JOIN ledger WHERE {IN_PIECE} AND upstream_id = :id
     )
     SELECT * FROM ledger WHERE mark IN (
         SELECT mark FROM ledger JOIN named ON named.request_id = ledger.request_id
         UNION SELECT mark FROM ledger JOIN named ON named.request_id = ledger.adjusts
     ) ORDER BY mark
-"""
+"""  # noqa: S608 - a constant
 _CHAIN: Final = "SELECT * FROM ledger WHERE writer = :writer AND seq > :after_seq ORDER BY seq LIMIT :count"
 _WRITERS: Final = """
     WITH RECURSIVE found (writer) AS (
@@ -81,10 +81,7 @@ class SqlLedger:
         return [ledger_row(row) for row in await self._driver.rows(_FIND, {"id": request_id})]
 
     async def page(self, which: UsageFilter, *, after: int | None, count: int) -> Sequence[LedgerRow]:
-        where, values = conditions(which)
-        statement = f"SELECT * FROM ledger WHERE {where} AND mark < :after ORDER BY mark DESC LIMIT :count"  # noqa: S608
-        place: dict[str, Value] = {"after": FOREVER if after is None else after, "count": count}
-        return [ledger_row(row) for row in await self._driver.rows(statement, {**values, **place}, timeout_s=LONG_S)]
+        return [ledger_row(row) for row in await page(self._driver, which, after=after, count=count)]
 
     async def sums(self, which: UsageFilter, *, by: Sequence[UsageGroup]) -> Sequence[UsageSum]:
         return await sums(self._driver, which, by=by)
