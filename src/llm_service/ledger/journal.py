@@ -77,7 +77,7 @@ class Journal:
     ) -> None:
         self.folder = folder
         self.writer = writer
-        self.tip = tip
+        self._end: Tip | ChainLink = tip
         self.written_bytes = 0
         self._lock_fd = lock_fd
         self._retire = retire
@@ -97,6 +97,11 @@ class Journal:
         except OSError:
             let_go(folder, writer, lock_fd, remove=False)
             raise
+
+    @property
+    def tip(self) -> Tip:
+        """The end of the chain."""
+        return Tip(self._end.seq, self._end.hash)
 
     @property
     def fd(self) -> int:
@@ -139,7 +144,7 @@ class Journal:
         request_id = record.request_id
         held = request_id in self._held
         text = canonical(record) if text is None else text
-        link = follow(self.tip, writer=self.writer, text=text)
+        link = follow(self._end, writer=self.writer, text=text)
         line = close_line(text, link, called=held if called is None else called)
         if not held:
             self._make_room(len(line))
@@ -149,7 +154,7 @@ class Journal:
         self._write(line)
         if held:
             self._release(request_id)
-        self.tip = Tip(link.seq, link.hash)
+        self._end = link
         self._segment.last_seq = link.seq
         return link
 

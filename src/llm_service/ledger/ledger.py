@@ -129,7 +129,8 @@ class Ledger:
             self._unwritten[record.request_id] = record
             self._some_unwritten.set()
             raise self._cannot_write(error) from error
-        self._unwritten.pop(record.request_id, None)
+        if self._unwritten:
+            self._unwritten.pop(record.request_id, None)
         self._shipper.add(record, link)
         self._written()
         return self._syncer.reached() if self._always else None

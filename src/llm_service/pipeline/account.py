@@ -1,5 +1,7 @@
 """Stage: the journal learns of an upstream call before it is made."""
 
+from collections.abc import Awaitable
+
 from llm_service.domain import Reply
 from llm_service.pipeline.base import Exchange, Proceed
 from llm_service.pipeline.closing import Accounts, intent_of
@@ -11,7 +13,7 @@ class Account:
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
-    async def __call__(self, exchange: Exchange, proceed: Proceed) -> Reply:
+    def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
         """Raises LedgerUnavailable where the intent cannot be kept: nothing is begun then."""
         self._accounts.ledger.open(intent_of(exchange))
-        return await proceed(exchange)
+        return proceed(exchange)

@@ -94,6 +94,18 @@ async def test_a_place_in_a_chain_is_taken_once_and_nothing_of_the_rest_stays(da
     assert list(await database.ledger.append([row("b", seq=2)])) == [2]
 
 
+async def test_of_a_batch_of_many_nothing_stays_when_one_is_refused(database: Database) -> None:
+    await database.ledger.append(rows(1))
+    for refused in (1, 150, 250):
+        many = rows(250, writer="writer-b")
+        many[refused - 1] = row("refused", seq=1)
+        with pytest.raises(Conflict):
+            await database.ledger.append(many)
+    assert [one.mark for one in await database.ledger.page(UsageFilter(), after=None, count=9)] == [1]
+    assert await database.ledger.spent("global", "", since=None, until=None) == (1_000, 1)
+    assert list(await database.ledger.append(rows(250, writer="writer-b"))) == list(range(2, 252))
+
+
 async def test_text_that_no_database_keeps_does_not_stop_the_ledger(database: Database) -> None:
     odd = record(
         user="nul\0 and \ud800", model="m" * 100_000, tags={"t\0": "v" * 5_000}, input_tokens=2**70, nano_usd=10**30

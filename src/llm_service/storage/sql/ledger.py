@@ -17,6 +17,7 @@ from llm_service.storage.sql.spendings import grow_spendings, spent
 from llm_service.storage.sql.sums import sums
 
 _INSERT_TAG: Final = "INSERT INTO ledger_tags (mark, tag_name, tag_value) VALUES (:mark, :tag_name, :tag_value)"
+_TAKE: Final = "UPDATE marks SET newest = newest + :count WHERE name = 'ledger' RETURNING newest"
 _LOCK: Final = "UPDATE marks SET newest = newest WHERE name = 'ledger' RETURNING newest"
 _ADVANCE: Final = "UPDATE marks SET newest = :newest WHERE name = 'ledger'"
 _KNOWN: Final = "SELECT request_id, mark FROM ledger WHERE request_id = ANY(:ids)"
@@ -115,13 +116,13 @@ class SqlLedger:
 
 async def _append(session: Session, rows: Sequence[LedgerRow]) -> Sequence[int]:
     """As if nothing of it were there. Under the lock of the ledger's mark, which every process takes first."""
-    newest = await _newest(session)
-    await _insert(session, rows, after=newest)
-    return range(newest + 1, newest + 1 + len(rows))
+    newest = int((await session.rows(_TAKE, {"count": len(rows)}))[0]["newest"])
+    await _insert(session, rows, after=newest - len(rows))
+    return range(newest - len(rows) + 1, newest + 1)
 
 
 async def _append_what_is_new(session: Session, rows: Sequence[LedgerRow]) -> Sequence[int]:
-    newest = await _newest(session)
+    newest = int((await session.rows(_LOCK))[0]["newest"])
     ids = [_kept(row).request_id for row in rows]
     marks = {str(row["request_id"]): int(row["mark"]) for row in await session.rows(_KNOWN, {"ids": ids})}
     fresh = list[LedgerRow]()
@@ -131,11 +132,8 @@ async def _append_what_is_new(session: Session, rows: Sequence[LedgerRow]) -> Se
             marks[request_id] = newest + len(fresh)
     if fresh:
         await _insert(session, fresh, after=newest)
+        await session.rows(_ADVANCE, {"newest": newest + len(fresh)})
     return [marks[request_id] for request_id in ids]
-
-
-async def _newest(session: Session) -> int:
-    return int((await session.rows(_LOCK))[0]["newest"])
 
 
 def _kept(row: LedgerRow) -> UsageRecord:
@@ -164,4 +162,3 @@ async def _insert(session: Session, rows: Sequence[LedgerRow], *, after: int) ->
         await session.many(_INSERT_TAG, tags)
     await sums.grow(session)
     await grow_spendings(session, sums)
-    await session.rows(_ADVANCE, {"newest": after + len(rows)})
