@@ -310,7 +310,13 @@ async def test_records_of_a_key_and_of_an_upstreams_id_are_found_in_every_piece_
     many = 2 * PIECE_MARKS + 50
     rare = {7, PIECE_MARKS - 1, PIECE_MARKS, many - 1}
     given = [
-        row(f"r{mark}", seq=mark, key_id="rare" if mark in rare else f"key-{mark % 2}", upstream_id=f"gen-{mark}")
+        row(
+            f"r{mark}",
+            seq=mark,
+            key_id="rare" if mark in rare else f"key-{mark % 2}",
+            user="seldom" if mark in rare else None,
+            upstream_id=f"gen-{mark}",
+        )
         for mark in range(1, many + 1)
     ]
     await database.ledger.append(given)
@@ -323,7 +329,8 @@ async def test_records_of_a_key_and_of_an_upstreams_id_are_found_in_every_piece_
     assert await marks(key_id="rare", count=2) == [many - 1, PIECE_MARKS]
     assert await marks(key_id="rare", after=PIECE_MARKS) == [PIECE_MARKS - 1, 7]
     assert await marks(key_id="rare", after=1) == []
-    assert await marks(key_id="nobody") == []
+    assert await marks(key_id="nobody") == await marks(user="nobody") == []
+    assert await marks(user="seldom") == await marks(user="seldom", key_id="rare") == sorted(rare, reverse=True)
     odd = [mark for mark in range(many, 0, -1) if mark % 2 and mark not in rare]
     assert await marks(key_id="key-1") == odd
     assert await marks(key_ids=["rare", "key-1"]) == sorted({*odd, *rare}, reverse=True)

@@ -212,12 +212,22 @@ async def test_a_full_disk_is_told_and_nothing_half_written_stays(place: Place) 
 
 
 @pytest.mark.parametrize(
-    "which", [{"key_id": "a"}, {"key_ids": ["a", "b"]}, {"key_id": "a", "model": "m", "user": "u"}]
+    ("which", "column"),
+    [
+        ({"key_id": "a"}, "key_id"),
+        ({"key_ids": ["a", "b"]}, "key_id"),
+        ({"key_id": "a", "model": "m", "user": "u"}, "key_id"),
+        ({"user": "u"}, "user_name"),
+        ({"user": "u", "model": "m", "provider": "p"}, "user_name"),
+    ],
 )
-async def test_records_of_keys_are_looked_up_in_the_pieces_index(which: dict[str, Any], place: Place) -> None:
+async def test_records_of_keys_and_users_are_looked_up_in_the_pieces_index(
+    which: dict[str, Any], column: str, place: Place
+) -> None:
     wanted = UsageFilter(**which)
     asked = {**conditions(wanted)[1], "first_piece": 0, "last_piece": 3, "after": 9, "count": 1}
-    assert "ledger_pieces_by_key (<expr>=? AND key_id=?" in await plan_of(place, by_pieces(wanted), asked)
+    index = f"ledger_pieces_by_{column.split('_', maxsplit=1)[0]} (<expr>=? AND {column}=?"
+    assert index in await plan_of(place, by_pieces(wanted), asked)
 
 
 async def test_records_of_an_upstreams_id_are_looked_up_in_the_pieces_index(place: Place) -> None:

@@ -36,22 +36,24 @@ async def page(driver: Driver, which: UsageFilter, *, after: int | None, count: 
     """Records that a filter lets through, newest first."""
     where, values = conditions(which)
     before = FOREVER if after is None else after
-    if which.key_id is not None or which.key_ids is not None:
+    if which.key_id is not None or which.key_ids is not None or which.user is not None:
         return await _newest_by_pieces(driver, by_pieces(which), values, before=before, count=count)
     statement = f"SELECT * FROM ledger WHERE {where} AND mark < :after ORDER BY mark DESC LIMIT :count"  # noqa: S608
     return await driver.rows(statement, {**values, "after": before, "count": count}, timeout_s=LONG_S)
 
 
 def by_pieces(which: UsageFilter) -> str:
-    """The statement for the records of keys: their marks come from the index, and the rest is asked of themselves."""
-    of_keys, _ = conditions(UsageFilter(key_id=which.key_id, key_ids=which.key_ids))
-    return f"{_PAGE}{of_keys}) AND {conditions(which)[0]} ORDER BY mark DESC LIMIT :count"
+    """The statement for records of keys, or of a user: marks come from an index, the rest is asked of the records."""
+    indexed = UsageFilter(key_id=which.key_id, key_ids=which.key_ids)
+    if indexed == UsageFilter():
+        indexed = UsageFilter(user=which.user)
+    return f"{_PAGE}{conditions(indexed)[0]}) AND {conditions(which)[0]} ORDER BY mark DESC LIMIT :count"
 
 
 async def _newest_by_pieces(
     driver: Driver, statement: str, values: Values, *, before: int, count: int
 ) -> Sequence[Row]:
-    """Few pieces are looked at where the key has been at work lately, and more at a time the longer ago that was.
+    """Few pieces are looked at where somebody has been at work lately, and more at a time the longer ago that was.
 
     No transaction holds the steps together: what comes on the way has marks beyond all that is looked at.
     """
