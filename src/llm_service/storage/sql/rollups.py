@@ -1,9 +1,10 @@
 """What records add to the rollups: sums per hour and per day of all that agree in what reports group by."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Final
+
+import orjson
 
 from llm_service.domain import UsageRecord
 from llm_service.storage.sql.base import Session, Value
@@ -96,13 +97,16 @@ def _add(sums: list[int], record: UsageRecord) -> None:
 
 
 def _rows(hours: Mapping[_Group, Sequence[int]]) -> Iterator[Sequence[Value]]:
-    """By hour, and by day: those are made of the hours."""
+    """By hour, and by day: those are made of the hours.
+
+    A version that hashes what records agree in otherwise has rows of its own, and whoever sums adds them up.
+    """
     days: dict[_Group, list[int]] = {}
     digests: dict[_Same, str] = {}
     for (hour, same), sums in hours.items():
         digest = digests.get(same)
         if digest is None:
-            digest = digests[same] = blake2b(json.dumps(same).encode(), digest_size=16).hexdigest()
+            digest = digests[same] = blake2b(orjson.dumps(same), digest_size=16).hexdigest()
         yield (HOUR, hour, digest, *same, *sums)
         whole = days.setdefault((hour - hour % DAY, same), [0] * len(SUMS))
         for place, added in enumerate(sums):
