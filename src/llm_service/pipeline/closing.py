@@ -227,12 +227,10 @@ class Closing(Watcher):
 
     def _record(self, outcome: Outcome, charged: Charge) -> UsageRecord:
         exchange, usage, error = self._exchange, charged.usage, outcome.error
-        now, received_at, head_at, queue_s = (
-            self._accounts.clock.monotonic(), exchange.received_at, exchange.head_at, exchange.queue_s,
-        )  # fmt: skip
-        tries, called = self._tries(), exchange.tries
+        received_at, head_at, queue_s = exchange.received_at, exchange.head_at, exchange.queue_s
+        now, tries, called = self._accounts.clock.monotonic(), self._tries(), exchange.tries
         candidate = exchange.candidate if called else None
-        return UsageRecord(
+        return UsageRecord(  # in the order of the fields: by their names it costs twice as much
             exchange.id,
             exchange.stream_id if exchange.request.stream else None,
             exchange.at,
@@ -255,15 +253,15 @@ class Closing(Watcher):
             exchange.cache,
             exchange.cache_key,
             exchange.saved_nano_usd,
-            len(called),
+            len(called),  # attempts
             tries,
-            sum([one.nano_usd for one in tries]) if tries else 0,
+            sum([one.nano_usd for one in tries]) if tries else 0,  # wasted_nano_usd
             None if queue_s is None else _ms(0.0, queue_s),
-            None if head_at is None else _ms(received_at, head_at),
-            _ms(received_at, now),
-            _ms(received_at, called[0].begun_at if called else now),
+            None if head_at is None else _ms(received_at, head_at),  # first_chunk_ms
+            _ms(received_at, now),  # duration_ms
+            _ms(received_at, called[0].begun_at if called else now),  # overhead_ms
             charged.price_date,
-            None,  # it adjusts no other one
+            None,  # adjusts
             tuple(exchange.verdicts),
         )
 
@@ -272,7 +270,7 @@ def intent_of(exchange: Exchange) -> Intent:
     """What the journal says before the upstream of an exchange is called."""
     candidate, admitted = exchange.candidate, exchange.admitted
     held = admitted.held
-    return Intent(
+    return Intent(  # in the order of the fields
         exchange.id,
         exchange.stream_id if exchange.request.stream else None,
         exchange.at,
