@@ -18,8 +18,8 @@ T = TypeVar("T")
 BUSY_S: Final = WORK_S - 0.5
 """How long SQLite waits for another process's lock: less than we wait for SQLite, so that it is SQLite who says so."""
 
-AT_ONCE: Final = 100
-"""Rows in one statement where there are so many: with 37 columns a tenth of the values that a statement may have."""
+AT_ONCE: Final = 25
+"""Rows in one statement where there are so many: with 37 columns, fewer than the 999 values that every SQLite takes."""
 
 _ANY: Final = re.compile(r"= ANY\(:(\w+)\)")
 _ROW: Final = re.compile(r"VALUES (\([^()]*\))")
