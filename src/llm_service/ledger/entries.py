@@ -70,7 +70,7 @@ def intent_line(intent: Intent) -> bytes:
     }
     if intent.cache != "bypass" or intent.cache_key is not None:  # as versions before write it where there is nothing
         fields["cache"], fields["cache_key"] = intent.cache, intent.cache_key
-    return _sealed(orjson.dumps({"intent": fields}, option=orjson.OPT_UTC_Z)[:-1])
+    return _sealed(b'{"intent":' + orjson.dumps(fields, option=orjson.OPT_UTC_Z))
 
 
 def close_line(text: bytes, link: ChainLink, *, called: bool) -> bytes:

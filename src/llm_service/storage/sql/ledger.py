@@ -149,11 +149,11 @@ async def _insert(session: Session, rows: Sequence[LedgerRow], *, after: int) ->
         record = _kept(row)
         at = micros(record.at)
         sums.add(record, at)
-        shape, values = shaped(record, row.link, mark=mark, at=at)
-        if shape in alike:
-            alike[shape].append(values)
-        else:
-            alike[shape] = [values]
+        shape, values = shaped(record, row.link, mark, at)
+        found = alike.get(shape)
+        if found is None:
+            found = alike[shape] = []
+        found.append(values)
         if record.tags:
             tags.extend((mark, name, value) for name, value in record.tags.items())
     for shape, of_shape in alike.items():

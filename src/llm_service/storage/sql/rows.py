@@ -99,7 +99,7 @@ def insertion(shape: Shape) -> str:
     return f"INSERT INTO ledger ({', '.join(names)}) VALUES (:{', :'.join(names)})"  # noqa: S608
 
 
-def shaped(record: UsageRecord, link: ChainLink, *, mark: int, at: int) -> tuple[Shape, Sequence[Value]]:
+def shaped(record: UsageRecord, link: ChainLink, mark: int, at: int) -> tuple[Shape, Sequence[Value]]:
     """The shape and the values of a storable record that began at this microsecond, as its `insertion` names them.
 
     Nulls are left out: to bind one costs as much in Python's sqlite3 as four texts, and most rows have ten.
