@@ -16,6 +16,9 @@ from llm_service.storage.sql.seals import keep_seal, remove_sealed, seals_of
 from llm_service.storage.sql.spendings import grow_spendings, spent
 from llm_service.storage.sql.sums import sums
 
+PIECE_ROWS: Final = 125
+"""Rows that are made before they are inserted: 0.3 ms, for which no other thread of the process runs."""
+
 _INSERT_TAG: Final = "INSERT INTO ledger_tags (mark, tag_name, tag_value) VALUES (:mark, :tag_name, :tag_value)"
 _TAKE: Final = "UPDATE marks SET newest = newest + :count WHERE name = 'ledger' RETURNING newest"
 _LOCK: Final = "UPDATE marks SET newest = newest WHERE name = 'ledger' RETURNING newest"
@@ -154,6 +157,8 @@ async def _insert(session: Session, rows: Sequence[LedgerRow], *, after: int) ->
         if found is None:
             found = alike[shape] = []
         found.append(values)
+        if len(found) == PIECE_ROWS:
+            await session.many(insertion(shape), alike.pop(shape))
         if record.tags:
             tags.extend((mark, name, value) for name, value in record.tags.items())
     for shape, of_shape in alike.items():
