@@ -7,7 +7,18 @@ from typing import Final, NamedTuple
 
 from llm_service.admission.arrears import Arrears
 from llm_service.admission.spendings import NONE, Spending, Spendings, WhenShipped
-from llm_service.domain import Ask, Lease, LedgerUnavailable, Limit, LimitState, Refused, Settlement, Unknown
+from llm_service.domain import (
+    Ask,
+    Lease,
+    LedgerUnavailable,
+    Limit,
+    LimitState,
+    Refused,
+    Settlement,
+    Unknown,
+    budgets_among,
+    limits_among,
+)
 from llm_service.observability import Log
 from llm_service.storage import LimitStore, MemoryLimits, Reach, Spent, StoreUnavailable
 
@@ -25,8 +36,7 @@ class Held(NamedTuple):
     @property
     def budgets(self) -> Sequence[Limit]:
         """The budgets that the lease stands in."""
-        claims = (*self.lease.callers, *self.lease.provider)
-        return [claim.limit for claim in claims if claim.limit.kind == "money"]
+        return (*budgets_among(self.lease.callers), *budgets_among(self.lease.provider))
 
 
 class Gate:
@@ -59,6 +69,12 @@ class Gate:
         self._holder = holder
         self._log = log
         self.workers = 1
+
+    @property
+    def memory(self) -> MemoryLimits | None:
+        """The store, where it is this process's own memory: it is never away, and nothing there waits."""
+        store = self._store
+        return store if isinstance(store, MemoryLimits) and store.reach == "process" else None
 
     @property
     def local(self) -> bool:
@@ -250,5 +266,4 @@ def _unlearned() -> LedgerUnavailable:
 
 def _limits(ask: Ask) -> Iterator[Limit]:
     for claims in (ask.callers, *ask.candidates):
-        for claim in claims:
-            yield claim.limit
+        yield from limits_among(claims)

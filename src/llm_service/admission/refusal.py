@@ -21,12 +21,15 @@ _OF: Final[Mapping[str, str]] = {
     "user": "of this user",
     "provider": "of the provider `{}`",
 }
+_NAMED: Final = ("model", "provider")
 
 
 def refusal(refused: Refused) -> LimitReached:
     """The error of a refusal."""
     limit, taken = refused.limit, refused.used + refused.reserved
-    whose = _OF[limit.scope].format(limit.subject[:200])
+    whose = _OF[limit.scope]
+    if limit.scope in _NAMED:
+        whose = whose.format(limit.subject[:200])
     stands = {"limit": limit, "used": refused.used, "reserved": refused.reserved}
     match limit.kind:
         case "concurrency":

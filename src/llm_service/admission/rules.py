@@ -4,38 +4,68 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import inf
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Final
 
 from llm_service.admission.options import AllowanceOptions, LimitsOptions
-from llm_service.domain import NO_ALLOWANCE, Allowance, Caller, Claim, Limit, LimitKind, LimitScope, span_at
+from llm_service.domain import (
+    NO_ALLOWANCE,
+    Allowance,
+    Caller,
+    Claim,
+    Claims,
+    Limit,
+    LimitKind,
+    LimitScope,
+    LimitSet,
+    span_at,
+)
 
 KNOWN_PLANS: Final = 10_000
 PLACE, TOKENS, MONEY = range(3)
 _CODES: Final[Mapping[LimitKind, int]] = MappingProxyType({"tokens": TOKENS, "money": MONEY})
 
 
+Costs = tuple[int, int, int]
+"""What a request takes at most of a limit of places, of tokens, of money."""
+_Spread = Callable[[Costs], tuple[int, ...]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The limits of one sort of request. ``valid_until``: Unix seconds, when the first budget's period ends.
 
-    ``coded``: each limit, and which of a request's costs it is about: 0 (a place), 1 (tokens), 2 (money). ``places``:
-    the claims of a request where only places are limited. ``sized``: of ``coded``, those that depend on its size.
-    ``free``: the claims of a request that somebody else's call answers: it takes a place, no tokens and no money.
+    ``sized``: the limits that depend on a request's size, each with its place among all, and with the place of what it
+    is about in ``Costs``. ``places``: the claims of a request where only places are limited. ``free``: those of one
+    that somebody else's call answers: it takes a place, no tokens and no money.
     """
 
     limits: tuple[Limit, ...]
-    coded: tuple[tuple[Limit, int], ...]
-    sized: tuple[tuple[Limit, int], ...]
-    places: tuple[Claim, ...]
-    free: tuple[Claim, ...]
+    met: LimitSet
+    sized: tuple[tuple[int, int, Limit], ...]
+    places: Sequence[Claim]
+    free: Sequence[Claim]
     counts_tokens: bool
     counts_money: bool
     valid_until: float
+    spread: _Spread
+
+    def claims(self, costs: Costs) -> Sequence[Claim]:
+        """What a request of these costs claims."""
+        return Claims(self.met, self.spread(costs)) if self.limits else ()
 
 
 NO_LIMITS: Final = Plan(
-    limits=(), coded=(), sized=(), places=(), free=(), counts_tokens=False, counts_money=False, valid_until=inf
+    limits=(),
+    met=LimitSet(()),
+    sized=(),
+    places=(),
+    free=(),
+    counts_tokens=False,
+    counts_money=False,
+    valid_until=inf,
+    spread=lambda costs: (),
 )
 
 
@@ -103,17 +133,29 @@ def plan_of(limits: Sequence[Limit]) -> Plan:
     if not limits:
         return NO_LIMITS
     ends = [limit.ends_at for limit in limits if limit.ends_at is not None]
-    coded = tuple((limit, _CODES.get(limit.kind, PLACE)) for limit in limits)
+    codes = [_CODES.get(limit.kind, PLACE) for limit in limits]
+    met, free = LimitSet(limits), LimitSet(limit for limit in limits if limit.kind != "money")
     return Plan(
-        limits=tuple(limits),
-        coded=coded,
-        sized=tuple((limit, code) for limit, code in coded if code != PLACE),
-        places=tuple(Claim(limit, 1) for limit in limits),
-        free=tuple(Claim(limit, int(code == PLACE)) for limit, code in coded if code != MONEY),
-        counts_tokens=any(limit.kind == "tokens" for limit in limits),
-        counts_money=any(limit.kind == "money" for limit in limits),
+        limits=met.limits,
+        met=met,
+        sized=tuple(
+            (place, code, limit) for place, (code, limit) in enumerate(zip(codes, limits, strict=True)) if code != PLACE
+        ),
+        places=Claims(met, (1,) * len(limits)),
+        free=Claims(free, [int(limit.kind != "tokens") for limit in free.limits]) if free.limits else (),
+        counts_tokens=TOKENS in codes,
+        counts_money=MONEY in codes,
         valid_until=min(ends, default=inf),
+        spread=_spread(codes),
     )
+
+
+def _spread(codes: Sequence[int]) -> _Spread:
+    """Picks the costs of a request for limits that are about these."""
+    if len(codes) == 1:
+        (code,) = codes
+        return lambda costs: (costs[code],)
+    return itemgetter(*codes)
 
 
 def of_inner(plan: Plan) -> Plan:

@@ -1,10 +1,10 @@
 """Limits, what one request takes from them, and what became of asking: the words of admission."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self, overload
 
-from llm_service.domain.fact import fact
+from llm_service.domain.fact import fact, fact_in_order
 
 LimitScope = Literal["global", "model", "key", "user", "provider"]
 LimitKind = Literal["requests", "tokens", "concurrency", "money"]
@@ -39,7 +39,77 @@ class Claim(NamedTuple):
     cost: int
 
 
-@fact
+class LimitSet:
+    """Limits that many requests meet together, and what follows from them before one comes. Equal to itself alone.
+
+    ``budgets``: those of money. ``rates``: of requests and of tokens, by their kind the place and amount of each.
+    """
+
+    __slots__ = ("amounts", "budgets", "limits", "rates")
+
+    def __init__(self, limits: Iterable[Limit]) -> None:
+        self.limits = tuple(limits)
+        self.amounts = tuple(limit.amount for limit in self.limits)
+        self.budgets = tuple(limit for limit in self.limits if limit.kind == "money")
+        rates: dict[LimitKind, tuple[tuple[int, int], ...]] = {}
+        for place, limit in enumerate(self.limits):
+            if limit.kind in ("requests", "tokens"):
+                rates[limit.kind] = (*rates.get(limit.kind, ()), (place, limit.amount))
+        self.rates = tuple(rates.items())
+
+
+class Claims(Sequence[Claim]):
+    """What one request takes at most from each of a set of limits, in their order: a `Claim` is made where one looks.
+
+    So a request under eight limits makes one object in place of nine.
+    """
+
+    __slots__ = ("costs", "of")
+
+    def __init__(self, of: LimitSet, costs: Sequence[int]) -> None:
+        self.of = of
+        self.costs = costs
+
+    @classmethod
+    def among(cls, claims: Sequence[Claim]) -> Self:
+        """The same claims in this form."""
+        if isinstance(claims, cls):
+            return claims
+        return cls(LimitSet(limit for limit, _ in claims), tuple(cost for _, cost in claims))
+
+    def __len__(self) -> int:
+        return len(self.costs)
+
+    @overload
+    def __getitem__(self, index: int) -> Claim: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Claim]: ...
+    def __getitem__(self, index: int | slice) -> Claim | Sequence[Claim]:
+        return tuple(self)[index]
+
+    def __iter__(self) -> Iterator[Claim]:
+        return map(Claim, self.of.limits, self.costs)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+
+def limits_among(claims: Sequence[Claim]) -> Sequence[Limit]:
+    """The limits that are claimed, in their order."""
+    return claims.of.limits if type(claims) is Claims else [limit for limit, _ in claims]
+
+
+def budgets_among(claims: Sequence[Claim]) -> Sequence[Limit]:
+    """Those of them that are about money."""
+    if type(claims) is Claims:
+        return claims.of.budgets
+    return [limit for limit, _ in claims if limit.kind == "money"] if claims else ()
+
+
+@fact_in_order
 class Ask:
     """One request for admission: ``callers`` must all have room, and one of ``candidates``, tried in order.
 
@@ -82,7 +152,7 @@ class Lease:
         self.local = local
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Refused:
     """No room, and nothing was taken anywhere.
 

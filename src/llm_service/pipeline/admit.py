@@ -1,5 +1,7 @@
 """Stage: one decision over all limits; what it leaves closes the one record and settles the lease."""
 
+from collections.abc import Awaitable
+
 from llm_service.admission import FREE, Admitted
 from llm_service.domain import Reply
 from llm_service.pipeline.base import Exchange, Proceed
@@ -44,9 +46,9 @@ class Admit:
             await self._accounts.admission.settle(free, None)
         exchange.admitted = await self._admitted(exchange)
 
-    async def _admitted(self, exchange: Exchange) -> Admitted:
+    def _admitted(self, exchange: Exchange) -> Awaitable[Admitted]:
         route, order = exchange.route, exchange.order
-        return await self._accounts.admission.admit(
+        return self._accounts.admission.admit(
             exchange.sent,
             lease_id=exchange.id,
             caller=exchange.caller,

@@ -17,13 +17,15 @@ from llm_service.runtime.patience import Patience
 from llm_service.runtime.pressure import Figures, Pressure
 from llm_service.runtime.signals import Stop
 from llm_service.runtime.tally import Tally
-from llm_service.runtime.tasks import OnFailure, Rest, Tasks, begin
+from llm_service.runtime.tasks import DONE, Done, OnFailure, Rest, Tasks, begin
 from llm_service.runtime.terminal import Terminal
 
 __all__ = [
+    "DONE",
     "Clock",
     "DataDir",
     "DataDirError",
+    "Done",
     "Figures",
     "IdSource",
     "OnFailure",

@@ -72,6 +72,19 @@ class Rest:
                 return
 
 
+class Done:
+    """Something to await that is over."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return iter(())  # type: ignore[return-value] - it yields nothing, and an iterator costs less
+
+
+DONE: Final = Done()
+"""In place of a coroutine, where what was asked for is done already."""
+
+
 def begin(coroutine: Coroutine[Any, Any, Any]) -> Rest | None:
     """Run a coroutine up to its first wait: ``None`` when it came to its end, else what is left of it.
 

@@ -34,17 +34,27 @@ NOWHERE: Final = Bucket(GONE)
 
 
 class Counter(ABC):
-    """What stands against one limit. ``total`` is all of it, ``reserved`` the part that leases may still give back."""
+    """What stands against one limit. ``total`` is all of it, ``reserved`` the part that leases may still give back.
 
-    __slots__ = ("reserved", "total")
+    ``looked_at``: the Unix second of the latest look: in the same one there is nothing to be found out by another.
+    """
+
+    __slots__ = ("looked_at", "reserved", "total")
 
     def __init__(self) -> None:
         self.total = 0
         self.reserved = 0
+        self.looked_at = GONE
 
     def stands(self, second: int) -> int:
         """The total at this Unix second; called before anything is taken."""
+        if second != self.looked_at:
+            self.looked_at = second
+            self._let_pass(second)
         return self.total
+
+    def _let_pass(self, second: int) -> None:  # noqa: B027 - to most, time does nothing
+        """What time does to it, by itself."""
 
     @abstractmethod
     def take(self, cost: int, second: int) -> Bucket:
@@ -79,34 +89,20 @@ class Window(Counter):
     one, so it makes no difference when it is forgotten.
     """
 
-    __slots__ = ("_buckets", "_newest")
+    __slots__ = ("_buckets", "_latest", "_newest")
 
     def __init__(self) -> None:
         super().__init__()
         self._buckets: list[Bucket] = []
         self._newest = GONE
-
-    def stands(self, second: int) -> int:
-        """The sum of the window that ends with this second."""
-        if second != self._newest:
-            if self._newest == GONE:
-                return 0
-            if second > self._newest:
-                self._roll(second)
-            elif self._newest - second > WINDOW_S:
-                self._begin_again(second)
-        return self.total
+        self._latest = NOWHERE
+        """The bucket of the newest second, if there is one."""
 
     def take(self, cost: int, second: int) -> Bucket:
         """Count in the newest second; what is first taken begins the window."""
-        buckets = self._buckets
-        if self._newest == GONE:
-            self._newest = second
-        if buckets and buckets[-1].second == self._newest:
-            bucket = buckets[-1]
-        else:
-            bucket = Bucket(self._newest)
-            buckets.append(bucket)
+        bucket = self._latest
+        if bucket.second != self._newest or bucket.second == GONE:
+            bucket = self._begin(second)
         bucket.total += cost
         self.total += cost
         return bucket
@@ -138,6 +134,22 @@ class Window(Counter):
             bucket.total += by
             self.total += by
 
+    def _begin(self, second: int) -> Bucket:
+        if self._newest == GONE:
+            self._newest = second
+        bucket = self._latest = Bucket(self._newest)
+        self._buckets.append(bucket)
+        return bucket
+
+    def _let_pass(self, second: int) -> None:
+        """Drop what has left the window that ends with this second."""
+        if self._newest == GONE:
+            return
+        if second > self._newest:
+            self._roll(second)
+        elif self._newest - second > WINDOW_S:
+            self._begin_again(second)
+
     def _roll(self, second: int) -> None:
         buckets, oldest = self._buckets, second - WINDOW_S
         while buckets and buckets[0].second < oldest:
@@ -150,7 +162,8 @@ class Window(Counter):
     def _begin_again(self, second: int) -> None:
         for bucket in self._buckets:
             bucket.second = GONE
-        self._buckets = [Bucket(second, self.total)]
+        self._latest = Bucket(second, self.total)
+        self._buckets = [self._latest]
         self.reserved = 0
         self._newest = second
 
@@ -162,23 +175,29 @@ class TokenWindow(Window):
 
     def take(self, cost: int, second: int) -> Bucket:
         """Reserve in the newest second."""
-        bucket = super().take(cost, second)
+        bucket = self._latest
+        if bucket.second != self._newest or bucket.second == GONE:
+            bucket = self._begin(second)
+        bucket.total += cost
+        self.total += cost
         bucket.reserved += cost
         self.reserved += cost
         return bucket
 
     def settle(self, cost: int, bucket: Bucket, settlement: Settlement) -> None:
         """The real number, in the second of the grant."""
-        self._change(bucket, settlement.tokens - cost)
-        self._release(bucket, cost)
+        if bucket.second != GONE:
+            by = settlement.tokens - cost
+            bucket.total += by
+            self.total += by
+            bucket.reserved -= cost
+            self.reserved -= cost
 
     def give_back(self, cost: int, bucket: Bucket) -> None:
         """Neither used nor reserved."""
-        self._change(bucket, -cost)
-        self._release(bucket, cost)
-
-    def _release(self, bucket: Bucket, cost: int) -> None:
         if bucket.second != GONE:
+            bucket.total -= cost
+            self.total -= cost
             bucket.reserved -= cost
             self.reserved -= cost
 

@@ -4,7 +4,19 @@ from collections.abc import Sequence
 from math import inf
 from typing import Final, TypeAlias
 
-from llm_service.domain import Ask, Claim, Decision, Lease, Limit, LimitState, Refused, Settlement, Unknown
+from llm_service.domain import (
+    Ask,
+    Claim,
+    Claims,
+    Decision,
+    Lease,
+    Limit,
+    LimitSet,
+    LimitState,
+    Refused,
+    Settlement,
+    Unknown,
+)
 from llm_service.runtime import Clock
 from llm_service.storage.counters import Bucket, Budget, Counter, Presence, TokenWindow, Window
 from llm_service.storage.ports import NOT_KNOWN, Reach, StoreUnavailable
@@ -13,9 +25,13 @@ SWEPT_PER_COUNTER: Final = 2
 SWEPT_PER_BEAT: Final = 1000
 MOST_EARLY: Final = 10_000
 """Of how many budgets records are remembered that came before the seed."""
+MOST_SETS: Final = 10_000
+"""Of how many sets of limits the counters are at hand; all are looked up again when there are more."""
 
-Room: TypeAlias = list[tuple[Counter, int]]
+Room: TypeAlias = tuple[Sequence[Counter], Sequence[int]]
+"""Counters that have room, and what each is to take."""
 Taken: TypeAlias = list[tuple[Counter, int, Bucket]]
+NO_ROOM_NEEDED: Final[Room] = ((), ())
 
 
 class _Lease(Lease):
@@ -23,8 +39,27 @@ class _Lease(Lease):
 
     __slots__ = ("taken", "taken_of_provider")
 
-    taken: Taken
-    taken_of_provider: Taken
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - the word of the contract
+        callers: Sequence[Claim],
+        candidate: int,
+        provider: Sequence[Claim],
+        second: int,
+        used: Sequence[int],
+        taken: Taken,
+        taken_of_provider: Taken,
+    ) -> None:
+        """By place, and all in one: every request makes one."""
+        self.id = id
+        self.callers = callers
+        self.candidate = candidate
+        self.provider = provider
+        self.second = second
+        self.used = used
+        self.local = False
+        self.taken = taken
+        self.taken_of_provider = taken_of_provider
 
 
 class MemoryLimits:
@@ -32,9 +67,11 @@ class MemoryLimits:
 
     What is unused is forgotten: windows after three minutes, budgets an hour after their end, those of period ``total``
     never. There is no other holder whose leases could be lost, so ``beat`` is 1 and ``reap`` finds nothing.
+
+    Nothing here waits: ``admit_at_once`` and ``settle_at_once`` are the same without a coroutine.
     """
 
-    __slots__ = ("_counters", "_due", "_early", "_leases", "_life", "_sweep", "_time", "reach")
+    __slots__ = ("_counters", "_due", "_early", "_leases", "_life", "_sets", "_sweep", "_time", "reach")
 
     def __init__(self, clock: Clock, *, life: str = "process") -> None:
         """``life``: a name that no other memory has, also none of an earlier process."""
@@ -43,6 +80,7 @@ class MemoryLimits:
         self._early: dict[str, dict[int, int]] = {}
         self._time = clock.time
         self._counters: dict[str, Counter] = {}
+        self._sets: dict[LimitSet, tuple[Counter, ...]] = {}
         self._leases: dict[str, _Lease] = {}
         self._sweep: list[str] = []
         self._due = 0
@@ -57,6 +95,10 @@ class MemoryLimits:
 
         No limit may be claimed twice by the callers and one candidate. Without candidates the lease's is -1.
         """
+        return self.admit_at_once(ask)
+
+    def admit_at_once(self, ask: Ask) -> Decision:
+        """The same."""
         known = self._leases.get(ask.lease_id)
         if known is not None:
             return known
@@ -67,17 +109,17 @@ class MemoryLimits:
         if not isinstance(found, tuple):
             return found
         room, candidate, room_of_provider = found
-        lease = _Lease(
+        lease = self._leases[ask.lease_id] = _Lease(
             ask.lease_id,
-            callers=ask.callers,
-            candidate=candidate,
-            provider=ask.candidates[candidate] if candidate >= 0 else (),
-            second=second,
+            ask.callers,
+            candidate,
+            ask.candidates[candidate] if candidate >= 0 else (),
+            second,
+            (),
+            _take(room, second),
+            _take(room_of_provider, second) if room_of_provider is not NO_ROOM_NEEDED else [],
         )
-        lease.taken = [(counter, cost, counter.take(cost, second)) for counter, cost in room]
-        lease.taken_of_provider = [(counter, cost, counter.take(cost, second)) for counter, cost in room_of_provider]
-        lease.used = [counter.total for counter, _ in room]
-        self._leases[ask.lease_id] = lease
+        lease.used = [counter.total for counter in room[0]]
         return lease
 
     async def foresee(self, ask: Ask) -> int | Refused | Unknown:
@@ -111,26 +153,25 @@ class MemoryLimits:
                 counter.take_again(cost, bucket)
             return found
         candidate, room = found
-        swapped = _Lease(
+        swapped = self._leases[lease.id] = _Lease(
             lease.id,
-            callers=lease.callers,
-            candidate=candidate,
-            provider=ask.candidates[candidate] if candidate >= 0 else (),
-            second=second,
-            used=lease.used,
+            lease.callers,
+            candidate,
+            ask.candidates[candidate] if candidate >= 0 else (),
+            second,
+            lease.used,
+            held.taken,
+            _take(room, second),
         )
-        swapped.taken = held.taken
-        swapped.taken_of_provider = [(counter, cost, counter.take(cost, second)) for counter, cost in room]
-        self._leases[lease.id] = swapped
         return swapped
 
     async def settle(self, lease: Lease, settlement: Settlement | None) -> bool:
         """Put what was used in place of what was held; False: it was settled before."""
-        return self._settle(lease.id, settlement)
+        return self.settle_at_once(lease.id, settlement)
 
     async def settle_lost(self, holder: str, lease_id: str, settlement: Settlement | None) -> bool:
         """Settle by id: every holder that could be known here is this one."""
-        return self._settle(lease_id, settlement)
+        return self.settle_at_once(lease_id, settlement)
 
     async def seed(self, limit: Limit, *, used: int, mark: int) -> None:
         """Say what was spent of a budget up to ``mark``, unless that is known."""
@@ -152,6 +193,10 @@ class MemoryLimits:
         """What stands against a limit, as it was last looked at."""
         counter = self._counters.get(limit.key)
         return None if counter is None else counter.total
+
+    def at_hand(self, limits: LimitSet) -> Sequence[Counter] | None:
+        """Their counters, as they were last looked at, where all are known and have been asked for."""
+        return self._sets.get(limits)
 
     def resume(self, limit: Limit, *, used: int) -> None:
         """Begin a window as if so much had been used just now; nothing where it has begun already."""
@@ -184,7 +229,8 @@ class MemoryLimits:
     async def aclose(self) -> None:
         """There is nothing to let go of."""
 
-    def _settle(self, lease_id: str, settlement: Settlement | None) -> bool:
+    def settle_at_once(self, lease_id: str, settlement: Settlement | None) -> bool:
+        """Put what was used in place of what the lease of this id held; False: it was settled before."""
         lease = self._leases.pop(lease_id, None)
         if lease is None:
             return False
@@ -205,37 +251,65 @@ class MemoryLimits:
     def _found(self, ask: Ask, second: int) -> tuple[Room, int, Room] | Refused | Unknown:
         """Room for the callers, the first candidate that has some, and its room."""
         room = self._room(ask.callers, second)
-        if not isinstance(room, list):
+        if not isinstance(room, tuple):
             return room
         found = self._first(ask.candidates, second)
         return (room, *found) if isinstance(found, tuple) else found
 
     def _room(self, claims: Sequence[Claim], second: int) -> Room | Refused | Unknown:
         """The counters of claims that all have room, with their costs."""
-        counters, room = self._counters, []
-        for limit, cost in claims:
-            counter = counters.get(limit.key) or self._new(limit)
-            if counter is None or counter.stands(second) + cost > limit.amount:
-                return self._obstacle(claims, second)
-            room.append((counter, cost))
-        return room
+        if type(claims) is Claims:
+            limits, costs = claims.of, claims.costs
+            counters = self._sets.get(limits) or self._put_at_hand(limits)
+        elif claims:
+            limits, costs = LimitSet([limit for limit, _ in claims]), [cost for _, cost in claims]
+            counters = self._counters_of(limits)
+        else:
+            return NO_ROOM_NEEDED
+        if counters is None:
+            return self._obstacle(limits, costs, second)
+        for counter, amount, cost in zip(counters, limits.amounts, costs, strict=True):
+            if counter.looked_at != second:
+                counter.stands(second)
+            if counter.total + cost > amount:
+                return self._obstacle(limits, costs, second)
+        return counters, costs
+
+    def _put_at_hand(self, limits: LimitSet) -> tuple[Counter, ...] | None:
+        """The counters of limits that are met again and again."""
+        counters = self._counters_of(limits)
+        if counters is not None:
+            if len(self._sets) >= MOST_SETS:
+                self._sets.clear()
+            self._sets[limits] = counters
+        return counters
+
+    def _counters_of(self, limits: LimitSet) -> tuple[Counter, ...] | None:
+        """The counter of each limit; ``None`` where one is a budget that is not known."""
+        known, counters = self._counters, []
+        for limit in limits.limits:
+            counter = known.get(limit.key) or self._new(limit)
+            if counter is None:
+                return None
+            counters.append(counter)
+        return tuple(counters)
 
     def _first(self, candidates: Sequence[Sequence[Claim]], second: int) -> tuple[int, Room] | Refused | Unknown:
         """The first candidate with room; else the refusal that ends soonest."""
         refusals: list[Refused] = []
         for rank, claims in enumerate(candidates):
             room = self._room(claims, second)
-            if isinstance(room, list):
+            if isinstance(room, tuple):
                 return rank, room
             if isinstance(room, Unknown):
                 return room
             refusals.append(room)
-        return min(refusals, key=_wait) if refusals else (-1, [])
+        return min(refusals, key=_wait) if refusals else (-1, NO_ROOM_NEEDED)
 
-    def _obstacle(self, claims: Sequence[Claim], second: int) -> Refused | Unknown:
+    def _obstacle(self, limits: LimitSet, costs: Sequence[int], second: int) -> Refused | Unknown:
         """The first budget that is not known; else, of the refusals that there are, the one that lasts longest."""
         refusals: list[Refused] = []
-        for limit, cost in claims:
+        for limit, cost in zip(limits.limits, costs, strict=True):
             counter = self._counters.get(limit.key) or self._new(limit)
             if counter is None:
                 return Unknown(limit=limit)
@@ -270,6 +344,7 @@ class MemoryLimits:
         for key in self._sweep[-count:]:
             if key in self._counters and self._counters[key].idle(second):
                 del self._counters[key]
+                self._sets.clear()  # one of them may have it
         del self._sweep[-count:]
 
     def _state(self, limit: Limit, second: int) -> LimitState:
@@ -279,6 +354,10 @@ class MemoryLimits:
             return LimitState(limit=limit, used=known, reserved=known)
         total = counter.stands(second)
         return LimitState(limit=limit, used=total - counter.reserved, reserved=counter.reserved)
+
+
+def _take(room: Room, second: int) -> Taken:
+    return [(counter, cost, counter.take(cost, second)) for counter, cost in zip(*room, strict=True)]
 
 
 def _wait(refused: Refused) -> float:

@@ -15,6 +15,7 @@ from llm_service.domain import (
     Refused,
     Settlement,
     Unknown,
+    limits_among,
 )
 from llm_service.runtime import Clock
 from llm_service.storage.ports import NOT_KNOWN, Reach, StoreUnavailable
@@ -163,7 +164,7 @@ class ValkeyLimits:
     async def settle(self, lease: Lease, settlement: Settlement | None) -> bool:
         """Put what was used in place of what was held, by the note that is kept with the lease."""
         mode, used = _mode(settlement)
-        limits = [claim.limit for claim in (*lease.callers, *lease.provider)]
+        limits = [*limits_among(lease.callers), *limits_among(lease.provider)]
         return await self._settle_by_notes(self._holder, (lease.id,), mode, settlement=used, limits=limits) > 0
 
     async def settle_lost(self, holder: str, lease_id: str, settlement: Settlement | None) -> bool:

@@ -1,13 +1,28 @@
 """How a caller learns where its limits stand: OpenAI's headers, and the IETF's draft, on every answer."""
 
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from llm_service.admission import Held
-from llm_service.domain import WINDOW_S, LimitKind, LimitReached
+from llm_service.domain import WINDOW_S, Claims, LimitKind, LimitReached
 
 _COUNTED: Final[tuple[LimitKind, ...]] = ("requests", "tokens")
 HeaderList = list[tuple[bytes, bytes]]
+
+
+class _Form(NamedTuple):
+    """What is the same for every answer under a limit, so that it is made once.
+
+    ``lines``: the five headers as HTTP/1.1 writes them, with room for what is left and for the seconds until the reset,
+    twice.
+    """
+
+    stated: tuple[bytes, bytes]
+    policy: tuple[bytes, bytes]
+    remaining: bytes
+    reset: bytes
+    standing: bytes
+    lines: bytes
 
 
 def limit_headers(held: Held | None, *, tokens: int | None = None) -> HeaderList:
@@ -17,23 +32,21 @@ def limit_headers(held: Held | None, *, tokens: int | None = None) -> HeaderList
     A window slides, so that after a request it is whole again no sooner than a minute later
     (draft-ietf-httpapi-ratelimit-headers-10).
     """
-    if held is None:
-        return []
-    left: dict[LimitKind, int] = {}
-    amounts: dict[LimitKind, int] = {}
-    lease = held.lease
-    for (limit, cost), used in zip(lease.callers, lease.used, strict=False):
-        kind, amount = limit.kind, limit.amount
-        if kind in _COUNTED:
-            if tokens is not None and kind == "tokens":
-                used += tokens - cost  # noqa: PLW2901
-            remaining, known = amount - used, left.get(kind)
-            if known is None or remaining < known or (remaining == known and amount < amounts[kind]):
-                left[kind], amounts[kind] = remaining, amount
     headers: HeaderList = []
-    for kind, remaining in left.items():
-        headers += _of_kind(kind, amounts[kind], max(remaining, 0), WINDOW_S)
+    if held is not None:
+        for kind, amount, remaining in _tightest(held, tokens):
+            headers += _of_kind(kind, amount, remaining, WINDOW_S)
     return headers
+
+
+def limit_lines(held: Held, *, tokens: int | None = None) -> bytes:
+    """The same as they stand in a response of HTTP/1.1: each on a line with its end."""
+    return b"".join(
+        [
+            _form(kind, amount).lines % (remaining, WINDOW_S, remaining, WINDOW_S)
+            for kind, amount, remaining in _tightest(held, tokens)
+        ]
+    )
 
 
 def refusal_headers(error: LimitReached) -> HeaderList:
@@ -41,28 +54,57 @@ def refusal_headers(error: LimitReached) -> HeaderList:
     limit = error.limit
     if limit is None or limit.kind not in _COUNTED:
         return []
-    remaining = max(limit.amount - error.used - error.reserved, 0)
+    return _of_kind(limit.kind, limit.amount, *_after_refusal(error, limit.amount))
+
+
+def refusal_lines(error: LimitReached) -> bytes:
+    """The same as lines of HTTP/1.1."""
+    limit = error.limit
+    if limit is None or limit.kind not in _COUNTED:
+        return b""
+    return _form(limit.kind, limit.amount).lines % (_after_refusal(error, limit.amount) * 2)
+
+
+def _after_refusal(error: LimitReached, amount: int) -> tuple[int, int]:
+    """What is left of the limit that refused, and in how many seconds it may have room."""
     wait_s = WINDOW_S if error.retry_after_s is None else int(error.retry_after_s)
-    return _of_kind(limit.kind, limit.amount, remaining, wait_s)
+    return max(amount - error.used - error.reserved, 0), wait_s
+
+
+def _tightest(held: Held, tokens: int | None) -> list[tuple[LimitKind, int, int]]:
+    """The amount and what is left of the limit of each kind that has least; of two alike, of the smaller one."""
+    lease = held.lease
+    claims, used = Claims.among(lease.callers), lease.used
+    tightest = []
+    for kind, limits in claims.of.rates if used else ():
+        if tokens is None or kind != "tokens":
+            remaining, amount = min([(amount - used[place], amount) for place, amount in limits])
+        else:
+            costs = claims.costs
+            remaining, amount = min(
+                [(amount - used[place] + costs[place] - tokens, amount) for place, amount in limits]
+            )
+        tightest.append((kind, amount, max(remaining, 0)))
+    return tightest
 
 
 def _of_kind(kind: LimitKind, amount: int, remaining: int, reset_s: int) -> HeaderList:
-    stated, policy, names = _stated(kind, amount)
+    form = _form(kind, amount)
     return [
-        stated,
-        (names[0], b"%d" % remaining),
-        (names[1], b"%ds" % reset_s),
-        policy,
-        (b"ratelimit", b'"%b";r=%d;t=%d' % (names[2], remaining, reset_s)),
+        form.stated,
+        (form.remaining, b"%d" % remaining),
+        (form.reset, b"%ds" % reset_s),
+        form.policy,
+        (b"ratelimit", form.standing % (remaining, reset_s)),
     ]
 
 
 @lru_cache(maxsize=1024)
-def _stated(kind: LimitKind, amount: int) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes], tuple[bytes, ...]]:
-    """What is the same for every answer under a limit: it is made once."""
+def _form(kind: LimitKind, amount: int) -> _Form:
     name = kind.encode()
-    return (
-        (b"x-ratelimit-limit-%b" % name, b"%d" % amount),
-        (b"ratelimit-policy", b'"%b";q=%d;w=%d' % (name, amount, WINDOW_S)),
-        (b"x-ratelimit-remaining-%b" % name, b"x-ratelimit-reset-%b" % name, name),
-    )
+    stated = (b"x-ratelimit-limit-%b" % name, b"%d" % amount)
+    policy = (b"ratelimit-policy", b'"%b";q=%d;w=%d' % (name, amount, WINDOW_S))
+    remaining, reset = b"x-ratelimit-remaining-%b" % name, b"x-ratelimit-reset-%b" % name
+    standing = b'"%b";r=%%d;t=%%d' % name
+    lines = (stated, (remaining, b"%d"), (reset, b"%ds"), policy, (b"ratelimit", standing))
+    return _Form(stated, policy, remaining, reset, standing, b"".join([b"%b: %b\r\n" % line for line in lines]))

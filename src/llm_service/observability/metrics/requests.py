@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from llm_service.domain import Lease, Limit, LimitReached, LLMServiceError, UsageRecord
+from llm_service.domain import Lease, Limit, LimitReached, LLMServiceError, UsageRecord, limits_among
 from llm_service.observability.facts import Attempted, RequestFinished
 from llm_service.observability.metrics import catalog
 from llm_service.observability.metrics.cells import Floats
@@ -262,9 +262,9 @@ class RequestMeter:
     def _met(self, lease: Lease) -> None:
         """The limits that had room for it."""
         view, cells = self._view, self._limits
-        for limit, _ in lease.callers:
+        for limit in limits_among(lease.callers):
             view[cells.get(limit.key) or self._admitted(limit)] += 1.0
-        for limit, _ in lease.provider:
+        for limit in limits_among(lease.provider):
             view[cells.get(limit.key) or self._admitted(limit)] += 1.0
 
     def _refused(self, fact: RequestFinished) -> None:
