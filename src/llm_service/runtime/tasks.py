@@ -78,7 +78,7 @@ class Done:
     __slots__ = ()
 
     def __await__(self) -> Generator[Any, Any, None]:
-        return iter(())  # type: ignore[return-value] - it yields nothing, and an iterator costs less
+        return iter(())  # type: ignore[return-value]  # it yields nothing, and an iterator costs less
 
 
 DONE: Final = Done()
