@@ -62,12 +62,16 @@ class Admission:
         """
         rules = self._rules
         plan = rules.of_caller(caller, user=user, model=request.model)
-        providers = [rules.of_provider(one.provider) for one in candidates]
-        if later:
-            providers += [rules.of_provider(one.provider) for one in later]
-        if inner:
+        providers, limited = [], plan is not NO_LIMITS
+        for one in (*candidates, *later) if later else candidates:
+            of_provider = rules.of_provider(one.provider)
+            providers.append(of_provider)
+            if of_provider is not NO_LIMITS:
+                limited = True
+        if inner and limited:
             plan, providers = of_inner(plan), [of_inner(one) for one in providers]
-        if plan is NO_LIMITS and all(one is NO_LIMITS for one in providers):
+            limited = plan is not NO_LIMITS or any(one is not NO_LIMITS for one in providers)
+        if not limited:
             return INNER if inner else FREE
         if self._at_once is not None and not inner:
             admitted = self._at_once.admit(

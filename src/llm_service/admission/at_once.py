@@ -55,7 +55,10 @@ class AtOnce:
             return self._decided(Ask(lease_id, plan.places, [one.places for one in first] if limited else NO_CLAIMS))
         everyone = (*candidates, *later) if later else candidates
         facts = self._facts
-        input_tokens = max([facts.bound(request, candidate) for candidate in everyone])
+        input_tokens = 0
+        for candidate in everyone:
+            if (bound := facts.bound(request, candidate)) > input_tokens:
+                input_tokens = bound
         cap, output_tokens = output_of(request, everyone, most_output=facts.most_output, at_most=self._most_output)
         nano_usd = self._worst_cases(everyone, input_tokens, output_tokens) if money else [0] * len(everyone)
         tokens = input_tokens + output_tokens

@@ -81,6 +81,7 @@ class Rules:
         self._per_model = _allowances(options.per_model)
         self._per_provider = _allowances(options.per_provider)
         self._plans: dict[tuple[str, int, str | None, str], Plan] = {}
+        self._of_all: dict[str | None, Plan] = {}
         self._provider_plans: dict[str, Plan] = {}
 
     def of_caller(self, caller: Caller, *, user: str | None, model: str) -> Plan:
@@ -93,12 +94,22 @@ class Rules:
                 self._plans.clear()
             own = self._per_key if key is None else merged(key.allowance, self._per_key)
             plan = self._plans[known] = self._plan(
-                ("global", "", self._global),
-                ("model", model, self._per_model.get(model, NO_ALLOWANCE)),
                 ("key", caller.key_id, own),
                 ("user", user or "", NO_ALLOWANCE if user is None else self._per_user),
+                beside=self._whoever_asks(model),
             )
         return plan
+
+    def _whoever_asks(self, model: str) -> Sequence[Limit]:
+        """The limits of everybody and of the model, which all plans have in common."""
+        allowed = self._per_model.get(model)
+        named = None if allowed is None else model  # names are the callers' to invent
+        plan = self._of_all.get(named)
+        if plan is None or plan.valid_until <= self._time():
+            plan = self._of_all[named] = self._plan(
+                ("global", "", self._global), ("model", model, allowed or NO_ALLOWANCE)
+            )
+        return plan.limits
 
     def of_provider(self, name: str) -> Plan:
         """The limits of what is sent to a provider."""
@@ -123,9 +134,9 @@ class Rules:
         """The limits of one user alone."""
         return self._plan(("user", user, self._per_user)).limits
 
-    def _plan(self, *subjects: tuple[LimitScope, str, Allowance]) -> Plan:
+    def _plan(self, *subjects: tuple[LimitScope, str, Allowance], beside: Sequence[Limit] = ()) -> Plan:
         now = self._now()
-        return plan_of([limit for subject in subjects for limit in limits_of(*subject, now=now)])
+        return plan_of([*beside, *(limit for subject in subjects for limit in limits_of(*subject, now=now))])
 
 
 def plan_of(limits: Sequence[Limit]) -> Plan:

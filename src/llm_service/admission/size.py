@@ -32,7 +32,8 @@ def asked_cap(request: ModelRequest) -> int | None:
 def choices(request: ModelRequest) -> int:
     """How many answers are made and paid for: ``n``, or ``best_of`` of a text completion, for each of its prompts."""
     body: Any = request.body
-    count = _count(body.get("n"))
+    asked = body.get("n")
+    count = 1 if asked is None else _count(asked)
     if request.operation != "completion":
         return count
     count = max(count, _count(body.get("best_of")))

@@ -13,7 +13,7 @@ BudgetPeriod = Literal["hour", "day", "week", "month", "total"]
 WINDOW_S = 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Limit:
     """One limit on one subject, as a store counts it.
 

@@ -115,7 +115,9 @@ class Ceiling:
         most = 0
         for above, input_parts, output_parts, request_parts in self._whole:
             if input_tokens > above:
-                most = max(most, input_parts * input_tokens + output_parts * output_tokens + request_parts)
+                parts = input_parts * input_tokens + output_parts * output_tokens + request_parts
+                if parts > most:
+                    most = parts
         return -(-most // self._parts)
 
 

@@ -32,6 +32,8 @@ Room: TypeAlias = tuple[Sequence[Counter], Sequence[int]]
 """Counters that have room, and what each is to take."""
 Taken: TypeAlias = list[tuple[Counter, int, Bucket]]
 NO_ROOM_NEEDED: Final[Room] = ((), ())
+FIRST: Final = (0, NO_ROOM_NEEDED)
+"""The first candidate, whose provider has no limits."""
 
 
 class _Lease(Lease):
@@ -108,18 +110,15 @@ class MemoryLimits:
         found = self._found(ask, second)
         if not isinstance(found, tuple):
             return found
-        room, candidate, room_of_provider = found
-        lease = self._leases[ask.lease_id] = _Lease(
-            ask.lease_id,
-            ask.callers,
-            candidate,
-            ask.candidates[candidate] if candidate >= 0 else (),
-            second,
-            (),
-            _take(room, second),
-            _take(room_of_provider, second) if room_of_provider is not NO_ROOM_NEEDED else [],
-        )
-        lease.used = [counter.total for counter in room[0]]
+        (counters, costs), candidate, room_of_provider = found
+        taken, used = [], []
+        for counter, cost in zip(counters, costs, strict=True):
+            taken.append((counter, cost, counter.take(cost, second)))
+            used.append(counter.total)
+        provider = ask.candidates[candidate] if candidate >= 0 else ()
+        taken_of_provider = _take(room_of_provider, second) if provider else []
+        lease = _Lease(ask.lease_id, ask.callers, candidate, provider, second, used, taken, taken_of_provider)
+        self._leases[ask.lease_id] = lease
         return lease
 
     async def foresee(self, ask: Ask) -> int | Refused | Unknown:
@@ -296,6 +295,8 @@ class MemoryLimits:
 
     def _first(self, candidates: Sequence[Sequence[Claim]], second: int) -> tuple[int, Room] | Refused | Unknown:
         """The first candidate with room; else the refusal that ends soonest."""
+        if candidates and not candidates[0]:
+            return FIRST
         refusals: list[Refused] = []
         for rank, claims in enumerate(candidates):
             room = self._room(claims, second)

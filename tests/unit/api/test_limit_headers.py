@@ -3,7 +3,7 @@
 from typing import cast
 
 from llm_service.admission import Held
-from llm_service.api.rest.limit_headers import limit_headers, refusal_headers
+from llm_service.api.rest.limit_headers import limit_headers, limit_lines, refusal_headers, refusal_lines
 from llm_service.domain import BudgetExceeded, Claim, Lease, Limit, LimitKind, RateLimited
 from llm_service.storage import LimitStore
 
@@ -70,3 +70,20 @@ def test_a_refusal_tells_the_limit_that_refused_and_when_it_may_have_room() -> N
 
 def test_a_spent_budget_is_no_rate() -> None:
     assert refusal_headers(BudgetExceeded("No.", limit=limit("money", 10))) == []
+
+
+def test_lines_say_the_same_as_pairs() -> None:
+    stands = held((limit("requests", 60), 12), (limit("tokens", 1000), 400), (limit("tokens", 900, "user"), 2))
+    for tokens in (None, 45):
+        assert limit_lines(stands, tokens=tokens) == as_lines(limit_headers(stands, tokens=tokens))
+    assert limit_lines(held((limit("money", 100), 5))) == b""
+
+
+def test_lines_of_a_refusal_say_the_same_as_pairs() -> None:
+    error = RateLimited("No.", limit=limit("tokens", 1000), used=700, reserved=200, retry_after_s=12.0)
+    assert refusal_lines(error) == as_lines(refusal_headers(error)) != b""
+    assert refusal_lines(BudgetExceeded("No.", limit=limit("money", 10))) == b""
+
+
+def as_lines(headers: list[tuple[bytes, bytes]]) -> bytes:
+    return b"".join(b"%b: %b\r\n" % header for header in headers)

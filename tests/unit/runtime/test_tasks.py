@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from llm_service.runtime import Tasks, begin
+from llm_service.runtime import DONE, Tasks, begin
 from tests.support.waiting import loop_turns
 
 
@@ -104,3 +104,7 @@ async def test_a_task_that_loses_its_cancellation_is_told_again(monkeypatch: pyt
     await asyncio.sleep(0)
     await tasks.aclose()
     assert (told, len(tasks)) == (2, 0)
+
+
+async def test_what_is_done_can_be_awaited_as_often_as_one_likes() -> None:
+    assert [await DONE for _ in range(2)] == [None, None]

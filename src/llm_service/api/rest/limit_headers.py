@@ -73,19 +73,18 @@ def _after_refusal(error: LimitReached, amount: int) -> tuple[int, int]:
 
 def _tightest(held: Held, tokens: int | None) -> list[tuple[LimitKind, int, int]]:
     """The amount and what is left of the limit of each kind that has least; of two alike, of the smaller one."""
-    lease = held.lease
-    claims, used = Claims.among(lease.callers), lease.used
-    tightest = []
+    claims, used = Claims.among(held.lease.callers), held.lease.used
+    told = []
     for kind, limits in claims.of.rates if used else ():
-        if tokens is None or kind != "tokens":
-            remaining, amount = min([(amount - used[place], amount) for place, amount in limits])
-        else:
-            costs = claims.costs
-            remaining, amount = min(
-                [(amount - used[place] + costs[place] - tokens, amount) for place, amount in limits]
-            )
-        tightest.append((kind, amount, max(remaining, 0)))
-    return tightest
+        least = tightest = -1
+        for place, amount in limits:
+            remaining = amount - used[place]
+            if tokens is not None and kind == "tokens":
+                remaining += claims.costs[place] - tokens
+            if tightest < 0 or remaining < least or (remaining == least and amount < tightest):
+                least, tightest = remaining, amount
+        told.append((kind, tightest, max(least, 0)))
+    return told
 
 
 def _of_kind(kind: LimitKind, amount: int, remaining: int, reset_s: int) -> HeaderList:
