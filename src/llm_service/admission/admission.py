@@ -62,16 +62,10 @@ class Admission:
         """
         rules = self._rules
         plan = rules.of_caller(caller, user=user, model=request.model)
-        providers, limited = [], plan is not NO_LIMITS
-        for one in (*candidates, *later) if later else candidates:
-            of_provider = rules.of_provider(one.provider)
-            providers.append(of_provider)
-            if of_provider is not NO_LIMITS:
-                limited = True
-        if inner and limited:
+        providers = rules.of_providers((*candidates, *later) if later else candidates)
+        if inner:
             plan, providers = of_inner(plan), [of_inner(one) for one in providers]
-            limited = plan is not NO_LIMITS or any(one is not NO_LIMITS for one in providers)
-        if not limited:
+        if plan is NO_LIMITS and all(one is NO_LIMITS for one in providers):
             return INNER if inner else FREE
         if self._at_once is not None and not inner:
             admitted = self._at_once.admit(
@@ -114,7 +108,7 @@ class Admission:
     ) -> Foreseen:
         """What `admit` would say now: the decision is made as there, and nothing is taken."""
         plan = self._rules.of_caller(caller, user=user, model=request.model)
-        providers = [self._rules.of_provider(candidate.provider) for candidate in (*candidates, *later)]
+        providers = self._rules.of_providers((*candidates, *later))
         attempt = Attempt(self._facts, request, plan, providers, candidates, later)
         outcome: int | Refused = 0
         error: LLMServiceError | None = None

@@ -82,12 +82,11 @@ class AtOnce:
         return worst
 
     def _is_to_be_counted(self, plan: Plan, costs: Costs) -> bool:
-        """Whether the prompt is: where the request claims much of what is left of a limit, or that is not known."""
+        """Whether the prompt is: where the request claims much of what is left of a limit."""
         counters = self._store.at_hand(plan.met)
-        if counters is None:
-            return bool(plan.sized)
         for place, code, limit in plan.sized:
-            if costs[code] * SHARE_TO_COUNT > limit.amount - counters[place].total:
+            stood = (self._store.seen(limit) or 0) if counters is None else counters[place].total
+            if costs[code] * SHARE_TO_COUNT > limit.amount - stood:
                 return True
         return False
 

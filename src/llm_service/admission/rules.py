@@ -13,6 +13,7 @@ from llm_service.domain import (
     NO_ALLOWANCE,
     Allowance,
     Caller,
+    Candidate,
     Claim,
     Claims,
     Limit,
@@ -110,6 +111,12 @@ class Rules:
                 ("global", "", self._global), ("model", model, allowed or NO_ALLOWANCE)
             )
         return plan.limits
+
+    def of_providers(self, candidates: Sequence[Candidate]) -> list[Plan]:
+        """The limits of what is sent to the provider of each."""
+        if not self._per_provider:
+            return [NO_LIMITS] * len(candidates)
+        return [self.of_provider(candidate.provider) for candidate in candidates]
 
     def of_provider(self, name: str) -> Plan:
         """The limits of what is sent to a provider."""

@@ -1,6 +1,7 @@
 """Errors on their way out: one table from the error tree to what each surface says."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from math import ceil
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -47,7 +48,12 @@ TABLE: Final[Mapping[type[LLMServiceError], Spoken]] = MappingProxyType(
 
 def spoken(error: LLMServiceError) -> Spoken:
     """The row of the error's class, or of the nearest class above it."""
-    for ancestor in type(error).__mro__:
+    return _row_of(type(error))  # type: ignore[arg-type]  # a class can be hashed
+
+
+@cache
+def _row_of(kind: type) -> Spoken:
+    for ancestor in kind.__mro__:
         row = TABLE.get(ancestor)
         if row is not None:
             return row

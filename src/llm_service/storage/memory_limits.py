@@ -1,6 +1,6 @@
 """The limit store of one process: dictionaries, and no await between looking and taking."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import inf
 from typing import Final, TypeAlias
 
@@ -37,9 +37,9 @@ FIRST: Final = (0, NO_ROOM_NEEDED)
 
 
 class _Lease(Lease):
-    """A lease, and the counters that it stands in."""
+    """A lease, and the counters that it stands in: those of its callers with the bucket of each, in their order."""
 
-    __slots__ = ("taken", "taken_of_provider")
+    __slots__ = ("buckets", "room", "taken_of_provider")
 
     def __init__(
         self,
@@ -49,7 +49,8 @@ class _Lease(Lease):
         provider: Sequence[Claim],
         second: int,
         used: Sequence[int],
-        taken: Taken,
+        room: Room,
+        buckets: Sequence[Bucket],
         taken_of_provider: Taken,
     ) -> None:
         """By place, and all in one: every request makes one."""
@@ -60,7 +61,8 @@ class _Lease(Lease):
         self.second = second
         self.used = used
         self.local = False
-        self.taken = taken
+        self.room = room
+        self.buckets = buckets
         self.taken_of_provider = taken_of_provider
 
 
@@ -107,24 +109,31 @@ class MemoryLimits:
         if self._due:  # never while a decision is made: a new counter in it stands at nothing yet
             self._forget_unused(self._due)
         second = int(self._time())
-        found = self._found(ask, second)
+        room = self._room(ask.callers, second)
+        if not isinstance(room, tuple):
+            return room
+        found = self._first(ask.candidates, second)
         if not isinstance(found, tuple):
             return found
-        (counters, costs), candidate, room_of_provider = found
-        taken, used = [], []
-        for counter, cost in zip(counters, costs, strict=True):
-            taken.append((counter, cost, counter.take(cost, second)))
+        candidate, room_of_provider = found
+        buckets, used = [], []
+        for counter, cost in zip(*room, strict=True):
+            buckets.append(counter.take(cost, second))
             used.append(counter.total)
         provider = ask.candidates[candidate] if candidate >= 0 else ()
-        taken_of_provider = _take(room_of_provider, second) if provider else []
-        lease = _Lease(ask.lease_id, ask.callers, candidate, provider, second, used, taken, taken_of_provider)
+        taken = _take(room_of_provider, second) if provider else []
+        lease = _Lease(ask.lease_id, ask.callers, candidate, provider, second, used, room, buckets, taken)
         self._leases[ask.lease_id] = lease
         return lease
 
     async def foresee(self, ask: Ask) -> int | Refused | Unknown:
         """What ``admit`` would say now, taking nothing."""
-        found = self._found(ask, int(self._time()))
-        return found[1] if isinstance(found, tuple) else found
+        second = int(self._time())
+        room = self._room(ask.callers, second)
+        if not isinstance(room, tuple):
+            return room
+        found = self._first(ask.candidates, second)
+        return found[0] if isinstance(found, tuple) else found
 
     async def swap(self, lease: Lease, ask: Ask, *, called: bool) -> Decision:
         """Take the first candidate with room in place of the lease's provider part; its id and callers stay.
@@ -159,7 +168,8 @@ class MemoryLimits:
             ask.candidates[candidate] if candidate >= 0 else (),
             second,
             lease.used,
-            held.taken,
+            held.room,
+            held.buckets,
             _take(room, second),
         )
         return swapped
@@ -233,11 +243,12 @@ class MemoryLimits:
         lease = self._leases.pop(lease_id, None)
         if lease is None:
             return False
+        counters, costs = lease.room
         if settlement is None:
-            for counter, cost, bucket in lease.taken:
+            for counter, cost, bucket in zip(counters, costs, lease.buckets, strict=True):
                 counter.give_back(cost, bucket)
         else:
-            for counter, cost, bucket in lease.taken:
+            for counter, cost, bucket in zip(counters, costs, lease.buckets, strict=True):
                 counter.settle(cost, bucket, settlement)
         if settlement is None or not settlement.provider:
             for counter, cost, bucket in lease.taken_of_provider:
@@ -246,14 +257,6 @@ class MemoryLimits:
             for counter, cost, bucket in lease.taken_of_provider:
                 counter.settle(cost, bucket, settlement)
         return True
-
-    def _found(self, ask: Ask, second: int) -> tuple[Room, int, Room] | Refused | Unknown:
-        """Room for the callers, the first candidate that has some, and its room."""
-        room = self._room(ask.callers, second)
-        if not isinstance(room, tuple):
-            return room
-        found = self._first(ask.candidates, second)
-        return (room, *found) if isinstance(found, tuple) else found
 
     def _room(self, claims: Sequence[Claim], second: int) -> Room | Refused | Unknown:
         """The counters of claims that all have room, with their costs."""
@@ -266,12 +269,12 @@ class MemoryLimits:
         else:
             return NO_ROOM_NEEDED
         if counters is None:
-            return self._obstacle(limits, costs, second)
+            return self._obstacle(limits, costs, map(self._counter, limits.limits), second)
         for counter, amount, cost in zip(counters, limits.amounts, costs, strict=True):
             if counter.looked_at != second:
                 counter.stands(second)
             if counter.total + cost > amount:
-                return self._obstacle(limits, costs, second)
+                return self._obstacle(limits, costs, counters, second)
         return counters, costs
 
     def _put_at_hand(self, limits: LimitSet) -> tuple[Counter, ...] | None:
@@ -285,13 +288,16 @@ class MemoryLimits:
 
     def _counters_of(self, limits: LimitSet) -> tuple[Counter, ...] | None:
         """The counter of each limit; ``None`` where one is a budget that is not known."""
-        known, counters = self._counters, []
+        counters = []
         for limit in limits.limits:
-            counter = known.get(limit.key) or self._new(limit)
+            counter = self._counter(limit)
             if counter is None:
                 return None
             counters.append(counter)
         return tuple(counters)
+
+    def _counter(self, limit: Limit) -> Counter | None:
+        return self._counters.get(limit.key) or self._new(limit)
 
     def _first(self, candidates: Sequence[Sequence[Claim]], second: int) -> tuple[int, Room] | Refused | Unknown:
         """The first candidate with room; else the refusal that ends soonest."""
@@ -307,17 +313,20 @@ class MemoryLimits:
             refusals.append(room)
         return min(refusals, key=_wait) if refusals else (-1, NO_ROOM_NEEDED)
 
-    def _obstacle(self, limits: LimitSet, costs: Sequence[int], second: int) -> Refused | Unknown:
+    def _obstacle(
+        self, limits: LimitSet, costs: Sequence[int], counters: Iterable[Counter | None], second: int
+    ) -> Refused | Unknown:
         """The first budget that is not known; else, of the refusals that there are, the one that lasts longest."""
         refusals: list[Refused] = []
-        for limit, cost in zip(limits.limits, costs, strict=True):
-            counter = self._counters.get(limit.key) or self._new(limit)
+        for limit, cost, counter in zip(limits.limits, costs, counters, strict=True):
             if counter is None:
                 return Unknown(limit=limit)
-            if counter.stands(second) + cost > limit.amount:
+            if counter.looked_at != second:
+                counter.stands(second)
+            if counter.total + cost > limit.amount:
                 used, wait_s = counter.total - counter.reserved, counter.wait_s(cost, limit, second)
                 refusals.append(Refused(limit=limit, used=used, reserved=counter.reserved, wait_s=wait_s))
-        return max(refusals, key=_wait)
+        return refusals[0] if len(refusals) == 1 else max(refusals, key=_wait)
 
     def _new(self, limit: Limit) -> Counter | None:
         """A counter from zero; there is none for money, which has to be seeded."""
