@@ -4,10 +4,9 @@ import asyncio
 import gc
 import sys
 import time
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
-from llm_service.domain import Ask, Claim, Lease, Limit, LimitKind, LimitScope, Settlement
+from llm_service.domain import Ask, Claims, Lease, Limit, LimitKind, LimitScope, LimitSet, Settlement
 from llm_service.runtime import SystemClock
 from llm_service.storage import MemoryLimits
 
@@ -18,38 +17,27 @@ TRIES = 20
 AMPLE = 10**12
 USED = Settlement(tokens=400, nano_usd=70_000)
 
-Answer = TypeVar("Answer")
 
-
-def claims() -> Sequence[Claim]:
-    """Every kind for a key and for all; permits of a provider are apart."""
+def claims() -> Claims:
+    """Every kind for a key and for all, as a plan claims them; permits of a provider are apart."""
     kinds: dict[LimitKind, int] = {"requests": 1, "tokens": 1_000, "concurrency": 1, "money": 200_000}
     scopes: tuple[LimitScope, ...] = ("key", "global")
-    return [
-        Claim(Limit(key=f"{scope}:{kind}", scope=scope, subject="", kind=kind, amount=AMPLE), cost)
+    limits = LimitSet(
+        Limit(key=f"{scope}:{kind}", scope=scope, subject="", kind=kind, amount=AMPLE)
         for scope in scopes
-        for kind, cost in kinds.items()
-    ]
-
-
-def at_once(call: Coroutine[Any, Any, Answer]) -> Answer:
-    """Nothing in this store waits, so no event loop is needed to run it."""
-    try:
-        call.send(None)
-    except StopIteration as done:
-        answer: Answer = done.value
-        return answer
-    raise RuntimeError("the store waits")
+        for kind in kinds
+    )
+    return Claims(limits, (*kinds.values(), *kinds.values()))
 
 
 def cost_us(store: MemoryLimits, asks: Sequence[Ask]) -> float:
     """Mean of admitting and settling."""
     begun = time.perf_counter()
     for ask in asks:
-        lease = at_once(store.admit(ask))
+        lease = store.admit_at_once(ask)
         if not isinstance(lease, Lease):
             raise TypeError(f"refused: {lease}")
-        at_once(store.settle(lease, USED))
+        store.settle_at_once(lease.id, USED)
     return (time.perf_counter() - begun) / len(asks) * 1e6
 
 
@@ -63,20 +51,18 @@ def least_us(store: MemoryLimits, asks: Sequence[Ask]) -> float:
     return best_us
 
 
-async def seeded(callers: Sequence[Claim]) -> MemoryLimits:
+async def seeded(callers: Claims) -> MemoryLimits:
     store = MemoryLimits(SystemClock())
-    for limit, _ in callers:
-        if limit.kind == "money":
-            await store.seed(limit, used=0, mark=0)
+    for limit in callers.of.budgets:
+        await store.seed(limit, used=0, mark=0)
     return store
 
 
 def main() -> int:
     callers = claims()
     permits = Limit(key="provider:requests", scope="provider", subject="a", kind="requests", amount=AMPLE)
-    asks = [
-        Ask(lease_id=f"req_{number}", callers=callers, candidates=[[Claim(permits, 1)]]) for number in range(REQUESTS)
-    ]
+    of_provider = Claims(LimitSet([permits]), (1,))
+    asks = [Ask(f"req_{number}", callers, [of_provider]) for number in range(REQUESTS)]
     store = asyncio.run(seeded(callers))
     gc.disable()
     best_us = least_us(store, asks)
