@@ -36,7 +36,9 @@ class Held(NamedTuple):
     @property
     def budgets(self) -> Sequence[Limit]:
         """The budgets that the lease stands in."""
-        return (*budgets_among(self.lease.callers), *budgets_among(self.lease.provider))
+        lease = self.lease
+        callers = budgets_among(lease.callers)
+        return (*callers, *budgets_among(lease.provider)) if lease.provider else callers
 
 
 class Gate:

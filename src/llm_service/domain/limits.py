@@ -99,7 +99,9 @@ class Claims(Sequence[Claim]):
 
 def limits_among(claims: Sequence[Claim]) -> Sequence[Limit]:
     """The limits that are claimed, in their order."""
-    return claims.of.limits if type(claims) is Claims else [limit for limit, _ in claims]
+    if type(claims) is Claims:
+        return claims.of.limits
+    return [limit for limit, _ in claims] if claims else ()
 
 
 def budgets_among(claims: Sequence[Claim]) -> Sequence[Limit]:
