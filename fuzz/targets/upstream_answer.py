@@ -3,7 +3,7 @@
 import json
 from functools import cache
 
-from llm_service.domain import Candidate, LLMServiceError, chat_request
+from llm_service.domain import Candidate, Event, LLMServiceError, chat_request
 from llm_service.providers import SERVERS, Dialect, ProviderOptions, UpstreamCall, dialect_for
 from llm_service.providers.sse import SseDecoder
 from llm_service.runtime import SystemClock
@@ -35,8 +35,9 @@ def a_call(*, stream: bool) -> UpstreamCall:
 
 def check_stream(dialect: Dialect, data: bytes) -> None:
     decoder, reader = SseDecoder(), dialect.reader(a_call(stream=True))
+    events: list[Event] = []
     try:
-        events = [event for told, _ in (*decoder.feed(data), *decoder.close()) for event in reader.read(told)]
+        reader.read_into(events, [(told, b"") for told, _ in (*decoder.feed(data), *decoder.close())])
         terminal, outcome = reader.close(done=True)
     except LLMServiceError:
         reader.outcome_so_far()

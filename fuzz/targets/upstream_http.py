@@ -25,16 +25,8 @@ def told(cut: list[bytes]) -> object:
     loop, receiver, transport = Loop(), Receiver(), Transport()
     connection = Connection(Owner(), _ORIGIN, cast("asyncio.AbstractEventLoop", loop))
     connection.connection_made(cast("asyncio.Transport", transport))
-    call = Call(
-        receiver,
-        origin=_ORIGIN,
-        head=b"GET / HTTP/1.1\r\n\r\n",
-        body=None,
-        connect_s=1,
-        on_failure=fail,
-        loop=cast("asyncio.AbstractEventLoop", loop),
-    )
-    connection.start(call)
+    call = Call(receiver, _ORIGIN, b"GET / HTTP/1.1\r\n\r\n", None, 1, fail, cast("asyncio.AbstractEventLoop", loop))
+    connection.start(call, loop.time())
     for piece in cut:
         if transport.is_closing():
             break

@@ -8,6 +8,7 @@ import orjson
 
 from llm_service.domain import Candidate, Event, Head, LLMServiceError, Outcome, Secret, chat_request
 from llm_service.providers import ProviderKind, ProviderOptions, TimeoutOptions, UpstreamCall, dialect_for
+from llm_service.providers.deadlines import TimeOuts
 from llm_service.providers.live import MAX_UNREAD_EVENTS, LiveReply
 from llm_service.transport import HttpHead
 from tests.support.clock import ManualClock
@@ -77,13 +78,13 @@ class Upstream:
             request_id="req_1",
         )
         options = ProviderOptions(kind=kind, base_url="http://127.0.0.1:1/v1")
+        self.time_outs = TimeOuts(self.clock, timeouts)
         self.reply = LiveReply(
-            call=call,
-            dialect=dialect_for("p", options, self.clock),
-            head=Head(provider="p", model="p/m", upstream_model="m"),
-            clock=self.clock,
-            timeouts=timeouts,
-            credential=Secret(CREDENTIAL),
+            call,
+            dialect_for("p", options, self.clock),
+            Head(provider="p", model="p/m", upstream_model="m"),
+            self.time_outs,
+            Secret(CREDENTIAL),
         )
         self.started = asyncio.ensure_future(self.reply.started(self.flow))
 

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from llm_service.cache import is_complete_answer
-from llm_service.domain import LLMServiceError, Outcome, UpstreamError, UpstreamInvalidResponse
+from llm_service.domain import LLMServiceError, Operation, Outcome, UpstreamError, UpstreamInvalidResponse
 from llm_service.providers.base import Answer, UpstreamCall
 from llm_service.providers.catalog import Server
 from llm_service.providers.complaints import names_an_error
 from llm_service.providers.metering import cost_of, usage_of
 from llm_service.providers.tool_calls import whole_calls
-from llm_service.providers.wire import FAILED_FINISHES, decode, finish_word, own_id, unblocked
+from llm_service.providers.wire import FAILED_FINISHES, FINISH_REASONS, decode, finish_word, own_id, unblocked
 from llm_service.streams import encode
 
 Fail = Callable[[object], LLMServiceError]
@@ -27,15 +27,19 @@ def answer_of(raw: bytes, call: UpstreamCall, *, server: Server, fail: Fail) -> 
     if not received:
         raise UpstreamError("The provider closed the connection before the answer began.")
     body, data = decode(received)
+    operation = call.request.operation
+    if _is_plain(body, operation, server):
+        told, finish_reason = (body["id"], body["model"]), body["choices"][0]["finish_reason"]
+        is_complete = is_complete_answer(operation, body) if data is received else None
+        return Answer(data, _outcome(body, data, server, told, finish_reason), is_complete)
     if not isinstance(body, dict) or names_an_error(body):
         raise fail(body) if body and isinstance(body, list | dict) else _no_answer()
-    operation = call.request.operation
     if operation == "embedding":
         if not isinstance(body.get("data"), list):
             raise _no_answer()
         told = body.get("id"), body.get("model")
         is_complete = is_complete_answer(operation, body) if data is received else None
-        return Answer(raw=data, outcome=_outcome(body, data, server, told=told), is_complete=is_complete)
+        return Answer(data, _outcome(body, data, server, told), is_complete)
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
         raise _no_answer()
@@ -44,11 +48,38 @@ def answer_of(raw: bytes, call: UpstreamCall, *, server: Server, fail: Fail) -> 
     for position, choice in enumerate(choices):
         if choice.get("error") or choice.get("finish_reason") in FAILED_FINISHES:
             error = fail(choice if choice.get("error") else choice["finish_reason"])
-            raise _billed(error, _outcome(body, data, server, told=told))
+            raise _billed(error, _outcome(body, data, server, told))
         changed |= _fix_choice(choice, position, call)
-    outcome = _outcome(body, data, server, told=told, finish_reason=choices[0]["finish_reason"])
+    outcome = _outcome(body, data, server, told, choices[0]["finish_reason"])
     is_complete = is_complete_answer(operation, body) if data is received else None
-    return Answer(raw=encode(body) if changed else data, outcome=outcome, is_complete=is_complete)
+    return Answer(encode(body) if changed else data, outcome, is_complete)
+
+
+def _is_plain(body: Any, operation: Operation, server: Server) -> bool:
+    """Whether it is what most answers are, and as it should be: a chat's, with one choice, text, and all its names."""
+    try:
+        (choice,) = body["choices"]
+        message = choice["message"]
+        upstream_id, model, content = body["id"], body["model"], message["content"]
+        return (
+            body["object"] == "chat.completion"
+            and choice["finish_reason"] in FINISH_REASONS
+            and message["role"] == "assistant"
+            and (type(content) is str or content is None)
+            and type(choice["index"]) is int
+            and type(body["created"]) is int
+            and type(upstream_id) is str
+            and type(model) is str
+            and upstream_id != ""
+            and model != ""
+            and "tool_calls" not in message
+            and not choice.get("error")
+            and not body.get("error")
+            and not server.own_ids
+            and operation == "chat"
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
 
 
 def _no_answer() -> UpstreamInvalidResponse:
@@ -63,7 +94,7 @@ def _billed(error: LLMServiceError, outcome: Outcome) -> LLMServiceError:
 
 
 def _outcome(
-    body: dict[str, Any], data: bytes, server: Server, *, told: tuple[Any, Any], finish_reason: str | None = None
+    body: dict[str, Any], data: bytes, server: Server, told: tuple[Any, Any], finish_reason: str | None = None
 ) -> Outcome:
     """The outcome; ``told`` are the id and the model as the provider told them."""
     counts = body.get("usage")
@@ -71,7 +102,7 @@ def _outcome(
     return Outcome(
         status="ok",
         usage=usage_of(counts) if isinstance(counts, dict) else None,
-        cost=cost_of(data, server.cost),
+        cost=None if server.cost is None else cost_of(data, server.cost),
         finish_reason=finish_reason,
         upstream_id=str(upstream_id) if upstream_id else None,
         response_model=str(response_model) if response_model else None,

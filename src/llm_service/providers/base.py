@@ -1,16 +1,25 @@
 """What a provider is to the pipeline, and what a provider's own dialect has to say: four conversions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from llm_service.domain import Candidate, Event, LLMServiceError, ModelInfo, ModelRequest, Outcome, Reply, fact
+from llm_service.domain import (
+    Candidate,
+    Event,
+    LLMServiceError,
+    ModelInfo,
+    ModelRequest,
+    Outcome,
+    Reply,
+    fact_in_order,
+)
 from llm_service.observability import Trace
 
 
-@fact
+@fact_in_order
 class UpstreamCall:
     """One request for one deployment. ``deadline_s``: seconds that the caller still gives it, ``None`` for no end.
     ``spent_s``: seconds that earlier attempts at this provider took: they count towards its time-out of a whole one.
@@ -69,7 +78,7 @@ class Provider(Protocol):
     def tells_account(self) -> bool:
         """Whether it has free addresses that tell of the operator's account."""
 
-    async def chat(self, call: UpstreamCall) -> Reply:
+    def chat(self, call: UpstreamCall) -> Awaitable[Reply]:
         """The answer, as soon as its first content is there. Any operation: chat, completion, embedding.
 
         Raises LLMServiceError when the provider fails before that. Cancelling the caller aborts the upstream.
@@ -100,20 +109,21 @@ class Provider(Protocol):
         """Abort what runs and close the connections."""
 
 
-@fact
+@fact_in_order
 class UpstreamRequest:
     """What a dialect makes of a request: where it goes, and its body. ``path`` follows the base URL.
 
-    ``base_url`` is set when it goes to another one than the configured (DeepSeek's beta).
+    ``headers``: those that it has besides. ``base_url`` is set when it goes to another one than the configured
+    (DeepSeek's beta).
     """
 
     path: str
     body: Mapping[str, Any]
-    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    headers: Mapping[str, str] | None = None
     base_url: str | None = None
 
 
-@fact
+@fact_in_order
 class Answer:
     """A whole answer in OpenAI's form. ``raw`` are the upstream's bytes where nothing had to be changed.
 
@@ -131,10 +141,11 @@ class ChunkReader(Protocol):
     has_content: bool
     """Something that a reader would see has come: text, reasoning, a tool call, a refusal, audio."""
 
-    def read(self, data: bytes, kind: bytes = b"") -> Sequence[Event]:
-        """One event's data, and its type where it has one. Holds finish and usage back.
+    def read_into(self, batch: list[Event], server_events: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Add what these say to ``batch``; each is an event's data, and its type where it has one. Whether the end is
+        among them (``[DONE]``): what follows it means nothing. Holds finish and usage back.
 
-        Raises LLMServiceError for an error event or a broken one.
+        Raises LLMServiceError for an error event or a broken one; what came before it is in the batch then.
         """
 
     def close(self, *, done: bool) -> tuple[Sequence[Event], Outcome]:

@@ -1,7 +1,7 @@
 """Streams: every upstream's chunks into the one form that strict clients accept. The hot path of the service."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -19,11 +19,15 @@ from llm_service.providers.complaints import names_an_error
 from llm_service.providers.deltas import Choices
 from llm_service.providers.endings import Ending
 from llm_service.providers.envelope import Envelope, around, has_extras
+from llm_service.providers.mould import Mould, MouldedEvent, mould_of
 from llm_service.providers.wire import FAILED_FINISHES, lenient
 from llm_service.streams import encode
 
 Fail = Callable[[object], LLMServiceError]
 """From an error inside a stream, or the finish reason of a failed answer, into our tree."""
+
+MOST_MOULDS: Final = 16
+"""So many are looked for in one stream: one whose chunks always differ elsewhere too is parsed."""
 
 
 class StreamReader:
@@ -33,8 +37,8 @@ class StreamReader:
     """
 
     __slots__ = (
-        "_begun", "_choices", "_early", "_ending", "_envelope", "_fail", "_plain_id", "_seq", "_server",
-        "has_content", "late_error",
+        "_begun", "_choices", "_early", "_ending", "_envelope", "_fail", "_mould", "_moulds_left", "_plain_id", "_seq",
+        "_server", "has_content", "late_error",
     )  # fmt: skip
 
     def __init__(self, call: UpstreamCall, *, server: Server, fail: Fail) -> None:
@@ -47,8 +51,38 @@ class StreamReader:
         self._ending = Ending()
         self._early: list[dict[str, Any]] = []
         self._plain_id: str | None = None
+        self._mould: Mould | None = None
+        self._moulds_left = MOST_MOULDS
         self._begun = False
         self._seq = 0
+
+    def read_into(self, batch: list[Event], server_events: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Add what these events, data and type, say to ``batch``; whether ``[DONE]`` is among them.
+
+        Most chunks differ from the one before in their text alone: they are recognised by their bytes, and pass.
+        """
+        for data, kind in server_events:
+            mould = self._mould
+            if (
+                mould is not None
+                and data.startswith(mould.before)
+                and data.endswith(mould.after)
+                and len(data) >= mould.least_bytes
+                and not kind
+            ):
+                try:
+                    orjson.loads(data[mould.string_at : mould.string_to])
+                except orjson.JSONDecodeError:
+                    pass  # it is not one string, or there is half a surrogate pair in it
+                else:
+                    self._seq = seq = self._seq + 1
+                    passed = data if mould.out is mould.after else data[: mould.text_to] + mould.out
+                    batch.append(MouldedEvent(seq, passed, mould))
+                    continue
+            if data == b"[DONE]":
+                return True
+            batch += self.read(data, kind)
+        return False
 
     def read(self, data: bytes, kind: bytes = b"") -> Sequence[Event]:
         """One event's data and type. Raises LLMServiceError for an error event, or for one that is broken.
@@ -78,8 +112,12 @@ class StreamReader:
                 and "error" not in chunk
                 and not kind
             ):
+                told = data
                 if "usage" in chunk:
                     data = self._without_usage(chunk, data)
+                if self._moulds_left:
+                    self._moulds_left -= 1
+                    self._mould = mould_of(told, chunk) or self._mould
                 self._seq = seq = self._seq + 1
                 return (Event(seq, data, chunk=chunk),)
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -115,6 +153,7 @@ class StreamReader:
         if not isinstance(chunk, dict):
             raise UpstreamInvalidResponse("The provider sent a stream event that is not a JSON object.")
         self._begun = True
+        self._mould = None  # what is learned now may be other than what it says
         self._keep_usage(chunk, data)
         if kind == b"error" or names_an_error(chunk):
             return self._failed(chunk)

@@ -1,13 +1,38 @@
 """The time-outs of one upstream call: first chunk, silence, slowness, total. That of connecting is the transport's."""
 
 from collections.abc import Callable
+from typing import Final
 
 from llm_service.domain import DeadlineExceeded, LLMServiceError, UpstreamTimeout
 from llm_service.providers.options import TimeoutOptions
 from llm_service.providers.pace import Pace
+from llm_service.providers.waits import Waits
 from llm_service.runtime import Clock, TimerHandle
 
+CLOSING_S: Final = 1.0
 OnExpired = Callable[[LLMServiceError], None]
+
+
+class TimeOuts:
+    """The time-outs of one provider, and whom of its answers they are running for.
+
+    ``closing``: how to end a body that has said ``[DONE]`` and does not end; it keeps its connection from others.
+    """
+
+    __slots__ = ("clock", "closing", "first_chunk", "idle", "options", "total")
+
+    def __init__(self, clock: Clock, options: TimeoutOptions) -> None:
+        self.clock = clock
+        self.options = options
+        self.total = Waits[Deadlines](clock, options.total_s, Deadlines.total_passed)
+        self.first_chunk = Waits[Deadlines](clock, options.first_chunk_s, Deadlines.first_chunk_passed)
+        self.idle = Waits[Deadlines](clock, options.idle_s, Deadlines.mind_silence)
+        self.closing = Waits[Callable[[], None]](clock, CLOSING_S, _do)
+
+    def close(self) -> None:
+        """Mind nothing any more."""
+        for waits in (self.total, self.first_chunk, self.idle, self.closing):
+            waits.close()
 
 
 class Deadlines:
@@ -18,55 +43,60 @@ class Deadlines:
     the stream after its first content. A reader that makes us pause is neither silence nor slowness of the upstream.
     """
 
-    __slots__ = ("_clock", "_heard_at", "_idle", "_on_expired", "_options", "_pace", "_timers", "bytes", "paused")
+    __slots__ = ("_end", "_idle", "_on_expired", "_pace", "_stream", "_time_outs", "bytes", "heard_at", "paused")
 
-    def __init__(self, clock: Clock, options: TimeoutOptions, on_expired: OnExpired) -> None:
-        self._clock = clock
-        self._options = options
+    def __init__(self, time_outs: TimeOuts, on_expired: OnExpired) -> None:
+        self._time_outs = time_outs
         self._on_expired: OnExpired | None = on_expired
-        self._timers: list[TimerHandle] = []
+        self._end: TimerHandle | None = None  # of a request whose time is its own
         self._idle: TimerHandle | None = None
         self._pace: Pace | None = None
-        self._heard_at = 0.0
+        self._stream = False
+        self.heard_at = 0.0
         self.bytes = 0
         self.paused = False
+        """``heard_at``, ``bytes``: when something of a stream came last, and how much; whoever reads it says so."""
 
     def start(self, *, deadline_s: float | None, stream: bool, spent_s: float = 0.0) -> None:
         """The request is on its way; earlier attempts took ``spent_s`` of its time."""
-        options = self._options
-        left_s = max(options.total_s - spent_s, 0.0)
-        if deadline_s is not None and deadline_s < left_s:
-            self._timers.append(self._clock.call_later(max(deadline_s, 0.0), self._deadline_passed))
+        time_outs = self._time_outs
+        self._stream = stream
+        if deadline_s is None and spent_s <= 0:
+            time_outs.total.begin(self)
         else:
-            self._timers.append(self._clock.call_later(left_s, self._total_passed))
+            self._start_own(max(time_outs.options.total_s - spent_s, 0.0), deadline_s)
         if stream:
-            self._timers.append(self._clock.call_later(options.first_chunk_s, self._first_chunk_passed))
+            time_outs.first_chunk.begin(self)
+
+    def _start_own(self, left_s: float, deadline_s: float | None) -> None:
+        clock = self._time_outs.clock
+        if deadline_s is not None and deadline_s < left_s:
+            self._end = clock.call_later(max(deadline_s, 0.0), self._deadline_passed)
+        else:
+            self._end = clock.call_later(left_s, self.total_passed)
 
     def _deadline_passed(self) -> None:
         self._expire(DeadlineExceeded("The request's own deadline passed before its answer was complete."))
 
-    def _total_passed(self) -> None:
-        self._expire(_late("total_s", self._options.total_s))
+    def total_passed(self) -> None:
+        """The whole answer is late."""
+        self._expire(_late("total_s", self._time_outs.options.total_s))
 
-    def _first_chunk_passed(self) -> None:
-        self._expire(_late("first_chunk_s", self._options.first_chunk_s))
+    def first_chunk_passed(self) -> None:
+        """The first content is late."""
+        self._expire(_late("first_chunk_s", self._time_outs.options.first_chunk_s))
 
     def content_began(self) -> None:
         """The first content is there: from now on silence counts, and pace."""
-        if len(self._timers) > 1:
-            self._timers.pop().cancel()
-        self._heard_at = self._clock.monotonic()
-        self._idle = self._clock.call_later(self._options.idle_s, self._mind_silence)
-        least = self._options.min_bytes_per_s
-        if least is not None:
-            self._pace = Pace(self._clock, least, self._options.slow_after_s, lambda: self.bytes, self._too_slow)
+        time_outs = self._time_outs
+        clock, options = time_outs.clock, time_outs.options
+        time_outs.first_chunk.end(self)
+        self.heard_at = clock.monotonic()
+        time_outs.idle.begin(self)
+        if options.min_bytes_per_s is not None:
+            self._pace = Pace(clock, options.min_bytes_per_s, options.slow_after_s, lambda: self.bytes, self._too_slow)
             if self.paused:
                 self._pace.pause()
-
-    def heard(self, count: int) -> None:
-        """So many bytes have come."""
-        self._heard_at = self._clock.monotonic()
-        self.bytes += count
 
     def pause(self) -> None:
         """Nothing is read for now."""
@@ -77,24 +107,25 @@ class Deadlines:
     def resume(self) -> None:
         """Reading goes on."""
         self.paused = False
-        self._heard_at = self._clock.monotonic()
+        self.heard_at = self._time_outs.clock.monotonic()
         if self._pace is not None:
             self._pace.resume()
 
-    def _mind_silence(self) -> None:
-        idle_s = self._options.idle_s
-        silent_s = 0.0 if self.paused else self._clock.monotonic() - self._heard_at
+    def mind_silence(self) -> None:
+        """Look whether anything came in the last ``idle_s``."""
+        clock, idle_s = self._time_outs.clock, self._time_outs.options.idle_s
+        silent_s = 0.0 if self.paused else clock.monotonic() - self.heard_at
         if silent_s >= idle_s:
             self._expire(UpstreamTimeout(f"The provider fell silent in mid-answer (idle_s: {idle_s:g} s)."))
         else:
-            self._idle = self._clock.call_later(idle_s - silent_s, self._mind_silence)
+            self._idle = clock.call_later(idle_s - silent_s, self.mind_silence)
 
     def _too_slow(self, bytes_per_s: float) -> None:
-        least, over_s = self._options.min_bytes_per_s, self._options.slow_after_s
+        options = self._time_outs.options
         self._expire(
             UpstreamTimeout(
                 f"The provider's stream was too slow: {bytes_per_s:.1f} bytes/s"
-                f" (min_bytes_per_s: {least:g}, slow_after_s: {over_s:g} s)."
+                f" (min_bytes_per_s: {options.min_bytes_per_s:g}, slow_after_s: {options.slow_after_s:g} s)."
             )
         )
 
@@ -107,15 +138,24 @@ class Deadlines:
     def stop(self) -> None:
         """Mind nothing any more, and let go of who would be told."""
         self._on_expired = None
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
-        if self._pace is not None:
-            self._pace.stop()
-            self._pace = None
+        time_outs = self._time_outs
+        time_outs.total.end(self)
+        if self._end is not None:
+            self._end.cancel()
+            self._end = None
+        if self._stream:
+            time_outs.first_chunk.end(self)
+            time_outs.idle.end(self)
+            if self._idle is not None:
+                self._idle.cancel()
+                self._idle = None
+            if self._pace is not None:
+                self._pace.stop()
+                self._pace = None
+
+
+def _do(work: Callable[[], None]) -> None:
+    work()
 
 
 def _late(name: str, seconds: float) -> UpstreamTimeout:

@@ -49,10 +49,11 @@ class Choices:
         if not self._chat:
             return bool(choice["text"])
         delta = choice["delta"]
+        for name in _SHOWN:
+            if delta.get(name):
+                return True
         details = delta.get("reasoning_details")
-        return any(delta.get(key) for key in _SHOWN) or (
-            isinstance(details, list) and any(map(_has_substance, details))
-        )
+        return isinstance(details, list) and any(map(_has_substance, details))
 
     def finish(self, choice: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any], bool]:
         """Take the last part of a choice apart: its content if any, its bare finish, whether anything was changed."""

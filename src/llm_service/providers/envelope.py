@@ -15,12 +15,12 @@ class Envelope:
     ``id`` is ours where the upstream has none, or none that is unique (``own_ids``).
     """
 
-    __slots__ = ("_own_id", "created", "id", "model", "object", "told_model", "upstream_id")
+    __slots__ = ("_chat", "_request_id", "created", "id", "model", "object", "told_model", "upstream_id")
 
     def __init__(self, call: UpstreamCall, *, own_ids: bool) -> None:
-        chat = call.request.operation == "chat"
-        self._own_id = own_id("chatcmpl-" if chat else "cmpl-", call.request_id)
-        self.id: str | None = self._own_id if own_ids else None
+        self._chat = chat = call.request.operation == "chat"
+        self._request_id = call.request_id
+        self.id: str | None = self._own_id() if own_ids else None
         self.object = "chat.completion.chunk" if chat else "text_completion"
         self.created: int | None = None
         self.model: str = call.candidate.upstream_model
@@ -30,11 +30,19 @@ class Envelope:
     def fix(self, chunk: dict[str, Any]) -> bool:
         """Give the chunk the values of its stream; whether that changed it. One without choices settles none."""
         self._learn(chunk, settle=bool(chunk.get("choices")))
-        shared = {"id": self.id, "object": self.object, "created": self.created or 0, "model": self.model}
-        if all(chunk.get(key) == value for key, value in shared.items()):
+        created = self.created or 0
+        if (
+            chunk.get("id") == self.id
+            and chunk.get("object") == self.object
+            and chunk.get("created") == created
+            and chunk.get("model") == self.model
+        ):
             return False
-        chunk.update(shared)
+        chunk.update(id=self.id, object=self.object, created=created, model=self.model)
         return True
+
+    def _own_id(self) -> str:
+        return own_id("chatcmpl-" if self._chat else "cmpl-", self._request_id)
 
     def _learn(self, chunk: dict[str, Any], *, settle: bool) -> None:
         if self.upstream_id is None and chunk.get("id"):
@@ -46,7 +54,7 @@ class Envelope:
         if not self.created and isinstance(created, int | float):
             self.created = int(created)
         if settle:
-            self.id = self.id or self._own_id
+            self.id = self.id or self._own_id()
             self.created = self.created or 0
 
 

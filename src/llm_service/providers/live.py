@@ -20,11 +20,9 @@ from llm_service.domain import (
     UpstreamTimeout,
 )
 from llm_service.providers.base import ChunkReader, Dialect, UpstreamCall
-from llm_service.providers.deadlines import Deadlines
-from llm_service.providers.options import TimeoutOptions
+from llm_service.providers.deadlines import Deadlines, TimeOuts
 from llm_service.providers.secrecy import hide, hide_prompt
 from llm_service.providers.sse import ServerEvent, SseDecoder
-from llm_service.runtime import Clock, TimerHandle
 from llm_service.streams import collect, split
 from llm_service.transport import Flow, HttpHead, TransportError
 
@@ -32,7 +30,6 @@ MAX_WHOLE_BYTES: Final = 64 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 1024 * 1024
 MAX_UNREAD_EVENTS: Final = 256
 MAX_START_PIECES: Final = 64
-CLOSING_S: Final = 1.0
 _WHOLE_STARTS: Final = (b"{", b"[", b"<", b'"')
 _NO_HEAD: Final = HttpHead(0, MappingProxyType({}))
 _STREAM_STARTS: Final = (b"data:", b":", b"event:", b"id:", b"retry:", b"\xef\xbb\xbf")
@@ -48,20 +45,13 @@ class LiveReply(Reply):
     """
 
     __slots__ = (
-        "_body", "_body_bytes", "_call", "_clock", "_closing", "_credential", "_deadlines", "_dialect", "_flow",
-        "_has_content", "_http", "_seq", "_sink", "_started", "_stream", "_unread", "head", "is_complete", "outcome",
-        "whole",
+        "_body", "_body_bytes", "_call", "_closing", "_credential", "_deadlines", "_dialect", "_flow", "_has_content",
+        "_http", "_now", "_seq", "_sink", "_started", "_stream", "_time_outs", "_unread", "head", "is_complete",
+        "outcome", "whole",
     )  # fmt: skip
 
     def __init__(
-        self,
-        *,
-        call: UpstreamCall,
-        dialect: Dialect,
-        head: Head,
-        clock: Clock,
-        timeouts: TimeoutOptions,
-        credential: Secret | None,
+        self, call: UpstreamCall, dialect: Dialect, head: Head, time_outs: TimeOuts, credential: Secret | None
     ) -> None:
         self.head = head
         self.whole = None
@@ -69,9 +59,10 @@ class LiveReply(Reply):
         self.is_complete = None
         self._call = call
         self._dialect = dialect
-        self._clock = clock
+        self._time_outs = time_outs
+        self._now = time_outs.clock.monotonic
         self._credential = credential
-        self._deadlines = Deadlines(clock, timeouts, self._expire)
+        self._deadlines = Deadlines(time_outs, self._expire)
         self._flow: Flow | None = None
         self._sink: Sink | None = None
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -82,7 +73,7 @@ class LiveReply(Reply):
         self._unread: list[Event] = []
         self._seq = 0
         self._has_content = False
-        self._closing: TimerHandle | None = None
+        self._closing = False
 
     # -- the reader's side
 
@@ -90,10 +81,10 @@ class LiveReply(Reply):
         """Wait for the first content. Cancelling it aborts the upstream call."""
         if self.outcome is None:
             self._flow = flow
+            call = self._call
+            self._deadlines.start(deadline_s=call.deadline_s, stream=call.request.stream, spent_s=call.spent_s)
         else:  # refused before the transport had returned
             flow.abort()
-        call = self._call
-        self._deadlines.start(deadline_s=call.deadline_s, stream=call.request.stream, spent_s=call.spent_s)
         try:
             await self._started
         except asyncio.CancelledError:
@@ -148,11 +139,13 @@ class LiveReply(Reply):
         """A piece of the body, as one socket read left it."""
         if self.outcome is not None:
             return
-        self._deadlines.heard(len(data))
         try:
             if self._stream is None:
                 self._gather(data)
             else:
+                deadlines = self._deadlines
+                deadlines.heard_at = self._now()
+                deadlines.bytes += len(data)
                 decoder, reader = self._stream
                 self._read(reader, decoder.feed(data))
         except LLMServiceError as error:
@@ -161,13 +154,14 @@ class LiveReply(Reply):
     def on_end(self) -> None:
         """The body is complete."""
         self._flow = None  # nothing is left to be aborted; and a reply and its call do not keep each other alive
-        if self._closing is not None:
-            self._closing.cancel()
+        if self._closing:
+            self._time_outs.closing.end(self._abort)
         if self.outcome is not None:
             return
         try:
             if self._stream is None:
-                self._finish_whole(b"".join(self._body))
+                body = self._body
+                self._finish_whole(body[0] if len(body) == 1 else b"".join(body))
             else:
                 decoder, reader = self._stream
                 self._read(reader, decoder.close())
@@ -203,7 +197,7 @@ class LiveReply(Reply):
             self._look_for_a_stream()
 
     def _look_for_a_stream(self) -> None:
-        body = b"".join(self._body)
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         start = body.lstrip()
         if start.startswith(_WHOLE_STARTS):
             return
@@ -217,19 +211,19 @@ class LiveReply(Reply):
         batch: list[Event] = []
         done = False
         try:
-            for data, kind in server_events:
-                if data == b"[DONE]":
-                    done = True
-                    break
-                batch += reader.read(data, kind)
+            done = reader.read_into(batch, server_events)
         finally:
-            self._deliver(reader, batch)
+            if not batch:
+                pass
+            elif self._has_content and self._sink is not None:
+                self._seq = batch[-1].seq
+                self._sink.write(batch)
+            else:
+                self._deliver(reader, batch)
         if done:
             self._finish(reader, done=True)
 
     def _deliver(self, reader: ChunkReader, batch: list[Event]) -> None:
-        if not batch:
-            return
         self._seq = batch[-1].seq
         if not self._has_content and reader.has_content:
             self._has_content = True
@@ -247,7 +241,8 @@ class LiveReply(Reply):
     def _finish(self, reader: ChunkReader, *, done: bool) -> None:
         events, outcome = reader.close(done=done)
         if done and self._flow is not None:  # a body that does not end after [DONE] keeps its connection from others
-            self._closing = self._clock.call_later(CLOSING_S, self._abort)
+            self._closing = True
+            self._time_outs.closing.begin(self._abort)
         self._end(events, outcome)
 
     # -- a whole answer
@@ -255,7 +250,7 @@ class LiveReply(Reply):
     def _finish_whole(self, body: bytes) -> None:
         if self._http.status != 200:
             raise self._dialect.error(self._http.status, self._http.headers, body)
-        if body.lstrip().startswith(_STREAM_STARTS):
+        if not body.startswith(b"{") and body.lstrip().startswith(_STREAM_STARTS):
             raw, outcome = self._collected(body)
         else:
             answer = self._dialect.answer(body, self._call)
@@ -267,12 +262,7 @@ class LiveReply(Reply):
         """A whole answer from an upstream that streams though it was not asked to."""
         decoder, reader = SseDecoder(), self._dialect.reader(self._call)
         events: list[Event] = []
-        done = False
-        for data, kind in (*decoder.feed(body), *decoder.close()):
-            if data == b"[DONE]":
-                done = True
-                break
-            events += reader.read(data, kind)
+        done = reader.read_into(events, (*decoder.feed(body), *decoder.close()))
         terminal, outcome = reader.close(done=done)
         return collect([*events, *terminal]), outcome
 

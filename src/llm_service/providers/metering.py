@@ -57,8 +57,8 @@ def _with_parts(counts: Mapping[str, Any], prompt: int, output: int) -> Usage:
     return Usage(
         input_tokens=prompt,
         output_tokens=output,
-        cached_input_tokens=min(cached or 0, prompt),
-        reasoning_tokens=min(reasoning or 0, output),
+        cached_input_tokens=min(cached, prompt) if cached else 0,
+        reasoning_tokens=min(reasoning, output) if reasoning else 0,
     )
 
 

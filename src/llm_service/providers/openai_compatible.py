@@ -38,7 +38,7 @@ class OpenAICompatible:
 
     def request(self, call: UpstreamCall) -> UpstreamRequest:
         """The body as the client sent it, for the upstream model, with the row's changes."""
-        return UpstreamRequest(path=PATHS[call.request.operation], body=self._body(call))
+        return UpstreamRequest(PATHS[call.request.operation], self._body(call))
 
     def answer(self, raw: bytes, call: UpstreamCall) -> Answer:
         """A whole answer; see :func:`answer_of`."""

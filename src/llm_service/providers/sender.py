@@ -1,7 +1,7 @@
 """The one sender that all providers share: a dialect's conversions around a transport."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -23,6 +23,7 @@ from llm_service.domain import (
 )
 from llm_service.providers.base import Account, Dialect, GenerationRecord, UpstreamCall
 from llm_service.providers.credentials import Credential, Credentials
+from llm_service.providers.deadlines import TimeOuts
 from llm_service.providers.live import LiveReply, upstream_failure
 from llm_service.providers.options import TimeoutOptions
 from llm_service.providers.secrecy import hide
@@ -66,7 +67,8 @@ class HttpProvider:
             [Credential(secret, {**posted, **shown, **headers}) for secret, shown in keys], clock
         )
         self._query = f"?{urlencode(query)}" if query else ""
-        self._timeouts = timeouts
+        self._connect_s = timeouts.connect_s
+        self._time_outs = TimeOuts(clock, timeouts)
         self._clock = clock
         self._propagate_trace = propagate_trace
 
@@ -80,33 +82,32 @@ class HttpProvider:
         """Whether the dialect knows such addresses."""
         return bool(self._dialect.account_paths)
 
-    async def chat(self, call: UpstreamCall) -> Reply:
+    def chat(self, call: UpstreamCall) -> Awaitable[Reply]:
         """Send the call and return the reply at its first content; see :class:`Provider`."""
         upstream = self._dialect.request(call)
-        credential = self._credentials.take()
-        head = Head(provider=self.name, model=call.request.model, upstream_model=call.candidate.upstream_model)
-        reply = LiveReply(
-            call=call,
-            dialect=self._dialect,
-            head=head,
-            clock=self._clock,
-            timeouts=self._timeouts,
-            credential=credential.secret,
-        )
-        headers = {**credential.headers, **upstream.headers} if upstream.headers else credential.headers
+        single = self._credentials.single
+        credential = single or self._credentials.take()
+        headers = credential.headers
+        if upstream.headers:
+            headers = {**headers, **upstream.headers}
         if self._propagate_trace and call.trace is not None:
             headers = {**headers, **call.trace.headers(call.span_id)}
+        head = Head(provider=self.name, model=call.request.model, upstream_model=call.candidate.upstream_model)
+        reply = LiveReply(call, self._dialect, head, self._time_outs, credential.secret)
         request = HttpRequest(
-            method="POST",
-            url=f"{upstream.base_url or self._base_url}{upstream.path}{self._query}",
-            headers=headers,
-            body=_encoded(upstream.body),
-            connect_s=self._timeouts.connect_s,
+            "POST",
+            f"{upstream.base_url or self._base_url}{upstream.path}{self._query}",
+            headers,
+            _encoded(upstream.body),
+            self._connect_s,
         )
-        if self._credentials.single is not None:
-            return await reply.started(self._transport.send(request, reply))
+        started = reply.started(self._transport.send(request, reply))
+        return started if single is not None else self._heard(started, credential)
+
+    async def _heard(self, started: Awaitable[Reply], credential: Credential) -> Reply:
+        """Look whether it failed because of its credential."""
         try:
-            return await reply.started(self._transport.send(request, reply))
+            return await started
         except UpstreamError as error:
             error.other_key = self._credentials.refused(credential, error)
             raise
@@ -158,7 +159,7 @@ class HttpProvider:
             method="GET",
             url=self._address(path),
             headers=self._headers,
-            connect_s=self._timeouts.connect_s,
+            connect_s=self._connect_s,
         )
         flow = self._transport.send(request, fetch)
         timer = self._clock.call_later(FETCH_S, fetch.expire)
@@ -187,6 +188,7 @@ class HttpProvider:
     async def aclose(self) -> None:
         """Abort what runs and close the connections."""
         await self._transport.aclose()
+        self._time_outs.close()
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:

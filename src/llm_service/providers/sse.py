@@ -36,13 +36,19 @@ class SseDecoder:
 
     def feed(self, data: bytes) -> Sequence[ServerEvent]:
         """The events completed by these bytes, in order."""
-        if (  # what most reads of most streams are: one event on one line, whole
+        if (
             data.startswith(b"data: ")
-            and data.find(b"\n") == len(data) - 2
             and data.endswith(b"\n\n")
-            and not (self._parts or self._at_start or self._after_cr or b"\r" in data)
+            and not (self._parts or self._at_start or self._after_cr)
         ):
-            return ((data[6:-2], b""),)
+            # What most reads of most streams are: whole events of one line, and mostly a single one.
+            if data.find(b"\n") == len(data) - 2:
+                if b"\r" not in data:
+                    return ((data[6:-2], b""),)
+            elif b"\r" not in data:
+                told = data[6:-2].split(b"\n\ndata: ")
+                if data.count(b"\n") == 2 * len(told):
+                    return [(one, b"") for one in told]
         if self._at_start:
             data = self._without_bom(data)
         if self._after_cr or b"\r" in data:

@@ -1,10 +1,9 @@
 """The narrow port to the upstreams: send a request, be told of head, body, end or error; pause, resume, abort."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterable, Mapping
 from typing import Literal, Protocol
 
-from llm_service.domain import fact
+from llm_service.domain import fact_in_order
 
 Method = Literal["GET", "POST"]
 FailureKind = Literal["connect", "connect_timeout", "tls", "disconnected", "protocol", "too_large", "pool"]
@@ -14,19 +13,25 @@ Reason = Literal[
     "unknown_authority", "other_name", "certificate",
 ]  # fmt: skip
 
+Body = bytes | AsyncIterable[bytes] | None
 
-@fact
+
+@fact_in_order
 class HttpRequest:
-    """One request to an upstream. ``headers`` are complete but for Host and Content-Length, User-Agent included."""
+    """One request to an upstream. ``headers`` are complete but for what frames the body and Host.
+
+    ``body``: pieces of a body whose length nobody knows yet are sent in chunks as they come, and never sent again. What
+    gives them is left where it stands when the answer is complete before they are.
+    """
 
     method: Method
     url: str
     headers: Mapping[str, str]
-    body: bytes | None = None
+    body: Body = None
     connect_s: float = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class HttpHead:
     """The head of an upstream's answer; headers are found by names in any case."""
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from llm_service.runtime import OnFailure
-from llm_service.transport.base import HttpHead, Receiver, TransportError
+from llm_service.transport.base import Body, HttpHead, Receiver, TransportError
 from llm_service.transport.decoding import Decoder, decoder_of
 from llm_service.transport.failures import not_handled
 from llm_service.transport.request_head import Origin
@@ -35,17 +35,16 @@ class Call:
     """
 
     __slots__ = (
-        "_complete", "_decoder", "_failure", "_head", "_held", "_loop", "_on_failure", "_paused", "_receiver",
-        "_telling", "body", "connect_s", "head", "line", "origin", "over", "repeated", "withdraw",
+        "_complete", "_decoder", "_failure", "_head", "_held", "_loop", "_paused", "_receiver", "_telling", "body",
+        "connect_s", "head", "line", "on_failure", "origin", "over", "repeated", "withdraw",
     )  # fmt: skip
 
     def __init__(
         self,
         receiver: Receiver,
-        *,
         origin: Origin,
         head: bytes,
-        body: bytes | None,
+        body: Body,
         connect_s: float,
         on_failure: OnFailure,
         loop: asyncio.AbstractEventLoop,
@@ -54,13 +53,13 @@ class Call:
         self.head = head
         self.body = body
         self.connect_s = connect_s
+        self.on_failure = on_failure
         self.line: Line | None = None
         self.withdraw: Callable[[], object] | None = None
         """Ends the wait for a connection; set while there is none."""
         self.repeated = False
         self.over = False
         self._receiver = receiver
-        self._on_failure = on_failure
         self._loop = loop
         self._paused = False
         self._telling = False
@@ -102,8 +101,9 @@ class Call:
     def answer(self, head: ResponseHead) -> None:
         """The head has come. Raises TransportError for a body whose encoding was not asked for."""
         self.body = None  # it will not be sent again
-        self._decoder = decoder_of(head.encoding)
-        self._head = HttpHead(head.status, Headers(head.fields))
+        if head.encoding is not None:
+            self._decoder = decoder_of(head.encoding)
+        self._head = HttpHead(head.status, Headers(head.lines))
 
     def take(self, data: bytes) -> None:
         """What one read of the socket left of the body; may be empty."""
@@ -134,26 +134,42 @@ class Call:
             self.line.resume_reading()
 
     def _tell(self) -> bool:
-        """Tell the receiver what there is to tell, until it pauses or aborts. Returns whether it may be told more now.
-
-        A body that is being decoded may hold a thousand times what was read: others get their turn in between.
-        """
+        """Tell the receiver what there is to tell, until it pauses or aborts. Returns whether it may be told more."""
         self._telling = True
-        told = 0
         try:
-            while not self._paused and not self.over and self._tell_next():
-                told += 1
-                if told == MOST_AT_ONCE and self._decoder is not None:
-                    self._rest()
+            if self._head is not None and not self._paused and not self.over:
+                head, self._head = self._head, None
+                self._receiver.on_head(head)
+            if self._decoder is not None:
+                if not self._tell_decoded():
                     return False
+            elif self._held and not self._paused and not self.over:
+                piece, self._held = self._held, b""
+                self._receiver.on_body(piece)
+            if (self._complete or self._failure is not None) and not self._paused and not self.over:
+                self._tell_end()
         except TransportError as error:
             self._break_off(error)
         except Exception as defect:  # noqa: BLE001 - a receiver's defect: reported, and its answer is not complete
-            self._on_failure("upstream call", defect)
+            self.on_failure("upstream call", defect)
             self._break_off(not_handled())
         finally:
             self._telling = False
         return not self._paused
+
+    def _tell_decoded(self) -> bool:
+        """Tell what is decoded. Returns whether that is all for now.
+
+        A body that is being decoded may hold a thousand times what was read: others get their turn in between.
+        """
+        told = 0
+        while self._decoder is not None and not self._paused and not self.over and (piece := self._decoder.piece()):
+            self._receiver.on_body(piece)
+            told += 1
+            if told == MOST_AT_ONCE:
+                self._rest()
+                return False
+        return True
 
     def _rest(self) -> None:
         """Go on in the next turn of the event loop, and read nothing before."""
@@ -161,24 +177,13 @@ class Call:
             self.line.pause_reading()
         self._loop.call_soon(self._go_on)
 
-    def _tell_next(self) -> bool:
-        """Whether more may be there to tell."""
-        if self._head is not None:
-            head, self._head = self._head, None
-            self._receiver.on_head(head)
-            return True
-        piece, self._held = self._held if self._decoder is None else self._decoder.piece(), b""
-        if piece:
-            self._receiver.on_body(piece)
-            return True
+    def _tell_end(self) -> None:
         if self._failure is not None:
             raise self._failure
-        if self._complete:
-            if self._decoder is not None:
-                self._decoder.finish()
-            self._receiver.on_end()
-            self.over = True
-        return False
+        if self._decoder is not None:
+            self._decoder.finish()
+        self._receiver.on_end()
+        self.over = True
 
     def _break_off(self, error: TransportError) -> None:
         if self.over:
@@ -187,7 +192,7 @@ class Call:
         try:
             self._receiver.on_error(error)
         except Exception as defect:  # noqa: BLE001 - nobody is left to be told
-            self._on_failure("upstream call", defect)
+            self.on_failure("upstream call", defect)
 
 
 __all__ = ["Call", "Line"]

@@ -1,6 +1,7 @@
 """One connection to an upstream: callbacks of the socket and of the parser, for one call at a time."""
 
 import asyncio
+from functools import partial
 from typing import Any, Final, Protocol, cast
 
 import httptools
@@ -9,7 +10,8 @@ from llm_service.transport.base import TransportError
 from llm_service.transport.call import Call
 from llm_service.transport.failures import cut_off, no_http
 from llm_service.transport.request_head import Origin
-from llm_service.transport.response_head import HEAD_BYTES, HEAD_LINE_BYTES, ResponseHead, too_large
+from llm_service.transport.response_head import HEAD_BYTES, HEAD_LINE_BYTES, Line, ResponseHead, too_large
+from llm_service.transport.upload import Upload
 
 STALE_S: Final = 2.0
 """How soon after the sending a reused connection must close for that to be the end of its idle time."""
@@ -42,28 +44,35 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_call", "_complete", "_head", "_interim", "_keep", "_lines", "_loop", "_moved", "_owner", "_parser", "_pieces",
-        "_reading", "_reused", "_sent_at_s", "_silent", "_stuck_bytes", "_transport", "idle_since_s", "made_at_s",
-        "origin",
+        "_read_bytes", "_reading", "_sent_at_s", "_silent", "_stuck_bytes", "_upload", "ends_at_s", "idle_since_s",
+        "on_body", "origin", "reused", "transport",
     )  # fmt: skip
 
-    def __init__(self, owner: Owner, origin: Origin, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, owner: Owner, origin: Origin, loop: asyncio.AbstractEventLoop, ends_at_s: float = 0.0) -> None:
+        """``ends_at_s``: from then on it is not used again."""
         self.origin = origin
-        self.made_at_s = self.idle_since_s = self._sent_at_s = loop.time()
+        self.ends_at_s = ends_at_s
+        self.idle_since_s = self._sent_at_s = 0.0
+        self.reused = False
+        self.transport: asyncio.Transport | None = None
         self._loop = loop
         self._owner = owner
-        self._transport: asyncio.Transport | None = None
-        self._parser: Any = httptools.HttpResponseParser(self)
         self._call: Call | None = None
-        self._reused = False
+        self._upload: Upload | None = None
         self._reading = True
         self._pieces: list[bytes] = []
-        self._lines: list[tuple[bytes, bytes]] = []
+        self._lines: list[Line] = []
+        self.on_body = self._pieces.append
+        """A piece of the body; the parser calls this."""
+        self._parser: Any = httptools.HttpResponseParser(self)
+        self._read_bytes = 0
         self._begin_anew()
 
     def _begin_anew(self) -> None:
         self._head: ResponseHead | None = None
         self._silent = True  # nothing of an answer has come
         self._interim = False  # the head being read is that of a 1xx
+        self._moved = False  # a head was completed in this read
         self._complete = False
         self._keep = False
         self._stuck_bytes = 0
@@ -76,50 +85,85 @@ class Connection(asyncio.Protocol):
         return self._call
 
     @property
-    def open(self) -> bool:
-        return self._transport is not None and not self._transport.is_closing()
+    def sending(self) -> asyncio.Task[None] | None:
+        """What sends a body that comes in pieces."""
+        return None if self._upload is None else self._upload.task
 
-    def start(self, call: Call) -> None:
-        """Send the call's request. Check ``open`` before."""
-        transport = cast("asyncio.Transport", self._transport)
+    @property
+    def open(self) -> bool:
+        return self.transport is not None and not self.transport.is_closing()
+
+    def start(self, call: Call, now_s: float) -> None:
+        """Send the call's request. Check ``open`` before. ``now_s``: of the loop."""
+        transport: Any = self.transport
         self._call = call
         call.line = self
         call.withdraw = None
-        self._sent_at_s = self._loop.time()
+        self._sent_at_s = now_s
         body = call.body
         if not body:
             transport.write(call.head)
+        elif not isinstance(body, bytes):
+            transport.write(call.head)
+            self._upload = Upload(body, transport, self._loop, partial(self._upload_failed, call))
         elif len(body) <= JOINED_BYTES:
             transport.write(call.head + body)
         else:
             transport.writelines((call.head, body))
 
     def pause_reading(self) -> None:
-        if self._reading and self._transport is not None and self.open:
+        if self._reading and self.transport is not None and self.open:
             self._reading = False
-            self._transport.pause_reading()
+            self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        if not self._reading and self._transport is not None and self.open:
+        if not self._reading and self.transport is not None and self.open:
             self._reading = True
-            self._transport.resume_reading()
+            self.transport.resume_reading()
 
     def abort(self) -> None:
         """Close at once; whom it works for is told nothing."""
         self._call = None
-        if self._transport is not None:
-            self._transport.abort()
+        self._end_upload()
+        if self.transport is not None:
+            self.transport.abort()
+
+    # -- a request whose body comes in pieces
+
+    def pause_writing(self) -> None:
+        """The socket takes no more for now."""
+        if self._upload is not None:
+            self._upload.pause()
+
+    def resume_writing(self) -> None:
+        """There is room again."""
+        if self._upload is not None:
+            self._upload.resume()
+
+    def _end_upload(self) -> bool:
+        """Whether there was one, and it was not complete: then the connection is of no more use."""
+        upload, self._upload = self._upload, None
+        return upload is not None and not upload.end()
+
+    def _upload_failed(self, call: Call, error: Exception) -> None:
+        """Who gives the body has failed: what was sent of it is no request."""
+        call.on_failure("the body of an upstream call", error)
+        if self._call is call:
+            self.abort()
+            call.line = None
+            call.fail(TransportError("disconnected", "the request could not be sent whole", sent=True))
 
     # -- what the socket says
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection stands."""
-        self._transport = cast("asyncio.Transport", transport)
+        self.transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed: the end of some bodies, and the end of all else."""
         call, self._call = self._call, None
-        self._transport = self._parser = None  # the parser knows its connection
+        self._end_upload()
+        self.transport = self._parser = None  # the parser knows its connection
         if call is not None:
             call.line = None
             self._end_early(call, exc)
@@ -129,7 +173,13 @@ class Connection(asyncio.Protocol):
         head = self._head
         if exc is None and head is not None and head.ends_with_connection:
             call.end(b"")
-        elif self._silent and self._reused and not call.repeated and self._loop.time() - self._sent_at_s <= STALE_S:
+        elif (
+            self._silent
+            and self.reused
+            and not call.repeated
+            and (call.body is None or isinstance(call.body, bytes))  # pieces that were taken are gone
+            and self._loop.time() - self._sent_at_s <= STALE_S
+        ):
             call.repeated = True
             self._owner.repeat(call)
         else:
@@ -142,42 +192,44 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         self._silent = False
-        failure = self._feed(data)
-        body = b"".join(self._pieces)
-        self._pieces.clear()
+        self._read_bytes = len(data)
+        failure = None
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            cause = error.__context__
+            failure = cause if isinstance(cause, TransportError) else no_http()
+        pieces = self._pieces
+        if len(pieces) == 1:
+            body = pieces.pop()
+        else:
+            body = b"".join(pieces)
+            pieces.clear()
         if self._complete:
             self._finish(call, body, clean=failure is None)
             return
-        if failure is None:
-            failure = self._measure(len(data))
-        call.take(body)
+        if body or self._moved:
+            self._moved = False
+            self._stuck_bytes = 0
+            call.take(body)
+        else:  # bound what comes without completing a head or adding to a body
+            self._stuck_bytes += len(data)
+            if failure is None and self._stuck_bytes > HEAD_BYTES:
+                failure = too_large()
         if failure is not None and not call.over:
             self.abort()
             call.line = None
             call.fail(failure)
 
-    def _feed(self, data: bytes) -> TransportError | None:
-        self._moved = False
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            cause = error.__context__
-            return cause if isinstance(cause, TransportError) else no_http()
-        return None
-
-    def _measure(self, read_bytes: int) -> TransportError | None:
-        """Bound what comes without completing a head or adding to a body."""
-        self._stuck_bytes = 0 if self._moved else self._stuck_bytes + read_bytes
-        return too_large() if self._stuck_bytes > HEAD_BYTES else None
-
     def _finish(self, call: Call, body: bytes, *, clean: bool) -> None:
         """Part from the call before it hears of the end: then its next request finds this connection free."""
-        transport = cast("asyncio.Transport", self._transport)
+        transport: Any = self.transport  # it stands: it has just been read from
         self._call = call.line = None
-        if clean and self._keep and not transport.get_write_buffer_size():
-            self._reused = True
+        cut = self._upload is not None and self._end_upload()
+        if clean and self._keep and not cut and not transport.get_write_buffer_size():
             self._begin_anew()
-            self.resume_reading()
+            if not self._reading:
+                self.resume_reading()
             self._owner.free(self)
         else:  # surplus bytes, a request that was answered before it was read, or the server's wish
             self.abort()
@@ -204,27 +256,23 @@ class Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status == 101:
             raise TransportError("protocol", "the answer changes the protocol unasked", sent=True)
-        head = ResponseHead(status, self._lines)
-        self._lines.clear()
+        lines, self._lines = self._lines, []
+        head = ResponseHead(status, lines, self._stuck_bytes + self._read_bytes)
         self._interim = 100 <= status < 200
         if not self._interim:
             self._head = head
             self._moved = True
-            cast("Call", self._call).answer(head)
-
-    def on_body(self, body: bytes) -> None:
-        """A piece of the body."""
-        self._moved = True
-        self._pieces.append(body)
+            call: Any = self._call  # there is one: without it nothing is parsed
+            call.answer(head)
 
     def on_message_complete(self) -> None:
         """The answer is complete, trailer included."""
         if self._interim:
             return
-        head = cast("ResponseHead", self._head)
+        head: Any = self._head  # complete before its message
         if self._lines:  # a trailer has the bounds of a head, and is dropped
             ResponseHead(head.status, self._lines)
-            self._lines.clear()
+            self._lines = []
         self._complete = True
         # Chunks in HTTP/1.0 are a mistake that the connection must not outlive. RFC 9112, section 6.1.
         self._keep = self._parser.should_keep_alive() and not (

@@ -30,15 +30,7 @@ class HttpTransport:
         Raises ValueError for an address or a header that could not be sent as it is without breaking out of its line.
         """
         origin, head = self._heads.encode(request)
-        call = Call(
-            receiver,
-            origin=origin,
-            head=head,
-            body=request.body,
-            connect_s=request.connect_s,
-            on_failure=self._on_failure,
-            loop=self._loop,
-        )
+        call = Call(receiver, origin, head, request.body, request.connect_s, self._on_failure, self._loop)
         self._pool.send(call)
         return call
 

@@ -15,10 +15,14 @@ from llm_service.transport.call import Call
 from llm_service.transport.connection import Connection
 from llm_service.transport.failures import cannot_connect, connect_late, cut_off, tls_refused
 from llm_service.transport.request_head import Origin
+from llm_service.transport.tls_sessions import TlsSessions
 
 IDLE_CONNECTION_S: Final = 15.0
 CONNECTION_AGE_S: Final = 300.0
 """An older connection is not used again, so that a change of the name's addresses is noticed."""
+AGE_SPREAD: Final = 0.2
+"""Connections that were made together do not end together: by up to this part of their age they end earlier."""
+_GOLDEN_RATIO: Final = 0.6180339887498949  # its multiples lie evenly between whole numbers, however many they are
 HAPPY_EYEBALLS_S: Final = 0.25
 """How long an address may take before the next one is tried beside it. RFC 8305, section 5."""
 
@@ -30,19 +34,21 @@ class Pool:
 
     Idle ones are used again, the last one first, and closed after ``IDLE_CONNECTION_S``. Calls beyond the bound wait
     their turn, first come first served; one that is aborted gives its turn up. ``connect_s`` covers name, connection
-    and TLS, not this wait. Names are resolved for each new connection.
+    and TLS, not this wait. Names are resolved for each new connection, and TLS sessions resumed.
     """
 
     def __init__(self, *, max_connections: int, tls: ssl.SSLContext | None, on_failure: OnFailure) -> None:
         self._loop = asyncio.get_running_loop()
         self._max_connections = max_connections
         self._tls = tls
+        self._sessions = TlsSessions(self._loop.time)
         if tls is not None:
-            tls.set_alpn_protocols(ALPN)
+            self._prepare(tls)
         self._on_failure = on_failure
         self._slots = 0  # connections, and connections to be
+        self._made = 0
         self._connections: set[Connection] = set()
-        self._idle: dict[Origin, OrderedDict[Connection, None]] = {}
+        self._idle: dict[Origin, dict[Connection, None]] = {}
         self._connecting: dict[Call, asyncio.Task[None]] = {}
         self._waiting: OrderedDict[Call, None] = OrderedDict()
         self._minding: asyncio.TimerHandle | None = None
@@ -52,10 +58,11 @@ class Pool:
 
     def send(self, call: Call) -> None:
         """Send the call as soon as there is a connection for it."""
+        now_s = self._loop.time()
         if self._closed is not None:
             self._loop.call_soon(call.fail, TransportError("pool", "the client is closed", sent=False))
-        elif (connection := self._idle_to(call.origin)) is not None:
-            connection.start(call)
+        elif (connection := self._idle_to(call.origin, now_s)) is not None:
+            connection.start(call, now_s)
         elif self._slots < self._max_connections:
             self._connect(call)
         else:
@@ -66,7 +73,7 @@ class Pool:
     async def aclose(self) -> None:
         """Abort all calls, close all connections, and return when they are closed."""
         self._closed = self._closed or self._loop.create_future()
-        tasks = tuple(self._connecting.values())
+        tasks = [*self._connecting.values(), *filter(None, (one.sending for one in self._connections))]
         for call in (*self._waiting, *self._connecting):
             call.abort()
         for connection in tuple(self._connections):
@@ -84,16 +91,22 @@ class Pool:
     def free(self, connection: Connection) -> None:
         """Hand the connection on to who waits, or keep it for later."""
         now_s = self._loop.time()
-        if self._closed is not None or not connection.open or now_s - connection.made_at_s > CONNECTION_AGE_S:
+        if not connection.reused:
+            connection.reused = True
+            if connection.origin.secure:
+                self._sessions.keep(connection.transport)
+        if self._closed is not None or now_s > connection.ends_at_s or not connection.open:
             connection.abort()
-            return
-        if not self._waiting:
+        elif not self._waiting:
             connection.idle_since_s = now_s
-            self._idle.setdefault(connection.origin, OrderedDict())[connection] = None
+            idle = self._idle.get(connection.origin)
+            if idle is None:
+                idle = self._idle[connection.origin] = {}
+            idle[connection] = None
             if self._minding is None:
                 self._minding = self._loop.call_later(IDLE_CONNECTION_S, self._mind_idle)
         elif next(iter(self._waiting)).origin is connection.origin:
-            connection.start(self._next())
+            connection.start(self._next(), now_s)
         else:  # it makes room for one to where the first in the row wants to go
             connection.abort()
 
@@ -102,7 +115,7 @@ class Pool:
         if connection not in self._connections:
             return
         self._connections.discard(connection)
-        self._idle.get(connection.origin, OrderedDict()).pop(connection, None)
+        self._idle.get(connection.origin, {}).pop(connection, None)
         self._give_back_slot()
         if self._closed is not None and not self._connections and not self._closed.done():
             self._closed.set_result(None)
@@ -114,11 +127,11 @@ class Pool:
 
     # -- idle connections
 
-    def _idle_to(self, origin: Origin) -> Connection | None:
+    def _idle_to(self, origin: Origin, now_s: float) -> Connection | None:
         idle = self._idle.get(origin)
         while idle:
             connection, _ = idle.popitem()
-            if connection.open and self._loop.time() - connection.made_at_s <= CONNECTION_AGE_S:
+            if now_s <= connection.ends_at_s and connection.open:
                 return connection
             connection.abort()
         return None
@@ -127,7 +140,9 @@ class Pool:
         """An idle connection to another address gives way to who has to wait."""
         for idle in self._idle.values():
             if idle:
-                idle.popitem(last=False)[0].abort()
+                oldest = next(iter(idle))
+                del idle[oldest]
+                oldest.abort()
                 return
 
     def _mind_idle(self) -> None:
@@ -158,10 +173,15 @@ class Pool:
 
     def _connect(self, call: Call) -> None:
         self._slots += 1
-        connection = Connection(self, call.origin, self._loop)
+        self._made += 1
+        connection = Connection(self, call.origin, self._loop, self._end_of_age())
         task = self._connecting[call] = self._loop.create_task(self._open(connection, call.connect_s))
         call.withdraw = task.cancel
         task.add_done_callback(partial(self._connected, call, connection))
+
+    def _end_of_age(self) -> float:
+        earlier = AGE_SPREAD * (self._made * _GOLDEN_RATIO % 1.0)
+        return self._loop.time() + CONNECTION_AGE_S * (1.0 - earlier)
 
     def _connected(self, call: Call, connection: Connection, task: asyncio.Task[None]) -> None:
         """Not the task's own last step: one that is cancelled before it began takes none."""
@@ -176,7 +196,7 @@ class Pool:
                 if call.over:  # aborted in the last moment
                     self.free(connection)
                 else:
-                    connection.start(call)
+                    connection.start(call, self._loop.time())
                 return
         self._give_back_slot()
         if isinstance(failure, TransportError):
@@ -216,8 +236,12 @@ class Pool:
         """Made when it is first needed: to read the system's authorities takes memory and time."""
         if self._tls is None:
             self._tls = ssl.create_default_context()
-            self._tls.set_alpn_protocols(ALPN)
+            self._prepare(self._tls)
         return self._tls
+
+    def _prepare(self, tls: ssl.SSLContext) -> None:
+        tls.set_alpn_protocols(ALPN)
+        self._sessions.offer(tls)
 
 
 __all__ = ["Pool"]

@@ -60,8 +60,11 @@ class RequestHeads:
         known = self._known.get((request.method, request.url))
         if known is None or known.headers != request.headers:
             known = self._learn(request)
-        if request.body is not None:
-            return known.origin, b"%bcontent-length: %d\r\n\r\n" % (known.start, len(request.body))
+        body = request.body
+        if isinstance(body, bytes):
+            return known.origin, b"%bcontent-length: %d\r\n\r\n" % (known.start, len(body))
+        if body is not None:
+            return known.origin, known.start + b"transfer-encoding: chunked\r\n\r\n"
         if request.method == "POST":
             return known.origin, known.start + b"content-length: 0\r\n\r\n"
         return known.origin, known.start + b"\r\n"

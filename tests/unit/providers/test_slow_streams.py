@@ -139,6 +139,7 @@ async def test_no_timer_outlives_a_guarded_stream() -> None:
     await upstream.begin()
     upstream.say(chunk(finish="stop"), DONE)
     upstream.reply.on_end()
+    upstream.time_outs.close()  # those that all answers of a provider share
     assert upstream.clock.timers == 0
 
 

@@ -42,13 +42,8 @@ def replay(transcript: Transcript, pieces: Iterable[bytes]) -> Replay:
 def read(transcript: Transcript, server_events: Iterable[ServerEvent]) -> Replay:
     reader: Any = transcript.dialect.reader(transcript.call)
     events: list[Event] = []
-    done = False
     try:
-        for data, kind in server_events:
-            if data == b"[DONE]":
-                done = True
-                break
-            events += reader.read(data, kind)
+        done = reader.read_into(events, list(server_events))
         terminal, outcome = reader.close(done=done)
     except LLMServiceError as error:
         return Replay(events, reader.outcome_so_far(), error)
