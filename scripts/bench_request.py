@@ -85,7 +85,7 @@ class Transport:
         self._loop = asyncio.get_running_loop()
 
     def send(self, request: HttpRequest, receiver: Receiver) -> "Transport":
-        body = BODIES[b'"stream":true' in (request.body or b"")]
+        body = BODIES[isinstance(request.body, bytes) and b'"stream":true' in request.body]
         self._loop.call_soon(self._answer, receiver, body)
         return self
 

@@ -17,16 +17,22 @@ _ORIGIN = Origin("upstream.test", 80, secure=False)
 
 def one(data: bytes) -> None:
     """``data``: all that the upstream sends, before it closes."""
-    assert told([data]) == told(pieces(data))
+    expected = told([data])
+    assert told(pieces(data)) == expected
+    if data:  # a used connection that closes without a byte is replaced
+        assert told([data], used=True) == expected
 
 
-def told(cut: list[bytes]) -> object:
-    """Status, length and digest of a whole answer; ``None`` where it was none."""
+def told(cut: list[bytes], *, used: bool = False) -> object:
+    """Status, length and digest of a whole answer; ``None`` where it was none. ``used``: it is not the first one."""
     loop, receiver, transport = Loop(), Receiver(), Transport()
     connection = Connection(Owner(), _ORIGIN, cast("asyncio.AbstractEventLoop", loop))
     connection.connection_made(cast("asyncio.Transport", transport))
-    call = Call(receiver, _ORIGIN, b"GET / HTTP/1.1\r\n\r\n", None, 1, fail, cast("asyncio.AbstractEventLoop", loop))
-    connection.start(call, loop.time())
+    if used:
+        connection.start(a_call(Receiver(), loop), loop.time())
+        connection.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        assert not transport.is_closing()
+    connection.start(a_call(receiver, loop), loop.time())
     for piece in cut:
         if transport.is_closing():
             break
@@ -36,6 +42,11 @@ def told(cut: list[bytes]) -> object:
     loop.run()
     assert receiver.ends == 1, "an answer ends once"
     return receiver.answer
+
+
+def a_call(receiver: "Receiver", loop: "Loop") -> Call:
+    given = cast("asyncio.AbstractEventLoop", loop)
+    return Call(receiver, _ORIGIN, b"GET / HTTP/1.1\r\n\r\n", None, 1, fail, given)
 
 
 def fail(what: str, defect: BaseException) -> None:
@@ -71,6 +82,8 @@ class Receiver:
 
 class Owner:
     """Keeps no connections."""
+
+    def answered(self, connection: Connection) -> None: ...
 
     def free(self, connection: Connection) -> None: ...
 

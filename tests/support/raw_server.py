@@ -16,6 +16,12 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
     return head
 
 
+async def read_chunk(reader: asyncio.StreamReader) -> bytes:
+    """One chunk of a request's body; empty at its end."""
+    size = int(await reader.readuntil(b"\r\n"), 16)
+    return (await reader.readexactly(size + 2)).removesuffix(b"\r\n")
+
+
 @asynccontextmanager
 async def serving(handle: Handle) -> AsyncIterator[str]:
     """Serve connections with ``handle`` until the block ends; yields the address."""

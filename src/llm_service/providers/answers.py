@@ -10,7 +10,7 @@ from llm_service.providers.catalog import Server
 from llm_service.providers.complaints import names_an_error
 from llm_service.providers.metering import cost_of, usage_of
 from llm_service.providers.tool_calls import whole_calls
-from llm_service.providers.wire import FAILED_FINISHES, FINISH_REASONS, decode, finish_word, own_id, unblocked
+from llm_service.providers.wire import FINISH_REASONS, decode, finish_word, is_failure, own_id, unblocked
 from llm_service.streams import encode
 
 Fail = Callable[[object], LLMServiceError]
@@ -46,7 +46,7 @@ def answer_of(raw: bytes, call: UpstreamCall, *, server: Server, fail: Fail) -> 
     told = body.get("id"), body.get("model")
     changed = _fix_envelope(body, call, own_ids=server.own_ids)
     for position, choice in enumerate(choices):
-        if choice.get("error") or choice.get("finish_reason") in FAILED_FINISHES:
+        if choice.get("error") or is_failure(choice.get("finish_reason")):
             error = fail(choice if choice.get("error") else choice["finish_reason"])
             raise _billed(error, _outcome(body, data, server, told))
         changed |= _fix_choice(choice, position, call)

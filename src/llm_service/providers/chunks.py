@@ -20,7 +20,7 @@ from llm_service.providers.deltas import Choices
 from llm_service.providers.endings import Ending
 from llm_service.providers.envelope import Envelope, around, has_extras
 from llm_service.providers.mould import Mould, MouldedEvent, mould_of
-from llm_service.providers.wire import FAILED_FINISHES, lenient
+from llm_service.providers.wire import is_failure, lenient
 from llm_service.streams import encode
 
 Fail = Callable[[object], LLMServiceError]
@@ -174,7 +174,7 @@ class StreamReader:
             if self._choices.fix(choice, position):
                 raw = None
             word = choice.get("finish_reason")
-            if choice.get("error") or word in FAILED_FINISHES:
+            if choice.get("error") or is_failure(word):
                 self._failed(choice if choice.get("error") else word)
             elif word:
                 raw = self._finish(choice, chunk, raw=raw if len(choices) == 1 else None, passing=passing)

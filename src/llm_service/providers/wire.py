@@ -51,12 +51,17 @@ def lenient(data: bytes) -> tuple[Any, bytes]:
     return value, encode(value)
 
 
+def is_failure(word: object) -> bool:
+    """Whether a finish reason says that the answer is broken."""
+    return isinstance(word, str) and word in FAILED_FINISHES
+
+
 def finish_word(word: object) -> str | None:
     """A finish reason in OpenAI's words; ``None`` as long as there is none."""
     if not word:
         return None
-    if word in FINISH_REASONS:
-        return str(word)
+    if isinstance(word, str) and word in FINISH_REASONS:
+        return word
     return FINISH_WORDS.get(str(word).lower(), "stop")
 
 

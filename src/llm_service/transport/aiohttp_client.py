@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from typing import Any, Final
 
 import aiohttp
@@ -9,7 +10,7 @@ from aiohttp import hdrs
 from yarl import URL
 
 from llm_service.runtime import OnFailure
-from llm_service.transport.base import Flow, HttpHead, HttpRequest, Receiver, TransportError
+from llm_service.transport.base import BODY_FAILED, Body, Flow, HttpHead, HttpRequest, Receiver, TransportError
 from llm_service.transport.decoding import Decoder, decoder_of
 from llm_service.transport.failures import cannot_connect, connect_late, cut_off, no_http, not_handled, tls_refused
 from llm_service.transport.response_head import HEAD_LINE_BYTES
@@ -54,11 +55,26 @@ class AiohttpTransport:
         return self._session.request(
             request.method,
             self._url(request.url),
-            data=request.body,
+            data=self._data(request.body),
             headers=request.headers,
             allow_redirects=False,
             timeout=self._timeout(request.connect_s),
         )
+
+    def _data(self, body: Body) -> Any:
+        return body if body is None or isinstance(body, bytes) else self._pieces(body)
+
+    async def _pieces(self, body: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+        """The same, and what it raises is reported: aiohttp tells of a broken connection alone."""
+        try:
+            async for piece in body:
+                yield piece
+        except Exception as error:
+            self.on_failure(BODY_FAILED, error)
+            raise
+        finally:
+            if isinstance(body, AsyncGenerator):
+                await body.aclose()
 
     def forget(self, call: "_Call") -> None:
         """The call has ended."""

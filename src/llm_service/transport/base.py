@@ -1,7 +1,7 @@
 """The narrow port to the upstreams: send a request, be told of head, body, end or error; pause, resume, abort."""
 
 from collections.abc import AsyncIterable, Mapping
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from llm_service.domain import fact_in_order
 
@@ -14,6 +14,8 @@ Reason = Literal[
 ]  # fmt: skip
 
 Body = bytes | AsyncIterable[bytes] | None
+BODY_FAILED: Final = "the body of an upstream call"
+"""Under this name is reported what the giver of pieces raised."""
 
 
 @fact_in_order

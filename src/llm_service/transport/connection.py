@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol, cast
 
 import httptools
 
-from llm_service.transport.base import TransportError
+from llm_service.transport.base import BODY_FAILED, TransportError
 from llm_service.transport.call import Call
 from llm_service.transport.failures import cut_off, no_http
 from llm_service.transport.request_head import Origin
@@ -21,6 +21,9 @@ JOINED_BYTES: Final = 64 * 1024
 
 class Owner(Protocol):
     """Who keeps the connection."""
+
+    def answered(self, connection: "Connection") -> None:
+        """Its first answer is complete, and it still stands."""
 
     def free(self, connection: "Connection") -> None:
         """Its answer is complete, and it can be used again."""
@@ -147,7 +150,7 @@ class Connection(asyncio.Protocol):
 
     def _upload_failed(self, call: Call, error: Exception) -> None:
         """Who gives the body has failed: what was sent of it is no request."""
-        call.on_failure("the body of an upstream call", error)
+        call.on_failure(BODY_FAILED, error)
         if self._call is call:
             self.abort()
             call.line = None
@@ -225,6 +228,9 @@ class Connection(asyncio.Protocol):
         """Part from the call before it hears of the end: then its next request finds this connection free."""
         transport: Any = self.transport  # it stands: it has just been read from
         self._call = call.line = None
+        if not self.reused:
+            self.reused = True
+            self._owner.answered(self)
         cut = self._upload is not None and self._end_upload()
         if clean and self._keep and not cut and not transport.get_write_buffer_size():
             self._begin_anew()

@@ -88,13 +88,14 @@ class Pool:
 
     # -- for the connections
 
+    def answered(self, connection: Connection) -> None:
+        """Keep its session: by now it has one."""
+        if connection.origin.secure:
+            self._sessions.keep(connection.transport)
+
     def free(self, connection: Connection) -> None:
         """Hand the connection on to who waits, or keep it for later."""
         now_s = self._loop.time()
-        if not connection.reused:
-            connection.reused = True
-            if connection.origin.secure:
-                self._sessions.keep(connection.transport)
         if self._closed is not None or now_s > connection.ends_at_s or not connection.open:
             connection.abort()
         elif not self._waiting:

@@ -4,6 +4,8 @@ import asyncio
 import socket
 import zlib
 from collections.abc import AsyncIterator
+from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -271,6 +273,20 @@ async def test_an_old_connection_is_not_used_again(monkeypatch: pytest.MonkeyPat
     await transport.aclose()
 
 
+async def test_connections_that_were_made_together_do_not_end_together(transport: HttpTransport) -> None:
+    upstream = Upstream()
+    async with serving(upstream.handle) as address:
+        batch = [Noted() for _ in range(4)]
+        for noted in batch:
+            transport.send(a_request(address), noted)
+        for noted in batch:
+            await noted.over.wait()
+        now_s = asyncio.get_running_loop().time()
+        left_s = sorted(one.ends_at_s - now_s for one in transport._pool._connections)
+    assert pools.CONNECTION_AGE_S * (1 - pools.AGE_SPREAD) - 5 < left_s[0] < left_s[-1] <= pools.CONNECTION_AGE_S
+    assert min(later - earlier for earlier, later in pairwise(left_s)) > 5
+
+
 async def test_the_last_idle_connection_is_used_first(transport: HttpTransport) -> None:
     served = []
 
@@ -306,6 +322,53 @@ async def test_sockets_do_not_wait_to_fill_packets(transport: HttpTransport, mon
     async with serving(upstream.handle) as address:
         await asked(transport, address)
         assert made[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def resolving(monkeypatch: pytest.MonkeyPatch, *answers: list[int]) -> list[str]:
+    """Each look-up of a name finds the next of these lists of ports, here. Returns the names that are asked for."""
+    asked_for, left = list[str](), list(answers)
+    resolve = asyncio.get_running_loop().getaddrinfo
+
+    async def getaddrinfo(host: str, *rest: object, **named: object) -> Any:
+        if not host.endswith(".test"):
+            return await resolve(host, *rest, **named)  # type: ignore[arg-type]
+        asked_for.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in left.pop(0)]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    return asked_for
+
+
+async def test_where_one_address_of_a_name_is_dead_another_is_tried(
+    transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream = Upstream()
+    with socket.socket() as full:  # a listener whose queue is full answers no further connection
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        async with serving(upstream.handle) as address:
+            resolving(monkeypatch, [full.getsockname()[1], int(address.rpartition(":")[2])])
+            noted = await asked(transport, "http://two.test:80", connect_s=5.0)
+        for one in waiting:
+            one.close()
+    assert noted.outcome == (200, b"ok", "end")
+
+
+async def test_a_name_is_looked_up_for_each_new_connection(
+    transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a change of its addresses is followed, when the connections to the old ones have ended."""
+    old, new = Upstream(ANSWER + b"x"), Upstream()  # a byte too much ends the connection
+    async with serving(old.handle) as here, serving(new.handle) as there:
+        names = resolving(monkeypatch, *([int(one.rpartition(":")[2])] for one in (here, there)))
+        for _ in range(3):
+            assert (await asked(transport, "http://one.test:80")).data == b"ok"
+            await settle()
+    assert (names, old.connections, new.connections) == (["one.test"] * 2, 1, 1)
 
 
 async def test_no_connection_in_time_is_a_connect_timeout() -> None:

@@ -1,0 +1,66 @@
+"""Waits of one length behind one timer: everybody is called back at the moment that is theirs, or not at all."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_service.providers.waits import Waits
+from tests.support.clock import ManualClock
+
+WAIT_S = 10.0
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("pass"), st.floats(0.1, 12.0)),
+        st.tuples(st.sampled_from(("begin", "end")), st.integers(0, 5)),
+    ),
+    max_size=40,
+)
+
+
+@given(steps)
+def test_everybody_is_called_back_in_time_and_once(steps: list[tuple[str, float]]) -> None:
+    """Against a model: who waits, and since when."""
+    clock, due, called = ManualClock(), dict[float, float](), list[float]()
+    waits = Waits[float](clock, WAIT_S, called.append)
+    expected = list[float]()
+    for word, value in steps:
+        if word == "pass":
+            clock.advance(value)
+            passed = [who for who, at in due.items() if at <= clock.monotonic() + 1e-6]
+            for who in passed:
+                del due[who]
+            expected += passed
+        elif word == "begin" and value not in due:
+            waits.begin(value)
+            due[value] = clock.monotonic() + WAIT_S
+        elif word == "end":
+            waits.end(value)
+            due.pop(value, None)
+        assert called == expected
+        assert clock.timers <= 1
+    clock.advance(2 * WAIT_S)
+    assert called == expected + list(due)
+    assert clock.timers == 0
+
+
+def test_who_is_called_back_may_wait_again() -> None:
+    clock, called = ManualClock(), list[float]()
+
+    def again(who: str) -> None:
+        called.append(clock.monotonic())
+        if len(called) < 3:
+            waits.begin(who)
+
+    waits = Waits[str](clock, WAIT_S, again)
+    waits.begin("a")
+    begun = clock.monotonic()
+    clock.advance(100)
+    assert [at - begun for at in called] == [10, 20, 30]
+
+
+def test_nobody_waits_behind_the_end() -> None:
+    clock, called = ManualClock(), list[str]()
+    waits = Waits[str](clock, WAIT_S, called.append)
+    waits.begin("a")
+    waits.close()
+    clock.advance(100)
+    assert (called, clock.timers) == ([], 0)
