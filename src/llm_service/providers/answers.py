@@ -100,12 +100,13 @@ def _outcome(
     counts = body.get("usage")
     upstream_id, response_model = told
     return Outcome(
-        status="ok",
-        usage=usage_of(counts) if isinstance(counts, dict) else None,
-        cost=None if server.cost is None else cost_of(data, server.cost),
-        finish_reason=finish_reason,
-        upstream_id=str(upstream_id) if upstream_id else None,
-        response_model=str(response_model) if response_model else None,
+        "ok",
+        usage_of(counts) if isinstance(counts, dict) else None,
+        None if server.cost is None else cost_of(data, server.cost),
+        None,
+        finish_reason,
+        str(upstream_id) if upstream_id else None,
+        str(response_model) if response_model else None,
     )
 
 

@@ -30,7 +30,7 @@ class TimeOuts:
         self.closing = Waits[Callable[[], None]](clock, CLOSING_S, _do)
 
     def close(self) -> None:
-        """Mind nothing any more."""
+        """Keep no timer but for those who still wait."""
         for waits in (self.total, self.first_chunk, self.idle, self.closing):
             waits.close()
 

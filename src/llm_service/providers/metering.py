@@ -50,16 +50,14 @@ def _made_up(counts: Mapping[str, Any]) -> Usage | None:
 
 
 def _with_parts(counts: Mapping[str, Any], prompt: int, output: int) -> Usage:
-    cached = _part(counts.get("prompt_tokens_details"), "cached_tokens")
-    if not cached:
-        cached = _count(counts.get("prompt_cache_hit_tokens"))
-    reasoning = _part(counts.get("completion_tokens_details"), "reasoning_tokens")
-    return Usage(
-        input_tokens=prompt,
-        output_tokens=output,
-        cached_input_tokens=min(cached, prompt) if cached else 0,
-        reasoning_tokens=min(reasoning, output) if reasoning else 0,
-    )
+    cached = reasoning = None
+    if (details := counts.get("prompt_tokens_details")) is not None:
+        cached = _part(details, "cached_tokens")
+    if not cached and (hit := counts.get("prompt_cache_hit_tokens")) is not None:
+        cached = _count(hit)
+    if (details := counts.get("completion_tokens_details")) is not None:
+        reasoning = _part(details, "reasoning_tokens")
+    return Usage(prompt, output, min(cached, prompt) if cached else 0, min(reasoning, output) if reasoning else 0)
 
 
 def cost_of(data: bytes, form: CostForm | None) -> Cost | None:

@@ -34,6 +34,7 @@ class OpenAICompatible:
 
     def __init__(self, server: Server, *, now: Now) -> None:
         self._server = server
+        self._has_habits = bool(server.dropped or server.renamed or server.edits)
         self._now = now
 
     def request(self, call: UpstreamCall) -> UpstreamRequest:
@@ -79,13 +80,14 @@ class OpenAICompatible:
             body.pop("max_tokens", None)  # together they are refused; the newer one counts
         if server.asks_usage and call.request.stream:
             body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
-        for name in server.dropped:
-            body.pop(name, None)
-        for name, theirs in server.renamed.items():
-            if (value := body.pop(name, None)) is not None:
-                body[theirs] = value
-        for edit in server.edits:
-            edit(body)
+        if self._has_habits:
+            for name in server.dropped:
+                body.pop(name, None)
+            for name, theirs in server.renamed.items():
+                if (value := body.pop(name, None)) is not None:
+                    body[theirs] = value
+            for edit in server.edits:
+                edit(body)
         return body
 
     def _error(self, told: Complaint, headers: Mapping[str, str]) -> LLMServiceError:

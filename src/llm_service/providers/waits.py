@@ -37,9 +37,8 @@ class Waits(Generic[T]):
         self._due.pop(who, None)
 
     def close(self) -> None:
-        """Nobody waits any more."""
-        self._due.clear()
-        if self._timer is not None:
+        """Call the timer off, unless somebody still waits."""
+        if self._timer is not None and not self._due:
             self._timer.cancel()
             self._timer = None
 

@@ -57,10 +57,16 @@ def test_who_is_called_back_may_wait_again() -> None:
     assert [at - begun for at in called] == [10, 20, 30]
 
 
-def test_nobody_waits_behind_the_end() -> None:
+def test_the_end_is_for_those_who_wait() -> None:
     clock, called = ManualClock(), list[str]()
     waits = Waits[str](clock, WAIT_S, called.append)
     waits.begin("a")
+    waits.begin("b")
+    waits.end("a")
     waits.close()
-    clock.advance(100)
-    assert (called, clock.timers) == ([], 0)
+    clock.advance(WAIT_S)
+    assert called == ["b"]
+    waits.begin("c")
+    waits.end("c")
+    waits.close()
+    assert clock.timers == 0
