@@ -39,7 +39,8 @@ class OpenRouter(OpenAICompatible):
 
     def request(self, call: UpstreamCall) -> UpstreamRequest:
         """The body as it came, with the names of models as OpenRouter knows them."""
-        return replace(super().request(call), headers=self._headers)
+        plain = super().request(call)
+        return UpstreamRequest(plain.path, plain.body, self._headers)
 
     def models(self, raw: bytes) -> Sequence[ModelInfo]:
         """The catalogue with its prices. Raises UpstreamInvalidResponse."""

@@ -90,8 +90,11 @@ class HttpProvider:
         headers = credential.headers
         if upstream.headers:
             headers = {**headers, **upstream.headers}
+        trace = None
         if self._propagate_trace and call.trace is not None:
-            headers = {**headers, **call.trace.headers(call.span_id)}
+            trace = call.trace.headers(call.span_id)
+            if not headers.keys().isdisjoint(trace):  # the operator's own give way
+                headers = {name: value for name, value in headers.items() if name not in trace}
         head = Head(provider=self.name, model=call.request.model, upstream_model=call.candidate.upstream_model)
         reply = LiveReply(call, self._dialect, head, self._time_outs, credential.secret)
         request = HttpRequest(
@@ -100,6 +103,7 @@ class HttpProvider:
             headers,
             _encoded(upstream.body),
             self._connect_s,
+            trace,
         )
         started = reply.started(self._transport.send(request, reply))
         return started if single is not None else self._heard(started, credential)

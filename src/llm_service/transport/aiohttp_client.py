@@ -56,7 +56,7 @@ class AiohttpTransport:
             request.method,
             self._url(request.url),
             data=self._data(request.body),
-            headers=request.headers,
+            headers={**request.headers, **(request.more_headers or {})},
             allow_redirects=False,
             timeout=self._timeout(request.connect_s),
         )

@@ -22,6 +22,7 @@ BODY_FAILED: Final = "the body of an upstream call"
 class HttpRequest:
     """One request to an upstream. ``headers`` are complete but for what frames the body and Host.
 
+    ``more_headers``: those that no other request has, such as where it belongs in a trace; none of ``headers``.
     ``body``: pieces of a body whose length nobody knows yet are sent in chunks as they come, and never sent again. What
     gives them is left where it stands when the answer is complete before they are.
     """
@@ -31,6 +32,7 @@ class HttpRequest:
     headers: Mapping[str, str]
     body: Body = None
     connect_s: float = 5.0
+    more_headers: Mapping[str, str] | None = None
 
 
 @fact_in_order

@@ -9,6 +9,8 @@ from urllib.parse import quote, urlsplit
 from llm_service.transport.base import HttpRequest
 
 MAX_KNOWN_HEADS: Final = 256
+MAX_SETS_OF_HEADERS: Final = 8
+"""So many are known of one address: a provider may have several credentials that take turns."""
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")  # RFC 9110, section 5.5: no control character but tab
@@ -48,7 +50,7 @@ class RequestHeads:
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], _Known] = {}
+        self._known: dict[tuple[str, str], tuple[_Known, ...]] = {}
         self._origins: dict[tuple[str, str, int], Origin] = {}
 
     def encode(self, request: HttpRequest) -> tuple[Origin, bytes]:
@@ -57,27 +59,31 @@ class RequestHeads:
         Raises ValueError for an address that is not absolute http or https, or that carries credentials, and for what
         could end a line or a head before its time; the message quotes none of it.
         """
-        known = self._known.get((request.method, request.url))
-        if known is None or known.headers != request.headers:
+        for known in self._known.get((request.method, request.url), ()):
+            if known.headers == request.headers:
+                break
+        else:
             known = self._learn(request)
-        body = request.body
+        start, body = known.start, request.body
+        if request.more_headers:
+            start += _encoded(_lines(request.more_headers))
         if isinstance(body, bytes):
-            return known.origin, b"%bcontent-length: %d\r\n\r\n" % (known.start, len(body))
+            return known.origin, b"%bcontent-length: %d\r\n\r\n" % (start, len(body))
         if body is not None:
-            return known.origin, known.start + b"transfer-encoding: chunked\r\n\r\n"
+            return known.origin, start + b"transfer-encoding: chunked\r\n\r\n"
         if request.method == "POST":
-            return known.origin, known.start + b"content-length: 0\r\n\r\n"
-        return known.origin, known.start + b"\r\n"
+            return known.origin, start + b"content-length: 0\r\n\r\n"
+        return known.origin, start + b"\r\n"
 
     def _learn(self, request: HttpRequest) -> _Known:
         headers = dict(request.headers)
         origin, host, target = self._address(request.url)
         lines = [f"{request.method} {target} HTTP/1.1", f"host: {host}", *_lines(headers)]
-        start = "".join(f"{line}\r\n" for line in lines).encode()
-        known = _Known(origin, headers, start)
+        known = _Known(origin, headers, _encoded(lines))
         if len(self._known) >= MAX_KNOWN_HEADS:  # a provider has a few addresses; only ids in paths make more
             self._known.clear()
-        self._known[request.method, request.url] = known
+        place = request.method, request.url
+        self._known[place] = (known, *self._known.get(place, ())[: MAX_SETS_OF_HEADERS - 1])
         return known
 
     def _address(self, url: str) -> tuple[Origin, str, str]:
@@ -99,6 +105,10 @@ class RequestHeads:
         query = f"?{quote(parts.query, safe=_QUERY_SAFE)}" if parts.query else ""
         target = f"{quote(parts.path, safe=_PATH_SAFE) or '/'}{query}"
         return origin, shown if port == standard else f"{shown}:{port}", target
+
+
+def _encoded(lines: list[str]) -> bytes:
+    return "".join(f"{line}\r\n" for line in lines).encode()
 
 
 def _lines(headers: Mapping[str, str]) -> list[str]:

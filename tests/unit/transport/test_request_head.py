@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_service.transport import HttpRequest
-from llm_service.transport.request_head import RequestHeads
+from llm_service.transport.request_head import MAX_SETS_OF_HEADERS, RequestHeads
 
 texts = st.text(max_size=8)
 
@@ -89,6 +89,25 @@ def test_equal_headers_are_encoded_once_and_others_anew() -> None:
     mine["authorization"] = "two"
     assert b"one" not in heads.encode(a_request(headers=mine))[1]
     assert b"two" not in heads.encode(a_request(headers={}))[1]
+
+
+def test_sets_of_headers_that_take_turns_are_encoded_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    heads = RequestHeads()
+    for turn in range(3):
+        for number in range(MAX_SETS_OF_HEADERS):
+            head = heads.encode(a_request(headers={"authorization": str(number)}))[1]
+            assert f"\r\nauthorization: {number}\r\n".encode() in head
+        if not turn:
+            monkeypatch.setattr(heads, "_learn", None)
+
+
+def test_headers_of_one_request_alone_are_checked_and_not_kept() -> None:
+    heads = RequestHeads()
+    head = heads.encode(a_request(more_headers={"traceparent": "one"}))[1]
+    assert head.endswith(b"\r\na: b\r\ntraceparent: one\r\ncontent-length: 2\r\n\r\n")
+    assert b"traceparent" not in heads.encode(a_request())[1]
+    with pytest.raises(ValueError, match="header"):
+        heads.encode(a_request(more_headers={"traceparent": "a\r\nevil: 1"}))
 
 
 def test_one_place_is_one_origin() -> None:
