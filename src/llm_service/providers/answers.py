@@ -41,7 +41,7 @@ def answer_of(raw: bytes, call: UpstreamCall, *, server: Server, fail: Fail) -> 
         is_complete = is_complete_answer(operation, body) if data is received else None
         return Answer(data, _outcome(body, data, server, told), is_complete)
     choices = body.get("choices")
-    if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
+    if not isinstance(choices, list) or set(map(type, choices)) != {dict}:
         raise _no_answer()
     told = body.get("id"), body.get("model")
     changed = _fix_envelope(body, call, own_ids=server.own_ids)

@@ -161,12 +161,13 @@ class StreamReader:
         choices = chunk.get("choices")
         if not choices:
             return self._without_choices(chunk, None if changed or choices is None else data)
-        if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+        if not isinstance(choices, list) or set(map(type, choices)) != {dict}:
             raise UpstreamInvalidResponse("The provider sent a stream event whose choices are not a list of objects.")
         if "usage" in chunk:
             del chunk["usage"]
             changed = True
-        return [*self._late_beginnings(), *self._with_choices(chunk, choices, None if changed else data)]
+        early = self._late_beginnings() if self._early else []
+        return early + self._with_choices(chunk, choices, None if changed else data)
 
     def _with_choices(self, chunk: dict[str, Any], choices: list[dict[str, Any]], raw: bytes | None) -> list[Event]:
         passing: list[dict[str, Any]] = []

@@ -6,8 +6,7 @@ from typing import Final
 from llm_service.domain import DeadlineExceeded, LLMServiceError, UpstreamTimeout
 from llm_service.providers.options import TimeoutOptions
 from llm_service.providers.pace import Pace
-from llm_service.providers.waits import Waits
-from llm_service.runtime import Clock, TimerHandle
+from llm_service.runtime import Clock, TimerHandle, Waits
 
 CLOSING_S: Final = 1.0
 OnExpired = Callable[[LLMServiceError], None]

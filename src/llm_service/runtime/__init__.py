@@ -19,6 +19,7 @@ from llm_service.runtime.signals import Stop
 from llm_service.runtime.tally import Tally
 from llm_service.runtime.tasks import DONE, Done, OnFailure, Rest, Tasks, begin
 from llm_service.runtime.terminal import Terminal
+from llm_service.runtime.waits import Waits
 
 __all__ = [
     "DONE",
@@ -39,6 +40,7 @@ __all__ = [
     "Tasks",
     "Terminal",
     "TimerHandle",
+    "Waits",
     "begin",
     "default_data_dir",
     "give_back",

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_service.providers.waits import Waits
+from llm_service.runtime import Waits
 from tests.support.clock import ManualClock
 
 WAIT_S = 10.0

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
-from llm_service.runtime import Clock, TimerHandle
+from llm_service.runtime.clock import Clock, TimerHandle
 
 _ROUNDING_S: Final = 1e-6
 
