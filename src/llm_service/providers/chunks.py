@@ -63,13 +63,7 @@ class StreamReader:
         """
         for data, kind in server_events:
             mould = self._mould
-            if (
-                mould is not None
-                and data.startswith(mould.before)
-                and data.endswith(mould.after)
-                and len(data) >= mould.least_bytes
-                and not kind
-            ):
+            if mould is not None and data.startswith(mould.before) and data.endswith(mould.after) and not kind:
                 try:
                     orjson.loads(data[mould.string_at : mould.string_to])
                 except orjson.JSONDecodeError:

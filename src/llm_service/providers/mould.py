@@ -20,10 +20,10 @@ class Mould:
     Proof: where the first quote stands, a reader of JSON expects a value, and whichever string it finds, it goes on
     alike. That a value is expected there, and that it is the text, is shown by putting another text there.
 
-    ``out``: what stands in place of ``after`` when the chunk is passed on. ``least_bytes``: no shorter one is so.
+    ``out``: what stands in place of ``after`` when the chunk is passed on.
     """
 
-    __slots__ = ("_chunk", "_name", "after", "before", "least_bytes", "out", "string_at", "string_to", "text_to")
+    __slots__ = ("_chunk", "_name", "after", "before", "out", "string_at", "string_to", "text_to")
 
     def __init__(self, before: bytes, after: bytes, out: bytes, chunk: dict[str, Any], name: str) -> None:
         """``before`` ends with the first quote; ``after`` and ``out`` begin with the last one."""
@@ -33,7 +33,6 @@ class Mould:
         self.string_at = len(before) - 1
         self.text_to = -len(after)
         self.string_to = 1 - len(after)
-        self.least_bytes = len(before) + len(after)
         self._chunk = chunk
         self._name = name
 

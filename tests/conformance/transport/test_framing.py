@@ -80,6 +80,12 @@ async def test_a_head_without_measure_is_refused(transport: Transport, name: str
     assert (await refused(transport, TOO_LARGE[name], ("protocol", "too_large"))).head is None
 
 
+async def test_a_head_without_measure_is_refused_in_small_reads_too(transport: Transport) -> None:
+    said = TOO_LARGE["a line of more than 16 KiB"]
+    noted = await told(transport, saying(*(said[at : at + 6000] for at in range(0, len(said), 6000))))
+    assert (noted.head, noted.outcome[2] in ("protocol", "too_large")) == (None, True)
+
+
 async def test_an_answer_of_http_1_0_ends_its_connection(transport: Transport) -> None:
     noted = await told(transport, saying(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"))
     assert noted.outcome == (200, b"ok", "end")

@@ -104,6 +104,29 @@ async def test_an_answer_may_come_while_the_body_is_being_sent(transport: Transp
     assert connections == 2  # half a request is no place for the next one
 
 
+async def test_half_a_request_is_no_place_for_the_next_one_though_nothing_waits_to_be_sent(
+    transport: Transport,
+) -> None:
+    connections = 0
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        await read_chunk(reader)
+        writer.write(ANSWER)
+        await reader.read()
+
+    async def thinking() -> AsyncIterator[bytes]:
+        yield b"one"
+        await asyncio.Event().wait()
+
+    async with serving(handle) as address:
+        for _ in range(2):
+            assert (await asyncio.wait_for(asked(transport, address, body=thinking()), 5)).data == b"ok"
+    assert connections == 2
+
+
 async def test_a_giver_that_fails_is_reported_and_no_request_is_complete(make: MakeTransport) -> None:
     reported = list[str]()
     transport = make(max_connections=1, on_failure=lambda work, error: reported.append(f"{work}: {error!r}"))

@@ -104,6 +104,28 @@ def test_most_chunks_are_not_parsed() -> None:
     assert moulded(said) == [False, *[True] * 5]
 
 
+def test_a_mould_does_not_outlive_what_the_stream_has_learned() -> None:
+    """A stream that tells its model late: from then on all chunks have that name."""
+    nameless = {**FIRST, "model": ""}
+    said = [chunk({"content": text}) for text in "ab"] + [
+        chunk({"content": "c"}, model="other"),
+        chunk({"content": "d"}),
+    ]
+    stream = [orjson.dumps(one) if isinstance(one, dict) else one for one in (nameless, *said, LAST)]
+    assert read(a_reader(), stream) == read(a_reader(parsing=True), stream)
+    events: list[Event] = []
+    a_reader().read_into(events, [(one, b"") for one in stream])
+    assert [event.chunk["model"] for event in events] == ["m", "m", "m", "other", "other"]
+
+
+@pytest.mark.parametrize("cut", range(1, 40))
+def test_a_chunk_that_is_shorter_than_its_mould_is_parsed(cut: int) -> None:
+    whole = chunk({"content": ""})
+    at = whole.index(b'""')
+    said = [orjson.dumps(FIRST), chunk({"content": "a"}), whole[: at + 1] + whole[at + 1 + cut :], orjson.dumps(LAST)]
+    assert read(a_reader(), said) == read(a_reader(parsing=True), said)
+
+
 def test_null_usage_is_taken_off_without_parsing() -> None:
     said = [chunk({"content": text}, usage=None) for text in ("a", "b")]
     events: list[Event] = []
