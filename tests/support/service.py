@@ -113,7 +113,7 @@ async def stores_in(
 async def served(service: Service) -> AsyncIterator[str]:
     """The address of a built service, on a free port."""
     listening = listen("127.0.0.1", 0)
-    server = HttpServer(service.app, refused=service.refused)
+    server = HttpServer(service.app, refused=service.refused, lane=lambda: service.lane)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"

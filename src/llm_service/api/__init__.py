@@ -3,6 +3,7 @@
 from llm_service.api.accepting import Share, Shares
 from llm_service.api.acts import Acts
 from llm_service.api.calls import Calls
+from llm_service.api.client import NO_LANE, Lane
 from llm_service.api.connection import Refused
 from llm_service.api.dashboard.session import About, SessionRoutes
 from llm_service.api.errors import status_of
@@ -40,6 +41,7 @@ from llm_service.api.websocket.sockets import Sockets
 from llm_service.api.whole_response import withdrawn_for_pages
 
 __all__ = [
+    "NO_LANE",
     "About",
     "Acts",
     "AlertRoutes",
@@ -60,6 +62,7 @@ __all__ = [
     "HealthRoutes",
     "HttpServer",
     "KeyRoutes",
+    "Lane",
     "LimitRoutes",
     "LiveRoutes",
     "MetricsRoutes",

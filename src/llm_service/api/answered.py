@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from llm_service.api.http_request import Message, Scope, Send
-from llm_service.api.whole_response import EXTENSION, Headers
+from llm_service.api.whole_response import EXTENSION
 
 Answered = Callable[[str, str, int], None]
 """Is told the method, the route's template, and the status."""
@@ -27,8 +27,8 @@ def overheard(scope: Scope, send: Send, *, route: str, answered: Answered) -> tu
         return scope, sending
     write: Any = extensions[EXTENSION]["write"]
 
-    def writing(status: int, headers: Headers, body: bytes) -> bool:
-        written: bool = write(status, headers, body)
+    def writing(status: int, head: bytes, body: bytes) -> bool:
+        written: bool = write(status, head, body)
         if written:
             answered(scope["method"], route, status)
         return written

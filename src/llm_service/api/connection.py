@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from llm_service.api.errors import error_body
 from llm_service.api.heads import head_problem
+from llm_service.api.hot_request import FastLane, HotRequest
 from llm_service.api.unread import Unread
 from llm_service.api.until_close import until_close
 from llm_service.api.websocket.handshake import acceptance, asks_for_websocket, websocket_scope
@@ -28,6 +29,8 @@ LINGER_S: Final = 5
 """How long a process that leaves its clients to others goes on hearing one that says nothing."""
 NEWS_S: Final = 1.0
 """In which what a socket holds has to have become a part of a request."""
+Cycle = RequestResponseCycle | HotRequest
+"""A request and its answer."""
 Refused = Callable[[InvalidRequest], str]
 """Notes what never became a request, and gives it the id under which the log has it."""
 
@@ -42,16 +45,25 @@ class Connection(HttpToolsProtocol):
     hands the connection over. No other offer to upgrade (Java's client and curl make one with each request) is taken
     up: the request counts.
 
+    Requests of hot routes go by the fast lane, where there is one, unless they need what is ASGI's or the
+    application's: an ``Expect``, HTTP/1.0, the page of another origin (CORS), an address that is spelled otherwise.
+
     One that is to ``leave`` closes only behind an answer that says so, or after ``LINGER_S`` of silence: a client that
     was not told may be about to send its next request (RFC 9112, section 9.6).
     """
 
     def __init__(
-        self, *arguments: Any, refused: Refused, begun: Callable[["Connection"], None] | None = None, **named: Any
+        self,
+        *arguments: Any,
+        refused: Refused,
+        begun: Callable[["Connection"], None] | None = None,
+        lane: FastLane | None = None,
+        **named: Any,
     ) -> None:
         """``begun`` is told that the connection is there."""
         super().__init__(*arguments, **named)
         self._note_refused = refused
+        self._lane = lane
         self._begun = begun
         self.heard_at = 0.0
         """When bytes came last, by the clock of the event loop."""
@@ -66,24 +78,22 @@ class Connection(HttpToolsProtocol):
         self._patience: asyncio.TimerHandle | None = None
         self._unread: Unread | None = None
         self._refused = False
-        self._served: RequestResponseCycle | None = None
+        self._served: Cycle | None = None
+        self._close_at: float | None = None  # where nothing is heard until then; by the clock of the event loop
         self._leaving = False
 
     def leave(self) -> None:
         """Answer what runs and one more request, if one comes soon, and close."""
         self._leaving = True
         self.timeout_keep_alive = LINGER_S
+        self._unset_keepalive_if_required()
         if self not in self.connections:  # it comes only now
             return
-        cycle = cast("RequestResponseCycle | None", self.cycle)
+        cycle = cast("Cycle | None", self.cycle)
         if cycle is None or cycle.response_complete:
-            self._linger()
+            self._wait_for_the_next()
         elif not cycle.response_started:
             cycle.keep_alive = False
-
-    def _linger(self) -> None:
-        self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(LINGER_S, self.timeout_keep_alive_handler)
 
     @property
     def waits(self) -> bool:
@@ -104,7 +114,7 @@ class Connection(HttpToolsProtocol):
         if self._begun is not None:
             self._begun(self)
         if self._leaving:
-            self._linger()
+            self._wait_for_the_next()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: the request that is being answered is told, not only the one that came last."""
@@ -112,17 +122,16 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()  # also where it was reset: the timer would keep all of it until then
         self._stop_minding_reading()
         super().connection_lost(exc)
-        if self._served is not None and not self._served.response_complete:
-            self._served.disconnected = True
-            self._served.message_event.set()
-            withdraw(self._served)
+        for cycle in (self._served, *(waiting for waiting, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                _part(cycle)
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
         if self._refused:
             return
         self.heard_at = self.loop.time()
-        self._unset_keepalive_if_required()
+        self._close_at = None
         self._moved = self._head_came = False
         try:
             self._feed(data)
@@ -149,12 +158,41 @@ class Connection(HttpToolsProtocol):
             self._framing_left -= more_bytes
         return self._framing_left < 0
 
+    # -- silence
+
+    def _wait_for_the_next(self) -> None:
+        """Close where nothing is heard for as long as connections are kept.
+
+        The timer is left alone when something is heard, and looks at the time when it fires: to begin one with each
+        request costs more than all else that is done about silence.
+        """
+        self._close_at = self.loop.time() + self.timeout_keep_alive
+        if self.timeout_keep_alive_task is None:
+            self._look_in(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def _look_in(self, after_s: float, close: Callable[[], None]) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(after_s, self._mind_silence, close)
+
+    def _mind_silence(self, close: Callable[[], None]) -> None:
+        self.timeout_keep_alive_task = None
+        if self._close_at is None:
+            return  # something was heard; the end of its answer begins another wait
+        left_s = self._close_at - self.loop.time()
+        if left_s > 0:
+            self._look_in(left_s, self.timeout_keep_alive_handler)
+        else:
+            close()
+
     def timeout_keep_alive_handler(self) -> None:
         """The client has said nothing for long; what it says at this very moment is answered first."""
         if self.transport.is_closing() or not _has_news(self.transport):
             super().timeout_keep_alive_handler()
         else:  # which may turn out to be nothing but TLS's own
-            self.timeout_keep_alive_task = self.loop.call_later(NEWS_S, super().timeout_keep_alive_handler)
+            self._unset_keepalive_if_required()
+            self._close_at = self.loop.time() + NEWS_S
+            self._look_in(NEWS_S, super().timeout_keep_alive_handler)
+
+    # -- how the client reads
 
     def pause_writing(self) -> None:
         """The client does not take what is sent to it."""
@@ -176,17 +214,20 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         self._complete = False
-        super().on_message_begin()
+        if self._lane is None:
+            super().on_message_begin()
+        else:  # the scope is made where one is wanted
+            self.url = b""
+            self.headers = []
+            self.expect_100_continue = False
 
     def on_headers_complete(self) -> None:
         """The head is complete; what calls itself a header after it, in a trailer, is none."""
         self._moved = self._head_came = self._in_body = True
         self._framing_left = FRAMING_BYTES
-        if (problem := head_problem(self.parser, self.url, self.headers)) is not None:
-            self._problem = problem
-            raise httptools.HttpParserError(problem)
         before = self.cycle
-        super().on_headers_complete()
+        if not self._begins_hot():
+            self._begin_by_asgi()
         if not self.parser.should_upgrade():
             self.headers = []
         if self._leaving and self.cycle is not before:  # an offer to upgrade begins no request yet
@@ -194,11 +235,47 @@ class Connection(HttpToolsProtocol):
         if 0 < len(self.pipeline) <= WAITING_REQUESTS:
             self.flow.resume_reading()  # who does not read does not notice that the client leaves
 
+    def _begins_hot(self) -> bool:
+        """Whether the request goes by the fast lane, where it has been put then."""
+        lane, parser, pairs = self._lane, self.parser, self.headers
+        serve = None if lane is None else lane.routes().get(self.url)
+        if lane is None or serve is None or parser.get_method() != b"POST" or parser.get_http_version() != "1.1":
+            return False
+        headers = dict(pairs)
+        if self.expect_100_continue or b"origin" in headers or parser.should_upgrade():
+            return False
+        if b"transfer-encoding" in headers and head_problem(parser, self.url, pairs) is not None:
+            return False
+        before = cast("Cycle | None", self.cycle)
+        request: Any = HotRequest(self, lane, serve, headers, pairs, parser.should_keep_alive())
+        self.cycle = request
+        if before is None or before.response_complete:
+            self._start_asgi_task(request, None)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((request, self.app))
+        return True
+
+    def _begin_by_asgi(self) -> None:
+        if (problem := head_problem(self.parser, self.url, self.headers)) is not None:
+            self._problem = problem
+            raise httptools.HttpParserError(problem)
+        if self._lane is not None:
+            url, headers, expects = self.url, self.headers, self.expect_100_continue
+            super().on_message_begin()
+            self.url, self.expect_100_continue = url, expects
+            self.headers.extend(headers)
+        super().on_headers_complete()
+
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
         self._moved = True
         self._framing_left += len(body)
-        super().on_body(body)
+        cycle: Any = self.cycle
+        if type(cycle) is HotRequest:
+            cycle.take(body)
+        else:
+            super().on_body(body)
 
     def on_chunk_header(self) -> None:
         """A chunk begins."""
@@ -208,18 +285,35 @@ class Connection(HttpToolsProtocol):
         """The request is complete."""
         self._moved = self._complete = True
         self._in_body = False
-        super().on_message_complete()
+        cycle: Any = self.cycle
+        if type(cycle) is not HotRequest:
+            super().on_message_complete()
+        elif not self.parser.should_upgrade():  # then it is the one before
+            cycle.complete()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self._served = cycle
+        if type(cycle) is HotRequest:
+            task = self.loop.create_task(cycle.run())
+            task.add_done_callback(self.tasks.discard)
+            self.tasks.add(task)
+            return
         offer(cycle)
         super()._start_asgi_task(cycle, until_close(cycle, app) if cycle.scope["http_version"] == "1.0" else app)
 
     def on_response_complete(self) -> None:
         """The answer is written, as far as we are concerned."""
-        if self._served is not None:
+        if isinstance(self._served, RequestResponseCycle):
             withdraw(self._served)
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        else:
+            self._wait_for_the_next()
 
     # -- an upgrade
 
@@ -282,7 +376,7 @@ class Connection(HttpToolsProtocol):
 
     def _answering(self) -> bool:
         """Whether a request that came in full waits for the end of its answer."""
-        cycle = cast("RequestResponseCycle | None", self.cycle)
+        cycle = cast("Cycle | None", self.cycle)
         if cycle is None or cycle.response_complete:
             return False
         return bool(self.pipeline) or not cycle.more_body
@@ -317,6 +411,14 @@ class Connection(HttpToolsProtocol):
             self._wait_for_the_rest()
         else:
             self.transport.close()
+
+
+def _part(cycle: Cycle) -> None:
+    """Tell a request that its client has left."""
+    cycle.disconnected = True
+    cycle.message_event.set()
+    if isinstance(cycle, RequestResponseCycle):
+        withdraw(cycle)
 
 
 def _has_news(transport: asyncio.Transport) -> bool:

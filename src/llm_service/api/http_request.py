@@ -59,14 +59,18 @@ def headers_of(scope: Scope) -> Headers:
     So too without a Host in HTTP/1.1 (RFC 9112 section 3.2).
     """
     pairs = scope["headers"]
-    headers = dict(pairs)
+    return checked_headers(dict(pairs), pairs, version=scope.get("http_version", ""))
+
+
+def checked_headers(headers: dict[bytes, bytes], pairs: Sequence[tuple[bytes, bytes]], *, version: str) -> Headers:
+    """The same of ``pairs`` that have been put into a dictionary, in HTTP of a version such as ``1.1``."""
     if len(headers) < len(pairs):
         names = [name for name, _ in pairs]
         for name in _ONCE:
             if names.count(name) > 1:
                 raise InvalidRequest(f"The header {name.decode()} may come only once.")
         _join_trace_headers(headers, pairs)
-    if b"host" not in headers and scope["http_version"] == "1.1":
+    if b"host" not in headers and version == "1.1":
         raise InvalidRequest("A request in HTTP/1.1 needs the header Host.")
     return headers
 
@@ -74,7 +78,7 @@ def headers_of(scope: Scope) -> Headers:
 def _join_trace_headers(headers: dict[bytes, bytes], pairs: Sequence[tuple[bytes, bytes]]) -> None:
     """Several ``tracestate`` are one list; several ``traceparent`` are none (W3C Trace Context, sections 3.2, 3.3)."""
     if sum(name == b"traceparent" for name, _ in pairs) > 1:
-        del headers[b"traceparent"]
+        headers.pop(b"traceparent", None)
     states = [value for name, value in pairs if name == b"tracestate"]
     if len(states) > 1:
         headers[b"tracestate"] = b",".join(states)
@@ -88,17 +92,29 @@ def peer_of(scope: Scope) -> str | None:
 
 def credentials_of(scope: Scope, headers: Headers) -> Credentials:
     """What the request shows of its sender."""
+    method, peer = scope["method"], peer_of(scope)
+    if scope.get("type") == "websocket":  # browsers send cookies with any page's
+        return _credentials(headers, method=method, peer=peer)
+    return credentials_in(headers, method=method, peer=peer)
+
+
+def credentials_in(headers: Headers, *, method: str, peer: str | None) -> Credentials:
+    """The same of a request over HTTP, from what carries it."""
+    if b"cookie" in headers:
+        return _credentials_of_page(headers, method=method, peer=peer)
+    return _credentials(headers, method=method, peer=peer)
+
+
+def _credentials(headers: Headers, *, method: str, peer: str | None) -> Credentials:
     origin = headers.get(b"origin")
     content_type = headers.get(b"content-type", b"")
-    if b"cookie" in headers and scope["type"] == "http":  # browsers send cookies with any page's WebSocket
-        return _credentials_of_page(scope, headers)
     return Credentials(
-        key=_key_of(headers),
-        peer=peer_of(scope),
+        key=key_in(headers),
+        peer=peer,
         host=headers.get(b"host", b"").decode("latin-1"),
         origin=None if origin is None else origin.decode("latin-1"),
         forwarded=_is_forwarded(headers),
-        json_body=scope["method"] != "POST" or content_type[:16].lower() == b"application/json",
+        json_body=method != "POST" or content_type[:16].lower() == b"application/json",
     )
 
 
@@ -106,15 +122,15 @@ def _is_forwarded(headers: Headers) -> bool:
     return not _FORWARDED.isdisjoint(headers) or _FORWARDED_BEGINS in b"\n".join((b"", *headers))
 
 
-def _credentials_of_page(scope: Scope, headers: Headers) -> Credentials:
+def _credentials_of_page(headers: Headers, *, method: str, peer: str | None) -> Credentials:
     """The same of a browser that keeps something for us."""
     without = {name: value for name, value in headers.items() if name != b"cookie"}
     return replace(
-        credentials_of(scope, without),
+        _credentials(without, method=method, peer=peer),
         session=session_in(headers),
         csrf=headers.get(b"x-llm-csrf", b"").decode("latin-1"),
         site=headers[b"sec-fetch-site"].decode("latin-1") if b"sec-fetch-site" in headers else None,
-        safe=scope["method"] in _SAFE,
+        safe=method in _SAFE,
     )
 
 
@@ -125,7 +141,7 @@ def session_in(headers: Headers) -> str | None:
     return next((kept[name] for name in SESSION_COOKIES if kept.get(name)), None)
 
 
-def _key_of(headers: Headers) -> str | None:
+def key_in(headers: Headers) -> str | None:
     """The presented key. An empty Bearer counts as none: clients send it when they were given no key."""
     scheme, _, key = headers.get(b"authorization", b"").strip().partition(b" ")
     if scheme and scheme.lower() != b"bearer":

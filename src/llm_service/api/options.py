@@ -87,6 +87,13 @@ class ServerOptions:
     shutdown_grace_s: Annotated[
         float, Bounds(at_least=0, at_most=86400), Doc("How long running requests may go on after SIGTERM.")
     ] = 30.0
+    fast_lane: Annotated[
+        bool,
+        Doc(
+            "Whether chat, text completions and embeddings are answered past the general interface of web servers, at "
+            "half the cost. `off` is a way to find out whether a fault lies there; answers are the same."
+        ),
+    ] = True
     allowed_origins: Annotated[
         tuple[Annotated[str, _ORIGIN], ...],
         Doc("Web origins, besides the service's own, whose pages may call it."),

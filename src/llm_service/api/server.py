@@ -11,7 +11,9 @@ from typing import Any, Final
 import uvicorn
 
 from llm_service.api.accepting import Share, SharedAcceptor, Shares, Tls
+from llm_service.api.client import NO_LANE, Lane
 from llm_service.api.connection import Connection, Refused
+from llm_service.api.hot_request import KNOWN_SERVERS, FastLane
 from llm_service.api.http_request import AT_ADMIN_PORT
 from llm_service.api.tls import STRICT_TRANSPORT
 
@@ -39,7 +41,8 @@ class HttpServer(uvicorn.Server):
     ``refused`` is told of what is no HTTP, which the application never sees. ``share``: this process's part of the
     connections, where others listen on the sockets as well. ``tls``: where connections are encrypted, with what those
     are that come from now on. ``most_connections``: where there are more, those who are silent go, the longest silent
-    ones first; where nobody is silent, who comes last.
+    ones first; where nobody is silent, who comes last. ``lane``: the hot routes that are in force, for requests that
+    can do without ASGI; none are answered so where uvicorn is of a version that we do not know.
     """
 
     def __init__(
@@ -50,14 +53,16 @@ class HttpServer(uvicorn.Server):
         share: Share | None = None,
         tls: Tls | None = None,
         most_connections: Callable[[], int] = lambda: MOST_CONNECTIONS,
+        lane: Callable[[], Lane] = lambda: NO_LANE,
     ) -> None:
         said = EVERY_RESPONSE if tls is None else (*EVERY_RESPONSE, STRICT_TRANSPORT)
+        fast = FastLane(lane) if uvicorn.__version__ in KNOWN_SERVERS else None
         super().__init__(
             uvicorn.Config(
                 app,
                 interface="asgi3",
                 loop="none",
-                http=partial(Connection, refused=refused, begun=self._make_room),  # type: ignore[arg-type]  # what makes one does as well as its class
+                http=partial(Connection, refused=refused, begun=self._make_room, lane=fast),  # type: ignore[arg-type]  # what makes one does as well as its class
                 ws="none",
                 lifespan="off",
                 log_config=None,

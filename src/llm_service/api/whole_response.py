@@ -1,12 +1,12 @@
 """A whole response in one piece, past ASGI's messages: those cost a second write, and a look at every header."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-Headers = Sequence[tuple[bytes, bytes]]
+from llm_service.api.client import header_block, headers_in
+
 EXTENSION: Final = "llm_service.whole_response"
 """The ASGI extension under which the server offers it."""
 
@@ -40,27 +40,25 @@ def withdrawn_for_pages(app: Any) -> Any:
     return serve
 
 
-async def respond(scope: Any, send: Any, *, status: int, headers: Headers, body: bytes) -> None:
+async def respond(scope: Any, send: Any, *, status: int, head: bytes, body: bytes) -> None:
     """Send a whole response: in one piece where the server offers that, else as ASGI's two messages.
 
-    ``headers``: names in lower case, values without a line's end, a ``content-length`` among them.
+    ``head``: a header block (see ``client``), a ``content-length`` in it.
     """
     offered = scope.get("extensions", {}).get(EXTENSION)
-    if offered is None or not offered["write"](status, headers, body):
-        await send({"type": "http.response.start", "status": status, "headers": [*headers]})
+    if offered is None or not offered["write"](status, head, body):
+        await send({"type": "http.response.start", "status": status, "headers": headers_in(head)})
         await send({"type": "http.response.body", "body": body})
 
 
-def _write(cycle: RequestResponseCycle, status: int, headers: Headers, body: bytes) -> bool:
+def _write(cycle: RequestResponseCycle, status: int, head: bytes, body: bytes) -> bool:
     """What the cycle does with the two messages. False: not now; it has to wait, or nobody is there."""
     if cycle.disconnected or cycle.response_started or cycle.flow.write_paused:
         return False
     cycle.response_started = cycle.response_complete = True
     cycle.waiting_for_100_continue = False
-    pieces = [STATUS_LINE[status]]
-    for name, value in (*cycle.default_headers, *headers):
-        pieces += name, b": ", value, b"\r\n"
-    pieces.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
+    end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+    pieces = [STATUS_LINE[status], header_block(cycle.default_headers), head, end]
     if cycle.scope["method"] != "HEAD":  # whose answer ends with its head, whatever length that tells (RFC 9110, 9.3.2)
         pieces.append(body)
     cycle.transport.write(b"".join(pieces))

@@ -194,6 +194,7 @@ def build_app(
         log=ground.log,
         acts=desk.acts,
         clock=ground.clock,
+        tasks=ground.tasks,
         fixed_headers=desk.fixed_headers,
         sockets=build_sockets(ground, desk, graphql),
         graphql=graphql,

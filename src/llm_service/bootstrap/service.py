@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from llm_service.admission import Rules
-from llm_service.api import Refused, Reload, Serving
+from llm_service.api import NO_LANE, Lane, Refused, Reload, Serving
 from llm_service.bootstrap.accounts import build_accounts, build_book, build_check, build_corrections
 from llm_service.bootstrap.alerts import AlertParts, build_alerts
 from llm_service.bootstrap.asking import AskingParts, build_asking
@@ -70,12 +70,14 @@ FIRST_WORKER: Final = 1
 class Service:
     """The built service: the ASGI application, what shutting down needs, and the parts that commands use.
 
+    ``lane``: the hot routes for a server that can do without ASGI for them; none where that is switched off.
     ``unsettled``: exchanges that may go on though their clients have left. ``hold``: lets the fleet, which all
     generations share, go by these settings again, after others were built that nobody uses. ``took_over``: tells that
     these settings are in force from now on.
     """
 
     app: Any
+    lane: Lane
     refused: Refused
     serving: Serving
     health: Health
@@ -203,6 +205,7 @@ def build_service(
         telemetry.sending.start()
     return Service(
         app=with_cors(app, settings.server.allowed_origins),
+        lane=app.lane() if settings.server.fast_lane else NO_LANE,
         refused=app.refused,
         serving=serving,
         health=health,

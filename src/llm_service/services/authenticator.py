@@ -56,9 +56,9 @@ class Authenticator:
         Raises InvalidApiKey and NotLocal, which say what to do and never repeat the key; the other way out may also
         raise LedgerUnavailable, where the database does not answer, and IssuerUnavailable, where an issuer does not.
         """
-        key = credentials.key
-        if key is not None and not (self._keyless and key == LOCAL_KEY):
-            return self._holder(key, credentials.peer)
+        holder = None if credentials.key is None else self.holder(credentials.key, credentials.peer)
+        if holder is not None:
+            return holder
         if credentials.session is not None and self._sessions is not None and not self._is_local(credentials):
             return self._sessions.caller(credentials)
         if not self._keyless:
@@ -66,8 +66,13 @@ class Authenticator:
         self._check_local(credentials)
         return LOCAL
 
-    def _holder(self, key: str, peer: str | None) -> Caller | Awaitable[Caller]:
-        """Whose key it is. Who guesses at an admin key that can be guessed is not told of a hit."""
+    def holder(self, key: str, peer: str | None) -> Caller | Awaitable[Caller] | None:
+        """Whose key it is, or something to await for it; ``None`` for one that counts as none. Raises like the above.
+
+        ``peer``: the address that shows it. Who guesses at an admin key that can be guessed is not told of a hit.
+        """
+        if self._keyless and key == LOCAL_KEY:
+            return None
         if self._admin_key is not None and hmac.compare_digest(_encoded(key), self._admin_key):
             if self._admin_waits and self._wrong_keys is not None:
                 self._wrong_keys.check(peer)

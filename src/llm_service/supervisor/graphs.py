@@ -62,7 +62,12 @@ class Graphs:
         self._ending = False
         tls = None if first.tls is None else (lambda: self.current.tls)
         self.server = HttpServer(
-            self._switch, refused=self._refused, share=share, tls=tls, most_connections=self._most_connections
+            self._switch,
+            refused=self._refused,
+            share=share,
+            tls=tls,
+            most_connections=self._most_connections,
+            lane=lambda: self.current.service.lane,
         )
         _send_libraries_to(first.log)
 

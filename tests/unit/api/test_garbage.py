@@ -4,12 +4,13 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
 
 from llm_service import bootstrap
+from llm_service.api.leaving import Leaving
 from llm_service.api.rest.hang_up import PATIENCE_S, HangUpWatch
 from llm_service.config import Settings
 from llm_service.providers import ProviderOptions
@@ -127,7 +128,8 @@ async def test_a_client_that_waits_long_for_its_answer_leaves_no_reference_cycle
         await asyncio.Event().wait()
 
     async def wait_long() -> None:
-        hang_up = watch.over(receive, asyncio.current_task(), lambda _: False)  # type: ignore[arg-type]  # one is there
+        leaving = Leaving(cast("asyncio.Task[None]", asyncio.current_task()), lambda _: False)
+        hang_up = watch.over(receive, leaving.leave)
         clock.advance(2 * PATIENCE_S)
         await loop_turns()
         assert len(tasks) == 1

@@ -8,6 +8,9 @@ import orjson
 import pytest
 
 from llm_service.api import Calls, DoorParts, GenerateDoor, Resuming, ServerOptions, Serving, StreamRoutes
+from llm_service.api.rest.asgi_client import AsgiClient
+from llm_service.api.rest.generate import HotRoute
+from llm_service.api.rest.hang_up import HangUpWatch
 from llm_service.domain import Draining, Head, Reply, Sink, StreamCancelled, Subscription, UpstreamError, chat_request
 from llm_service.observability import Listeners
 from llm_service.pipeline import Exchange
@@ -115,7 +118,9 @@ class Asked:
             "client": ("127.0.0.1", 1),
             "headers": [*HEADERS, *headers],
         }
-        self.served = asyncio.ensure_future(door.serve(scope, self.receive, self.send, parse=chat_request))
+        client = AsgiClient(scope, self.receive, self.send, watch=HangUpWatch(clock=self.clock, tasks=tasks))
+        route = HotRoute("/v1/chat/completions", chat_request)
+        self.served = asyncio.ensure_future(door.serve(client, route=route))
 
     async def receive(self) -> Any:
         body, self._body = self._body, None

@@ -7,6 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
+from llm_service.api.rest.asgi_client import AsgiClient
+from llm_service.api.rest.hang_up import HangUpWatch
 from llm_service.api.rest.sse_sink import SseSink
 from llm_service.domain import Draining, Event, Head, Outcome, Reply, Sink, Subscription
 from llm_service.runtime import Tasks
@@ -26,6 +28,9 @@ class Client:
         self.reads = asyncio.Event()
         self.reads.set()
         self.messages: list[Any] = []
+
+    async def receive(self) -> Any:
+        raise RuntimeError("a sink asks for nothing")
 
     async def send(self, message: Any) -> None:
         await self.reads.wait()
@@ -69,14 +74,14 @@ class Source(Reply):
 
 
 def a_sink(client: Client, *, stream: Stream | None = None, after: int = 0) -> tuple[SseSink, ManualClock, Source]:
-    clock, source = ManualClock(), Source()
+    clock, source, tasks = ManualClock(), Source(), Tasks(lambda name, failure: None)
     sink = SseSink(
         stream=stream or a_stream(),
-        send=client.send,
-        headers=lambda head: [],
+        client=AsgiClient({}, client.receive, client.send, watch=HangUpWatch(clock=clock, tasks=tasks)),
+        start_head=lambda head: b"",
         keep_alive_s=10,
         clock=clock,
-        tasks=Tasks(lambda name, failure: None),
+        tasks=tasks,
         after=after,
     )
     return sink, clock, source

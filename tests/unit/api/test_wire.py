@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_service.api import pieces
 from llm_service.api.http_request import HungUp, Message, Receive, credentials_of, headers_of
-from llm_service.api.rest import wire
 from llm_service.api.rest.call_headers import timeout_of
 from llm_service.api.rest.wire import header_value, json_object, let_pass, read_body
 from llm_service.domain import InvalidJson, InvalidRequest, InvalidValue, RequestTooLarge, chat_request
@@ -41,7 +41,7 @@ async def test_an_announced_length_beyond_the_bound_is_refused_unread() -> None:
 
 
 async def test_what_is_not_wanted_of_a_body_passes_up_to_its_end_or_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "UNWANTED_BYTES", 10)
+    monkeypatch.setattr(pieces, "UNWANTED_BYTES", 10)
     ended = [piece(b"a", more=True), piece(b"b")]
     endless = [piece(b"a" * 6, more=True)] * 2
     gone: list[Message] = [piece(b"a", more=True), {"type": "http.disconnect"}]

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from llm_service.api.call_options import NO_TRACE
+from llm_service.api.client import header_block
 from llm_service.api.errors import error_headers, spoken
 from llm_service.api.graphql.context import Context
 from llm_service.api.graphql.documents import Asked, Prepared, asked_in, asked_of_json, check_values
@@ -20,6 +21,7 @@ from llm_service.api.graphql.parts import GraphqlParts
 from llm_service.api.graphql.revocation import Operations
 from llm_service.api.graphql.sse import EventOutlet
 from llm_service.api.http_request import Headers, HungUp, Receive, Scope, Send, credentials_of, headers_of, peer_of
+from llm_service.api.leaving import Leaving
 from llm_service.api.rest.call_headers import trace_of
 from llm_service.api.rest.hang_up import HangUp, HangUpWatch
 from llm_service.api.rest.wire import let_pass, read_body
@@ -53,10 +55,11 @@ class WrongMediaType(InvalidRequest):
 class _Watch:
     """A watch over a client that waits for the whole of its answer."""
 
-    leaving: HangUp
+    leaving: Leaving
+    hang_up: HangUp
 
     def stop(self) -> None:
-        self.leaving.stop()
+        self.hang_up.stop()
 
 
 class HttpClient:
@@ -69,7 +72,8 @@ class HttpClient:
 
     def over(self, serving: "asyncio.Task[Any]", goes_on: Any) -> _Watch:
         """Watch over it; raises HungUp when it has left already."""
-        return _Watch(self._watch.over(self._receive, serving, goes_on))
+        leaving = Leaving(serving, goes_on)
+        return _Watch(leaving, self._watch.over(self._receive, leaving.leave))
 
     def reads(self, inbox: Inbox, stream: Stream) -> None:
         """Subscriptions go to clients that take events."""
@@ -268,7 +272,7 @@ class _Response:
             (b"cache-control", b"no-store"),
             *more,
         )
-        await respond(self._scope, self.sender, status=status, headers=headers, body=body)
+        await respond(self._scope, self.sender, status=status, head=header_block(headers), body=body)
 
     async def refuse(self, error: LLMServiceError, *, unread: Receive | None = None) -> None:
         """An error that comes before any operation. ``unread``: the rest of the body is not wanted."""

@@ -1,7 +1,7 @@
 """The REST surface as one ASGI application: hot routes by a look-up, everything else through Starlette's router."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from starlette.routing import Route as StarletteRoute
 
 from llm_service.api.acts import CUT_OFF, Acts
 from llm_service.api.answered import Answered, overheard, unheard
+from llm_service.api.client import Lane
 from llm_service.api.graphql.door import GraphqlDoor
 from llm_service.api.http_request import (
     App,
@@ -26,27 +27,26 @@ from llm_service.api.http_request import (
     headers_of,
     peer_of,
 )
-from llm_service.api.rest.generate import GenerateDoor
+from llm_service.api.rest.asgi_client import AsgiClient
+from llm_service.api.rest.generate import METHOD, GenerateDoor, HotRoute
+from llm_service.api.rest.hang_up import HangUpWatch
 from llm_service.api.rest.responses import error_response
 from llm_service.api.rest.routes import HOT_ROUTES, RESERVED_PATHS, SOCKET_PATHS, Route
 from llm_service.domain import (
-    Body,
     Caller,
     Credentials,
     InternalError,
     InvalidApiKey,
     LLMServiceError,
     MethodNotAllowed,
-    ModelRequest,
     NotFound,
     require_scope,
 )
 from llm_service.observability import Log
-from llm_service.runtime import Clock, IdSource
+from llm_service.runtime import Clock, IdSource, Tasks
 from llm_service.services import Authenticator
 from llm_service.storage import ActDoor
 
-Parse = Callable[[Body, int], ModelRequest]
 GRAPHQL: Final = "/graphql"
 NO_STORE: Final = (b"cache-control", b"no-store")
 """For whatever does not say itself how long it may be kept: what is told here is for who asked, and for now."""
@@ -71,6 +71,7 @@ class RestApp:
         log: Log,
         acts: Acts,
         clock: Clock,
+        tasks: Tasks,
         fixed_headers: tuple[tuple[bytes, bytes], ...],
         sockets: App,
         graphql: GraphqlDoor | None = None,
@@ -82,6 +83,7 @@ class RestApp:
         self._sockets = sockets
         self._graphql = graphql
         self._hot = hot_paths()
+        self._hang_ups = HangUpWatch(clock=clock, tasks=tasks)
         self._ids = ids
         self._log = log
         self._clock = clock
@@ -101,9 +103,9 @@ class RestApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request, or one WebSocket."""
         if scope["type"] == "http":
-            parse = self._hot.get(scope["path"])
-            if parse is not None and scope["method"] == "POST":
-                await self._door.serve(scope, receive, send, parse=parse)
+            hot = self._hot.get(scope["path"])
+            if hot is not None and scope["method"] == METHOD:
+                await self._door.serve(AsgiClient(scope, receive, send, watch=self._hang_ups), route=hot)
             elif self._graphql is not None and self._graphql.serves(scope["path"]):
                 begun_at = self._clock.monotonic()
                 heard, sending = overheard(scope, send, route=GRAPHQL, answered=self._answered)
@@ -116,6 +118,10 @@ class RestApp:
         elif scope["type"] == "websocket":
             await self._sockets(scope, receive, send)
 
+    def lane(self) -> Lane:
+        """The hot routes for a server that needs no objects of ASGI."""
+        return {path.encode(): partial(self._door.serve, route=route) for path, route in self._hot.items()}
+
     def refused(self, error: LLMServiceError) -> str:
         """Note what was no request that could be handed over; its id, under which the log has the reason."""
         request_id = self._ids.new("req")
@@ -123,11 +129,11 @@ class RestApp:
         return request_id
 
 
-def hot_paths() -> Mapping[str, Parse]:
+def hot_paths() -> Mapping[str, HotRoute]:
     """The hot routes under every spelling that clients use."""
-    spelled = dict(HOT_ROUTES)
-    spelled |= {path.removeprefix("/v1"): parse for path, parse in HOT_ROUTES.items()}
-    return spelled | {f"{path}/": parse for path, parse in spelled.items()}
+    routes = {path: HotRoute(path, parse) for path, parse in HOT_ROUTES.items()}
+    spelled = routes | {path.removeprefix("/v1"): route for path, route in routes.items()}
+    return spelled | {f"{path}/": route for path, route in spelled.items()}
 
 
 class Control:

@@ -5,17 +5,17 @@ from typing import Final
 from llm_service.cache import age_s, forward_reason, forward_status, hit_status, ttl_s
 from llm_service.pipeline import Exchange
 
-PRIVATE: Final = (b"cache-control", b"private, no-store")
+PRIVATE: Final = b"cache-control: private, no-store\r\n"
 """For whole answers: no cache between here and the client may give one user's answer to another."""
 
 
-def cache_headers(exchange: Exchange, now: float) -> list[tuple[bytes, bytes]]:
-    """The headers of an answer; ``now``: Unix seconds."""
+def cache_block(exchange: Exchange, now: float) -> bytes:
+    """The header lines of an answer; ``now``: Unix seconds."""
     kept = exchange.kept
-    headers = [(b"x-llm-cache", exchange.cache.encode()), (b"cache-status", _cache_status(exchange, now).encode())]
-    if kept is not None:
-        headers.append((b"age", b"%d" % age_s(kept, now)))
-    return headers
+    lines = (exchange.cache.encode(), _cache_status(exchange, now).encode())
+    if kept is None:
+        return b"x-llm-cache: %b\r\ncache-status: %b\r\n" % lines
+    return b"x-llm-cache: %b\r\ncache-status: %b\r\nage: %d\r\n" % (*lines, age_s(kept, now))
 
 
 def _cache_status(exchange: Exchange, now: float) -> str:

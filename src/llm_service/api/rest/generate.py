@@ -1,26 +1,27 @@
-"""The hot routes: chat, text completion and embeddings, whole or streamed, on plain ASGI."""
+"""The hot routes: chat, text completion and embeddings, whole or streamed, whatever carries them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from llm_service.api.answered import Answered, unheard
 from llm_service.api.call_options import NO_OPTIONS
 from llm_service.api.calls import Calls
+from llm_service.api.client import Client, header_block
 from llm_service.api.errors import error_body, error_headers, spoken
-from llm_service.api.http_request import HungUp, Receive, Scope, Send, credentials_of, headers_of
+from llm_service.api.http_request import Headers, HungUp, credentials_in, key_in
+from llm_service.api.leaving import Leaving
 from llm_service.api.options import ServerOptions
-from llm_service.api.rest.cache_headers import PRIVATE, cache_headers
+from llm_service.api.pieces import check_announced, let_pieces_pass, read_pieces, too_large
+from llm_service.api.rest.cache_headers import PRIVATE, cache_block
 from llm_service.api.rest.call_headers import options_of
-from llm_service.api.rest.hang_up import HangUpWatch
 from llm_service.api.rest.limit_headers import limit_headers, refusal_headers
 from llm_service.api.rest.open_streams import OpenStreams
 from llm_service.api.rest.sse_sink import SseSink
-from llm_service.api.rest.streams import STREAM_HEADERS, StreamRoutes
-from llm_service.api.rest.wire import header_value, json_object, let_pass, read_body
+from llm_service.api.rest.streams import STREAM_BLOCK, StreamRoutes
+from llm_service.api.rest.wire import answerer_block, json_object
 from llm_service.api.serving import Written
-from llm_service.api.whole_response import respond
 from llm_service.domain import (
     Body,
     Caller,
@@ -39,11 +40,18 @@ from llm_service.pipeline import Exchange
 from llm_service.runtime import IdSource
 from llm_service.services import Authenticator
 
-HeaderList = list[tuple[bytes, bytes]]
 Parse = Callable[[Body, int], ModelRequest]
-_JSON: Final = (b"content-type", b"application/json")
-_REPLAYED_COST: Final = ((b"x-llm-cost-usd", b"0"), (b"x-llm-cost-source", b"none"))
+METHOD: Final = "POST"
+"""By which all hot routes are asked."""
+_REPLAYED_COST: Final = b"x-llm-cost-usd: 0\r\nx-llm-cost-source: none\r\n"
 """What is given again under an ``Idempotency-Key`` has no record of its own: the first time was paid."""
+
+
+class HotRoute(NamedTuple):
+    """One of them, whichever of its spellings was asked: its template, and what makes a request of a body."""
+
+    template: str
+    parse: Parse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,77 +87,83 @@ class GenerateDoor:
         self._clock = calls.clock
         self._log = parts.log
         self._answered = parts.answered
-        self._hang_ups = HangUpWatch(clock=calls.clock, tasks=calls.tasks)
         self._open = OpenStreams(parts.authenticator)
+        self._fixed = header_block(parts.fixed_headers)
         names = ("parse", *calls.gateway.stage_names)
         self._timing_forms = [
-            b", ".join(b"%b;dur=%%.2f" % n.encode() for n in names[:k]) for k in range(len(names) + 1)
+            b"server-timing: %b\r\n" % b", ".join(b"%b;dur=%%.2f" % name.encode() for name in names[:count])
+            for count in range(len(names) + 1)
         ]
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send, *, parse: Parse) -> None:
+    async def serve(self, client: Client, *, route: HotRoute) -> None:
         """One request from its first byte to the last of its response."""
         task = cast("asyncio.Task[None]", asyncio.current_task())
-        self._serving.begin(task)
+        serving = self._serving
+        serving.begin(task)
         request_id = self._parts.ids.new("req")
         try:
-            exchange = await self._exchange(scope, receive, request_id=request_id, parse=parse)
+            exchange = await self._exchange(client, request_id=request_id, parse=route.parse)
             if exchange.request.stream:
-                await self._stream(exchange, scope, receive, send, task)
+                await self._stream(exchange, client, route, task)
             else:
-                await self._whole(exchange, scope, receive, send, task)
+                await self._whole(exchange, client, route, task)
         except HungUp:
             return  # nobody is left to be told
         except _ResumeAsked as asked:
-            self._serving.end(task)  # a shutdown ends the generation, and the reading with it
-            await self._resume(asked, scope, receive, send, request_id)
+            serving.end(task)  # a shutdown ends the generation, and the reading with it
+            await self._resume(asked, client, route, request_id)
         except RequestTooLarge as error:
-            self._serving.end(task)  # it has its answer: a shutdown neither waits for it nor ends it
-            await self._refuse(scope, send, error, request_id, unread=None if error.provider else receive)
+            serving.end(task)  # it has its answer: a shutdown neither waits for it nor ends it
+            await self._refuse(client, route, error, request_id, unread=error.provider is None)
         except LLMServiceError as error:
-            await self._refuse(scope, send, error, request_id)
+            await self._refuse(client, route, error, request_id)
         except Exception as defect:  # noqa: BLE001 - whatever it is, the client is told
             self._log.error("defect", request_id=request_id, exc_info=defect)
-            await self._give_up(scope, send, self._serving.sink(task), request_id)
+            await self._give_up(client, route, serving.sink(task), request_id)
         finally:
-            self._serving.end(task)
+            serving.end(task)
 
-    async def _resume(self, asked: _ResumeAsked, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
-        own = [(b"x-request-id", request_id.encode()), *self._parts.fixed_headers]
+    async def _resume(self, asked: _ResumeAsked, client: Client, route: HotRoute, request_id: str) -> None:
+        own = b"x-request-id: %b\r\n%b" % (request_id.encode(), self._fixed)
         try:
-            await self._parts.resumed.continue_(
-                asked.cursor, owner=asked.owner, headers=own, scope=scope, receive=receive, send=send
-            )
-            self._answered(scope["method"], route_of(scope), 200)
+            await self._parts.resumed.continue_(asked.cursor, owner=asked.owner, head=own, client=client)
+            self._answered(METHOD, route.template, 200)
         except LLMServiceError as error:
-            await self._refuse(scope, send, error, request_id)
+            await self._refuse(client, route, error, request_id)
 
-    async def _give_up(self, scope: Scope, send: Send, sink: Written | None, request_id: str) -> None:
+    async def _give_up(self, client: Client, route: HotRoute, sink: Written | None, request_id: str) -> None:
         """End a request on which we failed: as its stream's last event once that has begun, as a response before."""
         error = InternalError("The service failed on this request; its log has the details under the request id.")
         if sink is None or not sink.opened:
-            await self._refuse(scope, send, error, request_id)
+            await self._refuse(client, route, error, request_id)
         else:
             sink.cut(error)
             await sink.written()
 
     # -- in
 
-    async def _exchange(self, scope: Scope, receive: Receive, *, request_id: str, parse: Parse) -> Exchange:
-        parts, serving = self._parts, self._serving
-        begun_at, options = self._clock.monotonic(), NO_OPTIONS
+    async def _exchange(self, client: Client, *, request_id: str, parse: Parse) -> Exchange:
+        parts, serving, monotonic = self._parts, self._serving, self._clock.monotonic
+        begun_at, options = monotonic(), NO_OPTIONS
         try:
             if serving.draining is not None:
                 raise serving.draining
-            headers = headers_of(scope)
-            caller = parts.authenticator.authenticate(credentials_of(scope, headers))
+            headers = client.headers()
+            caller = self._caller(client, headers)
             if not isinstance(caller, Caller):
                 caller = await serving.before_the_end(caller)
             require_scope(caller, "inference")
             options = options_of(headers)
-            body = await serving.before_the_end(read_body(receive, headers, parts.options.max_body_bytes))
+            most_bytes = parts.options.max_body_bytes
+            check_announced(headers, most_bytes)
+            body = client.whole_body()
+            if body is None:
+                body = await serving.before_the_end(read_pieces(client.piece, most_bytes))
+            elif len(body) > most_bytes:
+                raise too_large(most_bytes)
             if not body and (cursor := headers.get(b"last-event-id")) is not None:
                 raise _ResumeAsked(cursor.decode("latin-1"), caller.key_id)
-            received_at = self._clock.monotonic()
+            received_at = monotonic()
             request = parse(json_object(body), len(body))
         except LLMServiceError as error:
             self._calls.refused(error, request_id=request_id, surface="rest", begun_at=begun_at, options=options)
@@ -158,40 +172,50 @@ class GenerateDoor:
             request, options, caller=caller, request_id=request_id, surface="rest", received_at=received_at
         )
 
-    async def _ask(self, exchange: Exchange, receive: Receive, task: "asyncio.Task[None]") -> Reply:
+    def _caller(self, client: Client, headers: Headers) -> Caller | Awaitable[Caller]:
+        """Who asks: by the key alone where one is shown, which is nearly always so."""
+        authenticator = self._parts.authenticator
+        key = key_in(headers)
+        holder = None if key is None else authenticator.holder(key, client.peer)
+        if holder is None:
+            return authenticator.authenticate(credentials_in(headers, method=METHOD, peer=client.peer))
+        return holder
+
+    async def _ask(self, exchange: Exchange, client: Client, task: "asyncio.Task[None]") -> Reply:
         """The gateway's reply, unless the client leaves first."""
-        hang_up = self._hang_ups.over(receive, task, exchange.goes_on)
+        leaving = Leaving(task, exchange.goes_on)
+        client.on_left(leaving.leave)
         try:
-            return await self._calls.reply(exchange, hang_up)
+            return await self._calls.reply(exchange, leaving)
         finally:
-            hang_up.stop()
+            client.on_left(None)
 
     # -- out
 
-    async def _whole(
-        self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, task: "asyncio.Task[None]"
-    ) -> None:
-        reply = await self._ask(exchange, receive, task)
+    async def _whole(self, exchange: Exchange, client: Client, route: HotRoute, task: "asyncio.Task[None]") -> None:
+        reply = await self._ask(exchange, client, task)
         body = reply.whole or b""
-        headers = [_JSON, (b"content-length", b"%d" % len(body)), *self._answer_headers(exchange, reply.head), PRIVATE]
+        cost = b""
         if (record := exchange.record) is not None:
-            headers.append((b"x-llm-cost-usd", usd_text(record.nano_usd).encode()))
-            headers.append((b"x-llm-cost-source", record.cost_source.encode()))
+            paid = (usd_text(record.nano_usd).encode(), record.cost_source.encode())
+            cost = b"x-llm-cost-usd: %b\r\nx-llm-cost-source: %b\r\n" % paid
         elif exchange.is_free:
-            headers += _REPLAYED_COST
-        self._answered(scope["method"], route_of(scope), 200)
-        await respond(scope, send, status=200, headers=headers, body=body)
+            cost = _REPLAYED_COST
+        head = b"content-type: application/json\r\ncontent-length: %d\r\n%b%b%b" % (
+            len(body), self._answer_block(exchange, reply.head), PRIVATE, cost
+        )  # fmt: skip
+        self._answered(METHOD, route.template, 200)
+        if (waiting := client.respond(200, head, body)) is not None:
+            await waiting
 
-    async def _stream(
-        self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, task: "asyncio.Task[None]"
-    ) -> None:
+    async def _stream(self, exchange: Exchange, client: Client, route: HotRoute, task: "asyncio.Task[None]") -> None:
         stream = exchange.stream
         if stream is None:
             raise ValueError("an exchange that streams has a stream")
         sink = SseSink(
             stream=stream,
-            send=send,
-            headers=lambda head: [*STREAM_HEADERS, *self._answer_headers(exchange, head)],
+            client=client,
+            start_head=lambda head: STREAM_BLOCK + self._answer_block(exchange, head),
             keep_alive_s=self._parts.options.keep_alive_s,
             clock=self._clock,
             tasks=self._calls.tasks,
@@ -200,16 +224,16 @@ class GenerateDoor:
         stream.sinks.append(sink)
         self._open.add(stream)
         try:
-            await self._answer(exchange, sink, receive, task)
+            await self._answer(exchange, sink, client, task)
         finally:
             self._open.remove(stream)
             stream.sinks.remove(sink)  # the stream is kept longer than its request
             if sink.opened:
-                self._answered(scope["method"], route_of(scope), 200)
+                self._answered(METHOD, route.template, 200)
 
-    async def _answer(self, exchange: Exchange, sink: SseSink, receive: Receive, task: "asyncio.Task[None]") -> None:
+    async def _answer(self, exchange: Exchange, sink: SseSink, client: Client, task: "asyncio.Task[None]") -> None:
         try:
-            reply = await self._ask(exchange, receive, task)
+            reply = await self._ask(exchange, client, task)
         except LLMServiceError as error:
             if not sink.opened:
                 sink.stop()
@@ -228,71 +252,66 @@ class GenerateDoor:
         if sink.ended:  # a shutdown, or its owner, cut the stream in the moment in which its answer began
             await reply.aclose()
         else:
-            await self._follow(sink, reply, receive)
+            await self._follow(sink, reply, client)
 
-    async def _follow(self, sink: SseSink, reply: Reply, receive: Receive) -> None:
+    async def _follow(self, sink: SseSink, reply: Reply, client: Client) -> None:
         """Send the reply until it ends or the client leaves."""
         try:
             sink.subscribe(reply)
         except Exception:
             await reply.aclose()
             raise
-        while not sink.ended and (await receive())["type"] != "http.disconnect":
-            pass
+        if not sink.ended:
+            await client.gone()
         if not sink.ended:
             sink.leave()
         await sink.written()
 
-    def _answer_headers(self, exchange: Exchange, head: Head | None) -> HeaderList:
-        headers = [(b"x-request-id", exchange.id.encode()), *self._parts.fixed_headers]
-        headers += cache_headers(exchange, self._clock.time())
+    def _answer_block(self, exchange: Exchange, head: Head | None) -> bytes:
+        """The header lines that tell of an answer; without ``head`` it has not begun, and little is known."""
+        lines = [
+            b"x-request-id: %b\r\n" % exchange.id.encode(),
+            self._fixed,
+            cache_block(exchange, self._clock.time()),
+        ]
         if exchange.request.stream:
-            headers.append((b"x-llm-stream-id", exchange.stream_id.encode()))
+            lines.append(b"x-llm-stream-id: %b\r\n" % exchange.stream_id.encode())
         if head is not None:
-            headers.append((b"x-llm-provider", head.provider.encode()))
-            headers.append((b"x-llm-model", header_value(head.upstream_model)))
-            headers.append((b"x-llm-attempts", b"%d" % len(exchange.tries)))
-            headers.append((b"server-timing", server_timing(self._timing_forms[len(exchange.marks) + 1], exchange)))
-        if exchange.admitted.held is not None:
+            lines.append(answerer_block(head.provider, head.upstream_model))
+            lines.append(b"x-llm-attempts: %d\r\n" % len(exchange.tries))
+            lines.append(timing_block(self._timing_forms[len(exchange.marks) + 1], exchange))
+        if (held := exchange.admitted.held) is not None:
             record = exchange.record
             used = None if record is None else 0 if exchange.is_free else record.input_tokens + record.output_tokens
-            headers += limit_headers(exchange.admitted.held, tokens=used)
-        return headers
+            lines.append(header_block(limit_headers(held, tokens=used)))
+        return b"".join(lines)
 
     async def _refuse(
-        self, scope: Scope, send: Send, error: LLMServiceError, request_id: str, *, unread: Receive | None = None
+        self, client: Client, route: HotRoute, error: LLMServiceError, request_id: str, *, unread: bool = False
     ) -> None:
         """Say what is wrong. ``unread``: the rest of the body is still to come, and not wanted."""
         body = error_body(error, request_id=request_id)
-        headers = [
-            _JSON,
-            (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", request_id.encode()),
-            *self._parts.fixed_headers,
-            *error_headers(error),
+        told = error_headers(error)
+        head = b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b%b%b%b" % (
+            len(body),
+            request_id.encode(),
+            self._fixed,
+            header_block(told) if told else b"",
             PRIVATE,
-        ]
-        if isinstance(error, LimitReached):
-            headers += refusal_headers(error)
+            header_block(refusal_headers(error)) if isinstance(error, LimitReached) else b"",
+        )
         status = spoken(error).status
-        self._answered(scope["method"], route_of(scope), status)
-        if unread is None:
-            await respond(scope, send, status=status, headers=headers, body=body)
-            return
-        headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body, "more_body": True})
-        await let_pass(scope, unread)
-        await send({"type": "http.response.body", "body": b""})
+        self._answered(METHOD, route.template, status)
+        waiting = client.respond_early(status, head, body) if unread else client.respond(status, head, body)
+        if waiting is not None:
+            await waiting
+        if unread:
+            await let_pieces_pass(client.piece, client.headers())
+            if (waiting := client.end(b"")) is not None:
+                await waiting
 
 
-def route_of(scope: Scope) -> str:
-    """The route's template, whichever of its spellings was asked."""
-    path: str = scope["path"].rstrip("/")
-    return path if path.startswith("/v1/") else f"/v1{path}"
-
-
-def server_timing(form: bytes, exchange: Exchange) -> bytes:
+def timing_block(form: bytes, exchange: Exchange) -> bytes:
     """Milliseconds of each stage on the way in; the provider's end with the reply's head (W3C Server Timing)."""
     marks = exchange.marks
     begun = exchange.received_at

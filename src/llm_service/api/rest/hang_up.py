@@ -1,32 +1,25 @@
 """Notices that clients have left while nothing is being sent to them."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from llm_service.api.http_request import Receive
-from llm_service.api.leaving import GoesOn, Leaving
 from llm_service.runtime import Clock, Tasks
 
 PATIENCE_S: Final = 0.05
 
 
-class HangUp(Leaving):
-    """The watch over one client of HTTP."""
+class HangUp:
+    """The watch over one client behind ASGI, which says so when it is asked for the client's next word."""
 
-    __slots__ = ("_listening", "_receive", "_watch", "since")
+    __slots__ = ("_left", "_listening", "_receive", "_watch", "since")
 
-    def __init__(
-        self,
-        watch: "HangUpWatch",
-        receive: Receive,
-        serving: "asyncio.Task[None]",
-        goes_on: GoesOn,
-        since: float,
-    ) -> None:
-        super().__init__(serving, goes_on)
+    def __init__(self, watch: "HangUpWatch", receive: Receive, left: Callable[[], None], since: float) -> None:
         self.since = since
         self._watch = watch
         self._receive = receive
+        self._left = left
         self._listening: asyncio.Task[None] | None = None
 
     def listen(self, tasks: Tasks) -> None:
@@ -36,7 +29,7 @@ class HangUp(Leaving):
     async def _listen(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self.leave()
+        self._left()
 
     def stop(self) -> None:
         """Listen no longer; from now on somebody else reads what the client sends."""
@@ -61,9 +54,9 @@ class HangUpWatch:
         self._waiting: dict[HangUp, None] = {}  # in the order of their coming
         self._patrolling = False
 
-    def over(self, receive: Receive, serving: "asyncio.Task[None]", goes_on: GoesOn) -> HangUp:
-        """Watch over the client whose request this task serves, until it is stopped."""
-        hang_up = HangUp(self, receive, serving, goes_on, self._clock.monotonic())
+    def over(self, receive: Receive, left: Callable[[], None]) -> HangUp:
+        """Watch over a client, and call back when it leaves, until that is stopped."""
+        hang_up = HangUp(self, receive, left, self._clock.monotonic())
         self._waiting[hang_up] = None
         if not self._patrolling:
             self._patrolling = True

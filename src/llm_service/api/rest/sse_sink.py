@@ -1,13 +1,13 @@
 """A stream on its way to a REST client: events in, server-sent events out, at the client's pace."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 import orjson
 
+from llm_service.api.client import Client, Waiting
 from llm_service.api.errors import error_object
-from llm_service.api.http_request import Send
 from llm_service.api.stream_facts import closing_facts
 from llm_service.domain import (
     TERMINAL,
@@ -19,13 +19,14 @@ from llm_service.domain import (
     StreamCancelled,
     Subscription,
 )
-from llm_service.runtime import Clock, Rest, Tasks, TimerHandle, begin
+from llm_service.runtime import Clock, Tasks, TimerHandle
 from llm_service.streams import Stream
 
 DONE: Final = b"data: [DONE]\n\n"
 CANCELLED: Final = "The stream was cancelled before its answer was complete."
 KEEP_ALIVE: Final = b": keep-alive\n"  # never with a blank line: after an id it would be an event without data
-StartHeaders = Callable[[Head | None], list[tuple[bytes, bytes]]]
+StartHead = Callable[[Head | None], bytes]
+"""Makes the header block of the response."""
 
 
 class SseSink:
@@ -36,16 +37,16 @@ class SseSink:
     """
 
     __slots__ = (
-        "_backlog", "_catching_up", "_clock", "_headers", "_id", "_keep_alive_s", "_send", "_seq", "_stream", "_tasks",
-        "_terminal", "_timer", "_waiting", "_wrote_at", "ended", "head", "opened", "subscription",
+        "_backlog", "_catching_up", "_client", "_clock", "_id", "_keep_alive_s", "_seq", "_start_head", "_stream",
+        "_tasks", "_terminal", "_timer", "_waiting", "_wrote_at", "ended", "head", "opened", "subscription",
     )  # fmt: skip
 
     def __init__(
         self,
         *,
         stream: Stream,
-        send: Send,
-        headers: StartHeaders,
+        client: Client,
+        start_head: StartHead,
         keep_alive_s: float,
         clock: Clock,
         tasks: Tasks,
@@ -58,8 +59,8 @@ class SseSink:
         self.subscription: Subscription | None = None
         self._stream = stream
         self._id = b"id: %b." % stream.id.encode()
-        self._send = send
-        self._headers = headers
+        self._client = client
+        self._start_head = start_head
         self._keep_alive_s = keep_alive_s
         self._clock = clock
         self._tasks = tasks
@@ -173,14 +174,15 @@ class SseSink:
 
     def _open(self, head: Head | None) -> None:
         self.opened = True
-        self._dispatch({"type": "http.response.start", "status": 200, "headers": self._headers(head)})
+        self._mind(self._client.begin(self._start_head(head)))
 
     def _put(self, data: bytes) -> None:
         if self._waiting:
             self._backlog.append((data, True))
-        else:
-            self._wrote_at = self._clock.monotonic()
-            self._dispatch({"type": "http.response.body", "body": data, "more_body": True})
+            return
+        self._wrote_at = self._clock.monotonic()
+        if (waiting := self._client.write(data)) is not None:
+            self._mind(waiting)
 
     def _close(self, data: bytes) -> None:
         self.stop()
@@ -188,22 +190,24 @@ class SseSink:
         if self._waiting:
             self._backlog.append((data, False))
         else:
-            self._dispatch({"type": "http.response.body", "body": data, "more_body": False})
+            self._mind(self._client.end(data))
 
-    def _dispatch(self, message: dict[str, Any]) -> None:
-        rest = begin(self._send(message))  # type: ignore[arg-type]
-        if rest is not None:
+    def _mind(self, waiting: Waiting) -> None:
+        """Pause the generation where the client does not read."""
+        if waiting is not None:
             self._waiting = True
             if self.subscription is not None:
                 self.subscription.pause()
-            self._catching_up = self._tasks.spawn(self._catch_up(rest), name="wait for a slow client")
+            self._catching_up = self._tasks.spawn(self._catch_up(waiting), name="wait for a slow client")
 
-    async def _catch_up(self, rest: Rest) -> None:
-        await rest
+    async def _catch_up(self, waiting: Awaitable[None]) -> None:
+        await waiting
         while self._backlog:
             pieces, self._backlog = self._backlog, []
             data = b"".join(piece for piece, _ in pieces)
-            await self._send({"type": "http.response.body", "body": data, "more_body": pieces[-1][1]})
+            further = self._client.write(data) if pieces[-1][1] else self._client.end(data)
+            if further is not None:
+                await further
         self._waiting = False
         self._wrote_at = self._clock.monotonic()
         if self.subscription is not None and not self.ended:

@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from llm_service.api.call_options import Place
-from llm_service.api.http_request import Receive, Scope, Send
+from llm_service.api.client import Client
 from llm_service.api.options import ServerOptions
-from llm_service.api.rest.continued import Continued, HeaderList, Line
+from llm_service.api.rest.continued import Continued, Line
 from llm_service.api.rest.hang_up import HangUpWatch
 from llm_service.api.rest.open_streams import OpenStreams
 from llm_service.api.rest.query import query_of
@@ -18,10 +18,8 @@ from llm_service.api.resuming import Resumed, Resuming
 from llm_service.runtime import Clock, Tasks
 from llm_service.services import Authenticator
 
-STREAM_HEADERS: Final = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-store"),
-    (b"x-accel-buffering", b"no"),
+STREAM_BLOCK: Final = (
+    b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-store\r\nx-accel-buffering: no\r\n"
 )
 _LAST_EVENT_ID: Final = Place("Last-Event-ID", "Last-Event-ID")
 
@@ -59,12 +57,13 @@ class StreamRoutes:
         stream_id, running = await self._resuming.cancel(request.path_params["id"], owner=caller_of(request).key_id)
         return json_response({"id": stream_id, "cancelled": running})
 
-    async def continue_(
-        self, cursor: str, *, owner: str, headers: HeaderList, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        """Respond with what follows a cursor. Raises InvalidValue, NotFound, and what ended it before it began."""
-        resumed = await self._resuming.at(cursor, _LAST_EVENT_ID, owner=owner)
-        await self._continued(resumed, headers=headers).send(receive, send)
+    async def continue_(self, cursor: str, *, owner: str, head: bytes, client: Client) -> None:
+        """Respond with what follows a cursor. Raises InvalidValue, NotFound, and what ended it before it began.
 
-    def _continued(self, resumed: Resumed, *, headers: HeaderList | None = None) -> Continued:
-        return Continued(resumed, self._resuming, self._line, headers=[*STREAM_HEADERS, *(headers or ())])
+        ``head``: header lines beside those of every stream.
+        """
+        resumed = await self._resuming.at(cursor, _LAST_EVENT_ID, owner=owner)
+        await self._continued(resumed, head=head).send(client)
+
+    def _continued(self, resumed: Resumed, *, head: bytes = b"") -> Continued:
+        return Continued(resumed, self._resuming, self._line, head=STREAM_BLOCK + head)

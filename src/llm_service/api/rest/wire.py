@@ -1,23 +1,20 @@
 """How REST takes a request apart: the body read within its bound, JSON, the query."""
 
-import asyncio
 import re
-from contextlib import suppress
+from functools import lru_cache, partial
 from typing import Final
 from urllib.parse import quote
 
 import orjson
 from starlette.requests import Request
 
-from llm_service.api.http_request import Headers, HungUp, Message, Receive, Scope, headers_of
-from llm_service.domain import Body, Caller, InvalidJson, InvalidValue, RequestTooLarge
+from llm_service.api.http_request import Headers, Receive, Scope, headers_of
+from llm_service.api.pieces import check_announced, let_pieces_pass, piece_of, read_pieces
+from llm_service.domain import Body, Caller, InvalidJson, InvalidValue
 
 MAX_CONTROL_BYTES: Final = 64 * 1024
 MAX_DIGITS: Final = 9
 NUMBER: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
-UNWANTED_S: Final = 5.0
-UNWANTED_SILENCE_S: Final = 1.0
-UNWANTED_BYTES: Final = 64 * 1024 * 1024
 
 
 async def read_body(receive: Receive, headers: Headers, max_bytes: int) -> bytes:
@@ -25,63 +22,13 @@ async def read_body(receive: Receive, headers: Headers, max_bytes: int) -> bytes
 
     Raises InvalidValue for a body that is compressed, or encoded in another way.
     """
-    encoding = headers.get(b"content-encoding")
-    if encoding is not None and encoding.strip().lower() not in (b"identity", b""):
-        said = "The body must be sent as it is, without a Content-Encoding."
-        raise InvalidValue(said, param="Content-Encoding")
-    announced = headers.get(b"content-length")
-    if announced is not None and announced.isdigit() and int(announced) > max_bytes:
-        raise _too_large(max_bytes)
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body"):
-        body: bytes = message.get("body", b"")
-        if len(body) > max_bytes:
-            raise _too_large(max_bytes)
-        return body
-    return await _read_pieces(message, receive, max_bytes)
-
-
-async def _read_pieces(message: Message, receive: Receive, max_bytes: int) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    while True:
-        if message["type"] == "http.disconnect":
-            raise HungUp
-        piece: bytes = message.get("body", b"")
-        size += len(piece)
-        if size > max_bytes:
-            raise _too_large(max_bytes)
-        pieces.append(piece)
-        if not message.get("more_body"):
-            return b"".join(pieces)
-        message = await receive()
+    check_announced(headers, max_bytes)
+    return await read_pieces(partial(piece_of, receive), max_bytes)
 
 
 async def let_pass(scope: Scope, receive: Receive) -> None:
-    """Take what a client sends of a body that is not wanted, while it comes, for a while and up to a bound.
-
-    A connection that closes with bytes unread is reset, and what the client was told is lost with it.
-    """
-    left = UNWANTED_BYTES
-    silence_s = 0.0 if _waits_to_be_asked(scope) else UNWANTED_SILENCE_S
-    with suppress(TimeoutError):
-        async with asyncio.timeout(UNWANTED_S):
-            more = True
-            while more and left > 0:
-                async with asyncio.timeout(silence_s):
-                    message = await receive()
-                left -= len(message.get("body", b""))
-                more = message.get("more_body", False)
-
-
-def _waits_to_be_asked(scope: Scope) -> bool:
-    """Whether the client sends its body only after ``100 Continue``, and it was refused by its length, before that."""
-    headers = dict(scope["headers"])
-    return b"content-length" in headers and headers.get(b"expect", b"").lower() == b"100-continue"
-
-
-def _too_large(max_bytes: int) -> RequestTooLarge:
-    return RequestTooLarge(f"The body is larger than {max_bytes} bytes.")
+    """Take what a client sends of a body that is not wanted, as ``let_pieces_pass`` does."""
+    await let_pieces_pass(partial(piece_of, receive), dict(scope["headers"]))
 
 
 def json_object(body: bytes) -> Body:
@@ -149,3 +96,9 @@ def header_value(text: str) -> bytes:
     if text.isascii() and text.isprintable():
         return text.encode()
     return quote(text, safe=" /:@+,;=!$&'()*~").encode()
+
+
+@lru_cache(maxsize=256)
+def answerer_block(provider: str, upstream_model: str) -> bytes:
+    """The header lines that say who answers; the name of a model may be anything."""
+    return b"x-llm-provider: %b\r\nx-llm-model: %b\r\n" % (header_value(provider), header_value(upstream_model))
