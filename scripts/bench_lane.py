@@ -53,8 +53,8 @@ from llm_service.streams import Streams
 
 KEY: Final = "sk-test-bench"
 CONNECTIONS: Final = 32
-ROUNDS: Final = 12
-TRIES: Final = 12
+ROUNDS: Final = 4
+TRIES: Final = 60
 CHUNKS: Final = 100
 STAGES: Final = tuple(
     "observe shed resolve check screen remember replay rank admit share account call upstream".split()
@@ -264,7 +264,7 @@ async def cost_us(connections: Sequence[tuple[Any, Wire]], kind: Kind) -> float:
             wire.writes.clear()
             protocol.data_received(kind.sent)
         for _, wire in connections:
-            while not wire.writes or not wire.writes[-1].endswith(kind.end):
+            while not wire.writes or not wire.writes[-1].endswith(kind.end):  # noqa: ASYNC110 - tasks that nobody knows
                 await asyncio.sleep(0)
     took_s = time.thread_time() - begun
     for _, wire in connections:
@@ -278,7 +278,7 @@ async def least_us(connections: Sequence[tuple[Any, Wire]], kind: Kind) -> float
     best_us = float("inf")
     for turn in range(TRIES):
         best_us = min(best_us, await cost_us(connections, kind))
-        if turn >= TRIES // 4 and best_us <= kind.limit_us:
+        if turn >= TRIES // 2 and best_us <= kind.limit_us:
             break
     return best_us
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from llm_service.api.call_options import (
+    NO_OPTIONS,
     NO_TRACE,
     CallOptions,
     OnDisconnect,
@@ -26,8 +27,18 @@ _KEY: Final = Place("The header Idempotency-Key", "Idempotency-Key")
 _ON_DISCONNECT: Final = Place("The header X-LLM-On-Disconnect", "X-LLM-On-Disconnect")
 
 
+_ASKING: Final = frozenset(
+    (
+        *(b"cache-control", b"x-llm-timeout-s", b"x-llm-user", b"x-llm-tags", b"idempotency-key"),
+        *(b"x-llm-on-disconnect", b"traceparent"),
+    )
+)
+
+
 def options_of(headers: Headers) -> CallOptions:
     """What the headers ask for. Raises InvalidValue."""
+    if _ASKING.isdisjoint(headers):
+        return NO_OPTIONS
     control = headers.get(b"cache-control")
     return CallOptions(
         timeout_s=timeout_of(headers),

@@ -314,9 +314,6 @@ class GenerateDoor:
 def timing_block(form: bytes, exchange: Exchange) -> bytes:
     """Milliseconds of each stage on the way in; the provider's end with the reply's head (W3C Server Timing)."""
     marks = exchange.marks
-    begun = exchange.received_at
-    spans = []
-    for moment in (*marks, exchange.head_at or marks[-1]):
-        spans.append((moment - begun) * 1000)
-        begun = moment
-    return form % tuple(spans)
+    begun = (exchange.received_at, *marks)
+    ended = (*marks, exchange.head_at or marks[-1])
+    return form % tuple([(end - begin) * 1000 for begin, end in zip(begun, ended, strict=True)])
