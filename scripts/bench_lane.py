@@ -247,9 +247,8 @@ async def server_of(app: RestApp, *, fast: bool) -> HttpServer:
 def connections_to(server: HttpServer) -> Sequence[tuple[Any, Wire]]:
     made = []
     for _ in range(CONNECTIONS):
-        protocol: Any = server.config.http_protocol_class(
-            config=server.config, server_state=server.server_state, app_state={}
-        )
+        make: Any = server.config.http_protocol_class
+        protocol = make(config=server.config, server_state=server.server_state, app_state={})
         wire = Wire()
         protocol.connection_made(wire)
         made.append((protocol, wire))

@@ -26,10 +26,16 @@ async def sandbox(upstream_clock: StoppableClock) -> AsyncIterator[Sandbox]:
 
 
 @pytest.fixture
-async def gateway(sandbox: Sandbox) -> AsyncIterator[Running]:
+def fast_lane() -> bool:
+    """Whether hot routes go past ASGI; a file whose tests hold for either way says so."""
+    return True
+
+
+@pytest.fixture
+async def gateway(sandbox: Sandbox, fast_lane: bool) -> AsyncIterator[Running]:
     """Short time-outs and keep-alives, so that a test of silence need not wait for it."""
     settings = Settings(
-        server=ServerOptions(keep_alive_s=0.3),
+        server=ServerOptions(keep_alive_s=0.3, fast_lane=fast_lane),
         providers=simulated(sandbox.address, connect_s=1, first_chunk_s=2, idle_s=1.5, total_s=20),
     )
     async with running(settings) as service:

@@ -16,6 +16,14 @@ from tests.support.waiting import loop_turns, until, until_answered
 
 pytestmark = pytest.mark.timed
 
+
+@pytest.fixture(params=[True, False], ids=["fast", "plain"])
+def fast_lane(request: pytest.FixtureRequest) -> bool:
+    """Both ways: a request at the edge is where they could differ."""
+    lane: bool = request.param
+    return lane
+
+
 PATH = "/v1/chat/completions"
 CHUNKED_HEAD = (
     f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"

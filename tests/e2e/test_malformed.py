@@ -28,9 +28,10 @@ FRAMINGS: Sequence[Callable[[Random], Sent]] = (refused, pipelined, torn, left, 
 
 
 @pytest.fixture
-async def gateway(sandbox: Sandbox) -> AsyncIterator[Running]:
+async def gateway(sandbox: Sandbox, seed: int) -> AsyncIterator[Running]:
+    """Every second one answers hot routes the plain way of ASGI."""
     settings = Settings(
-        server=ServerOptions(max_body_bytes=200_000),
+        server=ServerOptions(max_body_bytes=200_000, fast_lane=seed % 2 == 0),
         auth=AuthOptions(admin_key=Secret(ADMIN_KEY)),
         providers=simulated(sandbox.address, connect_s=2, first_chunk_s=8, idle_s=8, total_s=8),
         models={"fast": ModelOptions(deployments=(DeploymentOptions(provider="plain", model="sandbox/chat"),))},

@@ -32,7 +32,7 @@ keys = st.sampled_from((KEY, KEY, KEY, "sk-wrong"))
 versions = st.sampled_from((b"1.1", b"1.1", b"1.0"))
 
 
-def a_body(model: str, stream: bool, size: int) -> bytes:  # noqa: FBT001 - drawn
+def a_body(model: str, stream: bool, size: int) -> bytes:
     return orjson.dumps({"model": model, "stream": stream, "messages": [{"role": "user", "content": "x" * size}]})
 
 

@@ -7,6 +7,8 @@ import orjson
 import pytest
 
 from llm_service.api import Resuming, ServerOptions, StreamRoutes
+from llm_service.api.rest.asgi_client import AsgiClient
+from llm_service.api.rest.hang_up import HangUpWatch
 from llm_service.domain import LLMServiceError, Outcome, StreamCancelled, UpstreamError
 from llm_service.runtime import Tasks
 from llm_service.services import Authenticator
@@ -27,6 +29,7 @@ class Site:
         self.clock = ManualClock()
         self.failures: list[BaseException] = []
         tasks = Tasks(lambda work, failure: self.failures.append(failure))
+        self.watch = HangUpWatch(clock=self.clock, tasks=tasks)
         self.streams = Streams(self.clock, retention_s=60, total_bytes=1_000_000)
         options = ServerOptions(keep_alive_s=KEEP_ALIVE_S)
         nobody_s_keys = Authenticator(admin_key=None, keyless=True, allowed_origins=())
@@ -43,9 +46,8 @@ class Site:
         self.resuming = asyncio.ensure_future(self._resume())
 
     async def _resume(self) -> None:
-        await self.routes.continue_(
-            "str_1.0", owner="key_1", headers=[], scope={}, receive=self._receive, send=self._send
-        )
+        client = AsgiClient({}, self._receive, self._send, watch=self.watch)
+        await self.routes.continue_("str_1.0", owner="key_1", head=b"", client=client)
 
     async def _receive(self) -> Any:
         await self.leaves.wait()

@@ -1,7 +1,6 @@
 """A client behind ASGI: the plain way, which every server knows."""
 
 from collections.abc import Callable
-from functools import partial
 
 from llm_service.api.client import Waiting, headers_in
 from llm_service.api.http_request import Headers, Message, Receive, Scope, Send, headers_of, peer_of
@@ -14,16 +13,16 @@ from llm_service.runtime import begin
 class AsgiClient:
     """A ``Client`` over a scope with its ``receive`` and ``send``. ``watch``: over those that wait for an answer."""
 
-    __slots__ = ("_hang_up", "_receive", "_scope", "_send", "_watch", "peer", "piece")
+    __slots__ = ("_hang_up", "_more", "_receive", "_scope", "_send", "_watch", "peer")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, watch: HangUpWatch) -> None:
         self.peer = peer_of(scope)
-        self.piece = partial(piece_of, receive)
         self._scope = scope
         self._receive = receive
         self._send = send
         self._watch = watch
         self._hang_up: HangUp | None = None
+        self._more = True
 
     def headers(self) -> Headers:
         """Those of the request. Raises InvalidRequest."""
@@ -32,6 +31,13 @@ class AsgiClient:
     def whole_body(self) -> bytes | None:
         """It is always taken by pieces: that is how the server learns that it is wanted."""
         return None
+
+    async def piece(self) -> tuple[bytes, bool]:
+        """What has come of the body since, and whether more is to come. Raises HungUp."""
+        if not self._more:
+            return b"", False
+        one, self._more = await piece_of(self._receive)
+        return one, self._more
 
     def on_left(self, callback: Callable[[], None] | None) -> None:
         """Call back when the client leaves; ``None``: no more."""
