@@ -90,8 +90,8 @@ class ServerOptions:
     fast_lane: Annotated[
         bool,
         Doc(
-            "Whether chat, text completions and embeddings are answered past the general interface of web servers, at "
-            "half the cost. `off` is a way to find out whether a fault lies there; answers are the same."
+            "Whether chat, text completions and embeddings are answered past the general interface of web servers "
+            "(ASGI), which costs as much again. Answers are the same; `false` helps to find out where a fault lies."
         ),
     ] = True
     allowed_origins: Annotated[
