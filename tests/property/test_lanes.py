@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support.lanes import KEY, Site, framed, posted
 from tests.support.malformed_framing import LEFT, REFUSED, TOO_MUCH
 
-MODELS = ("now", "later", "slow", "full", "late", "defect", "torn")
+MODELS = ("now", "later", "slow", "full", "late", "defect", "torn", "small")
 FIELDS = (
     b"Connection: close",
     b"Connection: keep-alive",

@@ -28,6 +28,7 @@ from llm_service.domain import (
     Outcome,
     RateLimited,
     Reply,
+    RequestTooLarge,
     Secret,
     Sink,
     StreamInterrupted,
@@ -136,6 +137,8 @@ class Gateway:
             raise
         if model == "full":
             raise RateLimited("Too many.", retry_after_s=2.5)
+        if model == "small":
+            raise RequestTooLarge("It takes less.", provider="p")
         if model == "late":
             raise UpstreamTimeout("It took too long.", provider="p")
         if model == "defect":

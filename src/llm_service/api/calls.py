@@ -41,9 +41,14 @@ class Calls:
         surface: str,
         received_at: float,
     ) -> Exchange:
-        """The request on its way; with a stream, where it asks for one. ``received_at``: monotonic seconds."""
+        """The request on its way; with a stream, where it asks for one. ``received_at``: monotonic seconds.
+
+        Whether its generation goes on without its client: the request says so, else its key, else the settings.
+        """
         stream_id = stream_id_of(request_id)
-        timeout_s = options.timeout_s
+        timeout_s, key = options.timeout_s, caller.key
+        asked = options.on_disconnect or (None if key is None else key.on_disconnect)
+        user, tags = options.user or request.user, options.tags
         exchange = Exchange(
             id=request_id,
             stream_id=stream_id,
@@ -53,11 +58,11 @@ class Calls:
             tasks=self.tasks,
             received_at=received_at,
             deadline=None if timeout_s is None else received_at + timeout_s,
-            user=user_for(caller, options.user or request.user),
-            tags=tags_for(caller, options.tags),
+            user=user if key is None else user_for(caller, user),
+            tags=tags if key is None else tags_for(caller, tags),
             at=self.clock.now(),
             control=options.control,
-            finish=options.idempotency_key is not None or self._finishes(options, caller),
+            finish=options.idempotency_key is not None or (self.finish if asked is None else asked == "finish"),
             idempotency_key=options.idempotency_key,
             trace=None if self.tracer is None else self.tracer.begin(options.trace.parent, options.trace.state),
         )
@@ -66,11 +71,6 @@ class Calls:
                 id=stream_id, request_id=request_id, owner=caller.key_id, include_usage=request.include_usage
             )
         return exchange
-
-    def _finishes(self, options: CallOptions, caller: Caller) -> bool:
-        """Whether the generation goes on without its client: the request says so, else its key, else the settings."""
-        asked = options.on_disconnect or (caller.key.on_disconnect if caller.key is not None else None)
-        return self.finish if asked is None else asked == "finish"
 
     async def reply(self, exchange: Exchange, leaving: Leaving) -> Reply:
         """The gateway's reply. Raises HungUp when the client leaves first, Draining when the service does.

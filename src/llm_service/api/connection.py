@@ -52,6 +52,12 @@ class Connection(HttpToolsProtocol):
     was not told may be about to send its next request (RFC 9112, section 9.6).
     """
 
+    __slots__ = (
+        "_begun", "_close_at", "_complete", "_framing_left", "_head_came", "_in_body", "_lane", "_leaving", "_moved",
+        "_note_refused", "_patience", "_problem", "_received_bytes", "_refused", "_served", "_stuck_bytes", "_unread",
+        "heard_at",
+    )  # beside the dictionary that its base has, which is smaller and faster with fewer names  # fmt: skip
+
     def __init__(
         self,
         *arguments: Any,
@@ -294,9 +300,7 @@ class Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self._served = cycle
         if type(cycle) is HotRequest:
-            task = self.loop.create_task(cycle.run())
-            task.add_done_callback(self.tasks.discard)
-            self.tasks.add(task)
+            self.tasks.add(self.loop.create_task(cycle.run(self.tasks)))
             return
         offer(cycle)
         super()._start_asgi_task(cycle, until_close(cycle, app) if cycle.scope["http_version"] == "1.0" else app)

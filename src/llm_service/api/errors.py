@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from llm_service import domain
+from llm_service.api.client import headers_in
 from llm_service.domain import LLMServiceError
 
 
@@ -44,6 +45,8 @@ TABLE: Final[Mapping[type[LLMServiceError], Spoken]] = MappingProxyType(
         LLMServiceError: Spoken(500, "internal_error"),
     }
 )
+
+_TRIED_AGAIN: Final = frozenset((429, 500, 502, 503, 504))
 
 
 def spoken(error: LLMServiceError) -> Spoken:
@@ -118,19 +121,24 @@ def error_body(error: LLMServiceError, *, request_id: str) -> bytes:
     return orjson.dumps(error_object(error, request_id=request_id))
 
 
-def error_headers(error: LLMServiceError) -> list[tuple[bytes, bytes]]:
-    """What tells clients whether and when to try again, and how often a provider was called for it.
+def error_block(error: LLMServiceError) -> bytes:
+    """The header lines that tell clients whether and when to try again, and how often a provider was called for it.
 
     Official clients obey ``x-should-retry`` before the status.
     """
-    headers: list[tuple[bytes, bytes]] = []
-    if spoken(error).status in (429, 500, 502, 503, 504):
-        headers.append((b"x-should-retry", b"true" if error.retryable else b"false"))
-    if error.retry_after_s is not None and error.retryable:
-        headers.append((b"retry-after", b"%d" % max(1, ceil(error.retry_after_s))))
-        headers.append((b"retry-after-ms", b"%d" % max(1, round(error.retry_after_s * 1000))))
+    block = b""
+    if spoken(error).status in _TRIED_AGAIN:
+        block = b"x-should-retry: true\r\n" if error.retryable else b"x-should-retry: false\r\n"
+    if (after_s := error.retry_after_s) is not None and error.retryable:
+        after = (max(1, ceil(after_s)), max(1, round(after_s * 1000)))
+        block += b"retry-after: %d\r\nretry-after-ms: %d\r\n" % after
     if error.attempts:
-        headers.append((b"x-llm-attempts", b"%d" % error.attempts))
+        block += b"x-llm-attempts: %d\r\n" % error.attempts
     if isinstance(error, domain.MethodNotAllowed):
-        headers.append((b"allow", ", ".join(error.allowed).encode()))
-    return headers
+        block += b"allow: %b\r\n" % ", ".join(error.allowed).encode()
+    return block
+
+
+def error_headers(error: LLMServiceError) -> list[tuple[bytes, bytes]]:
+    """The same by name."""
+    return headers_in(error_block(error))

@@ -5,7 +5,7 @@ It stands where uvicorn's ``RequestResponseCycle`` stands, and does on the wire 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -80,8 +80,8 @@ class HotRequest:
         self._left: Callable[[], None] | None = None
         self._news: asyncio.Future[None] | None = None
 
-    async def run(self) -> None:
-        """Serve it; whatever becomes of that, the client is not left waiting."""
+    async def run(self, tasks: "set[asyncio.Task[None]]") -> None:
+        """Serve it; whatever becomes of that, the client is not left waiting. ``tasks``: has this one until then."""
         try:
             await self._serve(self)
         except BaseException as failure:  # noqa: BLE001 - also a cancellation by the server, which goes on closing
@@ -89,6 +89,8 @@ class HotRequest:
         else:
             if self._connection is not None:
                 self._fail("A request on the fast lane was left without the end of its answer", None)
+        finally:
+            tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     def _fail(self, said: str, failure: BaseException | None) -> None:
         connection = self._connection

@@ -184,7 +184,7 @@ _CHAT_FIELDS: Final[Mapping[str, Check | None]] = MappingProxyType(
     {
         **_SHARED_FIELDS,
         **_SAMPLING_FIELDS,
-        "messages": each(of_chats.message, "a list of messages"),
+        "messages": of_chats.messages,
         "tools": each(of_chats.tool, "a list of objects"),
         "tool_choice": of_chats.tool_choice,
         "parallel_tool_calls": flag,

@@ -25,12 +25,29 @@ _PLAIN_ROLES: Final = ROLES - {"tool"}
 _ROLES_SAID: Final = "one of system, developer, user, assistant, tool, function"
 
 
+def messages(name: str, value: Any) -> None:
+    """A check of a chat's messages. Most say one thing in plain text, and there may be hundreds of them."""
+    _is_list(name, value)
+    bounded(name, value)
+    for index, entry in enumerate(value):
+        if not _is_plain_message(entry):
+            message(f"{name}[{index}]", entry)
+
+
+_is_list: Final = typed(list, "a list of messages")
+
+
+def _is_plain_message(value: Any) -> bool:
+    if type(value) is not dict or len(value) != 2 or type(value.get("content")) is not str:
+        return False
+    role = value.get("role")
+    return type(role) is str and role in _PLAIN_ROLES
+
+
 def message(path: str, value: Any) -> None:
     """A check of one message. Providers differ in what a message may lack; what all of them need must be there."""
     an_object(path, value)
     role = value.get("role")
-    if len(value) == 2 and type(role) is str and role in _PLAIN_ROLES and type(value.get("content")) is str:
-        return
     if role is None:
         raise MissingParameter(f"'{path}.role' is required: {_ROLES_SAID}.", param=f"{path}.role")
     if type(role) is not str or role not in ROLES:

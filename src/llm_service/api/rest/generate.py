@@ -8,8 +8,8 @@ from typing import Final, NamedTuple, cast
 from llm_service.api.answered import Answered, unheard
 from llm_service.api.call_options import NO_OPTIONS
 from llm_service.api.calls import Calls
-from llm_service.api.client import Client, header_block
-from llm_service.api.errors import error_body, error_headers, spoken
+from llm_service.api.client import Client, Waiting, header_block
+from llm_service.api.errors import error_block, error_body, spoken
 from llm_service.api.http_request import Headers, HungUp, credentials_in, key_in
 from llm_service.api.leaving import Leaving
 from llm_service.api.options import ServerOptions
@@ -106,17 +106,17 @@ class GenerateDoor:
             if exchange.request.stream:
                 await self._stream(exchange, client, route, task)
             else:
-                await self._whole(exchange, client, route, task)
+                reply = await self._ask(exchange, client, task)
+                if (waiting := self._respond(exchange, reply, client, route)) is not None:
+                    await waiting
         except HungUp:
             return  # nobody is left to be told
         except _ResumeAsked as asked:
             serving.end(task)  # a shutdown ends the generation, and the reading with it
             await self._resume(asked, client, route, request_id)
-        except RequestTooLarge as error:
-            serving.end(task)  # it has its answer: a shutdown neither waits for it nor ends it
-            await self._refuse(client, route, error, request_id, unread=error.provider is None)
         except LLMServiceError as error:
-            await self._refuse(client, route, error, request_id)
+            if (waiting := self._refuse(client, route, error, request_id)) is not None:
+                await waiting
         except Exception as defect:  # noqa: BLE001 - whatever it is, the client is told
             self._log.error("defect", request_id=request_id, exc_info=defect)
             await self._give_up(client, route, serving.sink(task), request_id)
@@ -129,13 +129,15 @@ class GenerateDoor:
             await self._parts.resumed.continue_(asked.cursor, owner=asked.owner, head=own, client=client)
             self._answered(METHOD, route.template, 200)
         except LLMServiceError as error:
-            await self._refuse(client, route, error, request_id)
+            if (waiting := self._refuse(client, route, error, request_id)) is not None:
+                await waiting
 
     async def _give_up(self, client: Client, route: HotRoute, sink: Written | None, request_id: str) -> None:
         """End a request on which we failed: as its stream's last event once that has begun, as a response before."""
         error = InternalError("The service failed on this request; its log has the details under the request id.")
         if sink is None or not sink.opened:
-            await self._refuse(client, route, error, request_id)
+            if (waiting := self._refuse(client, route, error, request_id)) is not None:
+                await waiting
         else:
             sink.cut(error)
             await sink.written()
@@ -192,8 +194,8 @@ class GenerateDoor:
 
     # -- out
 
-    async def _whole(self, exchange: Exchange, client: Client, route: HotRoute, task: "asyncio.Task[None]") -> None:
-        reply = await self._ask(exchange, client, task)
+    def _respond(self, exchange: Exchange, reply: Reply, client: Client, route: HotRoute) -> Waiting:
+        """A whole answer."""
         body = reply.whole or b""
         cost = b""
         if (record := exchange.record) is not None:
@@ -205,8 +207,7 @@ class GenerateDoor:
             len(body), self._answer_block(exchange, reply.head), PRIVATE, cost
         )  # fmt: skip
         self._answered(METHOD, route.template, 200)
-        if (waiting := client.respond(200, head, body)) is not None:
-            await waiting
+        return client.respond(200, head, body)
 
     async def _stream(self, exchange: Exchange, client: Client, route: HotRoute, task: "asyncio.Task[None]") -> None:
         stream = exchange.stream
@@ -286,34 +287,39 @@ class GenerateDoor:
             lines.append(header_block(limit_headers(held, tokens=used)))
         return b"".join(lines)
 
-    async def _refuse(
-        self, client: Client, route: HotRoute, error: LLMServiceError, request_id: str, *, unread: bool = False
-    ) -> None:
-        """Say what is wrong. ``unread``: the rest of the body is still to come, and not wanted."""
+    def _refuse(self, client: Client, route: HotRoute, error: LLMServiceError, request_id: str) -> Waiting:
+        """Say what is wrong."""
         body = error_body(error, request_id=request_id)
-        told = error_headers(error)
         head = b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b%b%b%b" % (
             len(body),
             request_id.encode(),
             self._fixed,
-            header_block(told) if told else b"",
+            error_block(error),
             PRIVATE,
             header_block(refusal_headers(error)) if isinstance(error, LimitReached) else b"",
         )
         status = spoken(error).status
         self._answered(METHOD, route.template, status)
-        waiting = client.respond_early(status, head, body) if unread else client.respond(status, head, body)
-        if waiting is not None:
+        if isinstance(error, RequestTooLarge) and error.provider is None:
+            return self._refuse_early(client, status, head, body)
+        return client.respond(status, head, body)
+
+    async def _refuse_early(self, client: Client, status: int, head: bytes, body: bytes) -> None:
+        """The same where the rest of the body is still to come, and not wanted."""
+        self._serving.end(cast("asyncio.Task[None]", asyncio.current_task()))  # no shutdown waits for it, or ends it
+        if (waiting := client.respond_early(status, head, body)) is not None:
             await waiting
-        if unread:
-            await let_pieces_pass(client.piece, client.headers())
-            if (waiting := client.end(b"")) is not None:
-                await waiting
+        await let_pieces_pass(client.piece, client.headers())
+        if (waiting := client.end(b"")) is not None:
+            await waiting
 
 
 def timing_block(form: bytes, exchange: Exchange) -> bytes:
     """Milliseconds of each stage on the way in; the provider's end with the reply's head (W3C Server Timing)."""
     marks = exchange.marks
-    begun = (exchange.received_at, *marks)
-    ended = (*marks, exchange.head_at or marks[-1])
-    return form % tuple([(end - begin) * 1000 for begin, end in zip(begun, ended, strict=True)])
+    begun = exchange.received_at
+    spans = []
+    for moment in (*marks, exchange.head_at or marks[-1]):
+        spans.append((moment - begun) * 1000)
+        begun = moment
+    return form % tuple(spans)
