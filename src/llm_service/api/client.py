@@ -1,7 +1,8 @@
 """Who asks on a hot route: all that its door knows of a client, whatever carries the request and its answer."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
 from llm_service.api.http_request import Headers
 
@@ -11,7 +12,7 @@ Serve = Callable[["Client"], Coroutine[Any, Any, None]]
 """Answers one request."""
 Lane = Mapping[bytes, Serve]
 """What answers requests without ASGI's objects, by the address as it stands in the request."""
-NO_LANE: Lane = {}
+NO_LANE: Final[Lane] = MappingProxyType({})
 
 
 class Client(Protocol):
