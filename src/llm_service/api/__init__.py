@@ -3,7 +3,7 @@
 from llm_service.api.accepting import Share, Shares
 from llm_service.api.acts import Acts
 from llm_service.api.calls import Calls
-from llm_service.api.client import NO_LANE, Lane
+from llm_service.api.client import NO_LANE, Lane, Serve
 from llm_service.api.connection import Refused
 from llm_service.api.dashboard.session import About, SessionRoutes
 from llm_service.api.errors import status_of
@@ -73,6 +73,7 @@ __all__ = [
     "RestApp",
     "Resuming",
     "Route",
+    "Serve",
     "ServerOptions",
     "Serving",
     "SessionRoutes",
