@@ -237,7 +237,7 @@ def build_app(clock: SystemClock) -> RestApp:
 
 async def server_of(app: RestApp, *, fast: bool) -> HttpServer:
     """A server that listens nowhere, with the headers of this second."""
-    lane = app.lane() if fast else {}
+    lane = app.lane(is_open=fast)
     server = HttpServer(app, refused=app.refused, lane=lambda: lane)
     server.config.load()
     await server.on_tick(0)

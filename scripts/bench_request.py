@@ -138,7 +138,7 @@ async def main(wanted: argparse.Namespace) -> None:
         presented = cycle(issued if wanted.each else [issued[len(issued) // 2] if issued else KEY])
         listening = [build_access_log(options, log=log, clock=clock, stream=nowhere)]
         built = build_service(settings, stores, log=log, listening=listening, clock=clock)
-        serve = built.lane[b"/v1/chat/completions"]
+        serve = built.lane.routes[b"/v1/chat/completions"]
         settle_memory()
         begun, counted = time.process_time(), 0
         profiler = cProfile.Profile(time.thread_time)

@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 
 from llm_service.api import (
-    NO_LANE,
     Calls,
     DoorParts,
     GenerateDoor,
@@ -241,8 +240,8 @@ class Site:
             fixed_headers=(),
             sockets=_no_sockets,
         )
-        lane = app.lane() if fast else NO_LANE
-        self.server = HttpServer(app, refused=app.refused, lane=lambda: lane)
+        self.lane = app.lane(is_open=fast)
+        self.server = HttpServer(app, refused=app.refused, lane=lambda: self.lane)
         self.server.config.load()
         self.server.server_state.default_headers = DATE
 

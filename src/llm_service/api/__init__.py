@@ -3,7 +3,7 @@
 from llm_service.api.accepting import Share, Shares
 from llm_service.api.acts import Acts
 from llm_service.api.calls import Calls
-from llm_service.api.client import NO_LANE, Lane, Serve
+from llm_service.api.client import Lane, Serve
 from llm_service.api.connection import Refused
 from llm_service.api.dashboard.session import About, SessionRoutes
 from llm_service.api.errors import status_of
@@ -41,7 +41,6 @@ from llm_service.api.websocket.sockets import Sockets
 from llm_service.api.whole_response import withdrawn_for_pages
 
 __all__ = [
-    "NO_LANE",
     "About",
     "Acts",
     "AlertRoutes",

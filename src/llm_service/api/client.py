@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from llm_service.api.http_request import Headers
 
@@ -10,9 +10,19 @@ Waiting = Awaitable[None] | None
 """Something to await before more is written, where the client does not read what it is sent; else nothing."""
 Serve = Callable[["Client"], Coroutine[Any, Any, None]]
 """Answers one request."""
-Lane = Mapping[bytes, Serve]
-"""What answers requests without ASGI's objects, by the address as it stands in the request."""
-NO_LANE: Final[Lane] = MappingProxyType({})
+
+
+class Lane(NamedTuple):
+    """What answers requests without ASGI's objects, by the address as it stands in the request.
+
+    ``is_open``: it is for new requests. One that was let in before, and waits for its turn, is answered in any case.
+    """
+
+    routes: Mapping[bytes, Serve]
+    is_open: bool = True
+
+
+NO_LANE: Final = Lane(MappingProxyType({}), is_open=False)
 
 
 class Client(Protocol):

@@ -243,17 +243,21 @@ class Connection(HttpToolsProtocol):
 
     def _begins_hot(self) -> bool:
         """Whether the request goes by the fast lane, where it has been put then."""
-        lane, parser, pairs = self._lane, self.parser, self.headers
-        serve = None if lane is None else lane.routes().get(self.url)
-        if lane is None or serve is None or parser.get_method() != b"POST" or parser.get_http_version() != "1.1":
+        lane, parser, pairs, target = self._lane, self.parser, self.headers, self.url
+        if lane is None:
+            return False
+        current = lane.current()
+        if target not in current.routes or not current.is_open:
+            return False
+        if parser.get_method() != b"POST" or parser.get_http_version() != "1.1":
             return False
         headers = dict(pairs)
         if self.expect_100_continue or b"origin" in headers or parser.should_upgrade():
             return False
-        if b"transfer-encoding" in headers and head_problem(parser, self.url, pairs) is not None:
+        if b"transfer-encoding" in headers and head_problem(parser, target, pairs) is not None:
             return False
         before = cast("Cycle | None", self.cycle)
-        request: Any = HotRequest(self, lane, serve, headers, pairs, parser.should_keep_alive())
+        request: Any = HotRequest(self, lane, target, headers, pairs, parser.should_keep_alive())
         self.cycle = request
         if before is None or before.response_complete:
             self._start_asgi_task(request, None)
@@ -349,6 +353,7 @@ class Connection(HttpToolsProtocol):
         scope = websocket_scope(cast("dict[str, Any]", self.scope), self.url, self.headers)
         self._refused = True
         self._wait_no_longer()
+        self._unset_keepalive_if_required()
         self._stop_minding_reading()
         self.connections.discard(self)
         self.parser = None  # type: ignore[assignment]  # as at its end: the two know each other

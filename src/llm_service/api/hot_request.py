@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from llm_service.api.client import Lane, Serve, Waiting, header_block
+from llm_service.api.client import Lane, Waiting, header_block
 from llm_service.api.http_request import Headers, HungUp, checked_headers
 
 KNOWN_SERVERS: Final = frozenset(("0.54.0",))
@@ -22,12 +22,12 @@ _FAILED: Final = b"content-type: text/plain; charset=utf-8\r\ncontent-length: 21
 
 
 class FastLane:
-    """What all connections of a server share: the hot routes that are in force, and how answers begin."""
+    """What all connections of a server share: the lane that is in force (``current``), and how answers begin."""
 
-    __slots__ = ("_beginnings", "_block", "_headers", "routes")
+    __slots__ = ("_beginnings", "_block", "_headers", "current")
 
-    def __init__(self, routes: Callable[[], Lane]) -> None:
-        self.routes = routes
+    def __init__(self, current: Callable[[], Lane]) -> None:
+        self.current = current
         self._headers: HeaderPairs | None = None
         self._block = b""
         self._beginnings: dict[int, bytes] = {}
@@ -51,15 +51,15 @@ class HotRequest:
     """
 
     __slots__ = (
-        "_body", "_chunked", "_connection", "_headers", "_lane", "_left", "_news", "_pairs", "_serve", "disconnected",
-        "keep_alive", "more_body", "peer", "response_complete", "response_started",
+        "_body", "_chunked", "_connection", "_headers", "_lane", "_left", "_news", "_pairs", "_target",
+        "disconnected", "keep_alive", "more_body", "peer", "response_complete", "response_started",
     )  # fmt: skip
 
     def __init__(
         self,
         connection: HttpToolsProtocol,
         lane: FastLane,
-        serve: Serve,
+        target: bytes,
         headers: dict[bytes, bytes],
         pairs: HeaderPairs,
         keep_alive: bool,  # noqa: FBT001 - made for each request: keywords cost a tenth of it
@@ -72,7 +72,7 @@ class HotRequest:
         self._connection: HttpToolsProtocol | None = connection
         """Until the answer is written, or the client has left: the two would hold each other."""
         self._lane = lane
-        self._serve = serve
+        self._target = target
         self._headers = headers
         self._pairs = pairs
         self._body: bytes | bytearray = b""
@@ -83,7 +83,7 @@ class HotRequest:
     async def run(self, tasks: "set[asyncio.Task[None]]") -> None:
         """Serve it; whatever becomes of that, the client is not left waiting. ``tasks``: has this one until then."""
         try:
-            await self._serve(self)
+            await self._lane.current().routes[self._target](self)  # of the settings that are in force now
         except BaseException as failure:  # noqa: BLE001 - also a cancellation by the server, which goes on closing
             self._fail("A request on the fast lane failed", failure)
         else:

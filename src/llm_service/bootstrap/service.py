@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from llm_service.admission import Rules
-from llm_service.api import NO_LANE, Lane, Refused, Reload, Serving
+from llm_service.api import Lane, Refused, Reload, Serving
 from llm_service.bootstrap.accounts import build_accounts, build_book, build_check, build_corrections
 from llm_service.bootstrap.alerts import AlertParts, build_alerts
 from llm_service.bootstrap.asking import AskingParts, build_asking
@@ -70,7 +70,7 @@ FIRST_WORKER: Final = 1
 class Service:
     """The built service: the ASGI application, what shutting down needs, and the parts that commands use.
 
-    ``lane``: the hot routes for a server that can do without ASGI for them; none where that is switched off.
+    ``lane``: the hot routes for a server that can do without ASGI for them.
     ``unsettled``: exchanges that may go on though their clients have left. ``hold``: lets the fleet, which all
     generations share, go by these settings again, after others were built that nobody uses. ``took_over``: tells that
     these settings are in force from now on.
@@ -205,7 +205,7 @@ def build_service(
         telemetry.sending.start()
     return Service(
         app=with_cors(app, settings.server.allowed_origins),
-        lane=app.lane() if settings.server.fast_lane else NO_LANE,
+        lane=app.lane(is_open=settings.server.fast_lane),
         refused=app.refused,
         serving=serving,
         health=health,

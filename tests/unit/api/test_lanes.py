@@ -93,6 +93,22 @@ async def test_requests_that_follow_each_other_are_answered_in_their_order(site:
     assert wire.closed
 
 
+@pytest.mark.parametrize("is_open", [True, False])
+async def test_who_waits_for_its_turn_is_answered_by_the_settings_that_are_in_force_then(is_open: bool) -> None:
+    site, after = Site(fast=True), Site(fast=is_open)
+    protocol, wire = site.connect()
+    protocol.data_received(posted("slow") + posted())
+    await site.settled()
+    site.lane = after.lane
+    site.gateway.may_answer.set()
+    await site.settled()
+    assert (site.gateway.asked, after.gateway.asked) == (["slow"], ["now"])
+    assert wire.said.count(b" 200 OK") == 2
+    protocol.data_received(posted("later"))
+    assert isinstance(protocol.cycle, HotRequest) is is_open
+    await site.settled()
+
+
 # -- bodies in pieces
 
 

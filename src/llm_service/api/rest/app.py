@@ -118,9 +118,10 @@ class RestApp:
         elif scope["type"] == "websocket":
             await self._sockets(scope, receive, send)
 
-    def lane(self) -> Lane:
+    def lane(self, *, is_open: bool = True) -> Lane:
         """The hot routes for a server that needs no objects of ASGI."""
-        return {path.encode(): partial(self._door.serve, route=route) for path, route in self._hot.items()}
+        routes = {path.encode(): partial(self._door.serve, route=route) for path, route in self._hot.items()}
+        return Lane(routes, is_open)
 
     def refused(self, error: LLMServiceError) -> str:
         """Note what was no request that could be handed over; its id, under which the log has the reason."""
