@@ -31,6 +31,7 @@ from llm_service.api import (
     Serving,
     StreamRoutes,
 )
+from llm_service.api.acts import Acts
 from llm_service.domain import (
     Claim,
     Event,
@@ -192,11 +193,11 @@ class Kind(NamedTuple):
 
 
 KINDS: Final = {
-    "a whole answer": Kind(posted({"model": "mock/mock-model"}), b"200", b"}", 60.0),
-    "a refusal (429)": Kind(posted({"model": "full"}), b"429", b"}", 60.0),
-    "a wrong key (401)": Kind(posted({"model": "mock/mock-model"}, "sk-wrong"), b"401", b"}", 50.0),
+    "a whole answer": Kind(posted({"model": "mock/mock-model"}), b"200", b"}", 45.0),
+    "a refusal (429)": Kind(posted({"model": "full"}), b"429", b"}", 45.0),
+    "a wrong key (401)": Kind(posted({"model": "mock/mock-model"}, "sk-wrong"), b"401", b"}", 28.0),
     "a stream's chunk": Kind(
-        posted({"model": "mock/mock-model", "stream": True}), b"200", b"0\r\n\r\n", 3.0, parts=CHUNKS
+        posted({"model": "mock/mock-model", "stream": True}), b"200", b"0\r\n\r\n", 2.5, parts=CHUNKS
     ),
 }
 
@@ -228,6 +229,7 @@ def build_app(clock: SystemClock) -> RestApp:
         authenticator=authenticator,
         ids=ids,
         log=log,
+        acts=Acts(log),
         clock=clock,
         tasks=tasks,
         fixed_headers=(),

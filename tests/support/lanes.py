@@ -20,6 +20,7 @@ from llm_service.api import (
     Serving,
     StreamRoutes,
 )
+from llm_service.api.acts import Acts
 from llm_service.api.connection import Connection
 from llm_service.domain import (
     Event,
@@ -235,6 +236,7 @@ class Site:
             authenticator=authenticator,
             ids=ids,
             log=self.log,
+            acts=Acts(self.log),
             clock=self.clock,
             tasks=self.tasks,
             fixed_headers=(),
