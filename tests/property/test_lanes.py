@@ -93,6 +93,14 @@ def test_both_lanes_say_the_same(several: list[bytes], data: st.DataObject) -> N
     assert fast == plain
 
 
+def test_both_lanes_say_the_same_to_what_is_hostile() -> None:
+    async def each(*, fast: bool) -> list[Said]:
+        return [await said_to([(with_key(sent), True)], fast=fast) for sent in (*REFUSED, *LEFT, *TOO_MUCH)]
+
+    fast, plain = (asyncio.run(each(fast=lane)) for lane in (True, False))
+    assert fast == plain
+
+
 def test_both_lanes_say_the_same_wherever_a_request_is_cut() -> None:
     sent = posted(stream=True) + posted("full")
 

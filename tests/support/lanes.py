@@ -67,15 +67,19 @@ class Whole(Reply):
 
 
 class Streamed(Reply):
-    """Each chunk in a turn of the event loop of its own; ``endless``: until somebody has had enough."""
+    """Each chunk in a turn of the event loop of its own.
+
+    ``endless``: until somebody has had enough; ``stalls``: none but the first; ``fails``: it ends with an error.
+    """
 
     head = HEAD
     whole = None
     outcome = None
 
-    def __init__(self, *, endless: bool = False, fails: bool = False) -> None:
+    def __init__(self, *, endless: bool = False, stalls: bool = False, fails: bool = False) -> None:
         self.paused = self.detached = False
         self._left = -1 if endless else CHUNKS
+        self._stalls = stalls
         self._fails = fails
         self._seq = 0
         self._sink: Sink | None = None
@@ -95,7 +99,8 @@ class Streamed(Reply):
         self._left -= 1
         self._seq += 1
         self._sink.write([Event(self._seq, b'{"chunk":%d}' % self._seq)])
-        asyncio.get_running_loop().call_soon(self._next)
+        if not self._stalls:
+            asyncio.get_running_loop().call_soon(self._next)
 
     def pause(self) -> None:
         self.paused = True
@@ -147,7 +152,7 @@ class Gateway:
             raise KeyboardInterrupt
         if not exchange.request.stream:
             return Whole()
-        self.streamed.append(Streamed(endless=model == "endless", fails=model == "torn"))
+        self.streamed.append(Streamed(endless=model == "endless", stalls=model == "stalled", fails=model == "torn"))
         return self.streamed[-1]
 
 

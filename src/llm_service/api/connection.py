@@ -296,10 +296,10 @@ class Connection(HttpToolsProtocol):
         self._moved = self._complete = True
         self._in_body = False
         cycle: Any = self.cycle
-        if type(cycle) is not HotRequest:
+        if type(cycle) is HotRequest:
+            cycle.complete()  # where an upgrade is offered, it is the one before, and was complete
+        else:
             super().on_message_complete()
-        elif not self.parser.should_upgrade():  # then it is the one before
-            cycle.complete()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self._served = cycle

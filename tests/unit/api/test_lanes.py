@@ -54,6 +54,7 @@ async def test_a_whole_answer_is_one_write(site: Site) -> None:
         (posted("defect"), 500),
         (framed(b"{"), 400),
         (framed(b"x" * (MOST_BODY_BYTES + 1)), 413),
+        (framed(b"x" * (MOST_BODY_BYTES + 1), chunks=3), 413),
         (posted(fields=[b"Content-Encoding: gzip"]), 400),
         (posted(fields=[b"Host: other"]), 400),
     ],
@@ -129,6 +130,16 @@ async def test_who_is_not_read_is_not_read_from(site: Site) -> None:
     assert not wire.reads
     await site.settled()
     assert wire.reads  # the door has taken what had come
+
+
+async def test_who_has_sent_much_and_waits_is_read_from_so_that_its_leaving_is_noticed(site: Site) -> None:
+    protocol, wire = site.connect()
+    protocol.data_received(posted("slow", content="x" * 100_000))
+    assert not wire.reads
+    await patience(site)
+    assert (site.gateway.asked, wire.reads) == (["slow"], True)
+    gone(protocol)
+    await site.settled()
 
 
 async def test_a_wrong_key_is_told_before_the_body_has_come_and_the_connection_goes_on(site: Site) -> None:
@@ -258,6 +269,20 @@ async def test_no_answer_is_piled_upon_others_that_are_not_read(site: Site, sent
     other.data_received(sent)
     await alone.settled()
     assert wire.said == expected.said
+
+
+async def test_the_end_of_a_stream_waits_as_well(site: Site) -> None:
+    protocol, wire = site.connect()
+    protocol.data_received(posted("stalled", stream=True))
+    await site.settled()
+    protocol.pause_writing()
+    await site.serving.drain(0, hurried=asyncio.Event())
+    await site.settled()
+    assert b"draining" not in wire.said
+    protocol.resume_writing()
+    await site.settled()
+    assert b'"code":"draining"' in wire.said
+    assert wire.said.endswith(b"\r\n0\r\n\r\n")
 
 
 async def test_a_client_that_leaves_while_it_does_not_read_holds_up_nobody(site: Site) -> None:
