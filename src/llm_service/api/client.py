@@ -1,5 +1,6 @@
 """Who asks on a hot route: all that its door knows of a client, whatever carries the request and its answer."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
@@ -8,8 +9,8 @@ from llm_service.api.http_request import Headers
 
 Waiting = Awaitable[None] | None
 """Something to await before more is written, where the client does not read what it is sent; else nothing."""
-Serve = Callable[["Client"], Coroutine[Any, Any, None]]
-"""Answers one request."""
+Serve = Callable[["Client", "asyncio.Task[None]"], Coroutine[Any, Any, None]]
+"""Answers one request, in the task that it is given."""
 
 
 class Lane(NamedTuple):

@@ -256,7 +256,7 @@ class Connection(HttpToolsProtocol):
             return False
         if b"transfer-encoding" in headers and head_problem(parser, target, pairs) is not None:
             return False
-        before = cast("Cycle | None", self.cycle)
+        before: Any = self.cycle
         request: Any = HotRequest(self, lane, target, headers, pairs, parser.should_keep_alive())
         self.cycle = request
         if before is None or before.response_complete:
@@ -304,7 +304,7 @@ class Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self._served = cycle
         if type(cycle) is HotRequest:
-            self.tasks.add(self.loop.create_task(cycle.run(self.tasks)))
+            cycle.begin_in(self.loop, self.tasks)
             return
         offer(cycle)
         super()._start_asgi_task(cycle, until_close(cycle, app) if cycle.scope["http_version"] == "1.0" else app)

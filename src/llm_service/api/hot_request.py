@@ -5,7 +5,7 @@ It stands where uvicorn's ``RequestResponseCycle`` stands, and does on the wire 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -52,7 +52,7 @@ class HotRequest:
 
     __slots__ = (
         "_body", "_chunked", "_connection", "_headers", "_lane", "_left", "_news", "_pairs", "_target",
-        "disconnected", "keep_alive", "more_body", "peer", "response_complete", "response_started",
+        "_task", "disconnected", "keep_alive", "more_body", "peer", "response_complete", "response_started",
     )  # fmt: skip
 
     def __init__(
@@ -79,18 +79,26 @@ class HotRequest:
         self._chunked = False
         self._left: Callable[[], None] | None = None
         self._news: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
 
-    async def run(self, tasks: "set[asyncio.Task[None]]") -> None:
-        """Serve it; whatever becomes of that, the client is not left waiting. ``tasks``: has this one until then."""
+    def begin_in(self, loop: asyncio.AbstractEventLoop, tasks: "set[asyncio.Task[None]]") -> None:
+        """Serve it in a task of its own, which is among these until it is done."""
+        self._task = loop.create_task(self._run(tasks))
+        tasks.add(self._task)
+
+    async def _run(self, tasks: "set[asyncio.Task[None]]") -> None:
+        """Whatever becomes of it, the client is not left waiting."""
+        task: Any = self._task
+        self._task = None  # it has us
         try:
-            await self._lane.current().routes[self._target](self)  # of the settings that are in force now
+            await self._lane.current().routes[self._target](self, task)  # of the settings that are in force now
         except BaseException as failure:  # noqa: BLE001 - also a cancellation by the server, which goes on closing
             self._fail("A request on the fast lane failed", failure)
         else:
             if self._connection is not None:
                 self._fail("A request on the fast lane was left without the end of its answer", None)
         finally:
-            tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            tasks.discard(task)
 
     def _fail(self, said: str, failure: BaseException | None) -> None:
         connection = self._connection
@@ -118,12 +126,14 @@ class HotRequest:
             self._body = bytearray(self._body) + piece
         if len(self._body) > HIGH_WATER_LIMIT:
             connection.flow.pause_reading()
-        self._tell()
+        if self._news is not None:
+            self._tell()
 
     def complete(self) -> None:
         """The body has ended."""
         self.more_body = False
-        self._tell()
+        if self._news is not None:
+            self._tell()
 
     @property
     def message_event(self) -> "HotRequest":
@@ -270,7 +280,8 @@ class HotRequest:
     def _ended(self, connection: HttpToolsProtocol) -> None:
         self.response_complete = True
         self._connection = None
-        self._tell()
+        if self._news is not None:
+            self._tell()
         if not self.keep_alive:
             connection.transport.close()
         connection.on_response_complete()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -119,8 +119,11 @@ class Asked:
             "headers": [*HEADERS, *headers],
         }
         client = AsgiClient(scope, self.receive, self.send, watch=HangUpWatch(clock=self.clock, tasks=tasks))
-        route = HotRoute("/v1/chat/completions", chat_request)
-        self.served = asyncio.ensure_future(door.serve(client, route=route))
+        self.served = asyncio.ensure_future(self._serve(door, client))
+
+    async def _serve(self, door: GenerateDoor, client: AsgiClient) -> None:
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        await door.serve(client, task, route=HotRoute("/v1/chat/completions", chat_request))
 
     async def receive(self) -> Any:
         body, self._body = self._body, None

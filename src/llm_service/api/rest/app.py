@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -105,7 +105,8 @@ class RestApp:
         if scope["type"] == "http":
             hot = self._hot.get(scope["path"])
             if hot is not None and scope["method"] == METHOD:
-                await self._door.serve(AsgiClient(scope, receive, send, watch=self._hang_ups), route=hot)
+                client = AsgiClient(scope, receive, send, watch=self._hang_ups)
+                await self._door.serve(client, cast("asyncio.Task[None]", asyncio.current_task()), route=hot)
             elif self._graphql is not None and self._graphql.serves(scope["path"]):
                 begun_at = self._clock.monotonic()
                 heard, sending = overheard(scope, send, route=GRAPHQL, answered=self._answered)

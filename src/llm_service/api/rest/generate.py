@@ -95,9 +95,8 @@ class GenerateDoor:
             for count in range(len(names) + 1)
         ]
 
-    async def serve(self, client: Client, *, route: HotRoute) -> None:
-        """One request from its first byte to the last of its response."""
-        task = cast("asyncio.Task[None]", asyncio.current_task())
+    async def serve(self, client: Client, task: "asyncio.Task[None]", *, route: HotRoute) -> None:
+        """One request from its first byte to the last of its response, in this task."""
         serving = self._serving
         serving.begin(task)
         request_id = self._parts.ids.new("req")
