@@ -34,6 +34,7 @@ from llm_service.api import (
 from llm_service.api.acts import Acts
 from llm_service.domain import (
     Claim,
+    Claims,
     Event,
     Head,
     Lease,
@@ -78,9 +79,8 @@ LIMITS: Final = [
     for scope in ("global", "key")
     for kind in ("requests", "tokens")
 ]
-LEASE: Final = Lease(
-    "req_1", callers=[Claim(limit, 1) for limit in LIMITS], candidate=0, provider=(), second=0, used=(1, 2, 3, 4)
-)
+CLAIMS: Final = Claims.among([Claim(limit, 1) for limit in LIMITS])
+LEASE: Final = Lease("req_1", callers=CLAIMS, candidate=0, provider=(), second=0, used=(1, 2, 3, 4))
 ADMITTED: Final = Admitted(held=Held(LEASE, cast(LimitStore, None), ""))
 HEAD: Final = Head(provider="mock", model="mock/mock-model", upstream_model="mock-model")
 
@@ -193,11 +193,11 @@ class Kind(NamedTuple):
 
 
 KINDS: Final = {
-    "a whole answer": Kind(posted({"model": "mock/mock-model"}), b"200", b"}", 45.0),
-    "a refusal (429)": Kind(posted({"model": "full"}), b"429", b"}", 45.0),
-    "a wrong key (401)": Kind(posted({"model": "mock/mock-model"}, "sk-wrong"), b"401", b"}", 28.0),
+    "a whole answer": Kind(posted({"model": "mock/mock-model"}), b"200", b"}", 50.0),
+    "a refusal (429)": Kind(posted({"model": "full"}), b"429", b"}", 50.0),
+    "a wrong key (401)": Kind(posted({"model": "mock/mock-model"}, "sk-wrong"), b"401", b"}", 32.0),
     "a stream's chunk": Kind(
-        posted({"model": "mock/mock-model", "stream": True}), b"200", b"0\r\n\r\n", 2.5, parts=CHUNKS
+        posted({"model": "mock/mock-model", "stream": True}), b"200", b"0\r\n\r\n", 3.0, parts=CHUNKS
     ),
 }
 

@@ -16,7 +16,7 @@ from llm_service.api.options import ServerOptions
 from llm_service.api.pieces import check_announced, let_pieces_pass, read_pieces, too_large
 from llm_service.api.rest.cache_headers import PRIVATE, cache_block
 from llm_service.api.rest.call_headers import options_of
-from llm_service.api.rest.limit_headers import limit_headers, refusal_headers
+from llm_service.api.rest.limit_headers import limit_lines, refusal_lines
 from llm_service.api.rest.open_streams import OpenStreams
 from llm_service.api.rest.sse_sink import SseSink
 from llm_service.api.rest.streams import STREAM_BLOCK, StreamRoutes
@@ -283,7 +283,7 @@ class GenerateDoor:
         if (held := exchange.admitted.held) is not None:
             record = exchange.record
             used = None if record is None else 0 if exchange.is_free else record.input_tokens + record.output_tokens
-            lines.append(header_block(limit_headers(held, tokens=used)))
+            lines.append(limit_lines(held, tokens=used))
         return b"".join(lines)
 
     def _refuse(self, client: Client, route: HotRoute, error: LLMServiceError, request_id: str) -> Waiting:
@@ -295,7 +295,7 @@ class GenerateDoor:
             self._fixed,
             error_block(error),
             PRIVATE,
-            header_block(refusal_headers(error)) if isinstance(error, LimitReached) else b"",
+            refusal_lines(error) if isinstance(error, LimitReached) else b"",
         )
         status = spoken(error).status
         self._answered(METHOD, route.template, status)

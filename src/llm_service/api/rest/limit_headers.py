@@ -1,68 +1,36 @@
 """How a caller learns where its limits stand: OpenAI's headers, and the IETF's draft, on every answer."""
 
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from llm_service.admission import Held
+from llm_service.api.client import header_block
 from llm_service.domain import WINDOW_S, Claims, LimitKind, LimitReached
 
 _COUNTED: Final[tuple[LimitKind, ...]] = ("requests", "tokens")
-HeaderList = list[tuple[bytes, bytes]]
-
-
-class _Form(NamedTuple):
-    """What is the same for every answer under a limit, so that it is made once.
-
-    ``lines``: the five headers as HTTP/1.1 writes them, with room for what is left and for the seconds until the reset,
-    twice.
-    """
-
-    stated: tuple[bytes, bytes]
-    policy: tuple[bytes, bytes]
-    remaining: bytes
-    reset: bytes
-    standing: bytes
-    lines: bytes
-
-
-def limit_headers(held: Held | None, *, tokens: int | None = None) -> HeaderList:
-    """``x-ratelimit-*`` and ``RateLimit`` of the tightest limit of requests and of tokens; nothing where none applies.
-
-    ``tokens``: what the request used, where it is over; they stand in place of what it held.
-    A window slides, so that after a request it is whole again no sooner than a minute later
-    (draft-ietf-httpapi-ratelimit-headers-10).
-    """
-    headers: HeaderList = []
-    if held is not None:
-        for kind, amount, remaining in _tightest(held, tokens):
-            headers += _of_kind(kind, amount, remaining, WINDOW_S)
-    return headers
 
 
 def limit_lines(held: Held, *, tokens: int | None = None) -> bytes:
-    """The same as they stand in a response of HTTP/1.1: each on a line with its end."""
+    """``x-ratelimit-*`` and ``RateLimit`` of the tightest limit of requests and of tokens; nothing where none applies.
+
+    A header block. ``tokens``: what the request used, where it is over; they stand in place of what it held.
+    A window slides, so that after a request it is whole again no sooner than a minute later
+    (draft-ietf-httpapi-ratelimit-headers-10).
+    """
     return b"".join(
         [
-            _form(kind, amount).lines % (remaining, WINDOW_S, remaining, WINDOW_S)
+            _form(kind, amount) % (remaining, WINDOW_S, remaining, WINDOW_S)
             for kind, amount, remaining in _tightest(held, tokens)
         ]
     )
 
 
-def refusal_headers(error: LimitReached) -> HeaderList:
+def refusal_lines(error: LimitReached) -> bytes:
     """The same for a refusal: the limit that refused, and when it may have room."""
     limit = error.limit
     if limit is None or limit.kind not in _COUNTED:
-        return []
-    return _of_kind(limit.kind, limit.amount, *_after_refusal(error, limit.amount))
-
-
-def refusal_lines(error: LimitReached) -> bytes:
-    """The same as lines of HTTP/1.1."""
-    limit = error.limit
-    if limit is None or limit.kind not in _COUNTED:
         return b""
-    return _form(limit.kind, limit.amount).lines % (_after_refusal(error, limit.amount) * 2)
+    return _form(limit.kind, limit.amount) % (_after_refusal(error, limit.amount) * 2)
 
 
 def _after_refusal(error: LimitReached, amount: int) -> tuple[int, int]:
@@ -87,23 +55,19 @@ def _tightest(held: Held, tokens: int | None) -> list[tuple[LimitKind, int, int]
     return told
 
 
-def _of_kind(kind: LimitKind, amount: int, remaining: int, reset_s: int) -> HeaderList:
-    form = _form(kind, amount)
-    return [
-        form.stated,
-        (form.remaining, b"%d" % remaining),
-        (form.reset, b"%ds" % reset_s),
-        form.policy,
-        (b"ratelimit", form.standing % (remaining, reset_s)),
-    ]
-
-
 @lru_cache(maxsize=1024)
-def _form(kind: LimitKind, amount: int) -> _Form:
+def _form(kind: LimitKind, amount: int) -> bytes:
+    """What is the same for every answer under a limit, so that it is made once.
+
+    With room for what is left and for the seconds until the reset, twice.
+    """
     name = kind.encode()
-    stated = (b"x-ratelimit-limit-%b" % name, b"%d" % amount)
-    policy = (b"ratelimit-policy", b'"%b";q=%d;w=%d' % (name, amount, WINDOW_S))
-    remaining, reset = b"x-ratelimit-remaining-%b" % name, b"x-ratelimit-reset-%b" % name
-    standing = b'"%b";r=%%d;t=%%d' % name
-    lines = (stated, (remaining, b"%d"), (reset, b"%ds"), policy, (b"ratelimit", standing))
-    return _Form(stated, policy, remaining, reset, standing, b"".join([b"%b: %b\r\n" % line for line in lines]))
+    return header_block(
+        (
+            (b"x-ratelimit-limit-%b" % name, b"%d" % amount),
+            (b"x-ratelimit-remaining-%b" % name, b"%d"),
+            (b"x-ratelimit-reset-%b" % name, b"%ds"),
+            (b"ratelimit-policy", b'"%b";q=%d;w=%d' % (name, amount, WINDOW_S)),
+            (b"ratelimit", b'"%b";r=%%d;t=%%d' % name),
+        )
+    )
