@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any, cast
 
 from fuzz.cuts import pieces
+from llm_service.runtime import Turn, TurnTransport
 from llm_service.transport import HttpHead, TransportError
 from llm_service.transport.call import Call
 from llm_service.transport.connection import Connection
@@ -80,8 +81,18 @@ class Receiver:
         assert str(error)
 
 
+class AtOnce(Turn):
+    """Nothing is held back."""
+
+    def join(self, transport: TurnTransport) -> None:
+        transport.flush()
+
+
 class Owner:
     """Keeps no connections."""
+
+    def __init__(self) -> None:
+        self.turn: Turn = AtOnce()
 
     def answered(self, connection: Connection) -> None: ...
 

@@ -17,6 +17,7 @@ from llm_service.api.websocket.handshake import acceptance, asks_for_websocket, 
 from llm_service.api.websocket.protocol import SocketProtocol
 from llm_service.api.whole_response import offer, withdraw
 from llm_service.domain import InvalidRequest
+from llm_service.runtime import Turn, TurnTransport
 
 HEAD_BYTES: Final = 64 * 1024
 FRAMING_BYTES: Final = 64 * 1024
@@ -54,8 +55,8 @@ class Connection(HttpToolsProtocol):
 
     __slots__ = (
         "_begun", "_close_at", "_complete", "_framing_left", "_head_came", "_in_body", "_lane", "_leaving", "_moved",
-        "_note_refused", "_patience", "_problem", "_received_bytes", "_refused", "_served", "_stuck_bytes", "_unread",
-        "heard_at",
+        "_note_refused", "_patience", "_problem", "_received_bytes", "_refused", "_served", "_stuck_bytes", "_turn",
+        "_unread", "heard_at",
     )  # beside the dictionary that its base has, which is smaller and faster with fewer names  # fmt: skip
 
     def __init__(
@@ -64,12 +65,14 @@ class Connection(HttpToolsProtocol):
         refused: Refused,
         begun: Callable[["Connection"], None] | None = None,
         lane: FastLane | None = None,
+        turn: Turn | None = None,
         **named: Any,
     ) -> None:
-        """``begun`` is told that the connection is there."""
+        """``begun`` is told that the connection is there. ``turn``: at its end answers go out; without one at once."""
         super().__init__(*arguments, **named)
         self._note_refused = refused
         self._lane = lane
+        self._turn = turn
         self._begun = begun
         self.heard_at = 0.0
         """When bytes came last, by the clock of the event loop."""
@@ -114,7 +117,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The client is there; from now on it has to say something."""
-        super().connection_made(transport)
+        super().connection_made(transport if self._turn is None else TurnTransport(transport, self._turn))
         self.heard_at = self.loop.time()
         self._wait_for_the_rest()
         if self._begun is not None:

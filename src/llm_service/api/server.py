@@ -16,6 +16,7 @@ from llm_service.api.connection import Connection, Refused
 from llm_service.api.hot_request import KNOWN_SERVERS, FastLane
 from llm_service.api.http_request import AT_ADMIN_PORT
 from llm_service.api.tls import STRICT_TRANSPORT
+from llm_service.runtime import Turn
 
 BACKLOG: Final = 2048
 IDLE_CONNECTION_S: Final = 75
@@ -57,12 +58,13 @@ class HttpServer(uvicorn.Server):
     ) -> None:
         said = EVERY_RESPONSE if tls is None else (*EVERY_RESPONSE, STRICT_TRANSPORT)
         fast = FastLane(lane) if uvicorn.__version__ in KNOWN_SERVERS else None
+        connection = partial(Connection, refused=refused, begun=self._make_room, lane=fast, turn=Turn())
         super().__init__(
             uvicorn.Config(
                 app,
                 interface="asgi3",
                 loop="none",
-                http=partial(Connection, refused=refused, begun=self._make_room, lane=fast),  # type: ignore[arg-type]  # what makes one does as well as its class
+                http=connection,  # type: ignore[arg-type]  # what makes one does as well as its class
                 ws="none",
                 lifespan="off",
                 log_config=None,

@@ -19,6 +19,7 @@ from llm_service.runtime.signals import Stop
 from llm_service.runtime.tally import Tally
 from llm_service.runtime.tasks import DONE, Done, OnFailure, Rest, Tasks, begin
 from llm_service.runtime.terminal import Terminal
+from llm_service.runtime.turn import Turn, TurnTransport
 from llm_service.runtime.waits import Waits
 
 __all__ = [
@@ -40,6 +41,8 @@ __all__ = [
     "Tasks",
     "Terminal",
     "TimerHandle",
+    "Turn",
+    "TurnTransport",
     "Waits",
     "begin",
     "default_data_dir",

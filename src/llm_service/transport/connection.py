@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol, cast
 
 import httptools
 
+from llm_service.runtime import Turn, TurnTransport
 from llm_service.transport.base import BODY_FAILED, TransportError
 from llm_service.transport.call import Call
 from llm_service.transport.failures import cut_off, no_http
@@ -20,7 +21,9 @@ JOINED_BYTES: Final = 64 * 1024
 
 
 class Owner(Protocol):
-    """Who keeps the connection."""
+    """Who keeps the connection. ``turn``: at the end of which requests go out."""
+
+    turn: Turn
 
     def answered(self, connection: "Connection") -> None:
         """Its first answer is complete, and it still stands."""
@@ -160,7 +163,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection stands."""
-        self.transport = cast("asyncio.Transport", transport)
+        self.transport = TurnTransport(cast("asyncio.Transport", transport), self._owner.turn)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed: the end of some bodies, and the end of all else."""

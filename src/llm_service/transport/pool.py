@@ -9,7 +9,7 @@ from typing import Final
 
 import aiohappyeyeballs
 
-from llm_service.runtime import OnFailure
+from llm_service.runtime import OnFailure, Turn
 from llm_service.transport.base import TransportError
 from llm_service.transport.call import Call
 from llm_service.transport.connection import Connection
@@ -39,6 +39,7 @@ class Pool:
 
     def __init__(self, *, max_connections: int, tls: ssl.SSLContext | None, on_failure: OnFailure) -> None:
         self._loop = asyncio.get_running_loop()
+        self.turn = Turn()
         self._max_connections = max_connections
         self._tls = tls
         self._sessions = TlsSessions(self._loop.time)

@@ -1,0 +1,168 @@
+"""What is written in one turn of the event loop goes out together at its end; nothing is lost or changed by that."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_service.runtime import Turn, TurnTransport
+from llm_service.runtime.turn import MOST_HELD_BYTES
+
+
+class Wire(asyncio.Transport):
+    """A transport that notes what becomes of it."""
+
+    def __init__(self, said: list[Any] | None = None) -> None:
+        super().__init__()
+        self.said: list[Any] = [] if said is None else said
+        self.closing = False
+
+    def write(self, data: Any) -> None:
+        self.said.append(data)
+
+    def writelines(self, list_of_data: Any) -> None:
+        self.said.extend(list_of_data)
+
+    def write_eof(self) -> None:
+        self.said.append("eof")
+
+    def close(self) -> None:
+        self.closing = True
+        self.said.append("closed")
+
+    def abort(self) -> None:
+        self.closing = True
+        self.said.append("aborted")
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def get_write_buffer_size(self) -> int:
+        return 7
+
+    def pause_reading(self) -> None:
+        self.said.append("paused")
+
+    def resume_reading(self) -> None:
+        self.said.append("resumed")
+
+
+def over(wire: Wire, turn: Turn | None = None) -> TurnTransport:
+    return TurnTransport(wire, turn or Turn())
+
+
+async def the_end_of_the_turn() -> None:
+    await asyncio.sleep(0)
+
+
+async def test_what_is_written_in_one_turn_goes_out_as_one_at_its_end() -> None:
+    wire = Wire()
+    transport = over(wire)
+    transport.write(b"a")
+    transport.write(b"b")
+    assert wire.said == []
+    assert transport.get_write_buffer_size() == 7 + 2
+    await the_end_of_the_turn()
+    assert wire.said == [b"ab"]
+    assert transport.get_write_buffer_size() == 7
+
+
+async def test_connections_of_a_turn_are_written_to_one_behind_the_other() -> None:
+    said: list[Any] = []
+    turn = Turn()
+    first, second = over(Wire(said), turn), over(Wire(said), turn)
+    asyncio.get_running_loop().call_soon(said.append, "other work")
+    first.write(b"1")
+    second.write(b"2")
+    first.write(b"3")
+    await the_end_of_the_turn()
+    assert said == ["other work", b"13", b"2"]
+
+
+async def test_the_next_turn_has_an_end_of_its_own() -> None:
+    wire = Wire()
+    transport = over(wire)
+    for data in (b"a", b"b"):
+        transport.write(data)
+        await the_end_of_the_turn()
+    assert wire.said == [b"a", b"b"]
+
+
+@pytest.mark.parametrize(
+    ("end", "left"),
+    [
+        (TurnTransport.close, [b"held", "closed"]),
+        (TurnTransport.abort, ["aborted"]),
+        (TurnTransport.write_eof, [b"held", "eof"]),
+        (lambda transport: transport.writelines([b"x", b"y"]), [b"held", b"x", b"y"]),
+    ],
+)
+async def test_whatever_follows_finds_written_what_was_held(
+    end: Callable[[TurnTransport], None], left: list[Any]
+) -> None:
+    wire = Wire()
+    transport = over(wire)
+    transport.write(b"held")
+    end(transport)
+    assert wire.said == left
+    await the_end_of_the_turn()
+    assert wire.said == left
+
+
+async def test_much_goes_out_at_once() -> None:
+    wire = Wire()
+    transport = over(wire)
+    transport.write(b"head")
+    transport.write(b"x" * MOST_HELD_BYTES)
+    assert wire.said == [b"head" + b"x" * MOST_HELD_BYTES]
+    transport.write(b"rest")
+    await the_end_of_the_turn()
+    assert wire.said[1:] == [b"rest"]
+
+
+async def test_what_may_change_is_copied() -> None:
+    wire, data = Wire(), bytearray(b"before")
+    over(wire).write(data)
+    data[:] = b"after!"
+    await the_end_of_the_turn()
+    assert wire.said == [b"before"]
+
+
+async def test_nothing_is_written_to_a_connection_that_is_closing() -> None:
+    wire = Wire()
+    transport = over(wire)
+    transport.write(b"late")
+    wire.closing = True
+    await the_end_of_the_turn()
+    assert wire.said == []
+    assert transport.is_closing()
+
+
+async def test_reading_is_the_transports_own() -> None:
+    wire = Wire()
+    transport = over(wire)
+    transport.pause_reading()
+    transport.resume_reading()
+    assert wire.said == ["paused", "resumed"]
+
+
+@given(st.lists(st.one_of(st.binary(max_size=9), st.just(None))))
+def test_no_byte_is_lost_doubled_or_moved(written: list[bytes | None]) -> None:
+    """``None``: the turn ends."""
+
+    async def write() -> bytes:
+        wire = Wire()
+        transport = over(wire)
+        for data in written:
+            if data is None:
+                await the_end_of_the_turn()
+            else:
+                transport.write(data)
+        transport.close()
+        await the_end_of_the_turn()
+        return b"".join(one for one in wire.said if isinstance(one, bytes))
+
+    assert asyncio.run(write()) == b"".join(one for one in written if one is not None)
