@@ -87,6 +87,22 @@ def config_schema(as_json: AsJson = True) -> None:
 
 
 @app.command()
+def health(
+    url: Annotated[str | None, typer.Option("--url", help="Address of a running service; else this machine's.")] = None,
+    port: Annotated[
+        int, typer.Option(help="Its port on this machine.", envvar="LLM_SERVICE_SERVER__PORT", min=1, max=65535)
+    ] = 8080,
+    live: Annotated[bool, typer.Option("--live", help="Whether it is up, rather than ready.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.", min=0.1, max=60)] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a running service is ready; exits with 1 where it is not. For probes: quick, and without a key."""
+    from llm_service.cli.health import show_health
+
+    raise typer.Exit(show_health(url, port=port, live=live, timeout_s=timeout, as_json=as_json))
+
+
+@app.command()
 def models(
     details: Annotated[
         bool, typer.Option("--details", help="Context, prices for a million tokens, modalities, an announced end.")

@@ -39,6 +39,7 @@ from llm_service.runtime import (
     DataDirError,
     SystemClock,
     Terminal,
+    is_root,
     open_data_dir,
     raise_descriptors,
     system_random,
@@ -64,6 +65,8 @@ from llm_service.supervisor import (
 
 CANNOT_OPEN: Final = (DatabaseError, HashKeyError, AddressError, LedgerUnavailable, FilterUnusable)
 """What keeps a process from opening its stores, or from being built; each says what to do."""
+
+AS_ROOT: Final = "nothing here needs root: give the service a user of its own (docs/security.md)"
 
 
 def run_service(config: Path | None, overrides: Mapping[str, str], *, as_json: bool) -> int:
@@ -283,6 +286,8 @@ class Run:
         log.info("serving", **facts, **workers)
         for note in self.first.loaded.notes:
             log.warning("configuration", note=note)
+        if is_root():
+            log.warning("running as root", note=AS_ROOT)
 
 
 async def furnish(held: AsyncExitStack, post: Post, *, premises: Premises) -> Build:

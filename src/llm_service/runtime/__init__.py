@@ -11,7 +11,7 @@ from llm_service.runtime.data_dir import (
 )
 from llm_service.runtime.descriptors import raise_descriptors, room_for_connections
 from llm_service.runtime.ids import IdSource, RandomIds, system_random
-from llm_service.runtime.machine import host_name, machine_of, user_name
+from llm_service.runtime.machine import host_name, is_root, machine_of, user_name
 from llm_service.runtime.memory import give_back, lasting, settle_memory
 from llm_service.runtime.patience import Patience
 from llm_service.runtime.pressure import Figures, Pressure
@@ -48,6 +48,7 @@ __all__ = [
     "default_data_dir",
     "give_back",
     "host_name",
+    "is_root",
     "lasting",
     "machine_of",
     "open_data_dir",

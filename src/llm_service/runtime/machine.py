@@ -24,3 +24,8 @@ def user_name() -> str:
         return pwd.getpwuid(number).pw_name
     except KeyError:
         return f"uid {number}"
+
+
+def is_root() -> bool:
+    """Whether this process may do anything on the machine, or in its container."""
+    return os.geteuid() == 0
