@@ -46,7 +46,7 @@ VOLUME ["/var/lib/llm-service"]
 EXPOSE 8080
 # SIGTERM: running streams may finish within server.shutdown_grace_s; give the container some seconds more than that.
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --start-interval=1s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["/opt/llm-service/bin/llm-service", "health"]
 ENTRYPOINT ["/opt/llm-service/bin/llm-service"]
 CMD ["serve"]

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from llm_service.cli.serve import address_of, banner
+from llm_service.cli.serve import Run, address_of, banner
+from llm_service.config import load_settings
+from llm_service.runtime import Terminal
+from llm_service.supervisor import first_edition
+from tests.support.clock import ManualClock
 from tests.unit.cli.conftest import Command
 
 NO_PROVIDER = "No provider is configured. Set OPENROUTER_API_KEY or DEEPSEEK_API_KEY"
@@ -94,3 +98,38 @@ def test_an_address_of_ipv6_stands_in_brackets() -> None:
     with socket.socket(socket.AF_INET6) as listening:
         listening.bind(("::1", 0))
         assert address_of(listening) == f"http://[::1]:{listening.getsockname()[1]}"
+
+
+class Lines:
+    """A log that keeps the names of its lines."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def info(self, event: str, **_: object) -> None:
+        self.events.append(event)
+
+    warning = info
+
+
+@pytest.mark.parametrize(("root", "said"), [(True, ["serving", "running as root"]), (False, ["serving"])])
+def test_root_is_told_once_that_it_need_not_be(
+    root: bool, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llm_service.cli.serve.is_root", lambda: root)
+    log, clock = Lines(), ManualClock()
+    loaded = load_settings(path=None, environ={}, cwd=tmp_path, overrides={})
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        run = Run(
+            first=first_edition(loaded, clock),
+            read=lambda: loaded,
+            listening=[listening],
+            sandboxed=True,
+            as_json=True,
+            clock=clock,
+            terminal=Terminal(),
+            data_dir=tmp_path,
+        )
+        run.announce(log)  # type: ignore[arg-type]
+    assert log.events == said
