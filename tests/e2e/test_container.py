@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from scripts.image.tree import Tree, build_from_here, is_possible, lay_out
+from scripts.image.tree import DEVICES, Tree, build_from_here, is_possible, lay_out
 
 from tests.support.process import Child, announced
 from tests.support.rest import ask
@@ -18,6 +18,7 @@ from tests.support.valkey import free_ports
 
 ADMIN_KEY = "sk-test-admin-key-of-a-container"
 NONE = "0000000000000000"
+WRITABLE = {"/var/lib/llm-service", "/tmp", "/proc", "/dev", *(f"/dev/{name}" for name in DEVICES)}
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ async def test_it_serves_without_a_right_and_writes_to_its_volume_alone(tree: Tr
         assert facts_of(processes[0])["NSpid"].split()[-1] == "1"
         healthy = running.run(*probe)
         assert (healthy.returncode, healthy.stdout) == (0, b'{"status":"ok"}\n')
+        mounts = running.run("/bin/cat", "/proc/mounts").stdout.decode().splitlines()
+        assert {line.split()[1] for line in mounts if line.split()[3].startswith("rw")} <= WRITABLE
         os.kill(running.pid, signal.SIGTERM)
         assert running.child.ended() == 0
         assert running.run(*probe).returncode == 1
