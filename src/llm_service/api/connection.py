@@ -14,7 +14,6 @@ from llm_service.api.hot_request import FastLane, HotRequest
 from llm_service.api.unread import Unread
 from llm_service.api.until_close import until_close
 from llm_service.api.websocket.handshake import acceptance, asks_for_websocket, websocket_scope
-from llm_service.api.websocket.protocol import SocketProtocol
 from llm_service.api.whole_response import offer, withdraw
 from llm_service.domain import InvalidRequest
 from llm_service.runtime import Turn, TurnTransport
@@ -360,6 +359,8 @@ class Connection(HttpToolsProtocol):
         self._stop_minding_reading()
         self.connections.discard(self)
         self.parser = None  # type: ignore[assignment]  # as at its end: the two know each other
+        from llm_service.api.websocket.protocol import SocketProtocol  # with a library that only WebSockets need
+
         socket = SocketProtocol(self.app, scope, accept=accept, state=self.server_state)
         socket.begin(self.transport, rest, full=self.flow.write_paused)
 

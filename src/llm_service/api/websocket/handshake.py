@@ -7,7 +7,6 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 import httptools
-from websockets.utils import accept_key
 
 from llm_service.domain import InvalidRequest
 
@@ -38,6 +37,8 @@ def acceptance(http_version: str, headers: Headers) -> bytes:
         raw = b""
     if len(raw) != KEY_BYTES:
         raise InvalidRequest("A WebSocket begins with one Sec-WebSocket-Key: 16 bytes in base64.")
+    from websockets.utils import accept_key
+
     return accept_key(key.decode()).encode()
 
 
