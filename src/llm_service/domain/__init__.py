@@ -27,6 +27,7 @@ from llm_service.domain.cache import (
 )
 from llm_service.domain.chat import (
     KNOWN_FIELDS,
+    LARGE_BYTES,
     Body,
     ModelRequest,
     Operation,
@@ -133,6 +134,7 @@ __all__ = [
     "CACHE_HITS",
     "HEADER_VALUE",
     "KNOWN_FIELDS",
+    "LARGE_BYTES",
     "MASK",
     "MAX_ENTRIES",
     "MOST_NANO_USD",

@@ -31,6 +31,9 @@ from llm_service.domain.fact import fact
 Operation = Literal["chat", "completion", "embedding"]
 Body = Mapping[str, Any]
 MAX_MODELS: Final = 32
+LARGE_BYTES: Final = 256 * 1024
+"""What goes through all of a larger body does so beside the event loop, which is kept from others by it for more than
+a millisecond else. The way to a thread and back costs a tenth of that."""
 
 
 @fact

@@ -1,9 +1,10 @@
 """Stage: what the cache may do for a request is decided, and its answer is kept on the way out."""
 
+import asyncio
 from collections.abc import Awaitable
 
 from llm_service.cache import CachePlan, CachePolicy, is_servable, may_keep_events, may_keep_whole
-from llm_service.domain import KeptAnswer, OnlyIfCachedMiss, Outcome, Reply
+from llm_service.domain import LARGE_BYTES, KeptAnswer, OnlyIfCachedMiss, Outcome, Reply
 from llm_service.pipeline.alike import Alike
 from llm_service.pipeline.answer import answer_of
 from llm_service.pipeline.base import Exchange, Proceed, Watcher
@@ -41,11 +42,20 @@ class Remember:
         self._alike = alike
 
     def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
-        """Go on; no coroutine of its own.
+        """Go on; no coroutine of its own, unless the body is large.
 
         Raises OnlyIfCachedMiss for a request that wants a kept answer alone and can have none.
         """
-        plan = exchange.plan = self.plan(exchange)
+        if exchange.request.body_bytes > LARGE_BYTES:
+            return self._aside(exchange, proceed)
+        return self._with(self.plan(exchange), exchange, proceed)
+
+    async def _aside(self, exchange: Exchange, proceed: Proceed) -> Reply:
+        plan = await asyncio.to_thread(self.plan, exchange)
+        return await self._with(plan, exchange, proceed)
+
+    def _with(self, plan: CachePlan | None, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
+        exchange.plan = plan
         if plan is None:
             if exchange.control.only_if_cached:
                 raise OnlyIfCachedMiss(MISSED)

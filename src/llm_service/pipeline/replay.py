@@ -10,7 +10,15 @@ from hashlib import sha256
 from typing import Final, Literal, TypeVar
 
 from llm_service.cache import digest_of
-from llm_service.domain import DeadlineExceeded, IdempotencyKeyReused, InvalidValue, LedgerUnavailable, Outcome, Reply
+from llm_service.domain import (
+    LARGE_BYTES,
+    DeadlineExceeded,
+    IdempotencyKeyReused,
+    InvalidValue,
+    LedgerUnavailable,
+    Outcome,
+    Reply,
+)
 from llm_service.observability import Log
 from llm_service.pipeline.answer import answer_of
 from llm_service.pipeline.base import Exchange, Proceed, Watcher
@@ -81,7 +89,8 @@ class Replay:
         return proceed(exchange) if exchange.idempotency_key is None else self._keyed_call(exchange, proceed)
 
     async def _keyed_call(self, exchange: Exchange, proceed: Proceed) -> Reply:
-        fingerprint = fingerprint_of(exchange)
+        is_large = exchange.request.body_bytes > LARGE_BYTES
+        fingerprint = await asyncio.to_thread(fingerprint_of, exchange) if is_large else fingerprint_of(exchange)
         self._keyed[exchange.id] = exchange
         try:
             reply = await self._answered(exchange, fingerprint)

@@ -20,9 +20,10 @@ from llm_service.api.rest.limit_headers import limit_lines, refusal_lines
 from llm_service.api.rest.open_streams import OpenStreams
 from llm_service.api.rest.sse_sink import SseSink
 from llm_service.api.rest.streams import STREAM_BLOCK, StreamRoutes
-from llm_service.api.rest.wire import answerer_block, json_object
+from llm_service.api.rest.wire import answerer_block, json_object, request_in
 from llm_service.api.serving import Written
 from llm_service.domain import (
+    LARGE_BYTES,
     Body,
     Caller,
     Head,
@@ -165,7 +166,10 @@ class GenerateDoor:
             if not body and (cursor := headers.get(b"last-event-id")) is not None:
                 raise _ResumeAsked(cursor.decode("latin-1"), caller.key_id)
             received_at = monotonic()
-            request = parse(json_object(body), len(body))
+            if len(body) > LARGE_BYTES:
+                request = await serving.before_the_end(request_in(body, parse))
+            else:
+                request = parse(json_object(body), len(body))
         except LLMServiceError as error:
             self._calls.refused(error, request_id=request_id, surface="rest", begun_at=begun_at, options=options)
             raise

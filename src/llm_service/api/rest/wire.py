@@ -1,6 +1,8 @@
 """How REST takes a request apart: the body read within its bound, JSON, the query."""
 
+import asyncio
 import re
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Final
 from urllib.parse import quote
@@ -10,7 +12,7 @@ from starlette.requests import Request
 
 from llm_service.api.http_request import Headers, Receive, Scope, headers_of
 from llm_service.api.pieces import check_announced, let_pieces_pass, piece_of, read_pieces
-from llm_service.domain import Body, Caller, InvalidJson, InvalidValue
+from llm_service.domain import Body, Caller, InvalidJson, InvalidValue, ModelRequest
 
 MAX_CONTROL_BYTES: Final = 64 * 1024
 MAX_DIGITS: Final = 9
@@ -43,6 +45,14 @@ def json_object(body: bytes) -> Body:
     if type(value) is not dict:
         raise InvalidJson("The body must be a JSON object.")
     return value
+
+
+async def request_in(body: bytes, parse: Callable[[Body, int], ModelRequest]) -> ModelRequest:
+    """The request that a large body makes, taken apart in a thread: the event loop goes on meanwhile.
+
+    Raises InvalidJson, MissingParameter and InvalidValue.
+    """
+    return await asyncio.to_thread(lambda: parse(json_object(body), len(body)))
 
 
 def caller_of(request: Request) -> Caller:
