@@ -17,7 +17,8 @@ import pstats
 import sys
 import tempfile
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -139,7 +140,7 @@ class Turns:
         self._on = False
 
 
-async def one(app: Any, body: bytes, *, path: str) -> int:
+async def one(app: Any, body: bytes) -> int:
     """Ask with this body, which comes as sockets are read; the length of the answer."""
     pieces = [body[at : at + READ_BYTES] for at in range(0, len(body), READ_BYTES)]
     ended, sent_bytes, status = asyncio.Event(), 0, 0
@@ -163,8 +164,8 @@ async def one(app: Any, body: bytes, *, path: str) -> int:
 
     headers = [(b"host", b"127.0.0.1"), (b"authorization", b"Bearer " + KEY.encode())]
     headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    scope = {"type": "http", "method": "POST", "path": path, "client": ("127.0.0.1", 1), "headers": headers}
-    await app({**scope, "http_version": "1.1", "state": {}}, receive, send)
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "path": "/v1/chat/completions", "state": {}}
+    await app({**scope, "client": ("127.0.0.1", 1), "headers": headers}, receive, send)
     return sent_bytes
 
 
@@ -174,15 +175,16 @@ async def measure(app: Any, name: str, messages: list[dict[str, Any]], *, size: 
         asked = {"model": "mock/mock-model", "messages": messages, "seed": at + size, "stream": stream}
         body = orjson.dumps(asked)
         with Turns() as turned:
-            await one(app, body, path="/v1/chat/completions")
+            await one(app, body)
         measured.append((turned.longest_s, turned.longest_cpu_s, turned.cpu_s))
     best = " ".join(f"{min(figures) * 1000:16.2f}" for figures in zip(*measured, strict=True))
     print(f"{name:9} {size / KIB:8.0f} KiB {best}", flush=True)
 
 
-async def main(wanted: argparse.Namespace) -> None:
+@asynccontextmanager
+async def built() -> AsyncIterator[Any]:
+    """The application of a service under limits of all kinds, without sockets, settled as one that serves."""
     providers.CLIENTS = {"own": Transport}  # type: ignore[attr-defined,dict-item]
-    nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: ASYNC230, SIM115 - once, and for good
     options, clock = ObservabilityOptions(log_format="json"), SystemClock()
     log = build_log(options, clock=clock, stream=sys.stderr)
     provider = ProviderOptions(kind="openai_compatible", base_url="http://127.0.0.1:1/v1", api_key=Secret("sk-test-up"))
@@ -193,31 +195,35 @@ async def main(wanted: argparse.Namespace) -> None:
         limits=LimitsOptions(everybody=ALL_LIMITS, per_key=ALL_LIMITS, max_input_tokens=10**9),
     )
     async with AsyncExitStack() as held:
+        nowhere = held.enter_context(Path(os.devnull).open("w", encoding="utf-8"))  # noqa: ASYNC230, SIM115
         folder = Path(held.enter_context(tempfile.TemporaryDirectory()))
         around = Surroundings(data_dir=folder, clock=clock, dice=system_random(), log=log)
         stores = await open_stores(
             held, around, store=settings.store, ledger=settings.ledger, cache=settings.cache, streams=settings.streams
         )
         listening = [build_access_log(options, log=log, clock=clock, stream=nowhere)]
-        built = build_service(settings, stores, log=log, listening=listening, clock=clock)
+        service = build_service(settings, stores, log=log, listening=listening, clock=clock)
+        await one(service.app, orjson.dumps({"model": "mock/mock-model", "messages": text(10)}))
         settle_memory()
-        gc.disable()
-        await one(
-            built.app, orjson.dumps({"model": "mock/mock-model", "messages": text(10)}), path="/v1/chat/completions"
-        )
-        if wanted.profile:
-            await profiled(built.app, wanted.profile)
-        else:
-            print(f"{'':22}  longest turn ms    the same, CPU  CPU of all turns")
-            for name, form in FORMS.items():
-                for size in SIZES:
-                    await measure(built.app, name, form(size), size=size)
-            for stream in (False, True):
-                for size in SIZES:
-                    Transport.answer_bytes = size
-                    await measure(built.app, "to stream" if stream else "answer", text(50), size=size, stream=stream)
+        yield service.app
         await stores.ledger.flush()
-        await built.aclose()
+        await service.aclose()
+
+
+async def main(wanted: argparse.Namespace) -> None:
+    async with built() as app:
+        gc.disable()
+        if wanted.profile:
+            await profiled(app, wanted.profile)
+            return
+        print(f"{'':22}  longest turn ms    the same, CPU  CPU of all turns")
+        for name, form in FORMS.items():
+            for size in SIZES:
+                await measure(app, name, form(size), size=size)
+        for stream in (False, True):
+            for size in SIZES:
+                Transport.answer_bytes = size
+                await measure(app, "to stream" if stream else "answer", text(50), size=size, stream=stream)
 
 
 async def profiled(app: Any, form: str) -> None:
@@ -228,7 +234,7 @@ async def profiled(app: Any, form: str) -> None:
     profiler.enable()
     for at in range(20):
         body = orjson.dumps({"model": "mock/mock-model", "messages": messages, "seed": at})
-        await one(app, body, path="/v1/chat/completions")
+        await one(app, body)
     profiler.disable()
     pstats.Stats(profiler).sort_stats("tottime").print_stats(25)
 
