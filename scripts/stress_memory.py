@@ -183,7 +183,7 @@ class Service:
         return [self.process, *self.process.children(recursive=True)]
 
     def cpu_s(self) -> float:
-        return sum(one.cpu_times().user + one.cpu_times().system for one in self.tree)
+        return float(sum(one.cpu_times().user + one.cpu_times().system for one in self.tree))
 
     def pss(self) -> float:
         """MiB of all processes, each page by how many share it."""
