@@ -1,10 +1,9 @@
 """What admission asks others for."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Protocol
 
-from llm_service.domain import Candidate, ModelRequest
+from llm_service.domain import Candidate, ModelRequest, fact
 
 
 class WorstCase(Protocol):
@@ -14,7 +13,7 @@ class WorstCase(Protocol):
         """The most that so many tokens can cost, in whole nano-USD, rounded up."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Facts:
     """What admission asks others for.
 

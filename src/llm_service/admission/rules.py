@@ -1,7 +1,7 @@
 """Which limits a request meets: looked up once for each kind of caller, and again when a budget's period ends."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from math import inf
 from operator import itemgetter
@@ -20,6 +20,7 @@ from llm_service.domain import (
     LimitKind,
     LimitScope,
     LimitSet,
+    fact,
     span_at,
 )
 
@@ -33,7 +34,7 @@ Costs = tuple[int, int, int]
 _Spread = Callable[[Costs], tuple[int, ...]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Plan:
     """The limits of one sort of request. ``valid_until``: Unix seconds, when the first budget's period ends.
 

@@ -1,7 +1,7 @@
 """One alert from the first moment at which its rule holds until it is over: inactive, pending, firing, resolved."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, Literal
 
@@ -9,6 +9,7 @@ from llm_service.alerts.kinds import Finding
 from llm_service.alerts.notice import Firing
 from llm_service.alerts.options import Severity
 from llm_service.alerts.rule import Rule
+from llm_service.domain import fact
 
 AlertState = Literal["pending", "firing", "resolved"]
 Key = tuple[str, tuple[tuple[str, str], ...]]
@@ -17,7 +18,7 @@ OVER_S: Final = 7200.0
 """How long one that is over is remembered: longer than notifiers try to tell of it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Alert:
     """``since``: from when on it holds; ``fired_at``: None while it is pending; ``held_at``: when it last held.
 

@@ -1,7 +1,6 @@
 """What happened to an alert, as the history keeps it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -9,6 +8,7 @@ import orjson
 
 from llm_service.alerts.alert import Alert
 from llm_service.alerts.notice import Notice
+from llm_service.domain import fact
 from llm_service.storage import AlertEntry
 
 Happening = Literal["firing", "resolved", "notified", "failed"]
@@ -16,7 +16,7 @@ SEVERAL: Final = "*"
 """In place of a rule: a notice of several."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Event:
     """``firing``, ``resolved``: an alert began to fire, was over; ``notified``, ``failed``: so was a notice.
 

@@ -2,11 +2,11 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from llm_service.alerts.options import LONGEST_S
+from llm_service.domain import fact_in_order
 from llm_service.observability import Distribution, Family, Labels, Snapshot
 
 Where = str | Sequence[str]
@@ -24,7 +24,7 @@ ROUNDING: Final = 1e-9
 """Of a sum of money: so much less it may be for having been added up in another order."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class MachineSample(Snapshot):
     """A machine's figures. ``models``: those that have series of their own; all others share one."""
 

@@ -4,13 +4,13 @@ Of too little traffic nothing is said: a share of a few requests is chance.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeVar
 
 from llm_service.alerts.history import History
 from llm_service.alerts.options import KindName
 from llm_service.alerts.rule import Burn, Rule, metric_of
+from llm_service.domain import fact
 from llm_service.observability import Distribution, catalog
 
 _T = TypeVar("_T")
@@ -25,7 +25,7 @@ COMMON: Final = 0.05
 """A hit ratio over a day below which there is nothing to collapse."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Finding:
     """Something that is not as it should be. ``value``: what the rule measured, in the unit of its kind."""
 

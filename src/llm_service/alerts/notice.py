@@ -1,14 +1,15 @@
 """What an operator is told of a group of alerts, and the narrow port that it is told through."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
+
+from llm_service.domain import fact
 
 NoticeStatus = Literal["firing", "resolved"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Firing:
     """One alert: a rule with the labels that it holds for.
 
@@ -24,7 +25,7 @@ class Firing:
     resolved_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Notice:
     """The state of a group of alerts at a moment. ``status`` is ``firing`` while any alert of the group fires.
 

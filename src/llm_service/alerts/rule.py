@@ -1,7 +1,7 @@
 """A rule with nothing left open: what the settings say, and the defaults of its kind."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from llm_service.alerts.options import (
     Severity,
     seconds,
 )
+from llm_service.domain import fact
 from llm_service.observability import Metric, catalog
 
 FEW: Final = 20
@@ -31,7 +32,7 @@ SLOW_BURN: Final = (
 """Ten percent in a day or in three."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Burn:
     """How fast the error budget may burn in both windows (seconds)."""
 
@@ -40,7 +41,7 @@ class Burn:
     short_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class KindDefaults:
     """What a kind takes, and what holds where a rule does not say. ``needs``: what it must say."""
 
@@ -95,7 +96,7 @@ _EVERY_KIND: Final = _takes(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Rule:
     """What is watched, from when on it is an alert, and who is told. Spans are in seconds; money is in USD."""
 

@@ -1,11 +1,12 @@
 """Silences: alerts that nobody is told of for a while. They go on being looked at, shown and kept."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import orjson
+
+from llm_service.domain import fact
 
 RULE: Final = "rule"
 """In matchers: the rule's name stands beside the labels."""
@@ -13,7 +14,7 @@ SEVERITY: Final = "severity"
 Operator = Literal["=", "!="]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Matcher:
     """One condition on the rule's name, the severity or a label; ``*`` in its value stands for any text.
 
@@ -29,7 +30,7 @@ class Matcher:
         return _is_like(labels.get(self.name, ""), self.value) == (self.operator == "=")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Silence:
     """``matchers``: all must be met."""
 

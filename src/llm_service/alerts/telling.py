@@ -1,7 +1,7 @@
 """Who is to be told what now: alerts of a group share a notice, and nobody is told twice of the same."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -9,6 +9,7 @@ from llm_service.alerts.alert import Alert, Key
 from llm_service.alerts.notice import Firing, Notice
 from llm_service.alerts.options import AlertingOptions
 from llm_service.alerts.silence import Silence, silenced_by
+from llm_service.domain import fact
 
 Group = tuple[str, str]
 """A notifier and what its group has in common."""
@@ -16,7 +17,7 @@ AGAIN_S: Final = 300.0
 """How long after a failure the same is tried again: by then a notifier has given up its own tries."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Told:
     """What a notifier knows of a group. ``failed_at``: it could not be reached then, and not since.
 
@@ -29,7 +30,7 @@ class Told:
     instance: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Due:
     """A notice to be delivered, and what its notifier knows afterwards."""
 

@@ -7,7 +7,7 @@ own machine's figures, from what was known last: what holds on several machines 
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -22,6 +22,7 @@ from llm_service.alerts.options import AlertingOptions
 from llm_service.alerts.rule import Rule
 from llm_service.alerts.telling import Due, Group, Telling, Told
 from llm_service.alerts.turn import Turn
+from llm_service.domain import fact
 from llm_service.observability import AlertChanged, Log, MetricsSource
 from llm_service.runtime import Clock, Tasks
 from llm_service.storage import AlertStore, SampleStore, StoreUnavailable
@@ -31,7 +32,7 @@ CLOSING_S: Final = 2.0
 """How long a look may go on when the process ends; a database that does not answer takes longer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class WatchParts:
     """What a watch needs. ``holder`` is this process's alone, ``machine`` the same for all processes of a machine.
 

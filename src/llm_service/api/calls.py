@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from llm_service.api.call_options import NO_OPTIONS, CallOptions
 from llm_service.api.http_request import HungUp
 from llm_service.api.leaving import Leaving
 from llm_service.api.serving import Serving
-from llm_service.domain import Caller, LLMServiceError, ModelRequest, Outcome, Reply
+from llm_service.domain import Caller, LLMServiceError, ModelRequest, Outcome, Reply, fact
 from llm_service.observability import Listeners, RequestFinished, Tracer
 from llm_service.pipeline import Exchange
 from llm_service.runtime import Clock, Tasks
@@ -16,7 +15,7 @@ from llm_service.services import Gateway
 from llm_service.streams import Stream, stream_id_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Calls:
     """``finish``: the generation of a request that does not say goes on without its client.
 

@@ -2,20 +2,19 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from llm_service.api.call_options import Place
 from llm_service.api.http_request import HungUp
 from llm_service.api.leaving import Leaving
-from llm_service.domain import InvalidValue, NotFound, StreamCancelled
+from llm_service.domain import InvalidValue, NotFound, StreamCancelled, fact_in_order
 from llm_service.streams import CANCELLED, Generation, Stream, Streams
 
 MAX_DIGITS: Final = 15
 _ID: Final = re.compile(r"[a-z]{1,8}_[0-9a-z]{1,32}")
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Resumed:
     """A stream with its generation, which the caller has joined and must leave or read; events after ``after``."""
 

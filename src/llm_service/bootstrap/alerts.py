@@ -1,16 +1,16 @@
 """Builds what looks at the rules, and who is told."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from llm_service.alerts import Handover, Notifiers, Telling, Watch, WatchParts, build_notifiers, rules_of
 from llm_service.bootstrap.ground import Ground
+from llm_service.domain import fact
 from llm_service.observability import AlertChanged, Reading, catalog
 from llm_service.runtime import OnFailure, host_name, machine_of
 from llm_service.services import AlertAdmin
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class AlertParts:
     """What looks, what shows it to the doors, and the connections to those who are told."""
 

@@ -1,15 +1,15 @@
 """What opening the stores needs besides their settings."""
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
-from llm_service.domain import Secret
+from llm_service.domain import Secret, fact
 from llm_service.observability import Arena, LevelOverride, Log, MetricsSource, Redaction
 from llm_service.runtime import Clock
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Surroundings:
     """What opening the stores needs besides their settings. ``redis_url`` stands in for the configured one.
 

@@ -1,9 +1,9 @@
 """Builds what asks for the filters that do not judge by themselves."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from llm_service.bootstrap.ground import Ground
+from llm_service.domain import fact
 from llm_service.filters import ASKING, FilterOptions
 from llm_service.observability import catalog
 from llm_service.pipeline import Asking, InnerGateway, Judge, ModelJudge, WebhookJudge, reporting
@@ -14,7 +14,7 @@ MOST_CONNECTIONS: Final = 64
 """To webhooks, all together; who comes then waits for one, within the time of its filter."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class AskingParts:
     """``gateway`` is to be told of the gateway, which models are asked by. ``webhooks``: connections to these."""
 

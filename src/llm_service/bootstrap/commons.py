@@ -1,11 +1,11 @@
 """What the processes of a service have in common: on the Valkey that they share, or in the only one there is."""
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from typing import Final
 
 from llm_service.bootstrap.around import Surroundings
 from llm_service.cache import CacheOptions
+from llm_service.domain import fact
 from llm_service.routing import Breakers, BreakerSharing
 from llm_service.runtime import OnFailure, Tasks
 from llm_service.storage import (
@@ -31,7 +31,7 @@ SHARE_OF_COPIES: Final = 4
 """Beside a shared cache each process keeps copies, in this part of its size."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Commons:
     """Limits and messages, and the way to the store that is shared, where there is one.
 

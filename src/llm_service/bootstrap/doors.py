@@ -1,7 +1,6 @@
 """Builds the doors: the routes behind them, who may come in, and what pages of other origins may do."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -50,7 +49,7 @@ from llm_service.bootstrap.ground import Ground
 from llm_service.bootstrap.provider_parts import ProviderParts
 from llm_service.bootstrap.stores import Stores
 from llm_service.config import rendered
-from llm_service.domain import InvalidRequest
+from llm_service.domain import InvalidRequest, fact
 from llm_service.observability import Listeners, Tracer
 from llm_service.routing import Overload
 from llm_service.runtime import Clock
@@ -124,7 +123,7 @@ def build_calls(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Desk:
     """What every door asks beside the gateway."""
 

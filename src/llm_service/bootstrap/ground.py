@@ -1,15 +1,15 @@
 """What one generation of the service stands on."""
 
 import random
-from dataclasses import dataclass
 
 from llm_service.bootstrap.stores import Stores
 from llm_service.config import Settings
+from llm_service.domain import fact
 from llm_service.observability import Log
 from llm_service.runtime import Clock, IdSource, Tasks
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Ground:
     """What is given to whatever is built for these settings. ``sandbox``: its providers are simulated."""
 

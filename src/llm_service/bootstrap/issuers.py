@@ -2,11 +2,11 @@
 
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from llm_service import __version__
 from llm_service.bootstrap.ground import Ground
+from llm_service.domain import fact
 from llm_service.runtime import OnFailure
 from llm_service.services import FreshKeys, Issuer, IssuerOptions, KeyAddress, KeyFile, Tokens, load_reader
 from llm_service.transport import HttpTransport
@@ -15,7 +15,7 @@ CONNECTIONS: Final = 1
 USER_AGENT: Final = f"llm-service/{__version__}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class TokenParts:
     """``transports``: the connections to the issuers."""
 

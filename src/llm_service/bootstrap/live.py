@@ -1,7 +1,6 @@
 """Builds what tells of the service while it happens, and connects it to whatever happens."""
 
-from dataclasses import dataclass
-
+from llm_service.domain import fact_in_order
 from llm_service.observability import Log, MetricsSource
 from llm_service.routing import Breaker, Breakers
 from llm_service.runtime import Clock, Tasks
@@ -9,7 +8,7 @@ from llm_service.services import Events, MetricsHistory, News, ProviderNews, Pro
 from llm_service.storage import Bulletin, StoreUnavailable, ValkeyClient
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Live:
     """Lasts as long as the process: events, and the last hour of its figures."""
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from llm_service import __version__
+from llm_service.domain import fact
 from llm_service.ledger import Ledger
 from llm_service.observability import (
     EVICTIONS_AT,
@@ -31,7 +31,7 @@ from llm_service.storage import CacheStore, Database, StoreUnavailable, ValkeyCl
 from llm_service.streams import Streams
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Metering:
     """The figures of one process, through all generations of its settings. ``whole``: those of this machine."""
 
@@ -46,7 +46,7 @@ class Metering:
         self.meters.counter(catalog.RESUMES, outcome).add()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Known:
     """Whom the process-wide sources ask."""
 

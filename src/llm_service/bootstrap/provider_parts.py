@@ -1,11 +1,11 @@
 """Builds what minds the providers: their states, catalogues, health, and whoever asks them from time to time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from llm_service.bootstrap.ground import Ground
 from llm_service.bootstrap.providers import build_aliases, build_providers, build_site
+from llm_service.domain import fact
 from llm_service.providers import Provider
 from llm_service.runtime import OnFailure
 from llm_service.services import (
@@ -21,7 +21,7 @@ CATALOGUES: Final = "catalogues"
 """The folder of the last good copies, in the data directory."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class ProviderParts:
     """The providers under one generation of the settings, and what minds them."""
 

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -23,7 +22,7 @@ from llm_service.bootstrap.sharing import build_alike, build_promises, build_rem
 from llm_service.bootstrap.stores import Stores
 from llm_service.bootstrap.telemetry import Sending, build_telemetry
 from llm_service.config import Settings, secrets_of
-from llm_service.domain import ProviderState
+from llm_service.domain import ProviderState, fact
 from llm_service.filters import NO_POLICY, build_policies
 from llm_service.observability import AccessLog, Contents, Listener, Listeners, Log, MetricsSource, RequestMeter, Tracer
 from llm_service.pipeline import (
@@ -66,7 +65,7 @@ from llm_service.services import (
 FIRST_WORKER: Final = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Service:
     """The built service: the ASGI application, what shutting down needs, and the parts that commands use.
 

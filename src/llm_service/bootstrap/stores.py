@@ -1,7 +1,6 @@
 """What a process keeps for as long as it lives, whatever its settings become: state, and the ways to it."""
 
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -13,7 +12,7 @@ from llm_service.bootstrap.live import Live, build_live, tell_of_providers, tell
 from llm_service.bootstrap.metering import Known, Metering, build_metering
 from llm_service.bootstrap.semantic import SemanticHome
 from llm_service.cache import CacheOptions
-from llm_service.domain import Limit, Secret, span_at
+from llm_service.domain import Limit, Secret, fact, span_at
 from llm_service.ledger import Ledger, LedgerOptions
 from llm_service.observability import Arena, MetricsSource, Redaction
 from llm_service.routing import Breakers, Fleet, HedgeOptions, Hedging
@@ -51,7 +50,7 @@ LONGEST_S: Final = 3600.0
 """Longer than a request lasts under the usual settings."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Stores:
     """The open stores of one process. ``holder`` names the process to the others: its journal, its leases."""
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from llm_service import __version__
 from llm_service.api import status_of
 from llm_service.bootstrap.ground import Ground
 from llm_service.config import Settings
+from llm_service.domain import fact
 from llm_service.observability import (
     Answer,
     Envelope,
@@ -39,7 +39,7 @@ CONNECTIONS: Final = 2
 PORTS: Final[Mapping[str, int]] = MappingProxyType({"http": 80, "https": 443})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Telemetry:
     """What is told of requests to others. ``tracer``: ``None`` where no trace is kept or passed on."""
 

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from heapq import heappop, heappush
 from typing import Final
 
@@ -36,7 +36,7 @@ class PastRequest:
     duration_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Trial:
     """Settings to try: how long answers are fresh, how much is kept (least recently used goes first), who shares."""
 
@@ -47,7 +47,7 @@ class Trial:
     max_entry_bytes: int = CacheOptions().max_entry_bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class TrialResult:
     """What a cache under these settings would have done.
 

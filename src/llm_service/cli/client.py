@@ -4,7 +4,6 @@ import asyncio
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -12,6 +11,7 @@ import aiohttp
 import orjson
 
 from llm_service.cli.output import print_json, print_table
+from llm_service.domain import fact_in_order
 
 CONNECT_S: Final = 5
 LONGEST_LINE_BYTES: Final = 16 * 1024 * 1024
@@ -107,7 +107,7 @@ def complain(unanswered: Unanswered, *, as_json: bool) -> int:
     return 1
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Server:
     """A service somewhere, and the key that it wants."""
 

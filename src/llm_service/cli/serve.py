@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -20,7 +20,7 @@ from llm_service.cli.configuration import complain, data_dir_of, load
 from llm_service.cli.output import cannot_listen, cannot_log, print_json, refuse
 from llm_service.cli.sandbox_mode import ALWAYS_THERE, NOTHING_TO_SERVE, simulate, simulated_providers, wants_sandbox
 from llm_service.config import Loaded, Settings, SettingsError, secrets_of
-from llm_service.domain import InvalidRequest, LedgerUnavailable, Secret
+from llm_service.domain import InvalidRequest, LedgerUnavailable, Secret, fact
 from llm_service.filters import FilterUnusable
 from llm_service.observability import (
     Arena,
@@ -135,7 +135,7 @@ def log_file_of(
     return open_log_file(options, clock=clock, worker=worker, archives=archives)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Premises:
     """Where a process serves: its data, its clock, its stream for log lines, and the settings of its stores.
 
@@ -154,7 +154,7 @@ class Premises:
     admin_port: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Run:
     """One run of the service. ``log_file``: opened by the process that began the run, where one is configured."""
 

@@ -1,11 +1,10 @@
 """The settings of the cache that a simulation tries: what is given, and else a small grid."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final, cast, get_args
 
 from llm_service.cache import TenantScope, Traffic, Trial, TrialResult
-from llm_service.domain import usd_text
+from llm_service.domain import fact, usd_text
 
 TTLS_S: Final = (60.0, 600.0, 3600.0, 86400.0)
 SIZES: Final = (16 * 2**20, 256 * 2**20)
@@ -17,7 +16,7 @@ class WrongGrid(Exception):
     """What is wrong with the given settings."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Grid:
     """Settings as they were given; without any of a kind the usual ones are tried."""
 

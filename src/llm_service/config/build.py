@@ -11,7 +11,7 @@ from llm_service.config.leaf import BadValue, parse
 from llm_service.config.mistake import Mistake, Place, shown, shown_name
 from llm_service.config.node import Fields, Items, Node, Scalar, is_null
 from llm_service.config.shape import Group, Leaf, ListOf, MapOf, Shape
-from llm_service.domain import Rule
+from llm_service.domain import Rule, fact_in_order
 
 
 class _Nothing:
@@ -21,7 +21,7 @@ class _Nothing:
 NOTHING: Final = _Nothing()
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class At:
     """Where in the tree: as messages show it, and part by part as `shape.walk` gives it."""
 

@@ -17,12 +17,13 @@ from llm_service.config.rules import apply_rules
 from llm_service.config.settings import Settings
 from llm_service.config.shape import describe
 from llm_service.config.yaml_file import read_yaml
+from llm_service.domain import fact
 
 FILE_NAME = "llm-service.yaml"
 MAX_FILE_BYTES = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Loaded:
     """Checked settings and where they come from."""
 

@@ -3,11 +3,13 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from llm_service.domain import fact_in_order
+
 _LONGEST_SHOWN = 200
 _DIGITS_OF_A_NAME = 3  # no setting has one, no key that is worth guarding has so few
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Source:
     """Something that gives settings: a file, a variable, an option of the command line."""
 
@@ -18,7 +20,7 @@ class Source:
     """Whether `${VAR}` and `file:` mean something in it (on a command line the shell does that)."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Place:
     """Where something is given; line and column count from 1, 0 where there is none."""
 

@@ -1,13 +1,13 @@
 """What a source gives, before anybody knows what it means: texts, lists and maps, each with its place."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from llm_service.config.mistake import Place
+from llm_service.domain import fact_in_order
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Scalar:
     """A text as it is written; numbers and switches too, so that nothing is lost before the type is known."""
 
@@ -16,7 +16,7 @@ class Scalar:
     is_null: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Items:
     """A list."""
 
@@ -24,7 +24,7 @@ class Items:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Entry:
     """One line of a map; the place is that of the key."""
 
@@ -32,7 +32,7 @@ class Entry:
     value: "Node"
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Fields:
     """A map."""
 

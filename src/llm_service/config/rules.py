@@ -1,7 +1,7 @@
 """What must hold between settings of several rooms, and what follows from them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
@@ -16,6 +16,7 @@ from llm_service.config.issuer_rules import issuer_mistakes
 from llm_service.config.later import suggestion
 from llm_service.config.mistake import Mistake, shown
 from llm_service.config.settings import Settings
+from llm_service.domain import fact_in_order
 from llm_service.providers import SERVERS, ProviderOptions, base_url_for, retired_names, server_for
 
 FALLBACKS: Final = ("fallbacks", "context_fallbacks", "content_fallbacks")
@@ -25,7 +26,7 @@ SIMULATED: Final = frozenset(("openrouter", "deepseek", "openai"))
 """The providers that sandbox mode always has."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Ruled:
     """The settings with everything that follows from them, what is wrong between them, and what to tell."""
 

@@ -2,18 +2,18 @@
 
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
-from llm_service.domain import Called, Confidential, Doc, OrSingle, Reserved, Rule, Secret
+from llm_service.domain import Called, Confidential, Doc, OrSingle, Reserved, Rule, Secret, fact_in_order
 
 _LEAF_TYPES = (str, int, float, bool, Decimal, Path, Secret)
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Leaf:
     """A single value: its Python type, the words it is limited to (if any), and its rules."""
 
@@ -23,7 +23,7 @@ class Leaf:
     rules: tuple[Rule, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class ListOf:
     """A list of values of one shape."""
 
@@ -33,7 +33,7 @@ class ListOf:
     """A single value may stand for a list of it alone."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class MapOf:
     """A map from names that the operator chooses; `confidential` when the values may hold secrets."""
 
@@ -42,7 +42,7 @@ class MapOf:
     confidential: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Group:
     """An options class with its settings by name."""
 
@@ -57,7 +57,7 @@ class Group:
 Shape: TypeAlias = Leaf | ListOf | MapOf | Group
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Setting:
     """One field of an options class: its name in the configuration, and the field's where that is another."""
 

@@ -1,7 +1,7 @@
 """Who sends a request, what they showed for it, and what their api key allows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final, Literal
@@ -37,7 +37,7 @@ class Credentials:
     safe: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Allowance:
     """The limits of one subject; ``None``: not limited here. Requests and tokens in any 60 s; money in nano-USD."""
 
@@ -51,7 +51,7 @@ class Allowance:
 NO_ALLOWANCE: Final = Allowance()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class ApiKey:
     """A key that we issue, without its secret. ``models``: names or patterns ending in ``*``; ``None``: all.
 
@@ -75,7 +75,7 @@ class ApiKey:
     version: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class KeySecret:
     """One secret of a key as it is stored: a public prefix to find it by, and the keyed hash of the whole.
 
@@ -91,7 +91,7 @@ class KeySecret:
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Caller:
     """Who sends requests: ``key_id`` names the api key, or ``local`` / ``admin``; the rest is what the key says.
 

@@ -1,12 +1,11 @@
 """Answers that are kept to be given again, and what a request says about being answered by one."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from llm_service.domain.errors import InvalidValue
 from llm_service.domain.event import Event, EventKind
-from llm_service.domain.fact import fact_in_order
+from llm_service.domain.fact import fact, fact_in_order
 from llm_service.domain.reply import Head
 from llm_service.domain.usage import CostSource, Usage
 
@@ -88,7 +87,7 @@ def kinds_of(events: Sequence[Event]) -> str:
     return "".join([_LETTER_OF[event.kind] for event in events])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class CacheControl:
     """What a request's ``Cache-Control`` asks for (RFC 9111 section 5.2.1); seconds, ``None`` where it names none.
 

@@ -1,6 +1,5 @@
 """The ways in which a model can be served."""
 
-from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
@@ -19,7 +18,7 @@ class Candidate:
     upstream_model: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class ModelInfo:
     """A model as a provider's catalogue describes it; ``None`` where the catalogue is silent.
 

@@ -1,7 +1,6 @@
 """Limits, what one request takes from them, and what became of asking: the words of admission."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self, overload
 
 from llm_service.domain.fact import fact, fact_in_order
@@ -168,7 +167,7 @@ class Refused:
     wait_s: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Unknown:
     """The store does not know what was spent of this budget: seed it from the ledger, and ask again."""
 
@@ -190,7 +189,7 @@ class Settlement:
     provider: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class LimitState:
     """Where a limit stands now; ``None``: a budget that nobody has asked for since the store began."""
 

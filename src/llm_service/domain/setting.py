@@ -5,37 +5,38 @@ port: Annotated[int, Bounds(at_least=0, at_most=65535), Doc("Port to listen on."
 
 import re
 from collections.abc import Mapping, Sized
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
+from llm_service.domain.fact import fact, fact_in_order
 
-@dataclass(frozen=True, slots=True)
+
+@fact_in_order
 class Doc:
     """What the setting means, in a sentence or two."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Called:
     """The setting's name where it cannot be the field's: a word of Python's."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Confidential:
     """The values may hold secrets (headers do): they are masked wherever settings are shown."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class OrSingle:
     """A single value may stand where the list is expected: a list of it alone."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Reserved:
     """A word that a later version may accept here."""
 
@@ -52,7 +53,7 @@ class Rule(Protocol):
         """The same in the words of JSON Schema, as far as they reach."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Bounds:
     """Bounds of a number, in the unit that its name says."""
 
@@ -74,7 +75,7 @@ class Bounds:
         return {word: bound for word, bound in words.items() if bound is not None}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Places:
     """An exact amount with a few digits after the point: more would be rounded away."""
 
@@ -90,7 +91,7 @@ class Places:
         return {}
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class NotEmpty:
     """At least one item in a list."""
 
@@ -101,7 +102,7 @@ class NotEmpty:
         return {"minItems": 1}
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Pattern:
     """A text that matches a regular expression as a whole; `means` describes it to a human."""
 
@@ -115,7 +116,7 @@ class Pattern:
         return {"pattern": f"^(?:{self.regex})$"}
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class HeaderSafe:
     """A credential that travels in a header: visible ASCII, no blank."""
 
@@ -139,7 +140,7 @@ _NO_URL: Final = "must be an http:// or https:// address"
 HEADER_VALUE: Final = Pattern(r"[!-~](?:[\t -~]*[!-~])?", "visible ASCII characters, without a line end")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class HttpUrl:
     """An absolute http or https address. ``credentials``, ``query``: where these belong instead, as the end of a
     sentence; ``query`` is ``None`` where one may be given."""
@@ -168,7 +169,7 @@ class HttpUrl:
         return {"format": "uri", "pattern": f"^https?://[^@/?#]+{rest}$"}
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class HeaderName:
     """A header that an operator may add: none of those that carry the framing of a message."""
 

@@ -1,11 +1,10 @@
 """Token counts and money of one request."""
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Literal
 
-from llm_service.domain.fact import fact_in_order
+from llm_service.domain.fact import fact, fact_in_order
 
 CostSource = Literal["provider", "catalog", "estimate", "none"]
 
@@ -20,7 +19,7 @@ class Usage:
     reasoning_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Cost:
     """Money for one request, in USD, and who says so."""
 
@@ -28,7 +27,7 @@ class Cost:
     source: CostSource
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Price:
     """A model's price in USD per million tokens; ``None`` where it is not stated.
 
@@ -46,7 +45,7 @@ class Price:
     above: tuple[tuple[int, "Price"], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class PriceTerm:
     """A price and when it holds, all in UTC: from a day on, and each day from a time to another (past midnight too)."""
 

@@ -1,14 +1,14 @@
 """Which filters a request meets."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from hashlib import sha256
 from typing import Final, Literal
 
 import orjson
 
 from llm_service import __version__
-from llm_service.domain import Caller, Candidate, FilterAction
+from llm_service.domain import Caller, Candidate, FilterAction, fact
 from llm_service.filters.detector import Detector
 from llm_service.filters.options import FilterOptions
 
@@ -19,7 +19,7 @@ _NOT_OF_ANSWERS: Final = frozenset(("name", "enabled", "models", "keys", "except
 """Settings that say where a filter applies, and what it is called, but not what it lets through."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class LocalFilter:
     """One filter that judges by itself, ready for use."""
 
@@ -31,7 +31,7 @@ class LocalFilter:
     reversible: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Policy:
     """The filters that requests of one kind meet, in the order of the settings.
 

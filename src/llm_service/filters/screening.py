@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, runtime_checkable
 
-from llm_service.domain import FilterAction, ModelRequest, Verdict
+from llm_service.domain import FilterAction, ModelRequest, Verdict, fact
 from llm_service.filters.judging import Judgement, Report, judge
 from llm_service.filters.masking import Masks
 from llm_service.filters.policy import Filters, LocalFilter
@@ -22,7 +22,7 @@ class Scoring(Protocol):
         """How much speaks for a find, from 0 to 1."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Screened:
     """What filters say of a request.
 

@@ -1,14 +1,13 @@
 """The lines of a journal: compact JSON, one entry each, with a checksum that tells a whole line from a torn one."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from zlib import crc32
 
 import orjson
 
-from llm_service.domain import Intent, Tried, Usage, UsageRecord, Verdict
+from llm_service.domain import Intent, Tried, Usage, UsageRecord, Verdict, fact_in_order
 from llm_service.ledger.chain import Tip
 from llm_service.storage import ChainLink
 
@@ -17,7 +16,7 @@ _SUM: Final = b',"crc":"'
 _TAIL_BYTES: Final = len(_SUM) + len('01234567"}')
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Head:
     """The first line of a segment: whose it is, and where the chain stood when it was begun."""
 
@@ -25,14 +24,14 @@ class Head:
     tip: Tip
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Opened:
     """A request is about to be sent to an upstream."""
 
     intent: Intent
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Closed:
     """A request is over. ``called``: an intent came before."""
 

@@ -3,12 +3,11 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from llm_service.domain import Intent, LedgerUnavailable, UsageRecord
+from llm_service.domain import Intent, LedgerUnavailable, UsageRecord, fact
 from llm_service.ledger.adopt import Adopter, OnLost
 from llm_service.ledger.backlog import Backlog
 from llm_service.ledger.chain import kept
@@ -27,7 +26,7 @@ REWRITE_EVERY_S: Final = 0.25
 FOLDER: Final = "journal"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class LedgerState:
     """How the ledger is, for ``/health``.
 

@@ -1,9 +1,9 @@
 """Walks all chains and says precisely what is not as it was written."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 
+from llm_service.domain import fact
 from llm_service.ledger.chain import START, Tip, canonical, digest
 from llm_service.storage import LedgerRow, LedgerStore, Seal
 
@@ -12,7 +12,7 @@ _PAGE_ROWS: Final = 1000
 FaultKind = Literal["changed", "missing", "doubled", "out_of_order"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Fault:
     """Something that is wrong with the records ``first_seq`` to ``last_seq`` of a writer's chain."""
 
@@ -24,7 +24,7 @@ class Fault:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Verification:
     """What was looked at, and what is wrong with it. ``removed``: records that retention removed, by their seals.
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 from typing import Final
 
@@ -15,6 +15,7 @@ from llm_service.domain import (
     Overloaded,
     ProviderDisabled,
     Reply,
+    fact,
 )
 from llm_service.observability import Log
 from llm_service.pipeline.base import ABORTED, Exchange, Try
@@ -26,7 +27,7 @@ from llm_service.routing import Breaker, Home, Member, no_place
 from llm_service.runtime import Clock
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class CallParts:
     """What calling needs. ``is_on``: whether a provider takes requests; ``claim``: the permit of a request that tries a
     deployment again, if it may among all processes, else 0. ``hedges``: for late first attempts, where that is wanted.

@@ -1,7 +1,7 @@
 """The way out of an admitted request: what it used and cost, its one record, and its lease."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Protocol
 
 from llm_service.admission import Admission
@@ -17,6 +17,7 @@ from llm_service.domain import (
     UpstreamTimeout,
     Usage,
     UsageRecord,
+    fact,
     usd_text,
 )
 from llm_service.observability import Log
@@ -50,7 +51,7 @@ class Counter(Protocol):
         """Tokens of a request's prompt."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Accounts:
     """What closing an account needs. ``price``: of a deployment, ``None`` where nobody knows.
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from hashlib import sha256
@@ -18,6 +17,7 @@ from llm_service.domain import (
     LedgerUnavailable,
     Outcome,
     Reply,
+    fact,
 )
 from llm_service.observability import Log
 from llm_service.pipeline.answer import answer_of
@@ -49,7 +49,7 @@ KeyState = Literal["new", "running", "kept"]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Promises:
     """What repeated answers need. ``holder`` names this process; ``lives`` says whether a process still does.
 

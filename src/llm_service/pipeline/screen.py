@@ -3,11 +3,10 @@
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from llm_service.admission import Admission
-from llm_service.domain import ContentFiltered, ModelRequest, Reply, Settlement, Verdict, lists
+from llm_service.domain import ContentFiltered, ModelRequest, Reply, Settlement, Verdict, fact, lists
 from llm_service.filters import FilterOptions, Filters, Policies, Policy, Report, Screened, scores, screened
 from llm_service.observability import Log
 from llm_service.pipeline.base import Exchange, Proceed
@@ -21,7 +20,7 @@ Counted = Callable[[Exchange], Awaitable[None]]
 """Counts a request that is refused here. Raises LimitReached where it would not have been let in either."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Foreseeing:
     """What filters would say of a prompt. ``refusal``: what its client would be told; ``scores``: by filters' names."""
 

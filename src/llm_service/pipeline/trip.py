@@ -2,16 +2,15 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from llm_service.admission import Admission
-from llm_service.domain import LedgerUnavailable, LLMServiceError, UpstreamError
+from llm_service.domain import LedgerUnavailable, LLMServiceError, UpstreamError, fact
 from llm_service.pipeline.base import Exchange
 from llm_service.routing import Home, Ranking, RoutingOptions, may_fall_back, may_retry, needs_of
 from llm_service.runtime import Clock
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class TripParts:
     """What deciding needs. ``max_retries`` and ``total_s``: of a provider, by its name."""
 

@@ -1,11 +1,11 @@
 """Finds the price of a model: what the operator says, else the provider's own catalogue, else the table."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Final
 
-from llm_service.domain import ModelInfo, Price, PriceTerm
+from llm_service.domain import ModelInfo, Price, PriceTerm, fact
 from llm_service.prices.model_price import ModelPrice
 from llm_service.prices.options import PriceOptions
 from llm_service.prices.table import PriceTable, load_table
@@ -18,7 +18,7 @@ MOST_KEPT: Final = 4096
 _ROUTING_SUFFIXES: Final = (":nitro", ":floor", ":exacto")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class PriceList:
     """Where the table has a provider's models: ``name`` is that of its row in the provider catalogue.
 

@@ -1,13 +1,13 @@
 """The price of one model: what a request comes to, and the most that it may come to."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, Literal
 
-from llm_service.domain import Price, PriceTerm, Usage
+from llm_service.domain import Price, PriceTerm, Usage, fact
 
 Origin = Literal["operator", "provider", "table"]
 """Who says so: the settings, the provider's own catalogue, the table that ships with the service."""
@@ -21,7 +21,7 @@ _Rates = tuple[int, Decimal, Decimal, Decimal]
 """For input of more tokens than this: USD per million of input and of output, millionths of USD for the request."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class ModelPrice:
     """Prices with the times at which they hold: the last one that does counts, else the first.
 
@@ -92,7 +92,7 @@ class ModelPrice:
                 yield from _rates_of(price)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Ceiling:
     """The dearest rates that a request can meet: at any hour, all input new to the provider's prompt cache and kept."""
 

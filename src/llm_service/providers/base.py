@@ -1,7 +1,7 @@
 """What a provider is to the pipeline, and what a provider's own dialect has to say: four conversions."""
 
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from llm_service.domain import (
     ModelRequest,
     Outcome,
     Reply,
+    fact,
     fact_in_order,
 )
 from llm_service.observability import Trace
@@ -39,7 +40,7 @@ class UpstreamCall:
     span_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Account:
     """What a provider says of the operator's account, from endpoints that cost nothing.
 
@@ -54,7 +55,7 @@ class Account:
     detail: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class GenerationRecord:
     """What a provider says afterwards of one generation: what it billed, by its own tokenizer; ``None``: not told."""
 

@@ -4,10 +4,11 @@ Facts with sources and dates: docs/providers.md. A plain server needs a row here
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+from llm_service.domain import fact
 from llm_service.providers.edits import (
     any_tool_for_required,
     names_on_tool_results_only,
@@ -22,7 +23,7 @@ Edit = Callable[[dict[str, Any]], None]
 """A change of a request body that is ours to change; what is below the top level is replaced, never changed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Server:
     """The habits of one server. The defaults are those of a server that does everything as OpenAI does.
 

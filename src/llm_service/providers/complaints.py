@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
+
+from llm_service.domain import fact
 
 MAX_MESSAGE_CHARS: Final = 500
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -18,7 +20,7 @@ _TITLE: Final = re.compile(r"<title>\s*([45]\d\d)\b", re.IGNORECASE)
 _STATUS_NAMES: Final = ("http_status", "status_code", "raw_status_code", "status", "code")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Complaint:
     """What an upstream says went wrong. ``status``: the HTTP status that it means, 0 where it names none.
 

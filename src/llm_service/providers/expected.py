@@ -5,17 +5,18 @@ Sources: openrouter.ai/docs and its OpenAPI file; api-docs.deepseek.com (seen 20
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any, Final
 
+from llm_service.domain import fact_in_order
 from llm_service.providers.listing import entries_of
 from llm_service.providers.options import ProviderKind
 
 _SHOWN: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Fields:
     """An object's fields. ``needed``: what the adapter reads. ``known``: what may come besides; ``None``: anything.
 
@@ -27,7 +28,7 @@ class Fields:
     below: Mapping[str, "Fields"] = field(default_factory=lambda: MappingProxyType({}))
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Expected:
     """Of the entries of a catalogue, and of the account's bodies in the order of their addresses."""
 
@@ -35,7 +36,7 @@ class Expected:
     account: tuple[Fields, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class FieldDrift:
     """What differs in a body: fields that the adapter misses, and such as are new, each with how often of how many."""
 

@@ -3,7 +3,7 @@ else tells. The tables are the rules; a provider adds its own."""
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Final
 
@@ -21,11 +21,13 @@ from llm_service.domain import (
     UpstreamNoBalance,
     UpstreamRateLimited,
     UpstreamTimeout,
+    fact,
+    fact_in_order,
 )
 from llm_service.providers.complaints import Complaint
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Verdict:
     """What an error is with us. ``text``: what the caller reads; ``None``: what the upstream says.
 
@@ -160,7 +162,7 @@ FINISHES: Final[Mapping[str, Verdict]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Rules:
     """A provider's own rules, which go before the common ones."""
 

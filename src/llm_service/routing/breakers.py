@@ -1,10 +1,9 @@
 """The breakers of all deployments, as this process has them, and as all processes share them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from llm_service.domain import Candidate
+from llm_service.domain import Candidate, fact
 from llm_service.observability import Log
 from llm_service.routing.breaker import Breaker, BreakerState, Change, name_of
 from llm_service.routing.breaker_sharing import BreakerSharing
@@ -21,7 +20,7 @@ GroupsOf = Callable[[Candidate], Sequence[Sequence[Candidate]]]
 """For each model that a deployment serves, all the deployments of that model, itself among them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class BreakerReport:
     """How a breaker is. ``since``: when it opened or closed, Unix seconds; ``wait_s``: until the next request may pass.
 

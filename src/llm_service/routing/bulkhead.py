@@ -4,10 +4,9 @@ import asyncio
 import random
 import sys
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Final
 
-from llm_service.domain import DeadlineExceeded, Overloaded
+from llm_service.domain import DeadlineExceeded, Overloaded, fact
 from llm_service.routing.adaptive import AdaptiveBound
 from llm_service.runtime import Clock
 
@@ -18,7 +17,7 @@ COME_AGAIN_S: Final = 1.0
 _Waiter = asyncio.Future[bool]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Places:
     """What a bulkhead holds to. ``max_concurrency``: ``None`` is no bound. ``adaptive``: the bound is found out."""
 

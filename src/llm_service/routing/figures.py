@@ -1,10 +1,11 @@
 """How the deployments of a provider have been doing, as whoever sends requests to them has noticed."""
 
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from llm_service.domain import fact
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@fact
 class TrippedBreaker:
     """A breaker that is not closed. ``since``: Unix seconds. ``cause``: in words, without secrets.
 
@@ -18,7 +19,7 @@ class TrippedBreaker:
     untried_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class ProviderFigures:
     """Of one provider in this process; requests and times are those of the last minute.
 

@@ -1,14 +1,14 @@
 """One way to serve a model, as routing sees it: what the operator said of it, and how it stands now."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
-from llm_service.domain import Candidate
+from llm_service.domain import Candidate, fact
 from llm_service.routing.options import Ability, DeploymentOptions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Way:
     """A deployment and what the operator said of it. Made once for each generation of settings.
 

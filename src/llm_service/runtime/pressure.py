@@ -2,10 +2,10 @@
 
 import os
 import resource
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from llm_service.domain import fact
 from llm_service.runtime.clock import Clock, TimerHandle
 from llm_service.runtime.control_group import memory_limit
 from llm_service.runtime.loop_lag import LoopLag
@@ -18,7 +18,7 @@ STATM: Final = Path("/proc/self/statm")
 DESCRIPTORS: Final = Path("/proc/self/fd")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Figures:
     """What is asked for rarely. ``None``: this system does not tell, or there is no limit."""
 

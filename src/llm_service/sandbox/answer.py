@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import orjson
 
+from llm_service.domain import fact_in_order
 from llm_service.sandbox.ask import Ask
 from llm_service.sandbox.behaviour import Behaviour
 from llm_service.sandbox.content.calls import ToolCall, chosen_calls, forced_calls, last_tool_result
@@ -24,7 +25,7 @@ DEFAULT_OUTPUT_CAP: Final = 100_000
 BULK_PIECE_BYTES: Final = 16 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class CallPieces:
     """A tool call whose arguments are cut into output tokens; the opener counts as one more."""
 
@@ -36,7 +37,7 @@ class CallPieces:
         return len(self.arguments) + 1
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Choice:
     """One alternative, as pieces of one token each."""
 
@@ -51,7 +52,7 @@ class Choice:
         return len(self.reasoning) + len(self.content) + sum(call.tokens for call in self.calls)
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Counts:
     """Token counts; cached is a part of input, reasoning a part of output."""
 
@@ -65,7 +66,7 @@ class Counts:
         return self.input + self.output
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Answer:
     """All choices and what they count."""
 

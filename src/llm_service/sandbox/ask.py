@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
+from llm_service.domain import fact_in_order
 from llm_service.sandbox.content.pieces import INPUT_TOKENS_PER_MESSAGE, INPUT_TOKENS_PER_REQUEST, input_tokens
 from llm_service.sandbox.messages import Json
 
@@ -38,7 +38,7 @@ class BadField(Exception):
         self.expected = expected
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Tool:
     """A function that the model may call."""
 
@@ -46,7 +46,7 @@ class Tool:
     schema: Json
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Ask:
     """One generation as it was asked for."""
 

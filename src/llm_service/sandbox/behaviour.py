@@ -6,8 +6,10 @@ import difflib
 import enum
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
+
+from llm_service.domain import fact_in_order
 
 PREFIXES: Final = ("sandbox/", "sandbox-")
 ORDINARY: Final = "chat"
@@ -29,7 +31,7 @@ class Kind(enum.Enum):
     WORD = "a word"
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Form:
     """One thing that can be asked for. Without a default the argument is required."""
 
@@ -46,7 +48,7 @@ class BadBehaviour(ValueError):
     """A form that does not exist, or an argument that it does not take."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Behaviour:
     """The forms that hold for one request, by name. An empty one is a provider on a good day."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
+from llm_service.domain import fact_in_order
 from llm_service.sandbox.behaviour import Behaviour
 from llm_service.sandbox.bodies import body_steps, broken_body
 from llm_service.sandbox.envelope import enveloped, shown_status
@@ -21,7 +21,7 @@ _BREAKS: Final = ("end-after", "cut-after", "cut-inside", "cut-utf8", "reset-aft
 _NO_STREAM: Final = ("html", "empty", "blank")
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Delivery:
     """How one answer is sent. The journal's entry grows with every chunk that goes out."""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
+
+from llm_service.domain import fact_in_order
 
 Json = dict[str, Any]
 Headers = tuple[tuple[str, str], ...]
@@ -15,7 +17,7 @@ Headers = tuple[tuple[str, str], ...]
 JSON_TYPE = ("content-type", "application/json")
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Request:
     """One HTTP request, whole; header names are in lower case."""
 
@@ -40,7 +42,7 @@ class Transfer(enum.Enum):
     CLOSE = "close"
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Head:
     """Status line and headers; `length` is announced with Transfer.LENGTH alone."""
 
@@ -62,28 +64,28 @@ class Head:
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Data:
     """Bytes of the body: one write and, in a chunked body, one HTTP chunk."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Raw:
     """Bytes for the wire as they are, whatever the framing says."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Partial:
     """The beginning of an HTTP chunk that promises one byte more than ever comes."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Wait:
     """Silence; None lasts until the client has gone."""
 
@@ -110,7 +112,7 @@ class Ending(enum.Enum):
     CANCELLED = "cancelled"  # the client went away
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Reply:
     """Either `whole`, a complete answer for one write, or `steps`, played one by one.
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import orjson
 
+from llm_service.domain import fact_in_order
 from llm_service.sandbox.messages import Json
 from llm_service.sandbox.stream import DONE, Item, Mark
 
 STYLES: Final = ("documented", "string-code", "after-finish", "bare-finish", "groq", "vllm", "in-choice")
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class MidError:
     """What an error event is made of: the fields that all chunks share, the error object, the usage so far."""
 

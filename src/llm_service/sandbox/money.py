@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
 import orjson
 
+from llm_service.domain import fact_in_order
+
 _SMALLEST_PLAIN: Final = Decimal("0.000001")
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Price:
     """USD per token. Without a price of their own, cached tokens cost what others cost."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final, Protocol
 
+from llm_service.domain import fact_in_order
 from llm_service.sandbox.answer import Answer, Choice
 from llm_service.sandbox.behaviour import Behaviour
 from llm_service.sandbox.messages import Json
@@ -24,7 +24,7 @@ class Part(enum.Enum):
     THOUGHT_END = "thought-end"
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Delta:
     """One increment of one choice; of a tool call it has the place, the name, and a piece of the arguments as text."""
 
@@ -46,7 +46,7 @@ class Mark(enum.Enum):
     DONE = "done"
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Item:
     """One event of a stream without its framing. The data of a comment is its text; `event` is its name."""
 

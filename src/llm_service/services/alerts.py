@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, Literal
 
@@ -21,7 +21,7 @@ from llm_service.alerts import (
     silence_text,
     silenced_by,
 )
-from llm_service.domain import Body, Caller, InvalidRequest, InvalidValue, NotFound
+from llm_service.domain import Body, Caller, InvalidRequest, InvalidValue, NotFound, fact
 from llm_service.runtime import Clock, IdSource
 from llm_service.services.database import database_needed
 from llm_service.services.silences import read_silence_body
@@ -34,7 +34,7 @@ TRIAL_S: Final = 15.0
 RuleState = Literal["inactive", "pending", "firing"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class AlertSeen:
     """One alert. ``silenced_by``: ids of the silences that keep it from being told of."""
 
@@ -42,7 +42,7 @@ class AlertSeen:
     silenced_by: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class AlertsSeen:
     """What fires and what may soon, and every rule with how it is.
 
@@ -56,7 +56,7 @@ class AlertsSeen:
     reach: Reach
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class EventPage:
     """What happened, newest first."""
 

@@ -1,12 +1,11 @@
 """The audit log, read page by page, and its oldest entries removed when they have been kept long enough."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final, get_args
 
-from llm_service.domain import InvalidValue, LLMServiceError, ProviderState
+from llm_service.domain import InvalidValue, LLMServiceError, ProviderState, fact
 from llm_service.runtime import Clock
 from llm_service.services.database import database_needed
 from llm_service.services.moments import moment_text
@@ -25,7 +24,7 @@ STATE_ACTS: Final[Mapping[ProviderState, str]] = MappingProxyType(
 AWAY: Final = "The audit log cannot be read now: the database does not answer."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class AuditPage:
     """Some entries, newest first, and what to ask with for the next ones (``None``: there are none)."""
 

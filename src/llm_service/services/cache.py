@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from llm_service.domain import (
     InvalidRequest,
     InvalidValue,
     MissingParameter,
+    fact,
     usd_text,
 )
 from llm_service.runtime import Clock
@@ -32,7 +33,7 @@ _SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?", re.ASCII)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class CacheFigures:
     """What the cache did for the requests of one group; ``group`` has a value for each asked-for name."""
 
@@ -60,7 +61,7 @@ class CacheFigures:
 _NOTHING: Final = CacheFigures(group={}, by_status=dict.fromkeys(CACHE_STATUSES, 0), saved_nano_usd=0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class SemanticStats:
     """The semantic cache of the process that is asked, since it began: how it is set, how many questions it knows."""
 
@@ -70,7 +71,7 @@ class SemanticStats:
     counts: SemanticCounts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class CacheStats:
     """How full the cache is (``sizes`` is ``None`` while its store is away), and what it did in a period.
 

@@ -2,12 +2,12 @@
 
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
+from llm_service.domain import fact_in_order
 from llm_service.observability import Log
 
 FORM: Final = 1
@@ -16,7 +16,7 @@ MOST_BYTES: Final = 64 * 1024 * 1024
 _PRIVATE_DIR: Final = 0o700
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class KeptCatalogue:
     """A catalogue as it came, and when that was (Unix seconds)."""
 

@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-from llm_service.domain import LedgerUnavailable, usd_text
+from llm_service.domain import LedgerUnavailable, fact, usd_text
 from llm_service.ledger import Ledger
 from llm_service.services.database import database_needed
 from llm_service.services.reconcile import Drift, Reconciler
@@ -15,7 +14,7 @@ AT_ONCE: Final = 200
 AWAY: Final = "Estimates cannot be corrected now: the database does not answer."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Corrected:
     """What came of asking one provider. ``unknown``: records that it does not know, or not yet."""
 

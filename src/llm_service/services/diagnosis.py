@@ -1,7 +1,6 @@
 """What is wrong with a provider that does not answer as it should, and what to do about it, in words for operators."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
@@ -13,12 +12,14 @@ from llm_service.domain import (
     UpstreamNoBalance,
     UpstreamRateLimited,
     UpstreamTimeout,
+    fact,
+    fact_in_order,
 )
 from llm_service.providers import RefusedStatus
 from llm_service.transport import Reason, TransportError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Site:
     """Where a provider is, and how it is spoken to. ``usual_url``: where such a server is, as far as that is known."""
 
@@ -38,7 +39,7 @@ class Site:
         return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Diagnosis:
     """What is wrong, and what to do; neither holds a secret."""
 

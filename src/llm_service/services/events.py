@@ -3,13 +3,12 @@
 import asyncio
 from collections import Counter, deque
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 import orjson
 
-from llm_service.domain import ConcurrencyLimited, InvalidApiKey, InvalidValue, LLMServiceError
+from llm_service.domain import ConcurrencyLimited, InvalidApiKey, InvalidValue, LLMServiceError, fact_in_order
 from llm_service.observability import AlertChanged, Log, Redaction, RequestFinished
 from llm_service.runtime import Clock, Tasks, TimerHandle
 from llm_service.services.metrics_frame import MetricsSnapshot, metrics_object, stamp
@@ -40,7 +39,7 @@ WANTED_S: Final = 6.0
 EXPIRED: Final = "The presented key has expired."
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class ServiceEvent:
     """Something that happened. ``at``: Unix seconds; ``worker``: where, among several. ``snapshot``: of ``metrics``."""
 

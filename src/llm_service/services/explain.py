@@ -17,6 +17,7 @@ from llm_service.domain import (
     ModelRequest,
     OnlyIfCachedMiss,
     Usage,
+    fact,
     nano_usd,
 )
 from llm_service.filters import ASKING, FilterOptions
@@ -64,7 +65,7 @@ _NOT_GIVEN: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class ExplainParts:
     """What decides in the stages. ``screen``: ``None`` where there are no filters. ``price``: of a deployment;
     ``max_retries``: of a provider."""

@@ -1,7 +1,6 @@
 """What would become of a request, and why: the facts that the doors show."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
@@ -15,6 +14,7 @@ from llm_service.domain import (
     Operation,
     Usage,
     Verdict,
+    fact,
 )
 from llm_service.prices import Origin
 from llm_service.routing import BreakerState, Obstacle, Strategy, Trigger
@@ -25,7 +25,7 @@ KeyStanding = Literal["new", "running", "kept", "refused"]
 """Of an ``Idempotency-Key``; ``refused``: the error of the result says why."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class PriceView:
     """What a request costs at a deployment, in nano-USD. ``origin``, ``stated_on``: who says so, and as of which day.
 
@@ -39,7 +39,7 @@ class PriceView:
     typical_nano_usd: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class DeploymentView:
     """A deployment for one request. ``rank``: when it would be tried, from 1; ``None``: not, as things are.
 
@@ -65,7 +65,7 @@ class DeploymentView:
     price: PriceView | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class GroupView:
     """The deployments of one model. ``trigger``: why it is asked. ``sticky``: where requests that begin alike go to."""
 
@@ -76,7 +76,7 @@ class GroupView:
     deployments: Sequence[DeploymentView]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class LimitView:
     """A limit that the request meets, and what it takes of it at most. ``has_room``: ``None`` where nobody knows."""
 
@@ -85,7 +85,7 @@ class LimitView:
     has_room: bool | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class LimitsView:
     """The limits. ``input_tokens``, ``output_tokens``: the most that the request has, ``None`` where nothing bounds it.
 
@@ -101,7 +101,7 @@ class LimitsView:
     reach: Reach
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class CacheView:
     """What the response cache has. ``key``: as in records. ``alike``: an answer to a question in other words may do."""
 
@@ -114,7 +114,7 @@ class CacheView:
     alike: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class FilterView:
     """A filter that the request meets. ``on``: the sides that it looks at. ``is_asked``: it judges by asking somebody,
     which an explanation does not. ``verdicts``: what it says of the prompt. ``score``: of those that give one.
@@ -130,7 +130,7 @@ class FilterView:
     score: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class RetriesView:
     """How often a provider may be asked again for one request, and what its budget has left in this process."""
 
@@ -139,7 +139,7 @@ class RetriesView:
     budget_left: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class ResultView:
     """What would happen. ``cache``: what ``x-llm-cache`` would say; ``candidate``: who would be called.
 
@@ -160,7 +160,7 @@ class ResultView:
         return f"call {one.provider}/{one.upstream_model}" if self.action == "call" and one else self.action
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Explanation:
     """All of it. ``cache`` and ``limits`` are ``None`` where the model leads nowhere. ``typical``: the tokens that a
     price is estimated for: those of the prompt, and of an answer of usual length.

@@ -1,18 +1,18 @@
 """How the process is doing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from llm_service.domain import fact
 from llm_service.runtime import Clock
 from llm_service.services.provider_health import ProviderHealth, health_object
 from llm_service.services.store_health import StoreHealth
 from llm_service.services.system_health import SystemHealth
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Standing:
     """Which process this is, and which settings it goes by."""
 

@@ -3,7 +3,7 @@
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -15,6 +15,7 @@ from llm_service.domain import (
     LedgerUnavailable,
     NotFound,
     Secret,
+    fact,
 )
 from llm_service.runtime import Clock, IdSource
 from llm_service.services.database import database_needed
@@ -34,7 +35,7 @@ _LIKE_AN_ID: Final = re.compile(r"key_[0-9a-z]{1,26}")
 Announce = Callable[[str], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Issued:
     """A key together with its new secret, which is shown this once."""
 
@@ -42,7 +43,7 @@ class Issued:
     secret: Secret
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class KeyPage:
     """Some of the keys, and what to ask with for the next ones (``None``: there are none)."""
 

@@ -1,19 +1,18 @@
 """Where limits stand now: the configured ones, or those of one key or user."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from llm_service.admission import Gate, Rules
-from llm_service.domain import WINDOW_S, ApiKey, Caller, Limit, LimitState, usd_text
+from llm_service.domain import WINDOW_S, ApiKey, Caller, Limit, LimitState, fact, usd_text
 from llm_service.services.authenticator import ADMIN, LOCAL
 from llm_service.services.issuers.claims import is_of_issuer
 from llm_service.services.moments import moment_text
 from llm_service.storage import Reach
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Standings:
     """States of limits; ``reach``: for whom they hold; ``stands_in``: this process counts alone for now."""
 

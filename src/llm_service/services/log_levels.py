@@ -1,13 +1,12 @@
 """The level of the log as it was decided at run time, for good or for a while: everywhere within a second."""
 
 import asyncio
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, get_args
 
 import orjson
 
-from llm_service.domain import Body, InvalidValue
+from llm_service.domain import Body, InvalidValue, fact_in_order
 from llm_service.observability import LevelOverride, Log, LogLevel
 from llm_service.runtime import Clock, Tasks
 from llm_service.services.database import database_needed
@@ -24,7 +23,7 @@ AWAY: Final = "The level of the log cannot be changed now: the database does not
 _FIELDS: Final = ("log_level", "log_level_for_s")
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class DecidedLevel:
     """A level that holds in place of the configured one: since when, and until when unless for good (aware, UTC)."""
 

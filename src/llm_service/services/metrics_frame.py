@@ -1,12 +1,12 @@
 """What live charts need of a snapshot, and the figures between two moments."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from llm_service.domain import CACHE_HITS
+from llm_service.domain import CACHE_HITS, fact, fact_in_order
 from llm_service.observability import Distribution, Snapshot
 
 FAILED: Final = ("error", "interrupted")
@@ -36,7 +36,7 @@ SERIES: Final = (
 """The figures that are one number at each moment."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Counted:
     """The requests of one provider or model up to a moment."""
 
@@ -49,7 +49,7 @@ NOTHING: Final = Counted(0.0, 0.0, None)
 Names = Mapping[str, Counted]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Frame:
     """Counts up to a moment (Unix seconds), and what is so at it. Costs some 600 bytes to keep."""
 
@@ -67,7 +67,7 @@ class Frame:
     first_chunks: Distribution | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class ByName:
     """The same moment by provider and by model: some kilobytes."""
 
@@ -76,7 +76,7 @@ class ByName:
     models: Names
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class NamedFigures:
     """How one provider or model does. ``None``: there were no requests."""
 
@@ -86,7 +86,7 @@ class NamedFigures:
     latency_p95_s: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class MetricsSnapshot:
     """The service at a moment (Unix seconds). Durations in seconds, money in USD; ``None``: nothing was there to tell.
 

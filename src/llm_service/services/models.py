@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
@@ -14,6 +14,8 @@ from llm_service.domain import (
     Price,
     ProviderState,
     UpstreamInvalidResponse,
+    fact,
+    fact_in_order,
 )
 from llm_service.observability import Log
 from llm_service.prices import Origin, PriceBook
@@ -27,7 +29,7 @@ LARGE_BYTES: Final = 64 * 1024
 """A catalogue beyond this is read in a thread: OpenRouter's takes tens of milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class ModelEntry:
     """One model as callers name it (``info.id``), and who serves it; ``None``: a name of the operator's.
 
@@ -40,7 +42,7 @@ class ModelEntry:
     charge: "ChargedPrice | None" = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class ChargedPrice:
     """A price, who says so, and as of which day where that is the table."""
 
@@ -76,7 +78,7 @@ class PricedModels:
         return replace(entry, info=info, charge=charge)
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class _Catalogue:
     """What a provider last said, by the models' ids there.
 

@@ -1,10 +1,9 @@
 """The configured providers, for whoever administrates the service: how they are, on, off or drained, and tried."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-from llm_service.domain import Body, NotFound, ProviderState
+from llm_service.domain import Body, NotFound, ProviderState, fact
 from llm_service.providers import Provider
 from llm_service.runtime import Clock
 from llm_service.services.database import database_needed
@@ -19,7 +18,7 @@ LONGEST_SHOWN: Final = 16
 AWAY: Final = "The provider cannot be changed now: the database does not answer."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class ProviderSeen:
     """One provider."""
 

@@ -1,11 +1,11 @@
 """Compares what a provider's free endpoints say today with what the adapters, the prices and the settings expect."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from llm_service.domain import LLMServiceError, ModelInfo
+from llm_service.domain import LLMServiceError, ModelInfo, fact, fact_in_order
 from llm_service.prices import PriceTable
 from llm_service.providers import Expected, FieldDrift, Provider, account_drift, catalogue_drift
 from llm_service.services.diagnosis import Site, diagnose, no_money
@@ -14,7 +14,7 @@ Level = Literal["problem", "note"]
 MOST_NAMED: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Finding:
     """Something that differs. A problem wants to be looked at; a note does no harm."""
 
@@ -22,7 +22,7 @@ class Finding:
     said: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Checked:
     """What came of checking one provider. ``models``: in its catalogue, ``None`` where it cannot be read."""
 
@@ -36,7 +36,7 @@ class Checked:
         return all(finding.level != "problem" for finding in self.findings)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Asked:
     """What the settings ask of a provider. ``wanted``: names of its models, each with the settings that name it.
 

@@ -1,11 +1,10 @@
 """How each provider is doing: from the requests that it gets anyway, and from endpoints that cost nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
-from llm_service.domain import ProviderState
+from llm_service.domain import ProviderState, fact
 from llm_service.observability import Log
 from llm_service.routing import Measures, ProviderFigures, TrippedBreaker
 from llm_service.runtime import Clock
@@ -26,7 +25,7 @@ PASSING: Final = frozenset(("upstream_rate_limited",))
 NOTHING: Final = ProviderFigures()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Verdict:
     """What is to be said of a provider, why, and since when, as far as that is known."""
 
@@ -35,7 +34,7 @@ class Verdict:
     since: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class ProviderReport:
     """Everything that is known of a provider's health."""
 

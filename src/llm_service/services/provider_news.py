@@ -1,13 +1,13 @@
 """What providers' free endpoints said last, to whichever process asked: the others are told."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any, Final, Literal, get_args
 
 import orjson
 
-from llm_service.domain import LLMServiceError
+from llm_service.domain import LLMServiceError, fact
 from llm_service.observability import Log
 from llm_service.providers import Account
 from llm_service.runtime import Clock
@@ -17,7 +17,7 @@ NEWS_TOPIC: Final = "provider-news"
 Endpoint = Literal["catalogue", "account"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class News:
     """What came of asking a free endpoint. ``at``: Unix seconds. ``code`` and ``cause``: why it failed, if it did.
 

@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, get_args
 
 import orjson
 
-from llm_service.domain import InvalidValue, ProviderState
+from llm_service.domain import InvalidValue, ProviderState, fact_in_order
 from llm_service.observability import Log
 from llm_service.runtime import Clock, Tasks
 from llm_service.services.follow import Follower
@@ -23,7 +22,7 @@ PREFIX: Final = "provider:"
 STATES: Final[tuple[ProviderState, ...]] = get_args(ProviderState)
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Override:
     """A state that holds in place of the configured one, and since when (RFC 3339)."""
 
@@ -140,7 +139,7 @@ class ProviderOverrides:
             self._log.warning(said, provider=provider, error=str(away))
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Read:
     """What the database has: overrides by provider, and what cannot be one, by provider and text."""
 

@@ -1,11 +1,11 @@
 """Puts what a provider says afterwards in place of estimates: a further record with the differences."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from llm_service.domain import LLMServiceError, UsageRecord, nano_usd
+from llm_service.domain import LLMServiceError, UsageRecord, fact, nano_usd
 from llm_service.observability import Log
 from llm_service.providers import GenerationRecord, Provider
 from llm_service.runtime import Clock
@@ -17,7 +17,7 @@ SETTLED_AFTER: Final = timedelta(seconds=10)
 """Providers write their records some seconds after the end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Drift:
     """How far estimates were from what was billed, over the records that were compared."""
 
@@ -48,7 +48,7 @@ class Drift:
         return self.estimated_tokens / self.billed_tokens if self.billed_tokens else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Reconciled:
     """The corrections to append, and the drift that they show. ``unknown``: records that the provider has not yet."""
 

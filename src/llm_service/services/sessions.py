@@ -3,11 +3,11 @@
 import hmac
 import re
 from collections.abc import Awaitable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Final
 
-from llm_service.domain import Caller, Credentials, InvalidApiKey, Secret
+from llm_service.domain import Caller, Credentials, InvalidApiKey, Secret, fact
 from llm_service.runtime import Clock, IdSource
 from llm_service.services.hash_key import HashKeys
 from llm_service.services.issued_keys import IssuedKeys
@@ -29,7 +29,7 @@ _FORM: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Session:
     """One that was opened: what the browser keeps (``token``), and what its pages send along to change something."""
 
@@ -38,7 +38,7 @@ class Session:
     ends_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class _Claims:
     """What a token of ours says. ``of``: the key's id, or of the admin key a name that tells nothing about it."""
 

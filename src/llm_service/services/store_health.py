@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
 from llm_service.admission import Gate
+from llm_service.domain import fact
 from llm_service.ledger import LedgerState
 from llm_service.runtime import Clock
 from llm_service.services.moments import moment_text
@@ -16,7 +17,7 @@ ASKED_FOR_S: Final = 1.0
 """How long an answer of the database counts, and how long one is waited for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class StoreHealth:
     """Reports without secrets and addresses. ``shared``: how the store of limits and kept answers is, ``None`` where
     both are in here. ``cache_reach``: for whom answers are kept while it is up."""

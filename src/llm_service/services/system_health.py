@@ -1,13 +1,13 @@
 """How the process itself is, for ``/health``: its event loop, memory, descriptors, disk and requests."""
 
-from dataclasses import dataclass
 from typing import Any
 
+from llm_service.domain import fact_in_order
 from llm_service.routing import Overload
 from llm_service.runtime import Pressure
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class SystemHealth:
     """Reports figures of the last second, and of the last minute for the worst lag; ``None`` is not known or no limit.
 

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
-from llm_service.domain import Caller, InvalidValue, NotFound, UsageRecord
+from llm_service.domain import Caller, InvalidValue, NotFound, UsageRecord, fact
 from llm_service.runtime import Clock
 from llm_service.services.database import database_needed
 from llm_service.services.usage_fields import record_object
@@ -28,7 +28,7 @@ class Unshipped(Protocol):
         """One of them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Generation:
     """One request as it stands now: what was recorded first, and the corrections that were added to it."""
 
@@ -53,7 +53,7 @@ class Generation:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class UsagePage:
     """Some records, newest first, and what to ask with for the next ones (``None``: there are none).
 

@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from llm_service.domain import Secret
+from llm_service.domain import Secret, fact, fact_in_order
 
 Topology = Literal["single", "sentinel", "cluster"]
 
@@ -31,7 +30,7 @@ _TLS_FILES: Final = frozenset(("ca_file", "cert_file", "key_file"))
 _SENTINEL_LOGIN: Final = frozenset(("sentinel_username", "sentinel_password"))
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Endpoint:
     """One server: a host and a port, or the path of a Unix socket."""
 
@@ -40,7 +39,7 @@ class Endpoint:
     path: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Login:
     """Who we are to a server; without a password, nobody in particular."""
 
@@ -48,7 +47,7 @@ class Login:
     password: Secret | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class TlsFiles:
     """TLS, always verified: by this authority or by the system's, and with a certificate of our own where asked for."""
 
@@ -57,7 +56,7 @@ class TlsFiles:
     key_file: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class StoreAddress:
     """What a store's URL says. ``endpoints``: the server, the sentinels, or nodes of the cluster to begin with."""
 
@@ -74,7 +73,7 @@ class AddressError(ValueError):
     """The URL of a store is not usable; the message ends a sentence that begins with the setting's name."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class StoreUrl:
     """The URL of a Valkey or Redis server, a sentinel set or a cluster."""
 

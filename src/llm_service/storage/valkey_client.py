@@ -5,10 +5,10 @@ import random
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
+from llm_service.domain import fact
 from llm_service.runtime import Clock, OnFailure, Patience, Tasks
 from llm_service.storage.ports import StoreUnavailable
 from llm_service.storage.valkey_address import AddressError, Endpoint, StoreAddress
@@ -25,7 +25,7 @@ _PROBE_DEADLINE_S: Final = 0.5
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class StoreState:
     """How the shared store is, for /health: since when, why not, and what an operator should change."""
 

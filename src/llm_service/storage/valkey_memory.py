@@ -10,9 +10,9 @@ its life at every moment, and nothing is ever counted in one memory under the na
 import hashlib
 import random
 import re
-from dataclasses import dataclass
 from typing import Any, Final
 
+from llm_service.domain import fact, fact_in_order
 from llm_service.storage.valkey_causes import OTHER_MEMORY, Unfit
 from llm_service.storage.valkey_wire import Wire
 
@@ -37,7 +37,7 @@ _LIFE_BITS: Final = 64
 _NO_EVICTION: Final = "noeviction"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Memory:
     """What a connection says of the memory behind it. ``mark`` is the whole value of the key, ``life`` its name."""
 
@@ -49,7 +49,7 @@ class Memory:
         return self.mark.partition(b":")[0].decode()
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Guarded:
     """A script with its guard in front, and its digest."""
 

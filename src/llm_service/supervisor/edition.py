@@ -1,11 +1,12 @@
 """The settings under the number by which they came into force, and why others did not."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Final
 
 from llm_service.config import Loaded, Settings, SettingsError
+from llm_service.domain import fact
 from llm_service.runtime import Clock
 
 RESTART_ONLY: Final = (
@@ -21,7 +22,7 @@ TLS: Final = "server.tls"
 """Whether the ports speak it holds as long; with which files, and how, a reload changes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Generation:
     """A state of the settings: 1 at the start of the service, one more with each reload."""
 
@@ -29,7 +30,7 @@ class Generation:
     loaded_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Edition:
     """The settings of one generation."""
 

@@ -5,9 +5,9 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Final
 
+from llm_service.domain import fact
 from llm_service.supervisor.channel import SupervisorsEnd
 
 PR_SET_PDEATHSIG: Final = 1
@@ -20,7 +20,7 @@ Work = Callable[[socket.socket], None]
 """What a worker does with its end of the channel. It may raise."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Process:
     """A worker as its supervisor sees it."""
 

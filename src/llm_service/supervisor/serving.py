@@ -5,8 +5,8 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
+from llm_service.domain import fact
 from llm_service.observability import Log
 from llm_service.runtime import Clock, Stop, Tasks, Terminal, settle_memory
 from llm_service.supervisor.edition import Edition, Read, ReloadRefused
@@ -15,7 +15,7 @@ from llm_service.supervisor.process import RENEW
 from llm_service.supervisor.reload import LocalReload, Reload, tell_refused
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Post:
     """What a process that serves is told of its place."""
 

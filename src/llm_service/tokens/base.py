@@ -1,8 +1,9 @@
 """The tokenizer port: what every counter offers, and what a count says about itself."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from llm_service.domain import fact
 
 
 class Tokenizer(Protocol):
@@ -23,7 +24,7 @@ class Tokenizer(Protocol):
         """The sum over ``texts``, each counted by itself; cheaper than a call for each."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class TokenCount:
     """``estimated`` unless the provider must find the same number; ``tokenizer`` names who counted."""
 

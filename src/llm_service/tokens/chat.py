@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from llm_service.domain import fact_in_order
 from llm_service.tokens.media import is_medium
 
 # OpenAI's published rule for its chat models (cookbook, "How to count tokens with tiktoken", as of 2026-11): three
@@ -23,7 +23,7 @@ _UNSEEN: Final = frozenset({"type", "id", "tool_call_id", "index", "format", "si
 _REASONING: Final = ("reasoning_details", "reasoning_content", "reasoning")
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Prompt:
     """What the provider makes a prompt of."""
 

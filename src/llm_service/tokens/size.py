@@ -1,12 +1,11 @@
 """How long a prompt surely is, and about: for those who refuse what is too long, and must not refuse what is not."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import orjson
 
-from llm_service.domain import InvalidValue, ModelRequest
+from llm_service.domain import InvalidValue, ModelRequest, fact
 from llm_service.tokens.base import Tokenizer
 from llm_service.tokens.chat import plain_input
 from llm_service.tokens.media import is_medium, medium_tokens
@@ -23,7 +22,7 @@ _LEAST_OF_ESTIMATE: Final = 1 / 2.2
 _USUAL_OF_ESTIMATE: Final = 1 / 1.4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class PromptSize:
     """Tokens of a prompt. ``least``: it has no fewer; ``about``: as many, as far as can be known here.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+from llm_service.domain import fact_in_order
 from llm_service.transport.base import HttpRequest
 
 MAX_KNOWN_HEADS: Final = 256
@@ -35,7 +36,7 @@ class Origin:
     secure: bool
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class _Known:
     origin: Origin
     headers: Mapping[str, str]

@@ -4,7 +4,6 @@ import asyncio
 import random
 import ssl
 from collections.abc import Awaitable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from llm_service.alerts.notice import Notice
@@ -13,7 +12,7 @@ from llm_service.alerts.notices.post import Poster
 from llm_service.alerts.notices.retry import Outbox, Told
 from llm_service.alerts.notices.slack import SlackNotifier
 from llm_service.alerts.notices.webhook import WebhookNotifier
-from llm_service.domain import Secret
+from llm_service.domain import Secret, fact_in_order
 from llm_service.runtime import Clock, OnFailure
 from llm_service.transport import HttpTransport
 
@@ -30,7 +29,7 @@ class Channel(Protocol):
         """Abort what runs and close the connections."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Notifiers:
     """All that are configured: ``by_name`` takes notices and returns at once."""
 

@@ -9,17 +9,16 @@ import ssl
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from llm_service.alerts.notice import NoticeFailed
 from llm_service.alerts.notices.options import Encryption
-from llm_service.domain import Secret
+from llm_service.domain import Secret, fact, fact_in_order
 
 _ENHANCED: Final = re.compile(rb"[245]\.\d{1,3}\.\d{1,3}")  # RFC 3463
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class MailServer:
     """Where mail is handed in. ``login``: user and password; ``tls``: whom to trust, None: mail goes in clear."""
 
@@ -30,7 +29,7 @@ class MailServer:
     tls: ssl.SSLContext | None
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Refusal:
     """Of a recipient. ``shown``: the codes alone, for the server's own words may repeat what it was told."""
 

@@ -1,7 +1,7 @@
 """``/dashboard/session``: a browser is let in with a key, asks what it may do, and leaves."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -17,6 +17,7 @@ from llm_service.domain import (
     InvalidValue,
     MissingParameter,
     NotLocal,
+    fact,
     require_scope,
 )
 from llm_service.domain import Scope as KeyScope
@@ -31,7 +32,7 @@ Offers = Mapping[str, Sequence[KeyScope]]
 """The scopes of which one is needed, by method and path; none: open."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class About:
     """What the pages say of the service."""
 

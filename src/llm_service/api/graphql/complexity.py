@@ -6,7 +6,6 @@ given has to be small. A fragment is measured once, however often it is used.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from graphql import (
@@ -26,7 +25,7 @@ from graphql import (
 
 from llm_service.api.graphql.costs import TENTHS, tenths_below, tenths_of
 from llm_service.api.graphql.options import GraphqlOptions
-from llm_service.domain import DocumentTooComplex, InvalidDocument
+from llm_service.domain import DocumentTooComplex, InvalidDocument, fact_in_order
 
 MAX_FRAGMENTS: Final = 32
 MAX_DIRECTIVES: Final = 64
@@ -46,7 +45,7 @@ class Measure(NamedTuple):
     tenths: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class _Place:
     """Where a selection stands: on which type (``None``: an unknown one), how deep, and whether in introspection."""
 

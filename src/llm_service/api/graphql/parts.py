@@ -1,13 +1,12 @@
 """What the GraphQL door is built from. Nothing here imports GraphQL's libraries."""
 
-from dataclasses import dataclass
-
 from llm_service.api.acts import Acts
 from llm_service.api.calls import Calls
 from llm_service.api.graphql.options import GraphqlOptions
 from llm_service.api.http_request import Scope, at_admin_port
 from llm_service.api.options import ServerOptions
 from llm_service.api.resuming import Resuming
+from llm_service.domain import fact
 from llm_service.observability import Log
 from llm_service.runtime import IdSource
 from llm_service.services import (
@@ -26,7 +25,7 @@ from llm_service.services import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class GraphqlParts:
     """The services that the fields are resolved by, and what the transports need."""
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import cast
 
 from starlette.responses import Response
@@ -17,11 +16,11 @@ from llm_service.api.rest.responses import error_response
 from llm_service.api.rest.sse_sink import SseSink
 from llm_service.api.rest.wire import answerer_block
 from llm_service.api.resuming import Resumed, Resuming
-from llm_service.domain import Head, LLMServiceError
+from llm_service.domain import Head, LLMServiceError, fact
 from llm_service.runtime import Clock, Tasks
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Line:
     """What it takes to keep a client's line.
 

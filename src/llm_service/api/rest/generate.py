@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
 from llm_service.api.answered import Answered, unheard
@@ -33,6 +32,7 @@ from llm_service.domain import (
     ModelRequest,
     Reply,
     RequestTooLarge,
+    fact,
     require_scope,
     usd_text,
 )
@@ -55,7 +55,7 @@ class HotRoute(NamedTuple):
     parse: Parse
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class DoorParts:
     """What the door is built from."""
 

@@ -1,7 +1,6 @@
 """Every address of the REST surface, in one table."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import Final, Literal
@@ -26,7 +25,15 @@ from llm_service.api.rest.models import ModelRoutes
 from llm_service.api.rest.providers import ProviderRoutes
 from llm_service.api.rest.streams import StreamRoutes
 from llm_service.api.rest.usage import UsageRoutes
-from llm_service.domain import Body, ModelRequest, Scope, chat_request, completion_request, embedding_request
+from llm_service.domain import (
+    Body,
+    ModelRequest,
+    Scope,
+    chat_request,
+    completion_request,
+    embedding_request,
+    fact_in_order,
+)
 
 Access = Scope | tuple[Scope, ...] | Literal["open"]
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
@@ -49,7 +56,7 @@ OPERATORS_PATHS: Final = ("/admin", "/dashboard", "/metrics")
 RESERVED_PATHS: Final = frozenset({"/v1/responses", "/v1/messages", "/v1/messages/count_tokens"})
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Route:
     """One address and method. GET answers HEAD.
 

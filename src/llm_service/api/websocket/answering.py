@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final, cast
 
 from llm_service.api.calls import Calls
@@ -21,6 +20,7 @@ from llm_service.domain import (
     LLMServiceError,
     Reply,
     StreamCancelled,
+    fact,
     require_scope,
 )
 from llm_service.observability import Log
@@ -33,7 +33,7 @@ Authenticate = Callable[[], Caller | Awaitable[Caller]]
 """Who asks, by the credentials of the socket. Raises what the authenticator does."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class AnsweringParts:
     """What all generations of the door share."""
 

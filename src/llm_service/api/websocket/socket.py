@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from llm_service.domain import (
     KeyRevoked,
     LedgerUnavailable,
     LLMServiceError,
+    fact,
     require_scope,
 )
 from llm_service.services import Authenticator
@@ -37,7 +38,7 @@ WAITING_BYTES: Final = 256 * 1024
 MAX_TYPE_CHARS: Final = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class SocketParts:
     """What all sockets of the door share."""
 

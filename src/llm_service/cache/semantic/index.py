@@ -2,18 +2,18 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 from llm_service.cache.semantic.embedder import Vector
 from llm_service.cache.semantic.guard import Wording
+from llm_service.domain import fact
 
 MOST_IN_BUCKET: Final = 1_000
 """They are compared one by one on the event loop, some 25 µs for so many."""
 _FIRST_ROWS: Final = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Asked:
     """A question that has a kept answer. ``digest`` finds the answer; it is over at ``ends_at`` (Unix seconds)."""
 

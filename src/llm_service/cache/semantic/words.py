@@ -1,12 +1,13 @@
 """What the guard knows of languages: only words that are listed here may be missing or stand for each other."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from llm_service.domain import fact
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@fact
 class Language:
     """Tables of one language, all in small letters.
 

@@ -6,8 +6,9 @@ Reads the part of RE2's syntax that patterns here are written in: characters, es
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
+
+from llm_service.domain import fact_in_order
 
 _TOKEN: Final = re.compile(r"\(\?:|\\.|\[(?:\\.|[^\]\\])*\]|\{\d+(?:,\d+)?\}|.", re.DOTALL)
 
@@ -23,7 +24,7 @@ class Node(Protocol):
     def longest(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class _Character:
     written: str
 
@@ -36,7 +37,7 @@ class _Character:
         return 0 if self.written == r"\b" else 1
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class _Repeated:
     node: Node
     least: int
@@ -55,7 +56,7 @@ class _Repeated:
         return self.most * self.node.longest
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class _Row:
     nodes: Sequence[Node]
 
@@ -75,7 +76,7 @@ class _Row:
         return sum(node.longest for node in self.nodes)
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class _Choice:
     nodes: Sequence[Node]
 

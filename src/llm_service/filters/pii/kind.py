@@ -1,8 +1,9 @@
 """What can be found: its writing as a pattern, and what decides whether a place that looks like it is one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+from llm_service.domain import fact
 
 BEFORE: Final = 64
 """Characters before a place that count at most."""
@@ -15,7 +16,7 @@ It looks at no more than two characters behind the place, so that a growing text
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Kind:
     """One way of writing of one entity. ``pattern``: what :mod:`beginnings` can read, in RE2's syntax.
 

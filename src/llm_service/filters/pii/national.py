@@ -6,9 +6,9 @@ less than one in a hundred. A bare row of nine to twelve digits with one check d
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from typing import Final
 
+from llm_service.domain import fact_in_order
 from llm_service.filters.pii import national_checks as checks
 from llm_service.filters.pii.checksums import luhn, mod_11_10, verhoeff
 from llm_service.filters.pii.kind import Kind, Span, stands_alone
@@ -17,7 +17,7 @@ from llm_service.filters.pii.words import Words, before, words
 _MARKS: Final = re.compile(r"[^0-9A-Za-z]+")
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class NationalId:
     """``country``: as ISO 3166 abbreviates it. ``pattern``: as it is written; ``words``: empty where none is needed."""
 
@@ -167,7 +167,7 @@ def national_ids(countries: Collection[str]) -> Iterator[Kind]:
         yield Kind(label="national_id", pattern=pattern, check=check)
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class _AnyOf:
     """Whether a place is an id of one of the countries that write theirs like this."""
 

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
+
+from llm_service.domain import fact_in_order
 
 REACH: Final = 40
 """Characters before a number in which its word is looked for."""
@@ -14,7 +15,7 @@ _WORD: Final = re.compile(r"[^\W\d_]+")
 _FIRST_UNSPACED: Final = "\u0900"
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Before:
     """What stands before a number: its words, two neighbours as one, as they are and in small letters; and the text."""
 
@@ -22,7 +23,7 @@ class Before:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Words:
     """Words of which one must stand before: whole ones, and such as are part of a text without blanks."""
 

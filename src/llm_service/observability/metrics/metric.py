@@ -1,13 +1,14 @@
 """One kind of figure: its name, what it means, and by what its series differ."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from llm_service.domain import fact_in_order
 
 Kind = Literal["counter", "gauge", "histogram"]
 Merge = Literal["sum", "max", "min", "latest"]
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Metric:
     """A metric as Prometheus knows it, in base units.
 

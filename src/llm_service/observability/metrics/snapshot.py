@@ -1,15 +1,16 @@
 """What was measured up to one moment, whoever counted it: by name and labels, to be added up."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from llm_service.domain import fact_in_order
 from llm_service.observability.metrics.metric import Metric
 
 Labels = tuple[str, ...]
 """The values of a series's labels, in the order of ``Metric.labels``."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Distribution:
     """How often a value fell into each bucket, and the sum of all values.
 
@@ -57,7 +58,7 @@ class Distribution:
         return 1.0 - below / total
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Family:
     """All series of one metric. Counters and gauges have numbers, histograms have distributions."""
 
@@ -66,7 +67,7 @@ class Family:
     distributions: Mapping[Labels, Distribution]
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Snapshot:
     """All families by the metric's name. ``at``: seconds since the epoch."""
 

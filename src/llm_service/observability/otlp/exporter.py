@@ -3,11 +3,11 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 import orjson
 
+from llm_service.domain import fact
 from llm_service.observability.logging import Log
 from llm_service.observability.otlp.encoding import Envelope
 from llm_service.runtime import Clock, OnFailure, TimerHandle
@@ -47,7 +47,7 @@ Measure = Callable[[], Awaitable[Sequence[bytes]]]
 """The metrics as they are now, each in OTLP's JSON form."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class ExporterParts:
     """What exporting needs. ``interval_s``: between two sendings; a full batch of spans goes at once."""
 

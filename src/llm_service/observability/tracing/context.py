@@ -1,8 +1,9 @@
 """W3C Trace Context, level 2: what a caller says of the trace that its request belongs to."""
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from llm_service.domain import fact_in_order
 
 SAMPLED: Final = 0x01
 RANDOM: Final = 0x02
@@ -22,7 +23,7 @@ _MEMBER: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class TraceContext:
     """A caller's place in a trace. Ids in lower-case hexadecimal; ``state``: of ``tracestate``, empty for none."""
 

@@ -1,13 +1,12 @@
 """Spans of a request that has ended: one for itself, and below it one for each call of an upstream."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-from llm_service.domain import LLMServiceError, Usage
+from llm_service.domain import LLMServiceError, Usage, fact
 from llm_service.observability.facts import Attempted, RequestFinished
 from llm_service.observability.otlp.encoding import (
     CLIENT,
@@ -45,7 +44,7 @@ class Upstream(NamedTuple):
     port: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class SpanParts:
     """What spans are made with. ``status_of``: the HTTP status of an error."""
 

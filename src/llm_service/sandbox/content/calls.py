@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 import orjson
 
+from llm_service.domain import fact_in_order
 from llm_service.sandbox.ask import Ask, Tool, message_text
 from llm_service.sandbox.content.dice import Dice
 from llm_service.sandbox.content.schema import value_for
@@ -23,7 +23,7 @@ _TOO_COMMON: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class ToolCall:
     """A call; `arguments` is JSON text."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
+from llm_service.domain import fact_in_order
 from llm_service.sandbox.money import Price
 
 MAX_OUTPUT_TOKENS: Final = 393_216
@@ -15,7 +15,7 @@ _PEAK_HOURS: Final = frozenset((1, 2, 3, 6, 7, 8, 9))  # UTC, Monday to Friday
 _MILLION: Final = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Model:
     """One model; prices in USD per million tokens, off-peak. At peak hours they double."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import struct
-from dataclasses import dataclass
 from typing import Any, Final
 
+from llm_service.domain import fact_in_order
 from llm_service.sandbox.ask import BadField
 from llm_service.sandbox.content.pieces import input_tokens
 from llm_service.sandbox.content.vectors import vector_for
@@ -15,7 +15,7 @@ from llm_service.sandbox.messages import Json
 MAX_DIMENSIONS: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class EmbeddingAsk:
     """What to embed; token lists are embedded by their numbers."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from llm_service.domain import fact_in_order
 from llm_service.sandbox.messages import Headers, Json
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class ErrorCase:
     """One documented error. Strings may hold {placeholders}; a body that is a string is not JSON."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
+from llm_service.domain import fact_in_order
 from llm_service.sandbox.messages import Json
 from llm_service.sandbox.money import Price
 
@@ -35,7 +36,7 @@ _TOOLS: Final = " tools tool_choice structured_outputs"
 _REASONING: Final = " reasoning include_reasoning"
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Model:
     """One model; prices in USD per token, as strings, the way they go over the wire."""
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from llm_service.domain import IssuerUnavailable
+from llm_service.domain import IssuerUnavailable, fact
 from llm_service.observability import Log
 from llm_service.runtime import Clock, Tasks
 from llm_service.services.issuers.base import KeysAway, KeySet, KeySource, ReadKeys
@@ -20,7 +20,7 @@ WAITING: Final = 256
 """Requests that may wait for the keys of one issuer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Kept:
     """Keys as they came, and when (monotonic seconds)."""
 

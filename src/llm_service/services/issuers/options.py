@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from llm_service.domain import Bounds, Doc, HttpUrl, NotEmpty, OrSingle, Pattern, Scope
+from llm_service.domain import Bounds, Doc, HttpUrl, NotEmpty, OrSingle, Pattern, Scope, fact
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
@@ -21,7 +21,7 @@ _PREFIX: Final = Pattern(r"[!-~]{0,64}", "at most 64 visible ASCII characters wi
 _URL: Final = HttpUrl(credentials="keys that verify are public, and asked for without any", query=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Condition:
     """What a claim of a token has to hold."""
 
@@ -36,7 +36,7 @@ class Condition:
     ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Grant(Condition):
     """What tokens get for what one of their claims holds."""
 

@@ -8,10 +8,10 @@ import re
 from base64 import urlsafe_b64decode
 from binascii import Error
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
-from llm_service.domain import InvalidApiKey
+from llm_service.domain import InvalidApiKey, fact
 
 MOST_CHARS: Final = 16_384
 """Of a whole token. Those with long lists of groups have some 8,000."""
@@ -27,7 +27,7 @@ class WrongToken(InvalidApiKey):
     """A token that opens nothing here, and never did: it counts as a wrong key."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Presented:
     """A token in its parts. ``kid``: which key it says it was signed with."""
 

@@ -1,11 +1,10 @@
 """From a presented token to its caller: verified once, and known by its digest until it ends."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from llm_service.domain import Caller, IssuerUnavailable
+from llm_service.domain import Caller, IssuerUnavailable, fact
 from llm_service.services.issuers.base import KeySet
 from llm_service.services.issuers.claims import caller_of
 from llm_service.services.issuers.fresh_keys import FreshKeys
@@ -15,7 +14,7 @@ from llm_service.services.issuers.presented import Presented, WrongToken, read_t
 KEPT_TOKENS: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Issuer:
     """One issuer with its keys."""
 

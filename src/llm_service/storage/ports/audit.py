@@ -1,7 +1,6 @@
 """Port to the audit log: what operators did and what they were refused, in the order in which it was kept."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -38,7 +37,7 @@ class AuditEntry:
     mark: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class AuditFilter:
     """Which entries: ``None`` lets all through. ``since`` is inclusive, ``until`` exclusive, by ``at``."""
 

@@ -1,11 +1,11 @@
 """Port to the ledger: its records, their sums, their chains and seals."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Literal, Protocol
 
-from llm_service.domain import LimitScope, UsageRecord, fact_in_order
+from llm_service.domain import LimitScope, UsageRecord, fact, fact_in_order
 
 
 @fact_in_order
@@ -34,7 +34,7 @@ class LedgerRow:
 UsageGroup = Literal["key", "user", "model", "provider", "tag", "hour", "day", "surface", "status", "cache"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class UsageFilter:
     """Which records: ``None`` lets all through. ``since`` is inclusive, ``until`` exclusive, by ``at``.
 
@@ -53,7 +53,7 @@ class UsageFilter:
     cache: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class UsageSum:
     """Sums over the records of one group; ``group`` has a value for each asked-for name. Corrections are included.
 
@@ -74,7 +74,7 @@ class UsageSum:
     hits: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact
 class Seal:
     """The end of a sealed piece of a writer's chain: records ``first_seq`` to ``last_seq``, the last one's hash.
 

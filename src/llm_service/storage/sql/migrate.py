@@ -3,10 +3,10 @@
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from llm_service.domain import fact_in_order
 from llm_service.storage.sql.base import DatabaseError, Row
 from llm_service.storage.sql.postgres import Connection
 from llm_service.storage.sql.sqlite import copy
@@ -17,7 +17,7 @@ _SQLITE_HAS: Final = "SELECT 1 FROM sqlite_master WHERE name = 'schema_versions'
 _POSTGRES_HAS: Final = "SELECT 1 WHERE to_regclass('schema_versions') IS NOT NULL"
 
 
-@dataclass(frozen=True, slots=True)
+@fact_in_order
 class Migration:
     """One step forward, to ``version``."""
 
