@@ -36,18 +36,23 @@ def build_knows(
     named = {*settings.models, *build_aliases(settings.providers)}
     deployed = {way_of(one).candidate for model in settings.models.values() for one in model.deployments}
 
-    @lru_cache(MOST_STRANGE)  # what a name leads to stands in the settings; whether a catalogue has it, may change
-    def candidates_of(model: str) -> tuple[Candidate, ...]:
-        try:
-            return resolver.candidates(model)
-        except ModelNotFound:
-            return ()
-
-    def knows(model: str) -> bool:
+    @lru_cache(MOST_STRANGE)
+    def by_settings(model: str) -> bool | tuple[Candidate, ...]:
+        """Whether the settings give the name; else what it leads to: whether a catalogue has that, may change."""
         if model in named:
             return True
-        for one in candidates_of(model):
-            if one in deployed or told(one.provider, one.upstream_model) is not None:
+        try:
+            candidates = resolver.candidates(model)
+        except ModelNotFound:
+            return False
+        return any(one in deployed for one in candidates) or candidates
+
+    def knows(model: str) -> bool:
+        found = by_settings(model)
+        if isinstance(found, bool):
+            return found
+        for one in found:
+            if told(one.provider, one.upstream_model) is not None:
                 return True
         return False
 

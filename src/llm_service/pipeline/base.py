@@ -137,12 +137,13 @@ class Exchange:
     - ``resolve``: ``route`` (everything that may serve it)
     - ``check``: ``output_cap`` (tokens of one choice, where less than it asks for fits)
     - ``screen``: ``policy`` (the filters that it meets), ``is_screened`` (they let its prompt pass), ``masks`` and
-      ``outgoing`` (the request with placeholders in place of what they mask, ``None``: as it came)
+      ``sent`` (the request as providers get it, and as its tokens count: with placeholders in place of what is masked)
     - whatever judges: ``verdicts`` (one for each filter and side that found something)
     - ``sift``, ``vet``: ``withheld`` (what its provider has said, and nobody is given)
-    - ``remember``: ``plan`` (what the cache may do for it), ``look`` (what is there, where that is known, or something
-      to await for it), ``is_expected`` (its answer is there, or on its way), ``search`` (for its question in other
-      words, where it may be answered so), ``cache``
+    - ``remember``: ``plan`` (what the cache may do for it) and with it ``cache_key`` (what tells in records which
+      requests are the same), ``look`` (what is there, where that is known, or something to await for it),
+      ``is_expected`` (its answer is there, or on its way), ``search`` (for its question in other words, where it may
+      be answered so), ``cache``
     - ``rank``: ``order`` (places of the route, the first to try first)
     - ``admit``: ``admitted`` (what was granted), ``admit_in_full`` (where that is a place alone); in the end ``record``
     - ``share``: ``epochs`` and ``found`` (what was looked up), ``cache`` and ``kept`` (the answer that it is given),
@@ -154,11 +155,11 @@ class Exchange:
     """
 
     __slots__ = (
-        "_settling", "_tasks", "admit_in_full", "admitted", "at", "cache", "caller", "control", "deadline", "epochs",
-        "finish", "flies", "followed", "found", "generation", "head_at", "id", "idempotency_key", "is_expected",
-        "is_screened", "kept", "look", "marks", "masks", "order", "outgoing", "output_cap", "place", "plan", "policy",
-        "queue_s", "received_at", "record", "refresh", "request", "route", "search", "stream", "stream_id", "surface",
-        "tags", "trace", "tries", "user", "verdicts", "watchers", "withheld",
+        "_settling", "_tasks", "admit_in_full", "admitted", "at", "cache", "cache_key", "caller", "control", "deadline",
+        "epochs", "finish", "flies", "followed", "found", "generation", "head_at", "id", "idempotency_key",
+        "is_expected", "is_screened", "kept", "look", "marks", "masks", "order", "output_cap", "place", "plan",
+        "policy", "queue_s", "received_at", "record", "refresh", "request", "route", "search", "sent", "stream",
+        "stream_id", "surface", "tags", "trace", "tries", "user", "verdicts", "watchers", "withheld",
     )  # fmt: skip
 
     def __init__(
@@ -183,7 +184,7 @@ class Exchange:
         self.id = id
         self.stream_id = stream_id
         self.surface = surface
-        self.request = request
+        self.request = self.sent = request
         self.caller = caller
         self.received_at = received_at
         self.deadline = deadline
@@ -202,7 +203,6 @@ class Exchange:
         self.policy: Policy = NO_POLICY
         self.is_screened = False
         self.masks: Masks | None = None
-        self.outgoing: ModelRequest | None = None
         self.verdicts: list[Verdict] = []
         self.withheld: Withheld | None = None
         self.admitted: Admitted = NOTHING_HELD
@@ -212,6 +212,7 @@ class Exchange:
         self.record: UsageRecord | None = None
         self.head_at: float | None = None
         self.plan: CachePlan | None = None
+        self.cache_key: str | None = None
         self.search: Search | None = None
         self.look: CacheLook | Awaitable[CacheLook] | None = None
         self.epochs: tuple[int, ...] = ()
@@ -232,10 +233,10 @@ class Exchange:
         """Work for it beside the row, in a task that the owner of all exchanges ends with them."""
         return self._tasks.spawn(work, name=name)
 
-    @property
-    def sent(self) -> ModelRequest:
-        """The request as providers get it, and as its tokens count: without what filters have masked."""
-        return self.request if self.outgoing is None else self.outgoing
+    def plan_cache(self, plan: CachePlan | None) -> None:
+        """What the cache may do for it; ``None``: nothing."""
+        self.plan = plan
+        self.cache_key = None if plan is None else plan.digest[:16].hex()
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -331,14 +332,9 @@ class Exchange:
         return self.cache in FREE
 
     @property
-    def cache_key(self) -> str | None:
-        """What tells in records which requests are the same; ``None`` where the cache has nothing to do with it."""
-        return None if self.plan is None else self.plan.digest[:16].hex()
-
-    @property
     def saved_nano_usd(self) -> int:
         """What the answer cost whoever asked first; nothing where this exchange paid itself."""
-        if not self.is_free:
+        if self.cache not in FREE:
             return 0
         if self.kept is not None:
             return self.kept.nano_usd

@@ -14,6 +14,8 @@ WRITABLE_DEPTH: Final = 250
 _SMALL_BYTES: Final = 64 * 1024
 _SHOWN_CHARS: Final = 64
 _HOLDERS: Final = (dict, list)
+_COUNTED: Final = frozenset(("n", "best_of", "stop", "tools", "functions"))
+"""Fields with bounds of their own, which most requests have none of."""
 
 
 def check_bounds(request: ModelRequest, options: ValidationOptions) -> None:
@@ -21,18 +23,23 @@ def check_bounds(request: ModelRequest, options: ValidationOptions) -> None:
     body = request.body
     if options.max_depth < WRITABLE_DEPTH or request.body_bytes > _SMALL_BYTES:
         _check_depth(body, options.max_depth)
-    if request.operation == "embedding":
-        _check_names(request, options)
-        return
+    if request.operation != "embedding":
+        if not _COUNTED.isdisjoint(body):
+            _check_counted(request, options)
+        if request.operation == "chat":
+            _check_length(body, "messages", options.max_messages, "max_messages")
+    if options.unknown_fields == "refuse":
+        _check_names(request)
+
+
+def _check_counted(request: ModelRequest, options: ValidationOptions) -> None:
+    body = request.body
     for name in ("n", "best_of"):
         if type(count := body.get(name)) is int and count > options.max_choices:
             raise _exceeds(name, f"must be at most {options.max_choices}", count, "max_choices")
     _check_length(body, "stop", options.max_stops, "max_stops")
-    if request.operation == "chat":
-        _check_length(body, "messages", options.max_messages, "max_messages")
-        if body.get("tools") or body.get("functions"):
-            _check_tools(request, options)
-    _check_names(request, options)
+    if request.operation == "chat" and (body.get("tools") or body.get("functions")):
+        _check_tools(request, options)
 
 
 def _check_length(body: Mapping[str, Any], name: str, most: int, setting: str) -> None:
@@ -49,9 +56,7 @@ def _check_tools(request: ModelRequest, options: ValidationOptions) -> None:
             raise _exceeds(name, f"must not be longer than {most} bytes", size, "max_tool_bytes")
 
 
-def _check_names(request: ModelRequest, options: ValidationOptions) -> None:
-    if options.unknown_fields == "pass":
-        return
+def _check_names(request: ModelRequest) -> None:
     known = KNOWN_FIELDS[request.operation]
     for name in request.body:
         if name not in known:

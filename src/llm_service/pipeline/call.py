@@ -72,7 +72,7 @@ class Call:
                 self._tell(exchange, error, place)
                 place = following
             else:
-                exchange.head_at = self._now()
+                exchange.head_at = leg.attempt.ended_at
                 exchange.place = leg.place
                 exchange.watchers.append(leg)
                 return leg.reply
@@ -126,9 +126,9 @@ class Call:
             raise disabled from None
 
     def _call(self, exchange: Exchange, leg: Leg, now: float) -> UpstreamCall:
-        candidate = leg.attempt.candidate
+        candidate, request = leg.attempt.candidate, exchange.sent
         return UpstreamCall(
-            request=_without_models(exchange.sent) if exchange.route.is_ours else exchange.sent,
+            request=_without_models(request) if exchange.route.is_ours else request,
             candidate=candidate,
             deadline_s=None if exchange.deadline is None else exchange.deadline - now,
             spent_s=exchange.spent_s(candidate.provider, now) if len(exchange.tries) > 1 else 0.0,

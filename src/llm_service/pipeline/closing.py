@@ -21,7 +21,7 @@ from llm_service.domain import (
     usd_text,
 )
 from llm_service.observability import Log
-from llm_service.pipeline.base import Exchange, Try, Watcher, Withheld
+from llm_service.pipeline.base import FREE, Exchange, Try, Watcher, Withheld
 from llm_service.prices import NO_USAGE, Charge, Meter, ModelPrice, charge
 from llm_service.runtime import Clock, OnFailure, begin
 
@@ -137,12 +137,12 @@ class Closing(Watcher):
         return replace(outcome, usage=told.usage, cost=told.cost, upstream_id=told.upstream_id)
 
     def _settlement(self, charged: Charge) -> Settlement:
-        exchange = self._exchange
-        if exchange.is_free:
-            return Settlement(tokens=0, nano_usd=0, provider=exchange.called)
-        usage = charged.usage
+        exchange, usage = self._exchange, charged.usage
+        called = bool(exchange.tries)
+        if exchange.cache in FREE:
+            return Settlement(tokens=0, nano_usd=0, provider=called)
         tokens = usage.input_tokens + usage.output_tokens
-        return Settlement(tokens=tokens, nano_usd=charged.nano_usd, provider=exchange.called)
+        return Settlement(tokens=tokens, nano_usd=charged.nano_usd, provider=called)
 
     def _tell_overrun(self, charged: Charge) -> None:
         """Say so where a provider counted or billed more than the worst case that a limit granted."""
@@ -169,7 +169,7 @@ class Closing(Watcher):
     def _charge(self, outcome: Outcome, usage: Usage, *, estimated: bool = False) -> Charge:
         """What it is charged with; a request whose price cannot be had still has its record."""
         exchange, accounts = self._exchange, self._accounts
-        if exchange.is_free:
+        if exchange.cache in FREE:
             return Charge(usage, 0, "none")
         try:
             price = accounts.price(exchange.candidate) if outcome.cost is None and exchange.tries else None

@@ -52,11 +52,9 @@ class _Observer(Watcher):
         self._tracer = tracer
 
     def settle(self, outcome: Outcome) -> Awaitable[None] | None:
-        self._listeners.request_finished(finished(self._exchange, outcome, self._clock.monotonic(), self._trace()))
+        trace = None if self._tracer is None else self._tracer.recorded(self._exchange.trace)
+        self._listeners.request_finished(finished(self._exchange, outcome, self._clock.monotonic(), trace))
         return None
-
-    def _trace(self) -> Trace | None:
-        return None if self._tracer is None else self._tracer.recorded(self._exchange.trace)
 
 
 class _Listening(_Observer):
@@ -92,11 +90,12 @@ class _Listening(_Observer):
         now, exchange = self._clock.monotonic(), self._exchange
         said = self._spoken.said(
             outcome.finish_reason,
-            sent=exchange.outgoing,
+            sent=None if exchange.sent is exchange.request else exchange.sent,
             asks=exchange.is_screened or not self._screens,
             conceal=None if exchange.masks is None else exchange.masks.conceal,
         )
-        self._listeners.request_finished(finished(self._exchange, outcome, now, self._trace(), said=said))
+        trace = None if self._tracer is None else self._tracer.recorded(exchange.trace)
+        self._listeners.request_finished(finished(exchange, outcome, now, trace, said=said))
         return None
 
 

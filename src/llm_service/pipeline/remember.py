@@ -55,7 +55,7 @@ class Remember:
         return await self._with(plan, exchange, proceed)
 
     def _with(self, plan: CachePlan | None, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
-        exchange.plan = plan
+        exchange.plan_cache(plan)
         if plan is None:
             if exchange.control.only_if_cached:
                 raise OnlyIfCachedMiss(MISSED)
@@ -84,7 +84,7 @@ class Remember:
         """What the cache may do for a request; ``None``: nothing."""
         return self.policy.plan(
             exchange.request,
-            candidates=exchange.candidates,
+            candidates=exchange.route.candidates,
             caller=exchange.caller,
             user=exchange.user,
             tags=exchange.tags,

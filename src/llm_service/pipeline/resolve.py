@@ -146,7 +146,9 @@ class Resolve:
 
     def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
         """Refuse a model that is unknown or not the caller's, or go on with its candidates."""
-        check_allowed(exchange.caller.key, exchange.request)
+        key = exchange.caller.key
+        if key is not None and key.models is not None:
+            check_allowed(key, exchange.request)
         route = exchange.route = self._resolver.route(exchange.request)
         exchange.order = route.plain
         return proceed(exchange)

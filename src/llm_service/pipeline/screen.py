@@ -30,7 +30,7 @@ class Foreseeing:
 
 
 class Screen:
-    """Fills ``exchange.policy``, ``is_screened``, and where something is masked ``outgoing`` and ``masks``.
+    """Fills ``exchange.policy``, ``is_screened``, and where something is masked ``sent`` and ``masks``.
 
     Adds to ``verdicts``.
     """
@@ -85,7 +85,7 @@ class Screen:
         seen, scored = await asyncio.to_thread(self._seen, policy.input, request)
         if seen.blocked is not None:
             refusals.append(refusal(seen.blocked, seen.where))
-        exchange.outgoing = seen.outgoing
+        exchange.sent = seen.outgoing or request
         return Foreseeing(
             verdicts=[*(verdict for verdict, _ in of_names), *seen.verdicts],
             refusal=next(iter(refusals), None),
@@ -110,7 +110,7 @@ class Screen:
     @staticmethod
     def _take(exchange: Exchange, found: Screened) -> None:
         exchange.verdicts += found.verdicts
-        exchange.outgoing, exchange.masks = found.outgoing, found.masks
+        exchange.sent, exchange.masks = found.outgoing or exchange.request, found.masks
         if found.blocked is not None:
             raise refusal(found.blocked, found.where)
         exchange.is_screened = True

@@ -49,13 +49,13 @@ class Windows:
             return False
         if self._overflow == "pass":
             return True
-        needed = request.body_bytes + _output_tokens(request)
+        least: int | None = None
         for way in exchange.route.ways:
             candidate = way.candidate
             context = window(way, self._known(candidate.provider, candidate.upstream_model))
-            if context is not None and needed > context:
-                return False
-        return True
+            if context is not None and (least is None or context < least):
+                least = context
+        return least is None or request.body_bytes + _output_tokens(request) <= least
 
     async def check(self, exchange: Exchange) -> None:
         """Raises ContextLengthExceeded; or lowers the cap of the answer, where that is enough and wanted."""

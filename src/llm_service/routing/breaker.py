@@ -32,7 +32,7 @@ class Breaker:
     __slots__ = (
         "_calls", "_failed", "_failures", "_in_row", "_may_eject", "_min_requests", "_open_max_s", "_open_s", "_opened",
         "_ratio", "_tell", "_time", "_tried", "_window_s", "broken", "by_ratio", "candidate", "cause", "closed",
-        "heard", "name", "open_until", "pause_s", "permit", "probing", "since",
+        "forgotten", "heard", "name", "open_until", "pause_s", "permit", "probing", "since",
     )  # fmt: skip
 
     def __init__(
@@ -61,6 +61,8 @@ class Breaker:
         self.pause_s = 0.0
         self.heard = 0
         """The newest word of other processes that was taken in."""
+        self.forgotten = False
+        """Whether the deployment has, or will get, another one in its place."""
         self._time = time
         self._may_eject = may_eject
         self._tell = tell

@@ -70,7 +70,7 @@ class Breakers:
         self._on_change = tell
 
     def of(self, candidate: Candidate) -> Breaker:
-        """The breaker of a deployment. Ask for each attempt: one that says nothing is forgotten when there are many."""
+        """The breaker of a deployment, until it is ``forgotten``: one that says nothing is, when there are many."""
         key = candidate.provider, candidate.upstream_model
         return self._breakers.get(key) or self._made(key, candidate)
 
@@ -134,7 +134,7 @@ class Breakers:
         now = self._clock.monotonic()
         kept_longest = sorted(self._breakers, key=lambda key: _weight(self._breakers[key], now))
         for key in kept_longest[:FORGOTTEN]:
-            del self._breakers[key]
+            self._breakers.pop(key).forgotten = True
 
     def _may_eject(self, breaker: Breaker) -> bool:
         for group in self._groups_of(breaker.candidate) or ((breaker.candidate,),):

@@ -36,6 +36,7 @@ class Bulkhead:
 
     __slots__ = (
         "_adaptive", "_bound", "_clock", "_dice", "_max_wait_s", "_max_waiting", "_name", "_queue", "inside",
+        "is_adaptive",
     )  # fmt: skip
 
     def __init__(self, provider: str, places: Places, *, clock: Clock, dice: random.Random) -> None:
@@ -46,6 +47,8 @@ class Bulkhead:
         self._queue: OrderedDict[_Waiter, None] = OrderedDict()
         self._adaptive: AdaptiveBound | None = None
         self._bound = NO_BOUND
+        self.is_adaptive = False
+        """Whether the bound is found out from what is ``observed``."""
         self.hold_to(places)
 
     # -- coming and going
@@ -128,6 +131,7 @@ class Bulkhead:
             self._adaptive = AdaptiveBound(ceiling=places.max_concurrency)
         else:
             self._adaptive.hold_below(places.max_concurrency)
+        self.is_adaptive = self._adaptive is not None
         self._bind(places.max_concurrency if self._adaptive is None else self._adaptive.bound)
 
     def observed(self, seconds: float, *, failed: bool, now: float) -> None:

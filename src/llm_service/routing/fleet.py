@@ -99,12 +99,13 @@ class Pending(Protocol):
 class Member:
     """One deployment: requests in flight, how long it takes to the first content, its breaker."""
 
-    __slots__ = ("_breaker_of", "_latency", "candidate", "home", "in_flight", "times", "whole_times")
+    __slots__ = ("_breaker", "_breaker_of", "_latency", "candidate", "home", "in_flight", "times", "whole_times")
 
     def __init__(self, candidate: Candidate, home: Home, breaker_of: Callable[[Candidate], Breaker]) -> None:
         self.candidate = candidate
         self.home = home
         self._breaker_of = breaker_of
+        self._breaker: Breaker | None = None
         self.in_flight = 0
         self._latency = PeakEwma()
         self.times = RecentTimes()
@@ -114,8 +115,11 @@ class Member:
 
     @property
     def breaker(self) -> Breaker:
-        """Its breaker; asked for anew, since one that says nothing may be forgotten."""
-        return self._breaker_of(self.candidate)
+        """Its breaker; another one, where that said nothing and has been forgotten."""
+        breaker = self._breaker
+        if breaker is None or breaker.forgotten:
+            breaker = self._breaker = self._breaker_of(self.candidate)
+        return breaker
 
     def latency(self, now: float, /) -> float:
         """What it takes lately to the first content, in seconds; 0.0 while nothing is known."""
@@ -130,7 +134,9 @@ class Member:
         """The first content has come."""
         self._latency.observe(seconds, now)
         (self.times if stream else self.whole_times).add(seconds, now)
-        self.home.bulkhead.observed(seconds, failed=False, now=now)
+        bulkhead = self.home.bulkhead
+        if bulkhead.is_adaptive:
+            bulkhead.observed(seconds, failed=False, now=now)
 
 
 class Fleet:

@@ -162,7 +162,8 @@ class Explain:
 
     async def _cached(self, exchange: Exchange) -> _Found:
         remember = self._parts.remember
-        plan = exchange.plan = remember.plan(exchange)
+        plan = remember.plan(exchange)
+        exchange.plan_cache(plan)
         if plan is None:
             why = remember.policy.why_not(exchange.request, exchange.control)
             return _Found(CacheView(status="bypass", reason=why))

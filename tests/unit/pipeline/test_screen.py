@@ -169,7 +169,7 @@ class Masking(World):
         self.shown: list[ModelRequest] = []
 
     async def resolve(self, exchange: Exchange, proceed: Proceed) -> Reply:
-        exchange.outgoing = replace(exchange.request, body={**exchange.request.body, "messages": [MASKED]})
+        exchange.sent = replace(exchange.request, body={**exchange.request.body, "messages": [MASKED]})
         exchange.verdicts.append(FOUND)
         return await super().resolve(exchange, proceed)
 
