@@ -76,8 +76,8 @@ class Calls:
 
         An LLMServiceError has the ``attempts`` of the exchange.
         """
-        readers = exchange.stream.sinks if exchange.stream is not None else []
-        readers.append(leaving)
+        if (stream := exchange.stream) is not None:
+            stream.sinks.append(leaving)
         try:
             return await self.gateway.chat(exchange)
         except LLMServiceError as error:
@@ -93,7 +93,8 @@ class Calls:
             drained.attempts = len(exchange.tries)
             raise drained from None
         finally:
-            readers.remove(leaving)
+            if stream is not None:
+                stream.sinks.remove(leaving)
 
     def refused(
         self,

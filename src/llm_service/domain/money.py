@@ -20,6 +20,7 @@ def usd_of(nano: int) -> Decimal:
 
 def usd_text(nano: int) -> str:
     """USD as the interface writes it: a plain decimal without trailing zeros."""
-    whole, part = divmod(abs(nano), 10**9)
-    text = f"{whole}.{part:09d}".rstrip("0").rstrip(".")
-    return f"-{text}" if nano < 0 else text
+    if nano < 0:
+        return f"-{usd_text(-nano)}"
+    whole, part = divmod(nano, 10**9)
+    return f"{whole}.{part:09d}".rstrip("0") if part else str(whole)

@@ -129,9 +129,9 @@ def add_fields(line: dict[str, Any], fact: RequestFinished, redaction: Redaction
         _add_asked(line, fact, redaction)
     line["stream"] = fact.stream
     line["status"] = outcome.status
-    line["duration_ms"] = round(fact.duration_ms, 2)
+    line["duration_ms"] = int(fact.duration_ms * 100.0 + 0.5) / 100  # to round to digits costs thrice as much
     if fact.first_content_ms is not None:
-        line["first_content_ms"] = round(fact.first_content_ms, 2)
+        line["first_content_ms"] = int(fact.first_content_ms * 100.0 + 0.5) / 100
     if fact.attempts != 1:
         line["attempts"] = fact.attempts
     if fact.trace_id is not None:

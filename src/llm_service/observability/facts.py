@@ -115,15 +115,16 @@ class Listener(Protocol):
 class Listeners:
     """All listeners as one."""
 
-    __slots__ = ("_listeners",)
+    __slots__ = ("_listeners", "_tell")
 
     def __init__(self, listeners: Sequence[Listener]) -> None:
         self._listeners = tuple(listeners)
+        self._tell = tuple([listener.request_finished for listener in listeners])
 
     def request_finished(self, fact: RequestFinished) -> None:
         """Tell everybody."""
-        for listener in self._listeners:
-            listener.request_finished(fact)
+        for tell in self._tell:
+            tell(fact)
 
     def close(self) -> None:
         """Tell everybody that nothing more comes."""

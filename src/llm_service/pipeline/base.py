@@ -346,9 +346,10 @@ class Exchange:
         ``None`` when all is settled; otherwise something to await, by as many as like. Either raises what a watcher
         raised, when the others have settled or are about to.
         """
-        while self.watchers and self._settling is None:
+        watchers = self.watchers
+        while watchers and self._settling is None:
             try:
-                waiting = self.watchers.pop().settle(outcome)
+                waiting = watchers.pop().settle(outcome)
             except Exception as defect:
                 self.settle(_unsettled(outcome, defect))  # the others close their accounts all the same
                 raise

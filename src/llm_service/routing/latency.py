@@ -28,11 +28,11 @@ class PeakEwma:
 
     def observe(self, seconds: float, now: float) -> None:
         """Something took so long."""
-        if seconds >= self._seconds:
+        before = self._seconds
+        if seconds >= before:
             self._seconds = seconds
         else:
-            kept = self._kept(now)
-            self._seconds = self._seconds * kept + seconds * (1.0 - kept)
+            self._seconds = seconds + (before - seconds) * self._kept(now)
         self._at = now
 
     def value(self, now: float) -> float:

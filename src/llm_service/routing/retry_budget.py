@@ -21,12 +21,14 @@ class RetryBudget:
     each. Over all processes it is never more than ``least`` (or one each) and ``ratio`` of all together.
     """
 
-    __slots__ = ("_first", "_granted", "_least", "_ratio", "_workers")
+    __slots__ = ("_first", "_granted", "_least", "_ratio", "_workers", "called")
 
     def __init__(self, *, ratio: float, least: int, workers: Callable[[], int]) -> None:
         """``workers``: how many processes live."""
         self._workers = workers
         self._first = Rolling(WINDOW_S, BUCKET_S)
+        self.called: Callable[[float], None] = self._first.add
+        """The first attempt of a request goes to the provider now."""
         self._granted = Rolling(WINDOW_S + 1, BUCKET_S)
         self.configure(ratio=ratio, least=least)
 
@@ -34,10 +36,6 @@ class RetryBudget:
         """Go on with other settings."""
         self._ratio = ratio
         self._least = least
-
-    def called(self, now: float) -> None:
-        """The first attempt of a request goes to the provider."""
-        self._first.add(now)
 
     def spend(self, now: float) -> bool:
         """Whether a retry or a fallback may go to the provider now; if so, it is paid for."""

@@ -1,9 +1,11 @@
 """The breakers of one process: which there are, how many may be left out, what is told of them."""
 
+import random
+
 import pytest
 
 from llm_service.domain import Candidate
-from llm_service.routing import BreakerOptions, Breakers
+from llm_service.routing import BreakerOptions, Breakers, Fleet
 from llm_service.routing.breakers import FORGOTTEN, MOST
 from tests.support.clock import ManualClock
 from tests.support.service import LogLines
@@ -150,6 +152,20 @@ def test_names_that_callers_invent_do_not_pile_up() -> None:
     assert MOST - FORGOTTEN <= len(site.breakers.states()) <= MOST
     assert site.breakers.of(FOUR[0]).broken
     assert site.breakers.of(FOUR[1]).counts(site.clock.monotonic()) == (1, 1)
+
+
+def test_a_deployment_whose_breaker_was_forgotten_has_the_one_that_took_its_place() -> None:
+    site = Site()
+    fleet = Fleet(breaker_of=site.breakers.of, workers=lambda: 1, clock=site.clock, dice=random.Random(1))
+    member = fleet.member(FOUR[0])
+    before = member.breaker
+    assert member.breaker is before is site.breakers.find(FOUR[0])
+    for number in range(MOST):
+        site.breakers.of(Candidate(provider="p", upstream_model=f"invented {number}"))
+    assert site.breakers.find(FOUR[0]) is None
+    site.fail(FOUR[0])
+    assert member.breaker is site.breakers.find(FOUR[0]) is not before
+    assert member.breaker.broken
 
 
 def test_open_ones_are_bounded_as_well() -> None:
