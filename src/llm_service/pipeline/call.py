@@ -127,15 +127,15 @@ class Call:
 
     def _call(self, exchange: Exchange, leg: Leg, now: float) -> UpstreamCall:
         candidate, request = leg.attempt.candidate, exchange.sent
-        return UpstreamCall(
-            request=_without_models(request) if exchange.route.is_ours else request,
-            candidate=candidate,
-            deadline_s=None if exchange.deadline is None else exchange.deadline - now,
-            spent_s=exchange.spent_s(candidate.provider, now) if len(exchange.tries) > 1 else 0.0,
-            request_id=exchange.id,
-            output_cap=exchange.admitted.cap if exchange.output_cap is None else exchange.output_cap,
-            trace=exchange.trace,
-            span_id=leg.attempt.span_id,
+        return UpstreamCall(  # in the order of the fields
+            _without_models(request) if exchange.route.is_ours else request,
+            candidate,
+            None if exchange.deadline is None else exchange.deadline - now,  # deadline_s
+            exchange.spent_s(candidate.provider, now) if len(exchange.tries) > 1 else 0.0,  # spent_s
+            exchange.id,  # request_id
+            exchange.admitted.cap if exchange.output_cap is None else exchange.output_cap,
+            exchange.trace,
+            leg.attempt.span_id,
         )
 
     async def _let_in(self, exchange: Exchange, member: Member, breaker: Breaker) -> tuple[int, float]:
