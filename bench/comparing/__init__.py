@@ -1,0 +1,1 @@
+"""Our service beside others on one machine. ``bench/compare`` runs it."""

@@ -1,0 +1,1 @@
+"""What profile and comparison share: processes and their CPU, summaries of figures, tables, plots."""
