@@ -18,13 +18,14 @@ CAVEATS: Final = """\
 - Every answer was checked: status, content that names its request, for streams each chunk once and in order, usage, and
   the end. Wrong answers are counted in the last column, and are in no other figure.
 - **CPU** is that of the gateway's whole tree of processes, its kernel time included, from before a load to one second
-  after it, by requests or chunks answered. On a busy machine it moves least of all figures; requests a second move most.
+  after it, by requests or chunks answered. On a busy machine it moves least of all; requests a second move most.
 - A cell is the median of the rounds, with the least and the most behind it. Rounds alternate: each gateway runs once a
   round, and the order turns from round to round.
 - These gateways do different work: see what is switched on. A reverse proxy shows what HTTP costs, not what a gateway
   costs. What is off at one and on at another is to the advantage of the first.
-- One worker each, on one processor, load and upstream on another; all over the loopback interface, without TLS.
-- Burst: chunks without gaps, several to a read, so that a chunk costs less than one that comes alone. Paced: 20 ms apart.
+- One worker each, on one processor, load and upstream on another; all over the loopback interface, no TLS.
+- Burst: chunks without gaps, several to a read, so that a chunk costs less than one that comes alone.
+  Paced: 20 ms apart.
 - Latencies are added over those of the upstream alone, in the same round; below zero is noise. Those at a fixed rate
   count from when a request was due."""
 

@@ -51,6 +51,8 @@ NOBODY: Final = ("domain", "runtime")
 TIMERS: Final = "timers"
 """What a clock starts, no request; how much of it there is depends on the moment."""
 OF_TIMERS: Final = (("runtime", "loop_lag"), ("services", "provider_health"))
+CALLED_BY_TIMERS: Final = ("Home.figures", "RecentTimes.seen")
+"""Functions of other parts which, with what is on here, none but timers call."""
 AROUND: Final = ("cli", "supervisor", "__main__")
 """What stands around the event loop: where they are innermost, nothing else runs."""
 
@@ -75,6 +77,14 @@ def part_of_file(file: str) -> str | None:
     if file.startswith(UVICORN):
         return "server"
     return HARNESS if file.startswith(HERE) else None
+
+
+def part_of_code(code: CodeType) -> str | None:
+    """The part of a function, or of what is defined within it."""
+    name = code.co_qualname.partition(".<locals>")[0]
+    if name in CALLED_BY_TIMERS and code.co_filename.startswith(PACKAGE):
+        return TIMERS
+    return part_of_file(code.co_filename)
 
 
 def part_of_module(names: tuple[str, ...]) -> str | None:
@@ -125,7 +135,7 @@ class Parts:
             try:
                 part = self._known[code]
             except KeyError:
-                part = self._known[code] = part_of_file(code.co_filename)
+                part = self._known[code] = part_of_code(code)
             if part is not None:
                 return part
             frame = frame.f_back

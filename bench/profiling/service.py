@@ -59,7 +59,7 @@ class Service:
 
 @contextmanager
 def watched(kind: Literal["calls", "times"], *, upstream_port: int, cpu: int | None = None) -> Iterator[Service]:
-    """A service that watches so, for as long as the block runs. Raises RuntimeError, with its log, if it cannot start."""
+    """A service that watches so, for as long as the block runs. Raises RuntimeError with its log if it cannot start."""
     with TemporaryDirectory(prefix="bench-") as name:
         folder, port = Path(name), free_port()
         report, log = folder / "report.json", folder / "log"

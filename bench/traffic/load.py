@@ -1,4 +1,4 @@
-"""Sends chat requests, checks each answer, prints as JSON what came of them. ``load.c`` is the same, some times as fast.
+"""Sends chat requests, checks each answer, prints what came of them. ``load.c`` is the same, some times as fast.
 
     python -m bench.traffic.load --port N --key K [--connections 32] [--seconds 3] ...
 

@@ -175,10 +175,11 @@ static void set_timer(uint64_t at_ns) {
 static int go_on(Connection *c) {
   while (c->place < c->chunks) {
     content(c);
+    flush(c); /* each chunk is a write of its own */
+    if (c->lost) return 0;
     if (c->gap_ms && c->place < c->chunks) {
       c->due_ns += (uint64_t)c->gap_ms * NS_PER_MS;
-      flush(c);
-      return !c->lost;
+      return 1;
     }
   }
   end_stream(c);
