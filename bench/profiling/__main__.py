@@ -16,7 +16,7 @@ HELD: Final = Path(__file__).with_name("held_calls.json")
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/profile", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each load, of which there are two a scenario")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each load: two a scenario")
     parser.add_argument("--json", type=Path, help="a file to keep the profile in")
     parser.add_argument("--against", type=Path, help="such a file: what differs from it")
     parser.add_argument("--functions", metavar="PART", help="and which functions a part calls, how often")
