@@ -326,6 +326,19 @@ async def test_a_socket_that_came_during_a_reload_is_closed_as_well(gateway: Run
         assert await socket.close_code() == 1012
 
 
+async def test_after_a_reload_nothing_more_is_begun_beside_what_runs(gateway: Running) -> None:
+    async with socket_to(gateway.address) as socket:
+        await socket.begin()
+        await socket.subscribe(STREAM, {"input": chat_input(**LONG)})
+        await socket.receive()
+        gateway.service.serving.retire()  # new settings answer from now on, and may let others in
+        await socket.subscribe(ME, name="2")
+        refused = (await socket.to_the_end("2"))[-1]
+        assert refused["payload"][0]["extensions"]["code"] == "draining"
+        await socket.send(id="1", type="complete")
+        assert await socket.close_code() == 1012
+
+
 async def test_a_revoked_key_ends_its_subscriptions(guarded: Running) -> None:
     secret, key_id = await a_key(guarded)
     async with socket_to(guarded.address) as socket:

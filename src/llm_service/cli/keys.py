@@ -126,7 +126,7 @@ def run(
         work = act(Keys(store=database.keys, hash_keys=hash_keys, clock=clock, ids=ids, source=source))
         if told is None:
             return await work
-        return await acted(database, told.act, work, subject=told.subject, fields=told.fields)
+        return await acted(stored, told.act, work, subject=told.subject, fields=told.fields)
 
     return run_on_database(where, with_keys, show, what="The keys", as_json=as_json, opened=opened)
 

@@ -19,7 +19,7 @@ def put_state(where: Where, name: str, state: ProviderState | None, *, as_json: 
 
     async def act(stored: Stored) -> Shown:
         word = "provider.reset" if state is None else STATE_ACTS[state]
-        return await acted(stored.database, word, put(stored), subject=name)
+        return await acted(stored, word, put(stored), subject=name)
 
     return run_on_database(where, act, lambda row: print(state_line(row)), what="The providers", as_json=as_json)
 

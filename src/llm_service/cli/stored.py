@@ -11,8 +11,9 @@ from llm_service.cli.database import CannotOpen, Opener, existing_database
 from llm_service.cli.output import print_json, refuse
 from llm_service.cli.sandbox_mode import wants_sandbox
 from llm_service.cli.where import Where
-from llm_service.config import Loaded, Settings, SettingsError
-from llm_service.domain import LLMServiceError
+from llm_service.config import Loaded, Settings, SettingsError, secrets_of
+from llm_service.domain import InternalError, LLMServiceError
+from llm_service.observability import Redaction
 from llm_service.runtime import RandomIds, SystemClock, system_random, user_name
 from llm_service.services import HashKeyError, outcome_of
 from llm_service.storage import AuditEntry, Database, StoreUnavailable
@@ -20,6 +21,7 @@ from llm_service.storage import AuditEntry, Database, StoreUnavailable
 Shown = dict[str, Any]
 SHELL: Final = "shell"
 """Who acts through the command line, in place of a key."""
+CUT_OFF: Final = InternalError("The command was cut off, or failed on a defect: a part of it may have been done.")
 
 
 class Stored(NamedTuple):
@@ -76,7 +78,7 @@ def say(error: LLMServiceError, *, as_json: bool) -> int:
 
 
 async def acted(
-    database: Database,
+    stored: Stored,
     act: str,
     work: Awaitable[Shown],
     *,
@@ -90,21 +92,25 @@ async def acted(
     try:
         shown = await work
     except LLMServiceError as error:
-        await _note(database, act, subject=subject, fields=(), error=error)
+        await _note(stored, act, subject=subject, fields=(), error=error)
         raise
-    await _note(database, act, subject=subject or shown.get("id"), fields=fields)
+    except (Exception, asyncio.CancelledError):
+        await _note(stored, act, subject=subject, fields=(), error=CUT_OFF)
+        raise
+    await _note(stored, act, subject=subject or shown.get("id"), fields=fields)
     return shown
 
 
 async def _note(
-    database: Database,
+    stored: Stored,
     act: str,
     *,
     subject: str | None,
     fields: Collection[str],
     error: LLMServiceError | None = None,
 ) -> None:
-    clock = SystemClock()
+    """Whoever types a secret in place of an id finds it nowhere."""
+    clock, redaction = SystemClock(), Redaction(secrets_of(stored.settings))
     entry = AuditEntry(
         id=RandomIds(clock, system_random()).new("act"),
         at=clock.now(),
@@ -114,10 +120,10 @@ async def _note(
         error_code=None if error is None else error.code,
         key_id=SHELL,
         key_name=user_name(),
-        subject=subject,
+        subject=None if subject is None else redaction.text(subject),
         fields=tuple(sorted(fields)),
     )
     try:
-        await database.audit.append([entry])
+        await stored.database.audit.append([entry])
     except StoreUnavailable as away:
         print(f"The audit log has no entry of this ({act}, {entry.outcome}): {away}.", file=sys.stderr)

@@ -160,7 +160,7 @@ def reconcile(where: Where, *, as_json: bool) -> int:
         return {"ok": True, "providers": {name: corrected_object(one) for name, one in done.items()}}
 
     async def act(stored: Stored) -> Shown:
-        return await acted(stored.database, "usage.reconcile", corrected(stored))
+        return await acted(stored, "usage.reconcile", corrected(stored))
 
     return run_on_database(where, act, show_reconciled, what=RECORDS, as_json=as_json)
 

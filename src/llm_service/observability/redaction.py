@@ -23,6 +23,7 @@ _LOOKS: Final = re.compile(
       | llms_[A-Za-z0-9_-]{8,}                                        # ours
       | (?:gsk_|hf_|xai-|pplx-|nvapi-|ghp_|xox[abps]-|AIza|AKIA)[A-Za-z0-9_-]{12,}
       | eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+)*                     # a JSON web token, or the beginning of one
+      | e(?:yA|w[ko0])[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*  # one that has a blank before its first name
     )
     | (?P<user>://[^\s/@:"']*:)[^\s/@"']+(?=@)                        # the password in a URL
     """,

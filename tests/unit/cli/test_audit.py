@@ -1,6 +1,7 @@
 """``audit`` as it is typed, and that every command that changes something is in it."""
 
 import asyncio
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from llm_service.cli.stored import SHELL
 from llm_service.runtime import user_name
+from llm_service.services import Keys
 from llm_service.storage import AuditEntry, StoreUnavailable, open_database
 from llm_service.storage.sql.audit import SqlAudit
 from tests.support.clock import ManualClock
@@ -57,6 +59,31 @@ def test_what_commands_change_is_in_it(command: Command) -> None:
         (SHELL, user_name(), "command", None)
     }
     assert made["key"] not in str(acts(command))
+
+
+def test_a_secret_that_is_typed_in_place_of_an_id_is_not_kept(command: Command) -> None:
+    secret = done(command, "keys", "create", "n")["key"]
+    assert command("keys", "revoke", secret).exit_code == 1
+    assert [(one["act"], one["subject"]) for one in acts(command, "--outcome", "refused")] == [("key.revoke", "***")]
+
+
+def test_a_command_that_was_cut_off_may_have_done_a_part(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    key_id = done(command, "keys", "create", "n")["id"]
+    revoke = Keys.revoke
+
+    async def cut_off(keys: Keys, key_id: str) -> None:
+        await revoke(keys, key_id)
+        signal.raise_signal(signal.SIGINT)  # Ctrl-C
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Keys, "revoke", cut_off)
+        assert command("keys", "revoke", key_id).exit_code != 0
+    told = acts(command)[0]
+    assert (told["act"], told["subject"], told["outcome"], told["error_code"]) == (
+        *("key.revoke", key_id, "failed"),
+        "internal_error",
+    )
 
 
 def test_it_is_paged_and_asked(command: Command) -> None:

@@ -41,6 +41,8 @@ def test_three_settings_and_a_scope_make_an_issuer(configured: Configured) -> No
         (GOOD.replace("audience: llm-service", "audience: []"), "auth.jwt[0].audience must have at least one item"),
         (f"{GOOD}, grants: [{{claim: a, has: b}}]", "auth.jwt[0].grants[0] gives nothing"),
         (f"{GITHUB}, scopes: [inference]", "auth.jwt[0].scopes opens to everybody"),
+        (f"{GITHUB}, scopes: [read], require: [{{claim: ref, has: '*'}}]", "auth.jwt[0].scopes opens to everybody"),
+        (f"{GITHUB}, grants: [{{claim: ref, has: [a, '*'], scopes: [read]}}]", "auth.jwt[0].grants[0] opens to every"),
     ],
 )
 def test_a_mistake_says_where_it_is_and_what_to_do(configured: Configured, issuer: str, mistake: str) -> None:

@@ -190,5 +190,16 @@ async def test_other_settings_begin_with_the_keys_of_those_before(world: World) 
     later.start()
     await loop_turns(10)
     assert (text_of(later), world.source.asked) == (b"first", 1)
-    await world.passes(FRESH_S)
+    await world.passes(APART_S)
     assert world.source.asked == 2
+
+
+async def test_a_key_that_was_taken_out_before_a_reload_is_gone_at_once_after_it(world: World) -> None:
+    await world.keys().renew()
+    await world.passes(APART_S)
+    world.source.text = b"second"
+    later = world.keys()
+    later.start()
+    await loop_turns(10)
+    await world.passes(0)
+    assert (text_of(later), world.source.asked) == (b"second", 2)

@@ -170,6 +170,18 @@ def test_an_address_that_nobody_has_verified_names_no_user(verified: object) -> 
         caller(claims, user_claim="email")
 
 
+@pytest.mark.parametrize("verified", [False, "false", None])
+def test_an_address_that_nobody_has_verified_opens_nothing_and_is_nobody_s(verified: object) -> None:
+    claims = {**ISSUER.claims(email="root@example.com"), "email_verified": verified}
+    is_root = Grant(claim="email", has=("root@example.com", "*"), scopes=("admin",))
+    assert caller(claims, grants=(is_root,)).scopes == {"inference"}
+    assert caller({**claims, "email_verified": True}, grants=(is_root,)).scopes == {"inference", "admin"}
+    with pytest.raises(WrongToken, match="does not hold"):
+        caller(claims, require=(Condition(claim="email", has=("*",)),))
+    with pytest.raises(WrongToken, match="not verified"):
+        caller(claims, subject_claim="email")
+
+
 def test_another_claim_may_tell_callers_apart() -> None:
     assert caller(ISSUER.claims(oid="7f"), subject_claim="oid").key_id == "jwt:sso:7f"
     with pytest.raises(WrongToken, match="'oid'"):

@@ -26,6 +26,7 @@ from llm_service.domain import (
     Caller,
     Credentials,
     DocumentTooComplex,
+    Draining,
     InvalidApiKey,
     LLMServiceError,
     NotLocal,
@@ -179,6 +180,8 @@ class GraphqlSocket:
         """Why nothing more is begun."""
         if self._serving.draining is not None:
             return self._serving.draining.again()
+        if self._retired:  # else operations that overlap would keep former settings, and former keys, in force for ever
+            return Draining("The service has new settings; ask over a new socket.", retry_after_s=1.0)
         most = self._parts.options.max_subscriptions_per_socket
         if len(self._running) >= most or self._tasks >= 2 * most:
             return DocumentTooComplex(f"At most {most} operations may run on one socket, and as many end.")

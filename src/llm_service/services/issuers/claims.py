@@ -21,6 +21,7 @@ _HASHED: Final = "~"
 """Stands before the digest of a subject that is no safe one; no safe one has it."""
 _LAST: Final = 253_402_300_799 - 86_400
 """A day before the last moment that there is a date for."""
+_EMAIL: Final = "email"
 _WORDS: Final = frozenset(("scope", "scp"))
 """Claims that are lists in one text (RFC 8693, 4.2; RFC 9068, 2.2.3)."""
 
@@ -73,7 +74,14 @@ def found(path: str, claims: Mapping[str, Any]) -> Any:
     return None
 
 
+def _is_unverified(path: str, claims: Mapping[str, Any]) -> bool:
+    """Whether it is an address that its issuer says nobody has verified: many let people write there what they like."""
+    return path == _EMAIL and claims.get("email_verified", True) is not True
+
+
 def _values(path: str, claims: Mapping[str, Any]) -> Iterator[str]:
+    if _is_unverified(path, claims):
+        return
     value = found(path, claims)
     if isinstance(value, str) and path in _WORDS:
         value = value.split(" ")
@@ -131,8 +139,6 @@ def _subject(claims: Mapping[str, Any], options: IssuerOptions) -> str:
 
 def _user(claims: Mapping[str, Any], options: IssuerOptions) -> str:
     name = _named(claims, options.user_claim)
-    if options.user_claim == "email" and claims.get("email_verified", True) is not True:
-        raise WrongToken("The presented token's 'email' was not verified by its issuer.")
     prefix = f"{options.name}:" if options.user_prefix is None else options.user_prefix
     user = prefix + name
     if not user.isprintable() or len(user) > MOST_USER_CHARS:
@@ -141,6 +147,8 @@ def _user(claims: Mapping[str, Any], options: IssuerOptions) -> str:
 
 
 def _named(claims: Mapping[str, Any], claim: str) -> str:
+    if _is_unverified(claim, claims):
+        raise WrongToken("The presented token's 'email' was not verified by its issuer.")
     value = found(claim, claims)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)

@@ -105,8 +105,8 @@ class FreshKeys:
         self._not_before = self._now() + APART_S
 
     async def _keep_fresh(self) -> None:
-        if self._kept is not None:  # of a generation before: others were asked for them a moment ago
-            await self._clock.sleep(max(0.0, self._kept.fetched_at + FRESH_S - self._now()))
+        if self._kept is not None:  # of a generation before; who reloads may have taken a key out
+            await self._clock.sleep(max(0.0, self._kept.fetched_at + APART_S - self._now()))
         while True:
             await asyncio.wait({self._begin()})
             await self._clock.sleep(RETRY_S if self._away else FRESH_S)

@@ -95,7 +95,7 @@ class IssuerOptions:
         str, _CLAIM, Doc("The claim that tells its callers apart: limits of keys, records and answers belong to it.")
     ] = "sub"
     user_claim: Annotated[
-        str, _CLAIM, Doc("The claim that names the user whom requests count for; `email` has to be verified.")
+        str, _CLAIM, Doc("The claim that names the user whom requests count for.")
     ] = "sub"
     user_prefix: Annotated[
         str | None,

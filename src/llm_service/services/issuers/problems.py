@@ -7,17 +7,27 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from llm_service.services.issuers.fetching import discovery_url, read_key_file
-from llm_service.services.issuers.options import IssuerOptions
+from llm_service.services.issuers.options import Condition, IssuerOptions
 from llm_service.services.issuers.packages import load_reader, missing_packages
 
 OPEN_ISSUERS: Final = frozenset(
     (
+        "accounts.google.com",
         "https://accounts.google.com",
+        "https://agent.buildkite.com",
+        "https://app.terraform.io",
+        "https://appleid.apple.com",
         "https://gitlab.com",
+        "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0",  # personal accounts
+        "https://oidc.vercel.com",
         "https://token.actions.githubusercontent.com",
     )
 )
 """Anybody can have tokens of these, for any audience or for an account that costs nothing."""
+
+_TO_EVERYBODY: Final = (
+    "opens to everybody, since anybody can have a token of this issuer: say in require which are yours"
+)
 
 Problem = tuple[str, str]
 """Which setting, empty for the whole; and what is wrong, as the end of a sentence that begins with its name."""
@@ -81,14 +91,18 @@ def _files(options: IssuerOptions) -> Iterator[Problem]:
             yield "ca_file", f"cannot be read: {error.strerror or error}"
 
 
+def _tells_apart(condition: Condition) -> bool:
+    return "*" not in condition.has
+
+
 def _rights(options: IssuerOptions) -> Iterator[Problem]:
     if not options.scopes and not any(grant.scopes for grant in options.grants):
         yield "", "gives nobody a scope: set scopes, or grants with scopes"
-    if options.issuer in OPEN_ISSUERS and options.scopes and not options.require:
-        yield (
-            "scopes",
-            "opens to everybody, since anybody can have a token of this issuer: say in require which are yours",
-        )
+    is_open = options.issuer in OPEN_ISSUERS and not any(_tells_apart(one) for one in options.require)
+    if is_open and options.scopes:
+        yield "scopes", _TO_EVERYBODY
     for number, grant in enumerate(options.grants):
+        if is_open and grant.scopes and not _tells_apart(grant):
+            yield f"grants[{number}]", _TO_EVERYBODY
         if not grant.scopes and not grant.models:
             yield f"grants[{number}]", "gives nothing: name scopes or models"
