@@ -53,6 +53,15 @@ def browser(parts: Parts) -> Browser:
 # -- in
 
 
+async def test_who_shows_a_key_is_told_of_it_whatever_session_the_browser_still_has(browser: Browser) -> None:
+    key = f"Bearer {ADMIN_KEY}"
+    await browser.sign_in(ADMIN_KEY)
+    for cookie in (browser.cookie, "llm-session=1.over"):
+        browser.cookie = cookie
+        answer = await browser.ask("GET", PATH, authorization=key)
+        assert (answer.status_code, answer.json()["key_id"], answer.json()["csrf"]) == (200, "admin", None)
+
+
 async def test_the_admin_key_lets_in_and_may_everything(browser: Browser) -> None:
     answer = await browser.sign_in(ADMIN_KEY)
     body = answer.json()

@@ -7,7 +7,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from llm_service.api.http_request import SESSION_COOKIES, Headers, Scope, credentials_of, headers_of, session_in
+from llm_service.api.http_request import SESSION_COOKIES, Headers, Scope, credentials_of, headers_of
 from llm_service.api.rest.responses import json_response
 from llm_service.api.rest.wire import json_body
 from llm_service.domain import (
@@ -75,12 +75,12 @@ class SessionRoutes:
 
     async def tell(self, request: Request, offers: Offers) -> Response:
         """Who is signed in, if somebody is, and what they may ask: 200 in any case."""
-        headers = headers_of(request.scope)
+        shown = credentials_of(request.scope, headers_of(request.scope))
         try:
-            caller = await self._caller(credentials_of(request.scope, headers))
+            caller = await self._caller(shown)
         except (InvalidApiKey, NotLocal) as refusal:
             return _told({"signed_in": False, "reason": refusal.message, **self._said})
-        token = None if caller.key_id == "local" else session_in(headers)
+        token = None if caller.key_id == "local" or shown.key is not None else shown.session
         return _told(self._known(caller, offers, None if token is None else self._sessions.of(token)))
 
     async def close(self, _: Request) -> Response:
