@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,6 +113,19 @@ def test_a_key_that_is_for_something_else_or_broken_is_left_out(left_out: dict[s
         key_set(odd)
     beside = key_set(odd, jwk("RS256", kid="k2"))
     assert beside.verdict(token, kid="k1", algorithm="ES256") == "unknown_key"
+
+
+def test_a_key_that_this_machine_may_not_use_takes_no_other_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys, public = (jwk("EdDSA", kid="k1"), jwk("ES256", kid="k2")), ed25519.Ed25519PublicKey
+
+    def forbidden(_: bytes) -> None:
+        raise UnsupportedAlgorithm("not in FIPS mode")
+
+    monkeypatch.setattr(public, "from_public_bytes", forbidden)
+    token = signed(CLAIMS, private_key("ES256"), "ES256")
+    assert key_set(*keys).verdict(token, kid="k2", algorithm="ES256") == "signed"
+    with pytest.raises(ValueError, match="no key that can verify"):
+        key_set(keys[0])
 
 
 def test_a_short_key_of_rsa_is_left_out() -> None:

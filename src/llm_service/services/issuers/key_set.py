@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from jwt import PyJWK, PyJWS
 from jwt.exceptions import PyJWTError
 
@@ -25,6 +26,8 @@ _BY_KIND: Final[Mapping[tuple[str, str | None], tuple[str, ...]]] = {
     ("OKP", "Ed25519"): ("EdDSA",),
 }
 """What a key of this kind and curve may verify (RFC 7518, RFC 8037): a token's word never makes it another's."""
+_UNUSABLE: Final = (PyJWTError, ValueError, UnsupportedAlgorithm)
+"""What the libraries say of a key or a signature; the last where this machine's OpenSSL may not do it (FIPS)."""
 _PUBLIC: Final = ("kty", "crv", "n", "e", "x", "y")
 
 
@@ -53,7 +56,7 @@ class PublicKeys:
     def _is_signed(self, token: str, key: _Key, algorithm: str) -> bool:
         try:
             self._jws.decode_complete(token, key.public, algorithms=[algorithm])
-        except (PyJWTError, ValueError):
+        except _UNUSABLE:
             return False
         return True
 
@@ -92,7 +95,7 @@ def _key(said: Any) -> _Key | None:
         return None
     try:
         key: Any = PyJWK(public, algorithm=algorithms[0]).key
-    except (PyJWTError, ValueError):
+    except _UNUSABLE:
         return None
     if public["kty"] == "RSA" and key.key_size not in RSA_BITS:
         return None
