@@ -22,8 +22,7 @@ _LOOKS: Final = re.compile(
       | (?:sk|rk|pk)[-_][A-Za-z0-9_-]{8,}                             # OpenAI, OpenRouter, DeepSeek, Anthropic, Stripe
       | llms_[A-Za-z0-9_-]{8,}                                        # ours
       | (?:gsk_|hf_|xai-|pplx-|nvapi-|ghp_|xox[abps]-|AIza|AKIA)[A-Za-z0-9_-]{12,}
-      | eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+)*                     # a JSON web token, or the beginning of one
-      | e(?:yA|w[ko0])[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*  # one that has a blank before its first name
+      | e(?:y[JA]|w[ko0])[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+)*         # a JSON web token, or the beginning of one
     )
     | (?P<user>://[^\s/@:"']*:)[^\s/@"']+(?=@)                        # the password in a URL
     """,

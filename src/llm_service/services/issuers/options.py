@@ -94,9 +94,7 @@ class IssuerOptions:
     subject_claim: Annotated[
         str, _CLAIM, Doc("The claim that tells its callers apart: limits of keys, records and answers belong to it.")
     ] = "sub"
-    user_claim: Annotated[
-        str, _CLAIM, Doc("The claim that names the user whom requests count for.")
-    ] = "sub"
+    user_claim: Annotated[str, _CLAIM, Doc("The claim that names the user whom requests count for.")] = "sub"
     user_prefix: Annotated[
         str | None,
         _PREFIX,
