@@ -70,6 +70,7 @@ def test_a_good_token_gives_a_caller_who_lasts_as_long() -> None:
         {"sub": "new\nline"},
         {"sub": "x" * 300},
         {"cnf": {"jkt": "x"}},
+        {"events": {"http://schemas.openid.net/event/backchannel-logout": {}}},
     ],
     ids=str,
 )

@@ -40,6 +40,8 @@ def caller_of(claims: Mapping[str, Any], options: IssuerOptions, *, now: float) 
     ends_at = _times(claims, options, now=now)
     if "cnf" in claims:
         raise WrongToken("The presented token is bound to a key of its holder ('cnf'), which cannot be proved here.")
+    if "events" in claims:  # RFC 8417, 2.2; OpenID Connect Back-Channel Logout 1.0, 2.4
+        raise WrongToken("The presented token tells of an event ('events'), and opens nothing.")
     for condition in options.require:
         if not holds(condition, claims):
             raise WrongToken(f"The presented token does not hold what is asked for in its claim '{condition.claim}'.")
