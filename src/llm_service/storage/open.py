@@ -14,7 +14,8 @@ from llm_service.storage.sql.sqlite_file import begin_sqlite, held_by_another, o
 
 SQLITE_NAME: Final = "llm-service.db"
 CONNECTIONS: Final = 8
-SWITCH_S: Final = 5.0
+SWITCH_S: Final = 15.0
+"""For others who have a new file; one look may take ``BUSY_S``, SQLite's own wait, and is not to be the last."""
 SWITCH_PAUSE_S: Final = 0.01
 
 

@@ -3,12 +3,13 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from llm_service.storage import AuditEntry, AuditFilter, AuditStore, Database
+from llm_service.storage import AuditEntry, AuditFilter, AuditStore, Database, StoreUnavailable
 from llm_service.storage.sql.migrate import migrations_for
 from tests.conformance.storage.conftest import Place
 from tests.conformance.storage.test_database import driver_of
@@ -108,13 +109,23 @@ async def test_who_goes_from_page_to_page_misses_none_and_sees_none_twice_while_
     done = asyncio.Event()
 
     async def write(name: int, store: AuditStore) -> None:
-        """Some at once, and now and then those of before again, as after an answer that was lost."""
+        """Some at once, and now and then those of before again, as after an answer that was lost.
+
+        Where others have had SQLite's lock for too long, once more, as the trail does.
+        """
+
+        async def append(entries: list[AuditEntry]) -> None:
+            while True:
+                with suppress(StoreUnavailable):
+                    await store.append(entries)
+                    return
+
         before: list[AuditEntry] = []
         for batch in range(8):
             few = [entry(f"{name}.{batch}.{number}") for number in range(dice.randint(1, 4))]
-            await store.append(few)
+            await append(few)
             if dice.random() < 0.4:
-                await store.append([*before, *few])
+                await append([*before, *few])
             before = few
 
     async def walk() -> int:
