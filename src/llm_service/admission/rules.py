@@ -36,7 +36,10 @@ _Spread = Callable[[Costs], tuple[int, ...]]
 
 @fact
 class Plan:
-    """The limits of one sort of request. ``valid_until``: Unix seconds, when the first budget's period ends.
+    """The limits of one sort of request.
+
+    ``valid_until``: Unix seconds, when the first budget's period ends. ``valid_from``: when it was seen to have begun;
+    before that, the clock has been set back, perhaps into another period.
 
     ``sized``: the limits that depend on a request's size, each with its place among all, and with the place of what it
     is about in ``Costs``. ``places``: the claims of a request where only places are limited. ``free``: those of one
@@ -50,6 +53,7 @@ class Plan:
     free: Sequence[Claim]
     counts_tokens: bool
     counts_money: bool
+    valid_from: float
     valid_until: float
     spread: _Spread
 
@@ -66,6 +70,7 @@ NO_LIMITS: Final = Plan(
     free=(),
     counts_tokens=False,
     counts_money=False,
+    valid_from=-inf,
     valid_until=inf,
     spread=lambda costs: (),
 )
@@ -91,7 +96,7 @@ class Rules:
         key = caller.key
         known = (caller.key_id, 0 if key is None else key.version, user, model)
         plan = self._plans.get(known)
-        if plan is None or plan.valid_until <= self._time():
+        if plan is None or not plan.valid_from <= self._time() < plan.valid_until:
             if len(self._plans) >= KNOWN_PLANS:
                 self._plans.clear()
             own = self._per_key if key is None else merged(key.allowance, self._per_key)
@@ -107,7 +112,7 @@ class Rules:
         allowed = self._per_model.get(model)
         named = None if allowed is None else model  # names are the callers' to invent
         plan = self._of_all.get(named)
-        if plan is None or plan.valid_until <= self._time():
+        if plan is None or not plan.valid_from <= self._time() < plan.valid_until:
             plan = self._of_all[named] = self._plan(
                 ("global", "", self._global), ("model", model, allowed or NO_ALLOWANCE)
             )
@@ -122,7 +127,7 @@ class Rules:
     def of_provider(self, name: str) -> Plan:
         """The limits of what is sent to a provider."""
         plan = self._provider_plans.get(name)
-        if plan is None or plan.valid_until <= self._time():
+        if plan is None or not plan.valid_from <= self._time() < plan.valid_until:
             plan = self._plan(("provider", name, self._per_provider.get(name, NO_ALLOWANCE)))
             self._provider_plans[name] = plan
         return plan
@@ -143,12 +148,12 @@ class Rules:
         return self._plan(("user", user, self._per_user)).limits
 
     def _plan(self, *subjects: tuple[LimitScope, str, Allowance], beside: Sequence[Limit] = ()) -> Plan:
-        now = self._now()
-        return plan_of([*beside, *(limit for subject in subjects for limit in limits_of(*subject, now=now))])
+        since, now = self._time(), self._now()
+        return plan_of([*beside, *(limit for one in subjects for limit in limits_of(*one, now=now))], since=since)
 
 
-def plan_of(limits: Sequence[Limit]) -> Plan:
-    """What these limits ask of a request."""
+def plan_of(limits: Sequence[Limit], *, since: float = -inf) -> Plan:
+    """What these limits ask of a request. ``since``: Unix seconds, by which the periods of all budgets have begun."""
     if not limits:
         return NO_LIMITS
     ends = [limit.ends_at for limit in limits if limit.ends_at is not None]
@@ -164,6 +169,7 @@ def plan_of(limits: Sequence[Limit]) -> Plan:
         free=Claims(free, [int(limit.kind != "tokens") for limit in free.limits]) if free.limits else (),
         counts_tokens=TOKENS in codes,
         counts_money=MONEY in codes,
+        valid_from=since if ends else -inf,
         valid_until=min(ends, default=inf),
         spread=_spread(codes),
     )

@@ -66,6 +66,6 @@ def _all_finished(choices: Sequence[Mapping[str, Any]]) -> bool:
 def _says_something(choice: Mapping[str, Any]) -> bool:
     """Of a choice of a whole answer or of a chunk, chat or text completion."""
     said = choice.get("message") or choice.get("delta")
-    if not said:
+    if not isinstance(said, dict):  # a text completion may have anything there
         return bool(choice.get("text"))
     return bool(said.get("content")) or any(map(said.get, _SAID))

@@ -43,13 +43,13 @@ class Waits(Generic[T]):
             self._timer = None
 
     def _look(self) -> None:
-        self._timer = None
-        now = self._clock.monotonic()
-        while self._due:
-            who, at = next(iter(self._due.items()))
-            if at > now + _ROUNDING_S:
-                if self._timer is None:  # who was called back may have begun anew
-                    self._timer = self._clock.call_later(at - now, self._look)
-                return
-            del self._due[who]
-            self._on_due(who)
+        due, now = self._due, self._clock.monotonic()
+        try:
+            while due and next(iter(due.values())) <= now + _ROUNDING_S:
+                who = next(iter(due))
+                del due[who]
+                self._on_due(who)
+        finally:  # and not before: who begins anew, or raises, keeps none of those who come first waiting
+            self._timer = None
+            if due:
+                self._timer = self._clock.call_later(max(next(iter(due.values())) - now, 0.0), self._look)

@@ -104,3 +104,21 @@ def test_a_provider_has_limits_by_its_name(wall: Wall) -> None:
     known = rules(LimitsOptions(per_provider={"deepseek": AllowanceOptions(requests_per_minute=3)}), wall)
     assert [limit.key for limit in known.of_provider("deepseek").limits] == ["requests:provider:deepseek"]
     assert known.of_provider("openrouter").limits == ()
+
+
+def test_a_clock_that_is_set_back_is_followed_into_the_period_before(wall: Wall) -> None:
+    """Not that of a moment that has never been: its budget would be asked until that comes."""
+    budget = AllowanceOptions(budget_usd=Decimal(1), budget_period="day")
+    known = rules(LimitsOptions(everybody=budget, per_key=budget, per_provider={"p": budget}), wall)
+
+    def periods() -> set[str]:
+        plans = (known.of_caller(CALLER, user=None, model="fast"), known.of_provider("p"))
+        return {limit.key.rsplit(":", 1)[1] for plan in plans for limit in plan.limits}
+
+    wall.moment = NOON + timedelta(days=400)
+    assert periods() == {"2027-12-30"}
+    wall.moment = NOON
+    assert periods() == {"2026-11-25"}
+    first = known.of_caller(CALLER, user=None, model="fast")
+    wall.moment += timedelta(hours=1)
+    assert known.of_caller(CALLER, user=None, model="fast") is first

@@ -154,3 +154,11 @@ def test_what_is_known_of_an_answer_is_what_its_json_says(
 def test_embeddings_are_complete_when_there_are_some(data: list[Any]) -> None:
     made = read(json.dumps({"object": "list", "data": data}).encode(), "embedding")
     assert made.is_complete is is_kept(made, "embedding", looks_again=True) is bool(data)
+
+
+@pytest.mark.parametrize("beside", [{"message": "x"}, {"message": ["x"]}, {"delta": 1}])
+def test_a_text_completion_may_have_anything_beside_its_text(beside: dict[str, Any]) -> None:
+    answer = {"id": "c1", "object": "text_completion", "created": 1, "model": "m"}
+    told = {**answer, "choices": [{"index": 0, "text": "Hi", "finish_reason": "stop", **beside}]}
+    got = read(json.dumps(told).encode(), "completion")
+    assert (json.loads(got.raw), got.is_complete) == (told, True)

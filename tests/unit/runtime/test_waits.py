@@ -1,5 +1,6 @@
 """Waits of one length behind one timer: everybody is called back at the moment that is theirs, or not at all."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,41 @@ def test_who_is_called_back_may_wait_again() -> None:
     begun = clock.monotonic()
     clock.advance(100)
     assert [at - begun for at in called] == [10, 20, 30]
+
+
+def test_who_waits_again_keeps_nobody_else_waiting() -> None:
+    clock, called = ManualClock(), list[tuple[str, float]]()
+
+    def again(who: str) -> None:
+        called.append((who, clock.monotonic() - begun))
+        waits.begin(f"{who}'")
+
+    waits, begun = Waits[str](clock, WAIT_S, again), clock.monotonic()
+    waits.begin("a")
+    clock.advance(1)
+    waits.begin("b")
+    clock.advance(11)
+    assert called == [("a", 10), ("b", 11)]
+    assert clock.timers == 1
+
+
+def test_what_a_call_back_raises_keeps_nobody_else_waiting() -> None:
+    clock, called = ManualClock(), list[str]()
+
+    def fails(who: str) -> None:
+        called.append(who)
+        raise ValueError(who)
+
+    waits = Waits[str](clock, WAIT_S, fails)
+    for who in ("a", "b"):
+        waits.begin(who)
+    clock.advance(1)
+    waits.begin("c")
+    for passes_s, who in ((9, "a"), (0, "b"), (1, "c")):
+        with pytest.raises(ValueError, match=who):
+            clock.advance(passes_s)
+    assert called == ["a", "b", "c"]
+    assert clock.timers == 0
 
 
 def test_the_end_is_for_those_who_wait() -> None:
