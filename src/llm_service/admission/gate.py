@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from llm_service.admission.arrears import Arrears
+from llm_service.admission.learning import Learning
 from llm_service.admission.spendings import NONE, Spending, Spendings, WhenShipped
 from llm_service.domain import (
     Ask,
@@ -65,7 +66,7 @@ class Gate:
         self._store = store
         self._new_here = here
         self._here: MemoryLimits | None = None
-        self._spent = spent
+        self._spent = Learning(spent)
         self.spendings = Spendings(store, arrears=arrears, when_shipped=when_shipped)
         self._arrears = arrears
         self._holder = holder

@@ -1,5 +1,6 @@
 """The way to the limit store: budgets are seeded, and this process stands in while a shared store is away."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -50,10 +51,13 @@ class Books:
         self.mark = 7
         self.away = False
         self.asked = 0
+        self.answers = asyncio.Event()
+        self.answers.set()
         self.waiting: list[tuple[str, Callable[[int], None]]] = []
 
     async def spent(self, limit: Limit) -> tuple[int, int]:
         self.asked += 1
+        await self.answers.wait()
         if self.away:
             raise StoreUnavailable("the database does not answer")
         return self.used, self.mark
@@ -113,6 +117,30 @@ async def test_an_unknown_budget_is_seeded_from_the_ledger_and_asked_again(world
     held = await world.admit("r1", Claim(BUDGET, 100))
     assert isinstance(held, Held)
     assert (await world.stands(BUDGET), world.books.asked) == ((400, 100), 1)
+
+
+async def test_many_at_once_learn_of_a_budget_together(world: World) -> None:
+    world.books.used, world.books.answers = 400, asyncio.Event()
+    asking = [asyncio.create_task(world.admit(f"r{number}", Claim(BUDGET, 100))) for number in range(10)]
+    await until(lambda: world.books.asked == 1)
+    asking.pop(0).cancel()  # who asked for all of them
+    await until(lambda: world.books.asked == 2)
+    world.books.answers.set()
+    granted = [isinstance(one, Held) for one in await asyncio.gather(*asking)]
+    assert (granted.count(True), world.books.asked) == (6, 2)
+    assert await world.stands(BUDGET) == (400, 600)
+
+
+async def test_who_learns_together_fails_together_and_later_asks_anew(world: World) -> None:
+    world.books.away, world.books.answers = True, asyncio.Event()
+    asking = [asyncio.create_task(world.admit(f"r{number}", Claim(BUDGET, 100))) for number in range(3)]
+    await until(lambda: world.books.asked == 1)
+    await asyncio.sleep(0)
+    world.books.answers.set()
+    failures = await asyncio.gather(*asking, return_exceptions=True)
+    assert ([type(one) for one in failures], world.books.asked) == ([LedgerUnavailable] * 3, 1)
+    world.books.away = False
+    assert isinstance(await world.admit("later", Claim(BUDGET, 100)), Held)
 
 
 async def test_what_was_spent_cannot_be_learned_without_the_database(world: World) -> None:
