@@ -26,9 +26,13 @@ class Turn:
         self._joined.append(transport)
 
     def _end(self) -> None:
-        joined, self._joined = self._joined, []
-        for transport in joined:
-            transport.flush()
+        joined, self._joined = iter(self._joined), []
+        try:
+            for transport in joined:
+                transport.flush()
+        finally:
+            for transport in joined:  # what one of them raises, which the loop reports, is not the others' fault
+                self.join(transport)
 
 
 class TurnTransport(asyncio.Transport):
@@ -70,7 +74,11 @@ class TurnTransport(asyncio.Transport):
         if held:
             self._held, self._held_bytes = [], 0
             if not self._inner.is_closing():
-                self._inner.write(held[0] if len(held) == 1 else b"".join(held))
+                try:
+                    self._inner.write(held[0] if len(held) == 1 else b"".join(held))
+                except BaseException:  # whoever wrote is not there to hear of it: nothing may follow what is missing
+                    self._inner.abort()
+                    raise
 
     def close(self) -> None:
         """Write what is held, and close when it has gone out."""

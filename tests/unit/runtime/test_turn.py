@@ -166,3 +166,23 @@ def test_no_byte_is_lost_doubled_or_moved(written: list[bytes | None]) -> None:
         return b"".join(one for one in wire.said if isinstance(one, bytes))
 
     assert asyncio.run(write()) == b"".join(one for one in written if one is not None)
+
+
+async def test_what_one_connection_raises_ends_that_one_alone() -> None:
+    """The others are written to, in this turn and in those that follow."""
+
+    class Broken(Wire):
+        def write(self, data: Any) -> None:
+            raise RuntimeError("broken")
+
+    reported: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: reported.append(told["exception"]))
+    turn, broken, sound = Turn(), Broken(), Wire()
+    first, second = over(broken, turn), over(sound, turn)
+    for data in (b"a", b"b"):
+        first.write(data)
+        second.write(data)
+        await the_end_of_the_turn()
+        await the_end_of_the_turn()
+    assert ([str(one) for one in reported], broken.said) == (["broken"], ["aborted"])
+    assert sound.said == [b"a", b"b"]
