@@ -64,10 +64,10 @@ class Connection(HttpToolsProtocol):
         refused: Refused,
         begun: Callable[["Connection"], None] | None = None,
         lane: FastLane | None = None,
-        turn: Turn | None = None,
+        turn: Turn,
         **named: Any,
     ) -> None:
-        """``begun`` is told that the connection is there. ``turn``: at its end answers go out; without one at once."""
+        """``begun`` is told that the connection is there. ``turn``: at its end whole answers go out."""
         super().__init__(*arguments, **named)
         self._note_refused = refused
         self._lane = lane
@@ -116,7 +116,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The client is there; from now on it has to say something."""
-        super().connection_made(transport if self._turn is None else TurnTransport(transport, self._turn))
+        super().connection_made(TurnTransport(transport, self._turn))
         self.heard_at = self.loop.time()
         self._wait_for_the_rest()
         if self._begun is not None:

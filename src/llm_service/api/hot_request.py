@@ -234,7 +234,8 @@ class HotRequest:
         self.response_started = self._chunked = True
         closes = b"" if self.keep_alive else b"connection: close\r\n"
         lines = (self._beginning(connection, 200), head, closes, b"transfer-encoding: chunked\r\n\r\n")
-        connection.transport.write(b"".join(lines))
+        transport: Any = connection.transport
+        transport.write_later(b"".join(lines))  # with the first piece, which comes in this turn
         return None
 
     def write(self, data: bytes) -> Waiting:
@@ -271,7 +272,8 @@ class HotRequest:
     def _write_whole(self, connection: HttpToolsProtocol, status: int, head: bytes, body: bytes) -> None:
         self.response_started = True
         end = _STAYS if self.keep_alive else _CLOSES
-        connection.transport.write(b"".join((self._beginning(connection, status), head, end, body)))
+        transport: Any = connection.transport
+        transport.write_later(b"".join((self._beginning(connection, status), head, end, body)))
         self._ended(connection)
 
     def _beginning(self, connection: HttpToolsProtocol, status: int) -> bytes:

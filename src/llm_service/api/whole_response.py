@@ -61,7 +61,8 @@ def _write(cycle: RequestResponseCycle, status: int, head: bytes, body: bytes) -
     pieces = [STATUS_LINE[status], header_block(cycle.default_headers), head, end]
     if cycle.scope["method"] != "HEAD":  # whose answer ends with its head, whatever length that tells (RFC 9110, 9.3.2)
         pieces.append(body)
-    cycle.transport.write(b"".join(pieces))
+    transport: Any = cycle.transport
+    transport.write_later(b"".join(pieces))
     cycle.message_event.set()
     if not cycle.keep_alive:
         cycle.transport.close()

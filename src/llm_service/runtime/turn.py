@@ -1,4 +1,4 @@
-"""What is written in one turn of the event loop goes out together, at its end.
+"""What is not urgent of what one turn of the event loop writes goes out together, at its end.
 
 A write to a socket wakes whoever reads there. Written one by one between other work, each answer wakes a reader that
 has just fallen asleep again, on the same machine at the cost of the writer; one behind the other they wake it once.
@@ -36,7 +36,7 @@ class Turn:
 
 
 class TurnTransport(asyncio.Transport):
-    """A transport that holds back what is written to it until the turn ends, in its order.
+    """A transport that can hold back what is written to it until the turn ends. The order of bytes stays what it is.
 
     ``close`` writes what is held before, ``abort`` drops it; all else is the transport's own.
     """
@@ -53,9 +53,17 @@ class TurnTransport(asyncio.Transport):
         self.resume_reading = inner.resume_reading  # type: ignore[method-assign]
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Write at the end of the turn; what could change until then is copied."""
+        """Write now, together with what is held: for pieces of streams, of which many connections get some at once."""
+        if self._held:
+            self._held.append(bytes(data))
+            self.flush()
+        else:
+            self._inner.write(data)
+
+    def write_later(self, data: bytes) -> None:
+        """Write at the end of the turn."""
         held = self._held
-        held.append(data if type(data) is bytes else bytes(data))
+        held.append(data)
         self._held_bytes += len(data)
         if len(held) == 1:
             self._turn.join(self)

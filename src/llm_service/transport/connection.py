@@ -108,12 +108,12 @@ class Connection(asyncio.Protocol):
         self._sent_at_s = now_s
         body = call.body
         if not body:
-            transport.write(call.head)
+            transport.write_later(call.head)
         elif not isinstance(body, bytes):
             transport.write(call.head)
             self._upload = Upload(body, transport, self._loop, partial(self._upload_failed, call))
         elif len(body) <= JOINED_BYTES:
-            transport.write(call.head + body)
+            transport.write_later(call.head + body)
         else:
             transport.writelines((call.head, body))
 

@@ -69,13 +69,14 @@ async def test_each_is_answered_once(site: Site, sent: bytes, status: int) -> No
     assert wire.closed is (b"\r\nconnection: close\r\n" in wire.said) is (unwanted or b"Connection: close" in sent)
 
 
-async def test_a_stream_is_one_write_for_each_read_of_the_upstream_and_its_head_goes_with_the_first(site: Site) -> None:
+async def test_a_stream_is_one_write_for_each_read_of_the_upstream(site: Site) -> None:
     protocol, wire = site.connect()
     protocol.data_received(posted(stream=True))
     await site.settled()
-    head, _, first = wire.writes[0].partition(b"transfer-encoding: chunked\r\n\r\n")
+    head, end, first = wire.writes[0].partition(b"transfer-encoding: chunked\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 OK\r\n")
-    chunks = [first, *wire.writes[1:]]
+    assert end
+    chunks = [first, *wire.writes[1:]] if site.fast else wire.writes[1:]  # the fast lane's head goes with the first
     assert len(chunks) == CHUNKS + 1
     assert all(chunk in written for chunk, written in zip(LOCAL_CHUNKS, chunks, strict=False))
     assert chunks[-1].endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")

@@ -61,8 +61,8 @@ async def the_end_of_the_turn() -> None:
 async def test_what_is_written_in_one_turn_goes_out_as_one_at_its_end() -> None:
     wire = Wire()
     transport = over(wire)
-    transport.write(b"a")
-    transport.write(b"b")
+    transport.write_later(b"a")
+    transport.write_later(b"b")
     assert wire.said == []
     assert transport.get_write_buffer_size() == 7 + 2
     await the_end_of_the_turn()
@@ -75,9 +75,9 @@ async def test_connections_of_a_turn_are_written_to_one_behind_the_other() -> No
     turn = Turn()
     first, second = over(Wire(said), turn), over(Wire(said), turn)
     asyncio.get_running_loop().call_soon(said.append, "other work")
-    first.write(b"1")
-    second.write(b"2")
-    first.write(b"3")
+    first.write_later(b"1")
+    second.write_later(b"2")
+    first.write_later(b"3")
     await the_end_of_the_turn()
     assert said == ["other work", b"13", b"2"]
 
@@ -86,7 +86,7 @@ async def test_the_next_turn_has_an_end_of_its_own() -> None:
     wire = Wire()
     transport = over(wire)
     for data in (b"a", b"b"):
-        transport.write(data)
+        transport.write_later(data)
         await the_end_of_the_turn()
     assert wire.said == [b"a", b"b"]
 
@@ -105,7 +105,7 @@ async def test_whatever_follows_finds_written_what_was_held(
 ) -> None:
     wire = Wire()
     transport = over(wire)
-    transport.write(b"held")
+    transport.write_later(b"held")
     end(transport)
     assert wire.said == left
     await the_end_of_the_turn()
@@ -115,26 +115,30 @@ async def test_whatever_follows_finds_written_what_was_held(
 async def test_much_goes_out_at_once() -> None:
     wire = Wire()
     transport = over(wire)
-    transport.write(b"head")
-    transport.write(b"x" * MOST_HELD_BYTES)
+    transport.write_later(b"head")
+    transport.write_later(b"x" * MOST_HELD_BYTES)
     assert wire.said == [b"head" + b"x" * MOST_HELD_BYTES]
-    transport.write(b"rest")
+    transport.write_later(b"rest")
     await the_end_of_the_turn()
     assert wire.said[1:] == [b"rest"]
 
 
-async def test_what_may_change_is_copied() -> None:
-    wire, data = Wire(), bytearray(b"before")
-    over(wire).write(data)
-    data[:] = b"after!"
+async def test_what_is_urgent_goes_out_at_once_behind_what_is_held() -> None:
+    wire = Wire()
+    transport = over(wire)
+    transport.write(b"1")
+    assert wire.said == [b"1"]
+    transport.write_later(b"2")
+    transport.write(bytearray(b"3"))
+    assert wire.said == [b"1", b"23"]
     await the_end_of_the_turn()
-    assert wire.said == [b"before"]
+    assert wire.said == [b"1", b"23"]
 
 
 async def test_nothing_is_written_to_a_connection_that_is_closing() -> None:
     wire = Wire()
     transport = over(wire)
-    transport.write(b"late")
+    transport.write_later(b"late")
     wire.closing = True
     await the_end_of_the_turn()
     assert wire.said == []
@@ -149,23 +153,24 @@ async def test_reading_is_the_transports_own() -> None:
     assert wire.said == ["paused", "resumed"]
 
 
-@given(st.lists(st.one_of(st.binary(max_size=9), st.just(None))))
-def test_no_byte_is_lost_doubled_or_moved(written: list[bytes | None]) -> None:
-    """``None``: the turn ends."""
+@given(st.lists(st.one_of(st.tuples(st.booleans(), st.binary(max_size=9)), st.none())))
+def test_no_byte_is_lost_doubled_or_moved(written: list[tuple[bool, bytes] | None]) -> None:
+    """Each of them urgent or not; ``None``: the turn ends."""
 
     async def write() -> bytes:
         wire = Wire()
         transport = over(wire)
-        for data in written:
-            if data is None:
+        for one in written:
+            if one is None:
                 await the_end_of_the_turn()
             else:
-                transport.write(data)
+                urgent, data = one
+                (transport.write if urgent else transport.write_later)(data)
         transport.close()
         await the_end_of_the_turn()
         return b"".join(one for one in wire.said if isinstance(one, bytes))
 
-    assert asyncio.run(write()) == b"".join(one for one in written if one is not None)
+    assert asyncio.run(write()) == b"".join(one[1] for one in written if one is not None)
 
 
 async def test_what_one_connection_raises_ends_that_one_alone() -> None:
@@ -180,8 +185,8 @@ async def test_what_one_connection_raises_ends_that_one_alone() -> None:
     turn, broken, sound = Turn(), Broken(), Wire()
     first, second = over(broken, turn), over(sound, turn)
     for data in (b"a", b"b"):
-        first.write(data)
-        second.write(data)
+        first.write_later(data)
+        second.write_later(data)
         await the_end_of_the_turn()
         await the_end_of_the_turn()
     assert ([str(one) for one in reported], broken.said) == (["broken"], ["aborted"])
