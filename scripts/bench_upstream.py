@@ -78,6 +78,12 @@ class Socket:
     def get_write_buffer_size(self) -> int:
         return 0
 
+    def pause_reading(self) -> None:
+        """Nobody reads: what comes is given."""
+
+    def resume_reading(self) -> None:
+        """The same."""
+
     def abort(self) -> None:
         """Nothing to close."""
 
