@@ -9,6 +9,7 @@ import pytest
 
 from llm_service.api.graphql.playground import FILES
 from tests.e2e.test_docs_page import ARGUMENTS, Visit
+from tests.support.browser import failed
 from tests.support.service import Running
 
 playwright = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
@@ -24,7 +25,7 @@ async def visit(gateway: Running) -> AsyncIterator[Visit]:
         browser = await driver.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         visit = Visit(await browser.new_page())
         visit.page.on("request", lambda request: visit.asked.append(request.url))
-        visit.page.on("requestfailed", lambda request: visit.complaints.append(f"no answer: {request.url}"))
+        visit.page.on("requestfailed", lambda request: visit.complaints.extend(failed(request)))
         visit.page.on("console", lambda message: visit.complaints.append(message.text))
         visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
         await visit.page.goto(f"{gateway.address}/graphql")

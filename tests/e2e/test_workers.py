@@ -73,7 +73,9 @@ async def test_whichever_worker_is_asked_has_the_record_of_an_answer_that_has_ju
     assert found == [(200, True)] * 12
 
 
+@pytest.mark.timed
 async def test_connections_that_come_at_once_are_shared(tmp_path: Path) -> None:
+    """Of 20 none has more than 16. Where a worker gets no turn while all come, the other one takes them."""
     with serving(place(tmp_path), *TWO) as service:
         for _ in range(5):
             async with AsyncExitStack() as held:
@@ -81,7 +83,7 @@ async def test_connections_that_come_at_once_are_shared(tmp_path: Path) -> None:
                 connections = await asyncio.gather(*opened)
                 answers = await asyncio.gather(*(one.ask("GET", "/health") for one in connections))
                 met = Counter(answer.json()["worker"] for answer in answers)
-            assert min(met[1], met[2]) >= 4, met
+            within(max(met.values()), 17)
 
 
 async def test_every_line_of_the_log_is_whole_and_names_its_worker(tmp_path: Path) -> None:

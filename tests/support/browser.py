@@ -93,13 +93,13 @@ async def browsing(
             await context.add_init_script(path=AXE)
         visit = Browsing(await context.new_page(), address)
         visit.page.on("request", lambda request: visit.asked.append(request.url))
-        visit.page.on("requestfailed", lambda request: visit.complaints.extend(_failed(request)))
+        visit.page.on("requestfailed", lambda request: visit.complaints.extend(failed(request)))
         visit.page.on("console", lambda message: visit.complaints.append(message.text))
         visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
         yield visit
         await browser.close()
 
 
-def _failed(request: Any) -> Sequence[str]:
+def failed(request: Any) -> Sequence[str]:
     """Who leaves a page breaks off what it asked for; that is no failure."""
     return [] if "ERR_ABORTED" in (request.failure or "") else [f"no answer: {request.url}: {request.failure}"]

@@ -94,7 +94,7 @@ class Socket:
         await self.connection.send(orjson.dumps(message).decode())
 
     async def receive(self) -> Any:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):  # whoever waits longer waits in vain
             return orjson.loads(await self.connection.recv())
 
     async def begin(self, **payload: Any) -> None:
