@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import count
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llm_service.cache import PastRequest, TenantScope, Traffic, Trial, simulate
@@ -101,6 +101,25 @@ def plainly(traffic: Traffic, trial: Trial) -> tuple[int, int, int, int]:
     return hits, joined, saved, cache.evictions
 
 
+def asked(at: int, name: str, *, duration_s: int) -> PastRequest:
+    return PastRequest(
+        at=at,
+        cache_key=name,
+        key_id="k1",
+        user=None,
+        status="ok",
+        cache="miss",
+        streamed=False,
+        output_tokens=0,
+        worth_nano_usd=0,
+        duration_s=duration_s,
+    )
+
+
+@example(
+    requests=[asked(0, "a", duration_s=12), asked(0, "b", duration_s=1)],
+    trial=Trial(ttl_s=11, max_bytes=3300, scope="key", coalescing=False, max_entry_bytes=100_000),
+)
 @given(requests=REQUESTS, trial=TRIALS)
 def test_the_simulation_agrees_with_the_plain_one(requests: list[PastRequest], trial: Trial) -> None:
     traffic = Traffic(requests)

@@ -172,7 +172,7 @@ class _Store:
         self._trial = trial
         self._kept: OrderedDict[str, _Call] = OrderedDict()
         self._bytes = 0
-        self._coming: list[tuple[float, int, _Call, bool]] = []
+        self._coming: list[tuple[float, bool, int, _Call]] = []  # when; whether it is kept then, or forgotten; which
         self._count = 0
         self.running: dict[str, _Call] = {}
         self.peak_entries = 0
@@ -193,8 +193,8 @@ class _Store:
     def advance(self, now: float) -> None:
         """Keep and forget what has come and gone by now."""
         while self._coming and self._coming[0][0] <= now:
-            _, _, call, over = heappop(self._coming)
-            if not over:
+            _, ends, _, call = heappop(self._coming)
+            if ends:
                 if self.running.get(call.name) is call:
                     del self.running[call.name]
                 self._keep(call)
@@ -202,8 +202,9 @@ class _Store:
                 self._forget(call.name)
 
     def _plan(self, at: float, call: _Call, *, over: bool) -> None:
+        """Of what comes at one moment, answers that are over go first: nobody has to make room for them."""
         self._count += 1
-        heappush(self._coming, (at, self._count, call, over))
+        heappush(self._coming, (at, not over, self._count, call))
 
     def _keep(self, call: _Call) -> None:
         if call.bytes > min(self._trial.max_bytes, self._trial.max_entry_bytes):
