@@ -7,18 +7,12 @@ import typer
 from llm_service import __version__
 from llm_service.cli.arguments import DEFAULT_ADDRESS, Address, AsJson, ConfigPath, DataDir, Key, Sandbox
 from llm_service.cli.cache_commands import cache_app
+from llm_service.cli.commands import Commands
 from llm_service.cli.key_commands import keys_app
 from llm_service.cli.provider_commands import providers_app
 from llm_service.cli.usage_commands import usage_app
 
-app = typer.Typer(
-    name="llm-service",
-    help="A self-hosted gateway for large language models.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+app = Commands("llm-service", help="A self-hosted gateway for large language models.")
 app.add_typer(providers_app, name="providers")
 app.add_typer(keys_app, name="keys")
 app.add_typer(usage_app, name="usage")

@@ -14,5 +14,5 @@ Sandbox = Annotated[
     typer.Option("--sandbox", help="auto, on or off, as `serve` was told: simulated providers have data of their own."),
 ]
 Address = Annotated[str, typer.Option("--url", help="Address of a running service.")]
-Key = Annotated[str | None, typer.Option("--key", help="Api key; else LLM_SERVICE_KEY.", envvar="LLM_SERVICE_KEY")]
+Key = Annotated[str | None, typer.Option("--key", help="Api key.", envvar="LLM_SERVICE_KEY")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

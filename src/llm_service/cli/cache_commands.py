@@ -6,10 +6,9 @@ from typing import Annotated
 import typer
 
 from llm_service.cli.arguments import DEFAULT_ADDRESS, Address, AsJson, Key
+from llm_service.cli.commands import Commands
 
-cache_app = typer.Typer(
-    help="The response cache of a running service, and of others that might be.", no_args_is_help=True
-)
+cache_app = Commands(help="The response cache of a running service, and of others that might be.")
 
 
 @cache_app.command("stats")

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from llm_service.cli.arguments import AsJson, ConfigPath, DataDir, Sandbox
+from llm_service.cli.commands import Commands
 from llm_service.cli.where import Where
 
-keys_app = typer.Typer(help="Api keys, with the service stopped or running.", no_args_is_help=True)
+keys_app = Commands(help="Api keys, with the service stopped or running.")
 
 KeyId = Annotated[str, typer.Argument(help="Id of the key.", metavar="ID")]
 User = Annotated[str | None, typer.Option(help="Whose requests these are.")]

@@ -5,9 +5,10 @@ from typing import Annotated
 import typer
 
 from llm_service.cli.arguments import AsJson, ConfigPath, DataDir, Sandbox
+from llm_service.cli.commands import Commands
 from llm_service.cli.where import Where
 
-providers_app = typer.Typer(help="The configured providers.", no_args_is_help=True)
+providers_app = Commands(help="The configured providers.")
 
 Name = Annotated[str, typer.Argument(help="Name of a configured provider.", metavar="NAME")]
 NameOrAll = Annotated[str | None, typer.Argument(help="One provider; else all.", metavar="NAME")]

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from llm_service.cli.arguments import AsJson, ConfigPath, DataDir, Sandbox
+from llm_service.cli.commands import Commands
 from llm_service.cli.where import Where
 
-usage_app = typer.Typer(help="What was recorded, with the service stopped or running.", no_args_is_help=True)
+usage_app = Commands(help="What was recorded, with the service stopped or running.")
 
 By = Annotated[
     str, typer.Option(help="key, user, model, provider, tag, hour, day, surface, status, cache; several with commas.")
