@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,6 +100,21 @@ def test_both_lanes_say_the_same_to_what_is_hostile() -> None:
 
     fast, plain = (asyncio.run(each(fast=lane)) for lane in (True, False))
     assert fast == plain
+
+
+@pytest.mark.parametrize("waiting", [1, 2, 3])
+def test_what_came_whole_is_answered_whatever_comes_behind_it(waiting: int) -> None:
+    torn = framed(b"{}", chunks=1).partition(b"\r\n\r\n")[0] + b"\r\n\r\nno length of a chunk\r\n"
+    alone = posted(stream=True) * waiting
+
+    async def to(sent: bytes, *, fast: bool) -> Said:
+        return await said_to([(sent, True)], fast=fast)
+
+    whole = asyncio.run(to(alone, fast=False))
+    for lane in (True, False):
+        said = asyncio.run(to(alone + torn, fast=lane))
+        assert said.closed
+        assert said.data.replace(b"connection: close\r\n", b"") == whole.data
 
 
 def test_both_lanes_say_the_same_wherever_a_request_is_cut() -> None:

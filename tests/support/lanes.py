@@ -168,7 +168,8 @@ class Wire(asyncio.Transport):
         self.buffered_bytes = 0
 
     def write(self, data: Any) -> None:
-        self.writes.append(bytes(data))
+        if not self.closed:  # as with any transport, nobody hears of it
+            self.writes.append(bytes(data))
 
     def is_closing(self) -> bool:
         return self.closed

@@ -382,10 +382,12 @@ class Connection(HttpToolsProtocol):
         self._refused = True
         if not self._answering():
             self._answer_and_close(InvalidRequest(message))
-        elif self.cycle.more_body:
-            self.transport.close()
-        else:
-            self.cycle.keep_alive = False
+            return
+        if self.cycle.more_body:  # it came behind others that wait for their answers, and shall not begin
+            self.pipeline.popleft()
+            last: Any = self.pipeline[0][0] if self.pipeline else self._served
+            self.cycle = last
+        self.cycle.keep_alive = False
 
     def _answering(self) -> bool:
         """Whether a request that came in full waits for the end of its answer."""
