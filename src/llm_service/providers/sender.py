@@ -104,6 +104,7 @@ class HttpProvider:
             _encoded(upstream.body),
             self._connect_s,
             trace,
+            call.request.stream,
         )
         started = reply.started(self._transport.send(request, reply))
         return started if single is not None else self._heard(started, credential)

@@ -25,6 +25,8 @@ class HttpRequest:
     ``more_headers``: those that no other request has, such as where it belongs in a trace; none of ``headers``.
     ``body``: pieces of a body whose length nobody knows yet are sent in chunks as they come, and never sent again. What
     gives them is left where it stands when the answer is complete before they are.
+    ``at_once``: it does not wait for what else this turn of the event loop sends. Streams that begin together go on in
+    step where their upstream paces all alike, and their pieces then wait for each other.
     """
 
     method: Method
@@ -33,6 +35,7 @@ class HttpRequest:
     body: Body = None
     connect_s: float = 5.0
     more_headers: Mapping[str, str] | None = None
+    at_once: bool = False
 
 
 @fact_in_order

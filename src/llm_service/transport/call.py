@@ -35,8 +35,8 @@ class Call:
     """
 
     __slots__ = (
-        "_complete", "_decoder", "_failure", "_head", "_held", "_loop", "_paused", "_receiver", "_telling", "body",
-        "connect_s", "head", "line", "on_failure", "origin", "over", "repeated", "withdraw",
+        "_complete", "_decoder", "_failure", "_head", "_held", "_loop", "_paused", "_receiver", "_telling", "at_once",
+        "body", "connect_s", "head", "line", "on_failure", "origin", "over", "repeated", "withdraw",
     )  # fmt: skip
 
     def __init__(
@@ -48,11 +48,14 @@ class Call:
         connect_s: float,
         on_failure: OnFailure,
         loop: asyncio.AbstractEventLoop,
+        *,
+        at_once: bool,
     ) -> None:
         self.origin = origin
         self.head = head
         self.body = body
         self.connect_s = connect_s
+        self.at_once = at_once
         self.on_failure = on_failure
         self.line: Line | None = None
         self.withdraw: Callable[[], object] | None = None

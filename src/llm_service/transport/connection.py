@@ -107,13 +107,14 @@ class Connection(asyncio.Protocol):
         call.withdraw = None
         self._sent_at_s = now_s
         body = call.body
+        write = transport.write if call.at_once else transport.write_later
         if not body:
-            transport.write_later(call.head)
+            write(call.head)
         elif not isinstance(body, bytes):
             transport.write(call.head)
             self._upload = Upload(body, transport, self._loop, partial(self._upload_failed, call))
         elif len(body) <= JOINED_BYTES:
-            transport.write_later(call.head + body)
+            write(call.head + body)
         else:
             transport.writelines((call.head, body))
 

@@ -30,7 +30,16 @@ class HttpTransport:
         Raises ValueError for an address or a header that could not be sent as it is without breaking out of its line.
         """
         origin, head = self._heads.encode(request)
-        call = Call(receiver, origin, head, request.body, request.connect_s, self._on_failure, self._loop)
+        call = Call(
+            receiver,
+            origin,
+            head,
+            request.body,
+            request.connect_s,
+            self._on_failure,
+            self._loop,
+            at_once=request.at_once,
+        )
         self._pool.send(call)
         return call
 
