@@ -1,0 +1,1 @@
+"""The pages of docs/reference: what the code offers, as the code itself tells it."""

@@ -1,0 +1,54 @@
+"""docs/reference says what the code offers now, and leaves nothing out."""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+import typer
+from scripts.reference.pages import FOLDER, texts
+from scripts.reference.rest import document, names_of
+
+from llm_service.api.graphql.schema import build_schema, core_of
+from llm_service.cli.app import app
+
+
+@cache
+def written() -> dict[str, str]:
+    return texts()
+
+
+def headings(page: str) -> set[str]:
+    return {line.lstrip("# ") for line in written()[page].splitlines() if line.startswith("#")}
+
+
+def commands(command: Any, path: str) -> Iterator[str]:
+    inner = getattr(command, "commands", {})
+    yield from () if inner else (path,)
+    for name, one in inner.items():
+        yield from commands(one, f"{path} {name}")
+
+
+def test_the_pages_are_those_that_there_are() -> None:
+    assert {path.name for path in FOLDER.glob("*.md")} == set(written())
+
+
+@pytest.mark.parametrize("page", ["commands.md", "graphql.md", "rest-objects.md", "rest.md"])
+def test_a_page_is_as_the_code_would_write_it(page: str) -> None:
+    assert (FOLDER / page).read_text(encoding="utf-8") == written()[page], "run scripts/update-reference"
+
+
+def test_every_command_is_there() -> None:
+    assert {*commands(typer.main.get_command(app), "llm-service")} <= headings("commands.md")
+
+
+def test_every_address_and_every_object_is_there() -> None:
+    described = document()
+    assert {*names_of(described)} <= headings("rest.md")
+    assert set(described["components"]["schemas"]) <= headings("rest-objects.md")
+
+
+def test_every_type_of_graphql_is_there() -> None:
+    named = {name for name in core_of(build_schema()).type_map if not name.startswith("__")}
+    of_graphql_itself = {"Boolean", "Float", "ID", "Int", "String"}
+    assert named - of_graphql_itself - {"Query", "Mutation", "Subscription"} <= headings("graphql.md")
