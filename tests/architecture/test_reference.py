@@ -1,16 +1,14 @@
 """docs/reference says what the code offers now, and leaves nothing out."""
 
-from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
 import pytest
-import typer
 from scripts.reference.pages import FOLDER, texts
 from scripts.reference.rest import document, names_of
 
 from llm_service.api.graphql.schema import build_schema, core_of
 from llm_service.cli.app import app
+from llm_service.cli.reference import commands
 
 
 @cache
@@ -20,13 +18,6 @@ def written() -> dict[str, str]:
 
 def headings(page: str) -> set[str]:
     return {line.lstrip("# ") for line in written()[page].splitlines() if line.startswith("#")}
-
-
-def commands(command: Any, path: str) -> Iterator[str]:
-    inner = getattr(command, "commands", {})
-    yield from () if inner else (path,)
-    for name, one in inner.items():
-        yield from commands(one, f"{path} {name}")
 
 
 def test_the_pages_are_those_that_there_are() -> None:
@@ -39,7 +30,7 @@ def test_a_page_is_as_the_code_would_write_it(page: str) -> None:
 
 
 def test_every_command_is_there() -> None:
-    assert {*commands(typer.main.get_command(app), "llm-service")} <= headings("commands.md")
+    assert {one.name for one in commands(app)} <= headings("commands.md")
 
 
 def test_every_address_and_every_object_is_there() -> None:
