@@ -206,9 +206,7 @@ class Site:
             server = Server(self.data_dir, socket_path=Path(private.url.removeprefix("unix://")))
         if server is None:
             return []
-        life, _, _ = server.ask("GET", "llm:{adm}:life").decode().partition(":")  # an earlier one's leases are nobody's
-        names = [name.decode() for name in server.ask("KEYS", f"*:{life}:*")]
-        return [name for name in names if ":leases:" in name or f":{life}:c:" in name]
+        return held_in(server)
 
     def journals(self) -> set[str]:
         """The writers of the journals that there are."""
@@ -218,6 +216,13 @@ class Site:
     async def all_adopted(self, *, within_s: float = 15.0) -> None:
         """Wait until there is no journal but those of the living."""
         await until(lambda: len(self.journals()) <= self.workers, within_s=within_s)
+
+
+def held_in(server: Server) -> list[str]:
+    """The names under which a store of limits still holds a lease, or a place of requests at once."""
+    life, _, _ = server.ask("GET", "llm:{adm}:life").decode().partition(":")  # an earlier one's leases are nobody's
+    names = [name.decode() for name in server.ask("KEYS", f"*:{life}:*")]
+    return [name for name in names if ":leases:" in name or f":{life}:c:" in name]
 
 
 Make = Callable[[], Site]

@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
+NONE: Mapping[str, str] = MappingProxyType({})
 
 PAGE = """\
 # {title}
 
-| figure | value |
+{before}| figure | value |
 | --- | --- |
 {rows}
 
@@ -29,19 +31,34 @@ class Evidence:
 
     folder: Path | None
 
-    def record(self, name: str, *, title: str, figures: Mapping[str, object]) -> None:
-        """Keeps the figures as a page, in place of an earlier one; names carry their units (``added_p50_ms``)."""
+    def record(
+        self, name: str, *, title: str, figures: Mapping[str, object], about: str = "", plots: Mapping[str, str] = NONE
+    ) -> None:
+        """Keeps the figures as a page, in place of an earlier one; names carry their units (``added_p50_ms``).
+
+        ``about``: what one has to know to read them. ``plots``: SVG by file names, shown above the table.
+        """
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
+        for plot, drawn in plots.items():
+            self._keep(f"{plot}.svg", drawn)
+        shown = [f"![{title}]({plot}.svg)" for plot in plots]
+        self._keep(
+            f"{name}.md", page(title, figures, before="".join(f"{part}\n\n" for part in (about, *shown) if part))
+        )
+
+    def _keep(self, name: str, text: str) -> None:
+        assert self.folder is not None
         half_written = self.folder / f".{name}.{os.getpid()}"
-        half_written.write_text(page(title, figures), encoding="utf-8")
-        half_written.replace(self.folder / f"{name}.md")
+        half_written.write_text(text, encoding="utf-8")
+        half_written.replace(self.folder / name)
 
 
-def page(title: str, figures: Mapping[str, object]) -> str:
+def page(title: str, figures: Mapping[str, object], *, before: str = "") -> str:
     return PAGE.format(
         title=title,
+        before=before,
         rows="\n".join(f"| {name} | {value} |" for name, value in figures.items()),
         revision=revision(),
         day=datetime.now(UTC).date(),

@@ -97,6 +97,12 @@ class PostgresServer:
         self.kill()
         shutil.rmtree(self._folder)
 
+    @property
+    def pid(self) -> int:
+        """Of the server's first process, from which all others descend."""
+        assert self._process is not None
+        return self._process.pid
+
     def url(self, database: str = USER, *, password: str = PASSWORD) -> str:
         return f"postgresql://{USER}:{password}@127.0.0.1:{self.port}/{database}"
 

@@ -93,11 +93,12 @@ async def house(
     workers: int,
     certificates: Certificates | None = None,
     timeouts: Mapping[str, float] = TIMEOUTS,
+    cached: bool = False,
     **settings: Any,
 ) -> AsyncIterator[House]:
     """Three providers, a model of two deployments, and one with a fallback model.
 
-    ``certificates``: the first provider speaks TLS by these.
+    ``certificates``: the first provider speaks TLS by these. ``cached``: the response cache is on.
     """
     async with AsyncExitStack() as held:
         opening = sandbox_process(folder / "upstream")
@@ -109,7 +110,7 @@ async def house(
         lines = {name: await held.enter_async_context(Line(port, tls.get(name))) for name in MOUNTS}
         written = settings_for(folder, lines, certificates, timeouts, **settings)
         write(folder, written)
-        starting = serving(executed_place(folder / "home", resilient=True), "--workers", f"{workers}")
+        starting = serving(executed_place(folder / "home", cached=cached, resilient=True), "--workers", f"{workers}")
         service = await asyncio.to_thread(starting.__enter__)
         held.push_async_callback(asyncio.to_thread, starting.__exit__, None, None, None)
         yield House(folder, service, sandbox, lines, workers, written, certificates)

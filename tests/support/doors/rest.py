@@ -24,7 +24,7 @@ class RestWhole:
 
     async def ask(self, address: str, body: Body, *, key: str | None = None, options: Options = NOTHING) -> Told:
         answer = await ask(address, "POST", CHAT, orjson.dumps(body), **bearer(key), **options.headers)
-        return _whole(answer)
+        return told_whole(answer)
 
 
 class RestStreamed:
@@ -53,7 +53,8 @@ class RestStreamed:
                 yield Reading(events)
 
 
-def _whole(answer: Answer) -> Told:
+def told_whole(answer: Answer) -> Told:
+    """What an answer that came whole tells."""
     if answer.status != 200:
         return _refused(answer)
     body, head = answer.json(), answer.headers
