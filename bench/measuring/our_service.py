@@ -40,10 +40,13 @@ def settings(upstream_port: int) -> dict[str, Any]:
     }
 
 
-def prepared(folder: Path, *, port: int, upstream_port: int) -> Sequence[str]:
-    """The arguments of the command line that serves so from a folder, in which its settings and data are."""
+def prepared(folder: Path, *, port: int, upstream_port: int, **more: Any) -> Sequence[str]:
+    """The arguments of the command line that serves so from a folder, in which its settings and data are.
+
+    ``more``: further settings, by their sections.
+    """
     file = folder / "settings.yaml"
-    file.write_text(json.dumps(settings(upstream_port)), encoding="utf-8")  # JSON is YAML
+    file.write_text(json.dumps(settings(upstream_port) | more), encoding="utf-8")  # JSON is YAML
     return ("serve", "--config", str(file), "--port", str(port), "--data-dir", str(folder / "data"))
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import psutil
@@ -116,15 +117,16 @@ class PostgresServer:
     async def run(self, statement: str, *, database: str = USER) -> list[asyncpg.Record]:
         connection = await asyncpg.connect(self.url(database), timeout=5)
         try:
-            return await connection.fetch(statement)
+            rows: list[asyncpg.Record] = await connection.fetch(statement)
+            return rows
         finally:
             await connection.close()
 
     def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run([self._bin / program, *arguments], capture_output=True, check=False, **self._as_user())
 
-    def _as_user(self) -> dict[str, object]:
-        base: dict[str, object] = {"env": {"PATH": "/usr/bin:/bin"}, "stdin": subprocess.DEVNULL}
+    def _as_user(self) -> dict[str, Any]:
+        base: dict[str, Any] = {"env": {"PATH": "/usr/bin:/bin"}, "stdin": subprocess.DEVNULL}
         if self._user is None:
             return base
         return {**base, "user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": [], "cwd": self._folder}

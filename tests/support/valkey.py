@@ -31,7 +31,7 @@ SERVICE = "llm-primary"
 def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on, below those that the system gives to outgoing connections where it can."""
     with ExitStack() as held:
-        ports = []
+        ports: list[int] = []
         while len(ports) < count:
             one = held.enter_context(socket.socket())
             one.bind(("127.0.0.1", 0))
@@ -71,7 +71,7 @@ class Server:
 
     def answers(self) -> bool:
         try:
-            return self.ask("PING") == b"PONG"
+            return bool(self.ask("PING") == b"PONG")
         except (OSError, RuntimeError):
             assert self.process is not None
             assert self.process.poll() is None, (self.folder / "log").read_text(errors="replace")
@@ -88,7 +88,7 @@ class Server:
         self.ask("CONFIG", "SET", name, value)
 
     def info(self, name: str) -> str:
-        lines = self.ask("INFO").decode().splitlines()
+        lines: list[str] = self.ask("INFO").decode().splitlines()
         return next(line.partition(":")[2] for line in lines if line.startswith(f"{name}:"))
 
     # What can go wrong.
@@ -128,7 +128,7 @@ class Server:
     def nap(self, seconds: float) -> None:
         """Answers nobody for so long; returns at once."""
         with self._connected(1) as line:
-            line.sendall(pack_command(("DEBUG", "SLEEP", str(seconds))))
+            line.sendall(packed("DEBUG", "SLEEP", str(seconds)))
             time.sleep(0.02)  # until it has begun: a server that naps cannot be asked
 
     def flush(self) -> None:
@@ -165,8 +165,15 @@ class Server:
             yield line
 
 
+def packed(*command: str | int | bytes) -> bytes:
+    """A command as it is sent."""
+    words: Any = tuple(str(word) if isinstance(word, int) else word for word in command)
+    sent: bytes = pack_command(words)
+    return sent
+
+
 def _asked(line: socket.socket, *command: str | int | bytes) -> Any:
-    line.sendall(pack_command(tuple(str(word) if isinstance(word, int) else word for word in command)))
+    line.sendall(packed(*command))
     reader = Reader(replyError=RuntimeError, notEnoughData=Ellipsis)
     while (answer := reader.gets()) is Ellipsis:
         data = line.recv(65536)

@@ -1,0 +1,71 @@
+"""The command; see bench/size."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.measuring.tables import figure, table
+from bench.sizing.plan import Target, needs
+from bench.sizing.serving import CHUNKS, Sizes, measure
+
+
+def shown(sizes: Sizes) -> str:
+    """The tables."""
+    loads = {"a miss": sizes.miss, "a hit": sizes.hit, f"a stream of {CHUNKS} chunks": sizes.stream}
+    rows = [
+        (title, *(figure(getattr(load, name), digits) for load in loads.values()))
+        for title, name, digits in (
+            ("requests", "requests", 0),
+            ("a second", "per_s", 0),
+            ("service, CPU µs", "service_us", 0),
+            ("Valkey, CPU µs", "valkey_us", 0),
+            ("PostgreSQL, CPU µs", "postgres_us", 0),
+            ("commands of Valkey", "valkey_commands", 2),
+            ("bytes to Valkey", "valkey_in_bytes", 0),
+            ("bytes from Valkey", "valkey_out_bytes", 0),
+            ("bytes of log", "log_bytes", 0),
+            ("bytes of database", "database_bytes", 0),
+            ("bytes of its write-ahead log", "wal_bytes", 0),
+        )
+    ]
+    more = [
+        ("bytes of journal that a request leaves while the database is away", figure(sizes.journal_bytes)),
+        ("memory of the service, idle, MB", figure(sizes.idle_mb)),
+        ("memory of the service after these loads, MB", figure(sizes.loaded_mb)),
+        ("admissions with their settlements that one Valkey takes a second", figure(sizes.admissions_per_s)),
+        ("its CPU for one, µs", figure(sizes.admission_us, 1)),
+    ]
+    return f"{table(['what one takes', *loads], rows)}\n\n{table(['what', 'measured'], more)}"
+
+
+def main(given: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="bench/size", description="What requests take, and what a load needs.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    measuring = commands.add_parser("measure", help="measure on this machine: one worker, a Valkey, a PostgreSQL")
+    measuring.add_argument("--seconds", type=float, default=4.0, help="of each load")
+    measuring.add_argument("--json", type=Path, help="keep the figures in this file")
+    planning = commands.add_parser("plan", help="reckon what a load needs, by figures that were kept")
+    planning.add_argument("file", type=Path)
+    planning.add_argument("--requests", type=float, default=10_000, help="a second, whole answers")
+    planning.add_argument("--streams", type=int, default=100_000, help="open at a time")
+    planning.add_argument("--hits", type=float, default=0.8, help="share of the requests that the cache answers")
+    planning.add_argument("--chunks-per-s", type=float, default=20, help="of each stream")
+    wanted = parser.parse_args(given)
+    if wanted.command == "measure":
+        sizes = measure(seconds=wanted.seconds)
+        if wanted.json:
+            wanted.json.write_text(json.dumps(sizes.as_object(), indent=1) + "\n", encoding="utf-8")
+        print(shown(sizes))
+        return 0
+    target = Target(
+        requests_per_s=wanted.requests, streams=wanted.streams, hits=wanted.hits, chunks_per_s=wanted.chunks_per_s
+    )
+    sizes = Sizes.of(json.loads(wanted.file.read_text(encoding="utf-8")))
+    print(table(["what", "needed", "since"], needs(sizes, target)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
