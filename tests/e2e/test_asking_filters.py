@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 import pytest_asyncio
+from scripts.doc_blocks import all_blocks
 
 from llm_service.admission import AllowanceOptions, LimitsOptions
 from llm_service.domain import Secret
@@ -16,6 +17,7 @@ from llm_service.filters import FilterOptions
 from llm_service.prices import PriceOptions
 from llm_service.providers import ProviderOptions
 from llm_service.sandbox import Sandbox
+from tests.support.documented.answers import parsed
 from tests.support.raw_server import read_request, serving
 from tests.support.rest import Answer, ask
 from tests.support.service import Running, running, simulated
@@ -152,6 +154,9 @@ async def test_a_webhook_is_told_what_it_judges_and_not_more(service: Running, j
     assert told == {
         "filter": "hook", "direction": "input", "model": MODEL, "key_id": "admin", "texts": ["it is scarlet"],
     }  # fmt: skip
+    blocks = [block for block in all_blocks() if (block.page, block.language) == ("docs/filters.md", "json")]
+    (documented,) = map(parsed, blocks)
+    assert documented.keys() == {*told, "request_id"}
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -1,0 +1,33 @@
+"""The one list of blocks that no test executes, each with its reason; what can be said of them without is checked."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+ENGINE: Final = (
+    "there is no container engine beside the tests; tests/e2e/test_container.py runs the image's tree instead"
+)
+
+UNEXECUTED: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
+    {
+        (
+            "CONTRIBUTING.md",
+            "./serve ",
+        ): "would set up environments and run this suite within itself; tests/launch does",
+        ("docs/cache.md", "pip install "): "would fetch packages and change the environment that runs the tests",
+        ("docs/deploy/docker.md", "scripts/compose-env "): ENGINE,
+        ("docs/deploy/docker.md", "OPENROUTER_API_KEY=... scripts/compose-env"): ENGINE,
+        ("docs/deploy/docker.md", "docker compose exec -T postgres pg_dump"): ENGINE,
+        ("docs/deploy/docker.md", "docker build "): ENGINE,
+        (
+            "docs/deploy/docker.md",
+            "sudo scripts/image-tree",
+        ): "takes root and minutes; tests/e2e/test_container.py does it",
+        (
+            "docs/keys.md",
+            'curl -s -H "Authorization: Bearer $ACTIONS_',
+        ): "the address is that of a running GitHub workflow",
+        ("docs/prometheus.md", "install -D "): "writes into the folders of an installed Grafana",
+    }
+)
+"""By page and how its first line begins. A new block that cannot be run here needs its line, and its reason."""
