@@ -100,8 +100,8 @@ class TestShell:
     [
         ("if true\n", "bash cannot read it"),
         ("scripts/no-such-script --x\n", "there is no scripts/no-such-script"),
-        ("dokcer run x\n", "dokcer is a program that no page has used yet"),
-        ("docker compose exec service llm-service keys craete x\n", "no such command"),
+        ("no-such-program x\n", "no-such-program is a program that no page has used yet"),
+        ("docker compose exec service llm-service keys no-such x\n", "no such command"),
     ],
 )
 def test_what_is_wrong_is_seen_without_running_it(text: str, told: str) -> None:
