@@ -1,0 +1,1 @@
+"""The diagrams of docs/explanation: boxes and arrows, drawn as SVG that needs nothing but itself."""
