@@ -19,9 +19,11 @@ FLOORS: Final[tuple[frozenset[str], ...]] = tuple(
         "services",
         "api",
         "config",
+        "environment",
         "bootstrap",
         "supervisor",
-        "cli",
+        "premises",
+        "cli embedding",
         "__main__",
     )
 )
@@ -29,7 +31,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = tuple(
 # A program of its own that happens to live in the package: it stands beside the house, and the command line starts it.
 ANNEXE: Final = "sandbox"
 ANNEXE_KNOWS: Final = frozenset(("domain", "runtime"))
-KNOWS_ANNEXE: Final = frozenset(("cli",))
+KNOWS_ANNEXE: Final = frozenset(("cli", "environment"))
 
 # Libraries that cost start time or memory and that not every service needs: imported where they are first used.
 # A module that imports one of them on top is itself imported late, by whoever needs it first.
@@ -59,10 +61,10 @@ HEAVY_LIBRARIES: Final = frozenset(
     )
 )
 # Rooms that may import anything late: they decide what a process is made of.
-MAY_IMPORT_LATE: Final = frozenset(("bootstrap", "cli"))
+MAY_IMPORT_LATE: Final = frozenset(("bootstrap", "cli", "environment"))
 
 # Rooms that hand out time, chance and the environment; every other room is given them.
-MAY_FETCH: Final = frozenset(("cli", "config", "runtime"))
+MAY_FETCH: Final = frozenset(("cli", "config", "environment", "runtime"))
 # What is fetched from the process's surroundings; None: every attribute of the module.
 FETCHED: Final[Mapping[str, frozenset[str] | None]] = {
     "datetime.date": frozenset(("today",)),

@@ -4,10 +4,11 @@ import asyncio
 from pathlib import Path
 
 from llm_service.bootstrap import build_provider, build_site
-from llm_service.cli.configuration import complain, load
+from llm_service.cli.configuration import complain
 from llm_service.cli.output import print_json, refuse
 from llm_service.cli.providers import report_failure, unknown_provider
 from llm_service.config import Settings, SettingsError
+from llm_service.environment import load
 from llm_service.prices import PriceTable, load_table
 from llm_service.providers import expected_of, price_list_for
 from llm_service.runtime import SystemClock

@@ -1,9 +1,9 @@
 """``providers enable``, ``disable``, ``drain`` and ``reset``: in the database, with the service stopped or running."""
 
-from llm_service.cli.sandbox_mode import ALWAYS_THERE
 from llm_service.cli.stored import Shown, Stored, acted, run_on_database
 from llm_service.cli.where import Where
 from llm_service.domain import NotFound, ProviderState
+from llm_service.environment import ALWAYS_THERE
 from llm_service.providers import ProviderOptions
 from llm_service.runtime import SystemClock
 from llm_service.services import STATE_ACTS, Override, override_object, put_override, read_overrides

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from llm_service.bootstrap import build_provider, build_site
-from llm_service.cli.configuration import complain, data_dir_of, load
+from llm_service.cli.configuration import complain
 from llm_service.cli.database import CannotOpen, existing_database
 from llm_service.cli.output import print_json, refuse
 from llm_service.cli.provider_states import state_row
 from llm_service.cli.where import Where
 from llm_service.config import Loaded, Settings, SettingsError
+from llm_service.environment import data_dir_of, load
 from llm_service.providers import ProviderOptions, base_url_for
 from llm_service.runtime import DataDirError, SystemClock
 from llm_service.services import Override, read_overrides, tried

@@ -8,7 +8,7 @@ import uvloop
 
 from llm_service.api import ServerOptions
 from llm_service.cli.output import cannot_listen, print_json, refuse
-from llm_service.cli.sandbox_mode import ALWAYS_THERE, LOCAL_PATH, upstream_of
+from llm_service.environment import ALWAYS_THERE, LOCAL_PATH, upstream_of
 from llm_service.runtime import Stop
 from llm_service.sandbox import Sandbox
 

@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from llm_service.cli.configuration import complain, data_dir_of, load
+from llm_service.cli.configuration import complain
 from llm_service.cli.database import CannotOpen, Opener, existing_database
 from llm_service.cli.output import print_json, refuse
-from llm_service.cli.sandbox_mode import wants_sandbox
 from llm_service.cli.where import Where
 from llm_service.config import Loaded, Settings, SettingsError, secrets_of
 from llm_service.domain import InternalError, LLMServiceError
+from llm_service.environment import data_dir_of, load, wants_sandbox
 from llm_service.observability import Redaction
 from llm_service.runtime import RandomIds, SystemClock, system_random, user_name
 from llm_service.services import HashKeyError, outcome_of

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from llm_service.cli.sandbox_mode import ALWAYS_THERE, simulated_providers, wants_sandbox
 from llm_service.config import SIMULATED, Loaded, load_settings
 from llm_service.domain import Secret
+from llm_service.environment import ALWAYS_THERE, simulated_providers, wants_sandbox
 from llm_service.providers import ProviderOptions
 
 PROVIDER = {"DEEPSEEK_API_KEY": "sk-test-0123456789"}
