@@ -62,8 +62,11 @@ def heavy_doors(package: Package) -> Iterator[str]:
 
 
 def circles(package: Package) -> Iterator[str]:
-    """The first circle of modules that import each other, wherever the imports stand."""
-    graph = {name: set(_targets(package, module)) for name, module in package.items()}
+    """The first circle of modules that import each other, wherever the imports stand.
+
+    What the package itself offers is imported when somebody outside asks for it.
+    """
+    graph = {name: set(_targets(package, module)) for name, module in package.items() if name != ""}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

@@ -60,8 +60,8 @@ HEAVY_LIBRARIES: Final = frozenset(
         "websockets",
     )
 )
-# Rooms that may import anything late: they decide what a process is made of.
-MAY_IMPORT_LATE: Final = frozenset(("bootstrap", "cli", "environment"))
+# Rooms that may import anything late: they decide what a process is made of. The package itself is cheap to import.
+MAY_IMPORT_LATE: Final = frozenset(("", "bootstrap", "cli", "environment"))
 
 # Rooms that hand out time, chance and the environment; every other room is given them.
 MAY_FETCH: Final = frozenset(("cli", "config", "environment", "runtime"))

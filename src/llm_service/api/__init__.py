@@ -10,6 +10,7 @@ from llm_service.api.errors import status_of
 from llm_service.api.graphql.door import GraphqlDoor
 from llm_service.api.graphql.options import GraphqlOptions
 from llm_service.api.graphql.parts import GraphqlParts
+from llm_service.api.hosted import Hosted
 from llm_service.api.http_request import App
 from llm_service.api.options import AuthOptions, ServerOptions, TlsOptions, WebSocketOptions
 from llm_service.api.rest.alerts import AlertRoutes
@@ -59,6 +60,7 @@ __all__ = [
     "GraphqlOptions",
     "GraphqlParts",
     "HealthRoutes",
+    "Hosted",
     "HttpServer",
     "KeyRoutes",
     "Lane",

@@ -2,10 +2,10 @@
 
 from llm_service.supervisor.channel import SupervisorsEnd
 from llm_service.supervisor.edition import Edition, Generation, Read, ReloadRefused, first_edition
-from llm_service.supervisor.graphs import Build, Graph
+from llm_service.supervisor.graphs import Build, Graph, HostedGraphs
 from llm_service.supervisor.process import Process, start
 from llm_service.supervisor.reload import Reload
-from llm_service.supervisor.serving import Post, serve_alone
+from llm_service.supervisor.serving import Post, serve_alone, serve_hosted
 from llm_service.supervisor.supervise import Companion, Supervisor
 from llm_service.supervisor.worker import serve_as_worker
 
@@ -15,6 +15,7 @@ __all__ = [
     "Edition",
     "Generation",
     "Graph",
+    "HostedGraphs",
     "Post",
     "Process",
     "Read",
@@ -25,5 +26,6 @@ __all__ = [
     "first_edition",
     "serve_alone",
     "serve_as_worker",
+    "serve_hosted",
     "start",
 ]

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from llm_service.api import HttpServer, Share
 from llm_service.bootstrap import Service
@@ -46,30 +47,24 @@ class Switch:
         return answer
 
 
-class Graphs:
+class Graphs(ABC):
     """Changes the graph that answers without a moment in which none does.
 
     A request is answered to its end by the graph that it met, which is closed when the last of its requests has ended.
-    ``share``: this process's part of the connections, where others take them from the same socket as well.
     """
 
-    def __init__(self, first: Graph, build: Build, *, share: Share | None = None) -> None:
+    def __init__(self, first: Graph, build: Build) -> None:
         self.current = first
         self._build = build
         self._switch = Switch(first.service.app)
         self._prepared: Graph | None = None
         self._finishing: dict[Graph, asyncio.Task[None]] = {}
         self._ending = False
-        tls = None if first.tls is None else (lambda: self.current.tls)
-        self.server = HttpServer(
-            self._switch,
-            refused=self._refused,
-            share=share,
-            tls=tls,
-            most_connections=self._most_connections,
-            lane=lambda: self.current.service.lane,
-        )
-        _send_libraries_to(first.log)
+
+    @property
+    @abstractmethod
+    def requests(self) -> frozenset["asyncio.Task[None]"]:
+        """The tasks of the requests that are being answered now."""
 
     async def prepare(self, edition: Edition) -> None:
         """Build the graph of these settings beside the current one. Raises ReloadRefused."""
@@ -94,8 +89,7 @@ class Graphs:
         self._switch.app = self.current.service.app
         self.current.service.took_over()
         old.service.serving.retire()
-        _send_libraries_to(self.current.log)
-        self._finishing[old] = asyncio.get_running_loop().create_task(self._finish(old, self.server.requests))
+        self._finishing[old] = asyncio.get_running_loop().create_task(self._finish(old, self.requests))
         return True
 
     async def abort(self) -> None:
@@ -104,22 +98,6 @@ class Graphs:
         if prepared is not None:
             self.current.service.hold()
             await prepared.service.aclose()
-
-    async def leave(self, within_s: float, *, until: asyncio.Event) -> None:
-        """Let other processes take what is new, and wait so long, or until then, for those who are served here.
-
-        What is asked over connections that are open is answered: their clients have not been told anything yet.
-        """
-        self._ending = True
-        for service in self._services:
-            service.serving.retire()
-        left = asyncio.ensure_future(self.server.leave())
-        told = asyncio.ensure_future(until.wait())
-        await asyncio.wait({left, told}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
-        for waiting in (left, told):
-            waiting.cancel()
-        if until.is_set():
-            self.server.stay()
 
     @property
     def _services(self) -> list[Service]:
@@ -140,13 +118,6 @@ class Graphs:
         await asyncio.gather(*self._finishing.values())
         await self.current.service.aclose()
 
-    def _most_connections(self) -> int:
-        return min(self.current.edition.loaded.settings.server.max_connections, room_for_connections())
-
-    def _refused(self, error: InvalidRequest) -> str:
-        """What is no request is noted where the current graph logs."""
-        return self.current.service.refused(error)
-
     async def _finish(self, graph: Graph, requests: frozenset["asyncio.Task[None]"]) -> None:
         """Close the graph once its requests have ended, whatever becomes of them."""
         try:
@@ -161,6 +132,83 @@ class Graphs:
 
     def _tell(self, event: str, edition: Edition, failure: Exception) -> None:
         self.current.log.error(event, generation=edition.generation.number, exc_info=failure)
+
+
+class ServedGraphs(Graphs):
+    """Those of a process that has its own server.
+
+    ``share``: this process's part of the connections, where others take them from the same socket as well.
+    """
+
+    def __init__(self, first: Graph, build: Build, *, share: Share | None = None) -> None:
+        super().__init__(first, build)
+        tls = None if first.tls is None else (lambda: self.current.tls)
+        self.server = HttpServer(
+            self._switch,
+            refused=self._refused,
+            share=share,
+            tls=tls,
+            most_connections=self._most_connections,
+            lane=lambda: self.current.service.lane,
+        )
+        _send_libraries_to(first.log)
+
+    @property
+    def requests(self) -> frozenset["asyncio.Task[None]"]:
+        """The tasks of the requests that are being answered now."""
+        return self.server.requests
+
+    def commit(self) -> bool:
+        """The same; what libraries log goes where the new graph logs."""
+        committed = super().commit()
+        if committed:
+            _send_libraries_to(self.current.log)
+        return committed
+
+    async def leave(self, within_s: float, *, until: asyncio.Event) -> None:
+        """Let other processes take what is new, and wait so long, or until then, for those who are served here.
+
+        What is asked over connections that are open is answered: their clients have not been told anything yet.
+        """
+        self._ending = True
+        for service in self._services:
+            service.serving.retire()
+        left = asyncio.ensure_future(self.server.leave())
+        told = asyncio.ensure_future(until.wait())
+        await asyncio.wait({left, told}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        for waiting in (left, told):
+            waiting.cancel()
+        if until.is_set():
+            self.server.stay()
+
+    def _most_connections(self) -> int:
+        return min(self.current.edition.loaded.settings.server.max_connections, room_for_connections())
+
+    def _refused(self, error: InvalidRequest) -> str:
+        """What is no request is noted where the current graph logs."""
+        return self.current.service.refused(error)
+
+
+class HostedGraphs(Graphs):
+    """Those of an application inside another's server, which calls it for each request."""
+
+    def __init__(self, first: Graph, build: Build) -> None:
+        super().__init__(first, build)
+        self._requests: set[asyncio.Task[None]] = set()
+
+    @property
+    def requests(self) -> frozenset["asyncio.Task[None]"]:
+        """The tasks of the requests that are being answered now."""
+        return frozenset(self._requests)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request, or one WebSocket, by the graph that is there when it begins."""
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._requests.add(task)
+        try:
+            await self._switch(scope, receive, send)
+        finally:
+            self._requests.discard(task)
 
 
 def _send_libraries_to(log: Log) -> None:

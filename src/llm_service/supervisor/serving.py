@@ -3,14 +3,14 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from llm_service.domain import fact
 from llm_service.observability import Log
 from llm_service.runtime import Clock, Stop, Tasks, Terminal, settle_memory
 from llm_service.supervisor.edition import Edition, Read, ReloadRefused
-from llm_service.supervisor.graphs import Build, Graph, Graphs
+from llm_service.supervisor.graphs import Build, Graph, Graphs, HostedGraphs, ServedGraphs
 from llm_service.supervisor.process import RENEW
 from llm_service.supervisor.reload import LocalReload, Reload, tell_refused
 
@@ -46,7 +46,7 @@ async def serve_alone(
     reload = LocalReload(read, clock=clock)
     async with AsyncExitStack() as held:
         build = await furnish(held, Post(worker=None, reload=reload))
-        graphs = reload.graphs = Graphs(await build(first), build)
+        graphs = reload.graphs = ServedGraphs(await build(first), build)
         held.push_async_callback(graphs.aclose)
         tasks = Tasks(lambda work, failure: graphs.current.log.error("failed", work=work, exc_info=failure))
         held.push_async_callback(tasks.aclose)
@@ -59,9 +59,28 @@ async def serve_alone(
     return graphs.current.log
 
 
+@asynccontextmanager
+async def serve_hosted(furnish: Furnish, *, first: Edition, read: Read, clock: Clock) -> AsyncIterator[HostedGraphs]:
+    """The service inside another server: built on the way in, drained and closed on the way out.
+
+    Signals, connections and what libraries log are the server's. What still runs on the way out has
+    ``server.shutdown_grace_s`` to finish.
+    """
+    reload = LocalReload(read, clock=clock)
+    async with AsyncExitStack() as held:
+        build = await furnish(held, Post(worker=None, reload=reload))
+        graphs = reload.graphs = HostedGraphs(await build(first), build)
+        held.push_async_callback(graphs.aclose)
+        try:
+            yield graphs
+        finally:
+            grace_s = graphs.current.edition.loaded.settings.server.shutdown_grace_s
+            await graphs.drain(grace_s, hurried=asyncio.Event())
+
+
 async def serve_until(
     stop: Stop,
-    graphs: Graphs,
+    graphs: ServedGraphs,
     *,
     listening: Sequence[socket.socket],
     on_listening: Callable[[], None] | None = None,

@@ -15,7 +15,7 @@ from llm_service.api import Share
 from llm_service.runtime import Stop, settle_memory
 from llm_service.supervisor.channel import Message, WorkersEnd
 from llm_service.supervisor.edition import Edition, Generation, ReloadRefused
-from llm_service.supervisor.graphs import Graphs
+from llm_service.supervisor.graphs import ServedGraphs
 from llm_service.supervisor.parcel import unpacked
 from llm_service.supervisor.process import RENEW
 from llm_service.supervisor.serving import Furnish, Post, serve_until
@@ -38,7 +38,7 @@ async def serve_as_worker(
         _mind_signals(leave, channel)
         reload = AskedReload(channel)
         build = await furnish(held, Post(worker=number, reload=reload))
-        graphs = Graphs(await build(first), build, share=share)
+        graphs = ServedGraphs(await build(first), build, share=share)
         held.push_async_callback(graphs.aclose)
         orders = Orders(graphs, channel=channel, stop=stop, leave=leave, reload=reload)
         following = asyncio.get_running_loop().create_task(orders.follow())
@@ -90,7 +90,7 @@ class Orders:
     """Does what the supervisor says, one thing after the other; only to stop waits for nothing."""
 
     def __init__(
-        self, graphs: Graphs, *, channel: WorkersEnd, stop: Stop, leave: asyncio.Event, reload: AskedReload
+        self, graphs: ServedGraphs, *, channel: WorkersEnd, stop: Stop, leave: asyncio.Event, reload: AskedReload
     ) -> None:
         self._graphs = graphs
         self._channel = channel

@@ -11,7 +11,7 @@ from llm_service.config import Settings
 from llm_service.runtime import Tally, Tasks
 from llm_service.supervisor import Edition, Graph, ReloadRefused
 from llm_service.supervisor.edition import Generation
-from llm_service.supervisor.graphs import Graphs
+from llm_service.supervisor.graphs import ServedGraphs
 from llm_service.supervisor.reload import LocalReload
 from tests.support.clock import ManualClock
 from tests.support.service import LogLines
@@ -65,7 +65,7 @@ class House:
         self.clock = ManualClock()
         self.services: list[FakeService] = []
         self.failure: Exception | None = None
-        self.graphs = Graphs(self.make(self.edition(1)), self.build)
+        self.graphs = ServedGraphs(self.make(self.edition(1)), self.build)
 
     def edition(self, number: int) -> Edition:
         return Edition(generation=Generation(number=number, loaded_at=self.clock.now()), loaded=loaded(Settings()))

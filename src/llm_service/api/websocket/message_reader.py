@@ -1,25 +1,18 @@
 """Messages from what a client of a WebSocket sends, within bounds; frames by websockets' sans-I/O protocol."""
 
 from collections import deque
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, Protocol, Side
 
 from llm_service.api.http_request import Message
-from llm_service.api.websocket.close_codes import ABNORMAL, ABUSE, NO_TEXT, TOO_BIG
+from llm_service.api.websocket.close_codes import ABNORMAL, ABUSE, NO_TEXT, TOO_BIG, End
+from llm_service.api.websocket.wire import MAX_MESSAGE_BYTES
 
-MAX_MESSAGE_BYTES: Final = 1024 * 1024
 MAX_FRAGMENTS: Final = 4096
 CONTROLS: Final = 100
 """Pings and pongs that a client may send between two of its messages, or until the next look at its silence."""
-
-
-class End(NamedTuple):
-    """Why a socket ends, as it is told to both sides."""
-
-    code: int
-    reason: str
 
 
 class MessageReader:

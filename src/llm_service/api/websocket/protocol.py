@@ -12,8 +12,8 @@ from uvicorn.server import ServerState
 
 from llm_service.api.http_request import Message
 from llm_service.api.unread import Unread
-from llm_service.api.websocket.close_codes import ABNORMAL, FAILED, INCOMPLETE, RESTARTING, TOO_BIG
-from llm_service.api.websocket.message_reader import End, MessageReader
+from llm_service.api.websocket.close_codes import ABNORMAL, FAILED, INCOMPLETE, RESTARTING, TOO_BIG, End
+from llm_service.api.websocket.message_reader import MessageReader
 from llm_service.api.websocket.wire import EXTENSION, binary_frame, text_frame
 
 SLICE_BYTES: Final = 4096

@@ -6,6 +6,8 @@ from typing import Any, Final, Protocol
 
 EXTENSION: Final = "llm_service.wire"
 """The ASGI extension under which the server offers it."""
+MAX_MESSAGE_BYTES: Final = 1024 * 1024
+"""Of what a client sends, unless the settings say otherwise."""
 SMALL_BYTES: Final = 126
 LARGE_BYTES: Final = 65536
 
