@@ -83,7 +83,8 @@ class AsgiWire:
         """What the server has, unless it is over before."""
         if not self._end.done():
             self._incoming = self._incoming or asyncio.ensure_future(_of(self._server_receive))
-            await asyncio.wait({self._incoming, self._end}, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {self._incoming, self._end}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if self._incoming.done():
                 incoming, self._incoming = self._incoming, None
                 return incoming.result()
