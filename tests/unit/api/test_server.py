@@ -2,9 +2,10 @@
 
 import asyncio
 import gc
+import os
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,25 @@ async def test_small_writes_to_a_client_go_out_at_once() -> None:
             _, writer = await asyncio.open_connection(*listening.getsockname())
             assert await delays
             writer.close()
+
+
+async def test_the_system_takes_little_for_a_client_that_does_not_read() -> None:
+    taken = 0
+
+    async def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal taken
+        accepted = socket.socket(fileno=os.dup(writer.get_extra_info("socket").fileno()))
+        with accepted, suppress(BlockingIOError):
+            for _ in range(1000):
+                taken += accepted.send(b"x" * 16_384)
+        full.set()
+
+    full = asyncio.Event()
+    with listen("127.0.0.1", 0) as listening:
+        async with await asyncio.start_server(connected, sock=listening):
+            with socket.create_connection(listening.getsockname()):
+                await full.wait()
+    assert taken < 1_000_000  # and not the four million and more of a system left alone
 
 
 # -- too many connections
