@@ -16,6 +16,7 @@ from tests.support.documented.site import Site, site_in
 from tests.support.documented.unexecuted import UNEXECUTED
 from tests.support.documented.unrun import mistakes
 
+pytestmark = pytest.mark.timeout(120)  # programs that import much, beside all other tests
 BLOCKS = all_blocks()
 RUN = {*SHELLS, "python", "js", "graphql", "yaml", "json"}
 READ = {"text", "mermaid"}
@@ -102,13 +103,14 @@ async def test_the_commands_of_a_page_work(site: Site, tmp_path: Path, page: str
 
 @each("python")
 async def test_a_program_of_python_runs(site: Site, tmp_path: Path, block: Block) -> None:
-    said = await run_python(block, site.here(block.text), folder=tmp_path, variables=site.variables(tmp_path))
+    variables = site.variables(tmp_path)
+    said = await run_python(site.here(block.text), folder=tmp_path, variables=variables, place=block.place)
     assert says(block, said), f"{block.place}: it says\n{said}"
 
 
 @each("js")
 async def test_a_program_of_javascript_runs(site: Site, tmp_path: Path, block: Block) -> None:
-    said = await run_node(block, site.here(block.text), variables=site.variables(tmp_path))
+    said = await run_node(site.here(block.text), variables=site.variables(tmp_path), place=block.place)
     assert says(block, said), f"{block.place}: it says\n{said}"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scripts.doc_blocks import CHECKOUT, Block
 
-DEADLINE_S = 50
+DEADLINE_S = 100
 LASTING = re.compile(
     r"((\w+=\S+ )*\./serve\b|llm-service (serve|sandbox)\b|llm-service top\b(?!.* --once)|curl .*/admin/events\b)"
 )
