@@ -5,9 +5,11 @@ from typing import Annotated
 import typer
 
 from llm_service import __version__
+from llm_service.cli import completion
 from llm_service.cli.arguments import DEFAULT_ADDRESS, Address, AsJson, ConfigPath, DataDir, Key, Sandbox
 from llm_service.cli.cache_commands import cache_app
 from llm_service.cli.commands import Commands
+from llm_service.cli.completing import command_names, model_names, one_of
 from llm_service.cli.key_commands import keys_app
 from llm_service.cli.provider_commands import providers_app
 from llm_service.cli.usage_commands import usage_app
@@ -20,7 +22,9 @@ app.add_typer(cache_app, name="cache")
 
 
 def main() -> None:
-    """Run the command that the arguments name."""
+    """Run the command that the arguments name, or say to a shell what could come next."""
+    if completion.is_asked():
+        completion.prepare()
     app(prog_name="llm-service")
 
 
@@ -43,7 +47,10 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[str | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
     workers: Annotated[str | None, typer.Option(help="Processes that serve.")] = None,
-    sandbox: Annotated[str | None, typer.Option(help="auto, on or off: simulated providers.")] = None,
+    sandbox: Annotated[
+        str | None,
+        typer.Option(help="auto, on or off: simulated providers.", autocompletion=one_of("auto", "on", "off")),
+    ] = None,
     data_dir: Annotated[str | None, typer.Option(help="Folder for what the service keeps.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -132,7 +139,10 @@ def audit(
     act: Annotated[str | None, typer.Option(help="Such an act: key.revoke.")] = None,
     key_id: Annotated[str | None, typer.Option(help="By this key, admin, local or shell.")] = None,
     subject: Annotated[str | None, typer.Option(help="Done to this: the id of a key, the name of a provider.")] = None,
-    outcome: Annotated[str | None, typer.Option(help="done, refused or failed.")] = None,
+    outcome: Annotated[
+        str | None,
+        typer.Option(help="done, refused or failed.", autocompletion=one_of("done", "refused", "failed")),
+    ] = None,
     door: Annotated[str | None, typer.Option(help="rest, graphql, dashboard, command or service.")] = None,
     limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=1000)] = 100,
     cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
@@ -176,7 +186,9 @@ def top(
 @app.command()
 def chat(
     prompt: Annotated[list[str] | None, typer.Argument(help="What to ask; else a conversation begins.")] = None,
-    model: Annotated[str | None, typer.Option("--model", "-m", help="Model; else the first of the list.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Model; else the first of the list.", autocompletion=model_names)
+    ] = None,
     system: Annotated[str | None, typer.Option(help="System message.")] = None,
     url: Address = DEFAULT_ADDRESS,
     key: Key = None,
@@ -199,3 +211,29 @@ def sandbox(
     from llm_service.cli.sandbox import run_sandbox
 
     raise typer.Exit(run_sandbox(host, port, seed=seed, as_json=as_json))
+
+
+@app.command("help")
+def help_(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(help="The command; else the program.", metavar="COMMAND", autocompletion=command_names),
+    ] = None,
+    man: Annotated[bool, typer.Option("--man", help="Print the manual of all commands as a page for man(1).")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the help of a command, of everything below it as JSON, or the whole manual."""
+    from llm_service.cli.manual import show_help
+
+    raise typer.Exit(show_help(app, words or (), man=man, as_json=as_json))
+
+
+@app.command("completion")
+def complete(
+    shell: Annotated[
+        str, typer.Argument(help="bash, zsh or fish.", metavar="SHELL", autocompletion=one_of("bash", "zsh", "fish"))
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Print what makes a shell complete commands, options and values."""
+    raise typer.Exit(completion.show_completion(shell, as_json=as_json))

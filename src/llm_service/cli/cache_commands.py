@@ -7,6 +7,7 @@ import typer
 
 from llm_service.cli.arguments import DEFAULT_ADDRESS, Address, AsJson, Key
 from llm_service.cli.commands import Commands
+from llm_service.cli.completing import model_names, several_of
 
 cache_app = Commands(help="The response cache of a running service, and of others that might be.")
 
@@ -15,7 +16,12 @@ cache_app = Commands(help="The response cache of a running service, and of other
 def stats(
     since: Annotated[str | None, typer.Option(help="From here on: 2026-11-01, or a moment; else 24 hours.")] = None,
     until: Annotated[str | None, typer.Option(help="Up to here, exclusive.")] = None,
-    by: Annotated[str | None, typer.Option(help="model, key, hour, day; several with commas.")] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="model, key, hour, day; several with commas.", autocompletion=several_of("model", "key", "hour", "day")
+        ),
+    ] = None,
     url: Address = DEFAULT_ADDRESS,
     key: Key = None,
     as_json: AsJson = False,
@@ -29,7 +35,9 @@ def stats(
 
 @cache_app.command("purge")
 def purge(
-    model: Annotated[str | None, typer.Option(help="Answers to requests for this model.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Answers to requests for this model.", autocompletion=model_names)
+    ] = None,
     key_id: Annotated[str | None, typer.Option(help="Answers of this api key.")] = None,
     user: Annotated[str | None, typer.Option(help="Answers of this user.")] = None,
     tag: Annotated[str | None, typer.Option(help="Answers to requests with this tag.", metavar="NAME=VALUE")] = None,

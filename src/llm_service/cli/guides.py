@@ -82,6 +82,20 @@ GUIDES: Final[Mapping[tuple[str, ...], Guide]] = MappingProxyType(
             failed=UNANSWERED,
         ),
         ("sandbox",): Guide({"llm-service sandbox --port 8090 --seed 7": "the same answers at each start"}),
+        ("help",): Guide(
+            {
+                "llm-service help keys create": "the same as `llm-service keys create --help`",
+                "llm-service help --man > llm-service.1": "the manual, for a folder that `man` looks into",
+                "llm-service help --json": "all commands with their options, for a program",
+            }
+        ),
+        ("completion",): Guide(
+            {
+                "llm-service completion bash > ~/.local/share/bash-completion/completions/llm-service": "for bash",
+                "llm-service completion zsh > ~/.zfunc/_llm-service": "for zsh, where `fpath` has that folder",
+                "llm-service completion fish > ~/.config/fish/completions/llm-service.fish": "for fish",
+            }
+        ),
         ("providers", "list"): Guide({"llm-service providers list": "all, with what was decided at run time"}),
         ("providers", "test"): Guide(
             {

@@ -11,6 +11,7 @@ import typer
 
 from llm_service.cli.arguments import AsJson, ConfigPath, DataDir, Sandbox
 from llm_service.cli.commands import Commands
+from llm_service.cli.completing import model_names, one_of
 from llm_service.cli.where import Where
 
 keys_app = Commands(help="Api keys, with the service stopped or running.")
@@ -21,12 +22,27 @@ Rpm = Annotated[int | None, typer.Option("--requests-per-minute", help="Requests
 Tpm = Annotated[int | None, typer.Option("--tokens-per-minute", help="Tokens in any 60 seconds.")]
 AtOnce = Annotated[int | None, typer.Option("--concurrent-requests", help="Requests at the same time.")]
 Budget = Annotated[str | None, typer.Option("--budget-usd", help="US dollars in a period, such as 12.50.")]
-Period = Annotated[str | None, typer.Option("--budget-period", help="hour, day, week, month or total.")]
-ModelNames = Annotated[list[str] | None, typer.Option("--model", help="A model or pattern ('deepseek/*'); repeat it.")]
-Scopes = Annotated[list[str] | None, typer.Option("--scope", help="inference, read or admin; repeat it.")]
+Period = Annotated[
+    str | None,
+    typer.Option(
+        "--budget-period",
+        help="hour, day, week, month or total.",
+        autocompletion=one_of("hour", "day", "week", "month", "total"),
+    ),
+]
+ModelNames = Annotated[
+    list[str] | None,
+    typer.Option("--model", help="A model or pattern ('deepseek/*'); repeat it.", autocompletion=model_names),
+]
+Scopes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scope", help="inference, read or admin; repeat it.", autocompletion=one_of("inference", "read", "admin")
+    ),
+]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="name=text; repeat it.", metavar="NAME=TEXT")]
 ExpiresAt = Annotated[str | None, typer.Option(help="RFC 3339, such as 2030-01-31T12:00:00Z.")]
-OnDisconnect = Annotated[str | None, typer.Option(help="cancel or finish.")]
+OnDisconnect = Annotated[str | None, typer.Option(help="cancel or finish.", autocompletion=one_of("cancel", "finish"))]
 SemanticCache = Annotated[
     bool | None, typer.Option("--semantic-cache/--no-semantic-cache", help="Answers to questions in other words.")
 ]

@@ -6,12 +6,17 @@ import typer
 
 from llm_service.cli.arguments import AsJson, ConfigPath, DataDir, Sandbox
 from llm_service.cli.commands import Commands
+from llm_service.cli.completing import provider_names
 from llm_service.cli.where import Where
 
 providers_app = Commands(help="The configured providers.")
 
-Name = Annotated[str, typer.Argument(help="Name of a configured provider.", metavar="NAME")]
-NameOrAll = Annotated[str | None, typer.Argument(help="One provider; else all.", metavar="NAME")]
+Name = Annotated[
+    str, typer.Argument(help="Name of a configured provider.", metavar="NAME", autocompletion=provider_names)
+]
+NameOrAll = Annotated[
+    str | None, typer.Argument(help="One provider; else all.", metavar="NAME", autocompletion=provider_names)
+]
 
 
 @providers_app.command("list")

@@ -1,6 +1,6 @@
 """Every command as the application has it: for ``--help``, the manual and the documentation."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any, Final
@@ -82,6 +82,17 @@ def commands(app: typer.Typer) -> Iterator[Command]:
     """The program, its groups and all commands that are not hidden, each group before what is in it."""
     root = typer.main.get_command(app)
     yield from _walked(typer.Context(root, info_name=PROGRAM))
+
+
+def context_of(root: Any, words: Sequence[str], *, program: str) -> Any:
+    """Of the command that the words name, as far as they name one."""
+    context: Any = typer.Context(root, info_name=program)
+    for word in words:
+        command = getattr(context.command, "commands", {}).get(word)
+        if command is None:
+            break
+        context = typer.Context(command, info_name=word, parent=context)
+    return context
 
 
 def _walked(context: Any) -> Iterator[Command]:

@@ -10,22 +10,30 @@ import typer
 
 from llm_service.cli.arguments import AsJson, ConfigPath, DataDir, Sandbox
 from llm_service.cli.commands import Commands
+from llm_service.cli.completing import model_names, one_of, provider_names, several_of
 from llm_service.cli.where import Where
 
 usage_app = Commands(help="What was recorded, with the service stopped or running.")
 
 By = Annotated[
-    str, typer.Option(help="key, user, model, provider, tag, hour, day, surface, status, cache; several with commas.")
+    str,
+    typer.Option(
+        help="key, user, model, provider, tag, hour, day, surface, status, cache; several with commas.",
+        autocompletion=several_of(*"key user model provider tag hour day surface status cache".split()),
+    ),
 ]
 FILTER: Final = {
     "since": typer.Option(help="From here on: 2026-11-01, or 2026-11-01T12:00:00Z."),
     "until": typer.Option(help="Up to here, exclusive."),
     "key_id": typer.Option(help="Of one key."),
     "user": typer.Option(help="Of one user."),
-    "model": typer.Option(help="Asked for by this name."),
-    "provider": typer.Option(help="Sent to this provider."),
+    "model": typer.Option(help="Asked for by this name.", autocompletion=model_names),
+    "provider": typer.Option(help="Sent to this provider.", autocompletion=provider_names),
     "tag": typer.Option(help="With this tag.", metavar="NAME=VALUE"),
-    "status": typer.Option(help="ok, error, aborted, refused or interrupted."),
+    "status": typer.Option(
+        help="ok, error, aborted, refused or interrupted.",
+        autocompletion=one_of(*"ok error aborted refused interrupted".split()),
+    ),
     "cache": typer.Option(help="hit, semantic, coalesced, replay, stale, miss or bypass."),
 }
 """Which records: the options of every command that is about some of them."""
@@ -77,7 +85,12 @@ def report(
 def export(
     *,
     out: Annotated[Path, typer.Option(help="The file; one that is there is replaced.", dir_okay=False)],
-    form: Annotated[str, typer.Option("--format", help="csv, or parquet (wants the package duckdb).")] = "csv",
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format", help="csv, or parquet (wants the package duckdb).", autocompletion=one_of("csv", "parquet")
+        ),
+    ] = "csv",
     given: Mapping[str, str],
     config: ConfigPath = None,
     data_dir: DataDir = None,
