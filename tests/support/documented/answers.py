@@ -46,6 +46,15 @@ def refused_by_a_limit(site: Site) -> Any:
     return asked[1].json()
 
 
+def refused_by_a_budget(site: Site) -> Any:
+    """What a key gets whose budget pays for nothing."""
+    with site.client() as client:
+        key = answer_of(client.post("/admin/keys", json={"name": "poor", "budget_usd": "0.000001"}))["key"]
+        refused = client.post("/v1/chat/completions", json=ASKED, headers=bearer(key))
+    assert refused.status_code == 429
+    return refused.json()
+
+
 def logged(event: str, **wanted: Any) -> Asks:
     """The line of the log for such an event, which other tests of the page's service may have made as well."""
 
@@ -79,6 +88,7 @@ ANSWERS: Final[Mapping[tuple[str, str], Asks]] = MappingProxyType(
         ("docs/limits.md", "data"): admin("/admin/limits"),
         ("docs/logs.md", "worker"): logged("request", stream=True, model="fast", cache="miss"),
         ("docs/logs.md", "act"): logged("admin", act="PATCH /admin/keys/{id}"),
+        ("docs/quickstart.md", "error"): refused_by_a_budget,
         ("docs/validation.md", "error"): refused(messages=NO_ADDRESS),
     }
 )

@@ -42,7 +42,8 @@ lasting() {
 # curl says nothing of a bad status unless asked; what the sandbox fails with is as the block wants it.
 CURL = """\
 #!/bin/bash
-export PATH=${PATH#*:}
+here=${BASH_SOURCE[0]%/*}
+export PATH=${PATH//"$here:"/}
 if [[ $* != *sandbox/error-* && $* != *'"sandbox":'* ]]; then exec curl --fail-with-body --no-progress-meter "$@"; fi
 code=0
 curl "$@" || code=$?
