@@ -17,7 +17,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = tuple(
         "admission ledger providers routing",
         "alerts pipeline",
         "services",
-        "api",
+        "api backup",
         "config",
         "environment",
         "bootstrap",

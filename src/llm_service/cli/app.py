@@ -1,5 +1,6 @@
 """The commands by name; each has a module of its own, imported when it is asked for."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -167,6 +168,61 @@ def audit(
     given = {name: text for name, text in asked.items() if text is not None}
     where = Where(config, data_dir, sandbox)
     raise typer.Exit(show_audit(where, given=given, cursor=cursor, limit=limit, as_json=as_json))
+
+
+@app.command()
+def backup(
+    target: Annotated[
+        Path | None, typer.Argument(help="A new file, or a folder in which it gets a name of its own.")
+    ] = None,
+    keep: Annotated[
+        int | None, typer.Option(help="Remove all but so many of the backups in the folder.", min=1, max=100_000)
+    ] = None,
+    hash_key: Annotated[
+        bool, typer.Option("--hash-key/--no-hash-key", help="Whether the data directory's hash key is in it.")
+    ] = True,
+    verify: Annotated[
+        Path | None, typer.Option("--verify", help="Look through this backup instead of making one.", metavar="FILE")
+    ] = None,
+    for_schema: Annotated[
+        int | None, typer.Option(help="For an older program that knows no newer schema.", min=1, metavar="NUMBER")
+    ] = None,
+    config: ConfigPath = None,
+    data_dir: DataDir = None,
+    sandbox: Sandbox = None,
+    as_json: AsJson = False,
+) -> None:
+    """Keep all that must not be lost in one file, with the service stopped or running: docs/operations/backup.md."""
+    from llm_service.cli.backup import Asked, back_up, look_through
+    from llm_service.cli.where import Where
+
+    if (target is None) == (verify is None):
+        raise typer.BadParameter("name where the backup is to be, or one to look through with --verify")
+    if verify is not None:
+        raise typer.Exit(look_through(verify, as_json=as_json))
+    where = Where(config, data_dir, sandbox)
+    asked = Asked(keep=keep, with_hash_key=hash_key, for_schema=for_schema)
+    raise typer.Exit(back_up(where, target or Path(), asked, as_json=as_json))
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A backup.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Put aside what is there.")] = False,
+    configuration_to: Annotated[
+        Path | None, typer.Option(help="Write its configuration file there.", metavar="FILE")
+    ] = None,
+    config: ConfigPath = None,
+    data_dir: DataDir = None,
+    sandbox: Sandbox = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a backup in place, with every service on that data stopped."""
+    from llm_service.cli.restore import restore as put_in_place
+    from llm_service.cli.where import Where
+
+    where = Where(config, data_dir, sandbox)
+    raise typer.Exit(put_in_place(where, file, replace=replace, configuration_to=configuration_to, as_json=as_json))
 
 
 @app.command()

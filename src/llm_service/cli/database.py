@@ -38,14 +38,19 @@ async def existing_database(settings: Settings, data_dir: Path) -> AsyncIterator
 
     Raises CannotOpen.
     """
+    refuse_missing(settings, data_dir)
+    async with opened_database(settings, data_dir) as database:
+        yield database
+
+
+def refuse_missing(settings: Settings, data_dir: Path) -> None:
+    """Raises CannotOpen where the database would be a SQLite file that is not there."""
     path = data_dir / SQLITE_NAME
     if settings.store.database_url is None and _missing(path):
         raise CannotOpen(
             f"there is no database at {path}: name the service's data directory by --data-dir or server.data_dir, "
             "and say --sandbox as it was started"
         )
-    async with opened_database(settings, data_dir) as database:
-        yield database
 
 
 def _missing(path: Path) -> bool:

@@ -92,16 +92,16 @@ async def acted(
     try:
         shown = await work
     except LLMServiceError as error:
-        await _note(stored, act, subject=subject, fields=(), error=error)
+        await note(stored, act, subject=subject, fields=(), error=error)
         raise
     except (Exception, asyncio.CancelledError):
-        await _note(stored, act, subject=subject, fields=(), error=CUT_OFF)
+        await note(stored, act, subject=subject, fields=(), error=CUT_OFF)
         raise
-    await _note(stored, act, subject=subject or shown.get("id"), fields=fields)
+    await note(stored, act, subject=subject or shown.get("id"), fields=fields)
     return shown
 
 
-async def _note(
+async def note(
     stored: Stored,
     act: str,
     *,
@@ -109,7 +109,7 @@ async def _note(
     fields: Collection[str],
     error: LLMServiceError | None = None,
 ) -> None:
-    """Whoever types a secret in place of an id finds it nowhere."""
+    """An entry in the audit log. Whoever types a secret in place of an id finds it nowhere."""
     clock, redaction = SystemClock(), Redaction(secrets_of(stored.settings))
     entry = AuditEntry(
         id=RandomIds(clock, system_random()).new("act"),

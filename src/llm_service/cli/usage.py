@@ -1,22 +1,21 @@
 """``usage``: what was recorded, straight from the database, with the service stopped or running."""
 
-import os
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from llm_service.bootstrap import build_corrections, build_provider
+from llm_service.cli.faults import fault_line, fault_object
 from llm_service.cli.output import Progress, print_table, refuse
 from llm_service.cli.stored import Shown, Stored, acted, run_on_database
 from llm_service.cli.where import Where
 from llm_service.config import secrets_of
 from llm_service.domain import Intent, LedgerUnavailable, Settlement
-from llm_service.ledger import Fault, Ledger, LedgerOptions, verify
+from llm_service.ledger import Ledger, LedgerOptions, verify
 from llm_service.observability import Redaction, build_log
-from llm_service.runtime import RandomIds, SystemClock, system_random
+from llm_service.runtime import RandomIds, SystemClock, system_random, written_whole
 from llm_service.services import (
     Corrections,
     Usage,
@@ -79,19 +78,6 @@ def export(where: Where, *, form: str, out: Path, given: Mapping[str, str], as_j
         progress.end()
 
 
-@contextmanager
-def written_whole(out: Path) -> Iterator[IO[bytes]]:
-    """A file to write into, which is ``out`` when the block ends well, and gone when it does not."""
-    handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        Path(name).replace(out)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 def show_export(shown: Shown) -> None:
     """How many records are where."""
     print(f"{shown['records']} records in {shown['file']}")
@@ -111,18 +97,6 @@ def verify_chains(where: Where, *, as_json: bool) -> int:
     return run_on_database(where, act, show_verified, what=RECORDS, as_json=as_json)
 
 
-def fault_object(fault: Fault) -> Shown:
-    """A fault as data."""
-    return {
-        "kind": fault.kind,
-        "process": fault.writer,
-        "first_seq": fault.first_seq,
-        "last_seq": fault.last_seq,
-        "request_id": fault.request_id,
-        "text": fault.text,
-    }
-
-
 def show_verified(shown: Shown) -> None:
     """All is well, or a line for each fault."""
     looked_at = f"{shown['records']} records of {shown['processes']} processes"
@@ -137,14 +111,6 @@ def show_verified(shown: Shown) -> None:
     if len(faults) > MOST_FAULTS_SHOWN:
         print(f"... and {len(faults) - MOST_FAULTS_SHOWN} more, which --json lists.")
     print(f"{looked_at}: NOT as they were written ({len(faults)} faults).", file=sys.stderr)
-
-
-def fault_line(fault: Mapping[str, Any]) -> str:
-    """A fault in words."""
-    first, last = fault["first_seq"], fault["last_seq"]
-    which = f"record {first}" if first == last else f"records {first} to {last}"
-    request = f" (request {fault['request_id']})" if fault["request_id"] else ""
-    return f"{fault['kind'].replace('_', ' ')}: {which} of {fault['process']}{request}: {fault['text']}"
 
 
 def reconcile(where: Where, *, as_json: bool) -> int:

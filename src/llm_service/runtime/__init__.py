@@ -21,6 +21,7 @@ from llm_service.runtime.tasks import DONE, Done, OnFailure, Rest, Tasks, begin
 from llm_service.runtime.terminal import Terminal
 from llm_service.runtime.turn import Turn, TurnTransport
 from llm_service.runtime.waits import Waits
+from llm_service.runtime.whole_file import written_whole
 
 __all__ = [
     "DONE",
@@ -59,4 +60,5 @@ __all__ = [
     "sync_folder",
     "system_random",
     "user_name",
+    "written_whole",
 ]

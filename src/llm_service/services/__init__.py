@@ -59,7 +59,15 @@ from llm_service.services.explanation import (
 )
 from llm_service.services.exports import ExportFormat, read_format, write_export
 from llm_service.services.gateway import Gateway
-from llm_service.services.hash_key import HASH_KEY_FILE, HashKeyError, HashKeys, check_hash_keys, hash_keys_of
+from llm_service.services.hash_key import (
+    HASH_KEY_FACT,
+    HASH_KEY_FILE,
+    HashKeyError,
+    HashKeys,
+    check_hash_keys,
+    fingerprint_of,
+    hash_keys_of,
+)
 from llm_service.services.health import Health, Standing
 from llm_service.services.issued_keys import IssuedKeys
 from llm_service.services.issuers.claims import is_of_issuer
@@ -123,6 +131,7 @@ __all__ = [
     "CACHE_STATUSES",
     "FILTERS",
     "GROUPS",
+    "HASH_KEY_FACT",
     "HASH_KEY_FILE",
     "KEYS_TOPIC",
     "KINDS",
@@ -243,6 +252,7 @@ __all__ = [
     "decided",
     "diagnose",
     "event_object",
+    "fingerprint_of",
     "generation_object",
     "happening_object",
     "hash_keys_of",

@@ -52,7 +52,20 @@ from llm_service.storage.ports import (
 from llm_service.storage.private_valkey import PrivateValkey, PrivateValkeyError
 from llm_service.storage.scripts import ScriptRunner
 from llm_service.storage.sql.base import Conflict, DatabaseError
+from llm_service.storage.sql.going_back import as_of_schema
+from llm_service.storage.sql.migrate import newest_schema
 from llm_service.storage.sql.rows import MOST_TRIES_BYTES, MOST_VERDICTS_BYTES, storable
+from llm_service.storage.sql.transfer import (
+    DatabaseInUse,
+    DatabaseThere,
+    OnRows,
+    Saved,
+    fact_in,
+    is_in_postgres,
+    load_postgres,
+    save_database,
+    saved_in,
+)
 from llm_service.storage.valkey_address import AddressError, StoreAddress, StoreUrl, parse_store_url
 from llm_service.storage.valkey_breakers import ValkeyBreakers
 from llm_service.storage.valkey_cache import ValkeyCache
@@ -85,6 +98,8 @@ __all__ = [
     "Conflict",
     "Database",
     "DatabaseError",
+    "DatabaseInUse",
+    "DatabaseThere",
     "Ejection",
     "Eviction",
     "FactStore",
@@ -98,6 +113,7 @@ __all__ = [
     "LogRead",
     "MemoryCache",
     "MemoryLimits",
+    "OnRows",
     "PrivateValkey",
     "PrivateValkeyError",
     "ProcessBulletin",
@@ -106,6 +122,7 @@ __all__ = [
     "ReplayStore",
     "Sample",
     "SampleStore",
+    "Saved",
     "ScriptRunner",
     "Seal",
     "SilenceRow",
@@ -125,10 +142,17 @@ __all__ = [
     "ValkeyClient",
     "ValkeyLimits",
     "ValkeyStreams",
+    "as_of_schema",
     "aside",
+    "fact_in",
+    "is_in_postgres",
+    "load_postgres",
+    "newest_schema",
     "open_database",
     "packed",
     "parse_store_url",
+    "save_database",
+    "saved_in",
     "storable",
     "unpacked",
 ]

@@ -164,11 +164,6 @@ async def test_no_more_connections_than_configured(place: Place, postgres_server
     assert found["open"] <= 2
 
 
-async def test_a_backup_is_left_to_the_tools_of_postgresql(database: Database) -> None:
-    with pytest.raises(StoreUnavailable, match="pg_dump"):
-        await database.backup("/nowhere")
-
-
 def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

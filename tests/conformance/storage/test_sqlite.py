@@ -11,7 +11,14 @@ from typing import Any
 
 import pytest
 
-from llm_service.storage import SQLITE_NAME, DatabaseError, StoreUnavailable, UsageFilter, open_database
+from llm_service.storage import (
+    SQLITE_NAME,
+    DatabaseError,
+    StoreUnavailable,
+    UsageFilter,
+    open_database,
+    save_database,
+)
 from llm_service.storage import open as opening
 from llm_service.storage.sql import sqlite_lane
 from llm_service.storage.sql.conditions import conditions
@@ -108,7 +115,7 @@ async def test_a_backup_is_one_moment_of_a_database_that_is_written_to(place: Pl
     copies = [place.folder / f"copy-{number}" / SQLITE_NAME for number in range(5)]
     for copy in copies:
         copy.parent.mkdir()
-        await database.backup(str(copy))
+        await save_database(None, source=place.folder / SQLITE_NAME, target=copy, on_rows=print)
     stop.set()
     await writing
     for copy in copies:
@@ -122,11 +129,11 @@ async def test_a_backup_is_one_moment_of_a_database_that_is_written_to(place: Pl
 
 
 async def test_a_backup_does_not_overwrite(place: Place) -> None:
-    database = await place.open()
+    await place.open()
     target = place.folder / "copy"
     target.write_text("something else")
-    with pytest.raises(FileExistsError):
-        await database.backup(str(target))
+    with pytest.raises(DatabaseError, match="File exists"):
+        await save_database(None, source=place.folder / SQLITE_NAME, target=target, on_rows=print)
     assert target.read_text() == "something else"
 
 

@@ -46,8 +46,5 @@ class Database(Protocol):
     async def check(self) -> Sequence[str]:
         """What is wrong with the stored data, nothing when it is whole; reads all of it. PostgreSQL checks itself."""
 
-    async def backup(self, path: str) -> None:
-        """A consistent copy in a new file. SQLite only; PostgreSQL has tools of its own, and says so."""
-
     async def aclose(self) -> None:
         """Let go of connections."""

@@ -73,8 +73,5 @@ class Driver(Protocol):
     async def check(self) -> Sequence[str]:
         """What is wrong with the stored data, as far as the engine can tell."""
 
-    async def backup(self, path: str) -> None:
-        """A consistent copy in a new file."""
-
     async def aclose(self) -> None:
         """Let go of connections."""

@@ -42,8 +42,5 @@ class SqlDatabase:
     async def check(self) -> Sequence[str]:
         return await self._driver.check()
 
-    async def backup(self, path: str) -> None:
-        await self._driver.backup(path)
-
     async def aclose(self) -> None:
         await self._driver.aclose()

@@ -35,6 +35,11 @@ def migrations_for(engine: str) -> Sequence[Migration]:
     return [Migration(int(file.stem), file.read_text("utf-8")) for file in sorted(folder.glob("*.sql"))]
 
 
+def newest_schema() -> int:
+    """The version of the schema that this program works on."""
+    return len(migrations_for("sqlite"))
+
+
 def migrate_sqlite(
     connection: sqlite3.Connection, path: Path, *, migrations: Sequence[Migration], program: str
 ) -> None:
@@ -47,12 +52,11 @@ def migrate_sqlite(
     try:
         has = connection.execute(_SQLITE_HAS).fetchone()
         found = connection.execute(_FOUND).fetchone() if has else None
-        version = _known_version(found, migrations)
+        version = known_version(found, migrations)
         if 0 < version < len(migrations):
             _keep(path, version)
         for step in migrations[version:]:
-            for statement in _statements(step.sql):
-                connection.execute(statement)
+            apply(connection, step)
             connection.execute("INSERT INTO schema_versions VALUES (?, ?)", (step.version, program))
         connection.execute("COMMIT")
     except BaseException:
@@ -68,10 +72,7 @@ async def migrate_postgres(connection: Connection, *, migrations: Sequence[Migra
     """
     while True:
         await connection.execute("BEGIN")
-        await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
-        has = await connection.fetch(_POSTGRES_HAS)
-        found = await connection.fetch(_FOUND) if has else ()
-        version = _known_version(found[0] if found else None, migrations)
+        version = known_version(await schema_of_postgres(connection), migrations)
         if version < len(migrations):
             await connection.execute(migrations[version].sql)
             await connection.execute("INSERT INTO schema_versions VALUES ($1, $2)", version + 1, program)
@@ -80,12 +81,29 @@ async def migrate_postgres(connection: Connection, *, migrations: Sequence[Migra
             return
 
 
-def _known_version(found: sqlite3.Row | Row | None, migrations: Sequence[Migration]) -> int:
+async def schema_of_postgres(connection: Connection, *, locked: bool = True) -> Row | None:
+    """The row that names the newest schema; None where there is none yet. ``locked``: nobody changes it meanwhile."""
+    if locked:
+        await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    has = await connection.fetch(_POSTGRES_HAS)
+    found = await connection.fetch(_FOUND) if has else ()
+    return found[0] if found else None
+
+
+def apply(connection: sqlite3.Connection, step: Migration) -> None:
+    """The statements of a step, in whatever transaction is open: ``executescript`` would commit it."""
+    for statement in _statements(step.sql):
+        connection.execute(statement)
+
+
+def known_version(found: sqlite3.Row | Row | None, migrations: Sequence[Migration]) -> int:
+    """The number of the newest schema; 0 where there is none. Raises DatabaseError for one that is not known."""
     version = int(found["version"]) if found is not None else 0
     if found is not None and version > len(migrations):
         raise DatabaseError(
             f"the database has schema {version}, made by llm-service {found['program']}, and this version knows up to "
-            f"schema {len(migrations)}: start that version or a later one, or go back to a copy from before"
+            f"schema {len(migrations)}: start that version or a later one, or have that one make a backup for this one "
+            f"(`llm-service backup --for-schema {len(migrations)} FILE`) and restore it"
         )
     return version
 
@@ -101,7 +119,7 @@ def _keep(path: Path, version: int) -> None:
 
 
 def _statements(script: str) -> Iterator[str]:
-    """The statements of a script: ``executescript`` would commit what is open."""
+    """The statements of a script, one by one."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line

@@ -145,9 +145,6 @@ class PostgresDriver:
         await self.ping()
         return ()
 
-    async def backup(self, path: str) -> None:
-        raise StoreUnavailable("a copy of a PostgreSQL database is made with its own tools: pg_dump, pg_basebackup")
-
     async def aclose(self) -> None:
         """Waits a moment for running work, then drops the connections."""
         try:

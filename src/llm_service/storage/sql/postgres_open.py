@@ -1,6 +1,7 @@
 """Opening a PostgreSQL database: its schema up to date, with words for what can be wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from llm_service.domain import Secret
@@ -11,6 +12,8 @@ from llm_service.storage.sql.postgres import Connection, PostgresDriver
 MIGRATING_S: Final = 600.0
 """How long one process waits for another that migrates, and for the server with one statement of it."""
 _IDLE_S: Final = 300.0
+APPLICATION: Final = "llm-service"
+"""How the service's sessions are named in the server."""
 
 
 async def open_postgres(
@@ -19,7 +22,7 @@ async def open_postgres(
     """Connects, brings the schema up to date and makes the pool. Raises DatabaseError."""
     import asyncpg
 
-    try:
+    with explained():
         connection = await asyncpg.connect(url.reveal(), timeout=WORK_S, command_timeout=MIGRATING_S)
         try:
             await migrate_postgres(connection, migrations=migrations, program=program)
@@ -32,11 +35,20 @@ async def open_postgres(
             timeout=WORK_S,
             max_inactive_connection_lifetime=_IDLE_S,
             reset=_keep,
-            server_settings={"application_name": "llm-service"},
+            server_settings={"application_name": APPLICATION},
         )
+    return PostgresDriver(pool)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Failures as DatabaseError, with words for what to do."""
+    import asyncpg
+
+    try:
+        yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError) as error:
         raise DatabaseError(_words(error)) from error
-    return PostgresDriver(pool)
 
 
 async def _keep(connection: Connection) -> None:

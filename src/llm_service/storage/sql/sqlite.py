@@ -49,13 +49,6 @@ class SqliteDriver:
         except (sqlite3.Error, TimeoutError) as error:
             raise StoreUnavailable(f"the database cannot be checked: {_why(error)}") from error
 
-    async def backup(self, path: str) -> None:
-        """A consistent copy (0600) in a new file, made beside the running work. Raises FileExistsError."""
-        try:
-            await asyncio.to_thread(copy, self._path, Path(path))
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"the copy cannot be made: {_why(error)}") from error
-
     async def aclose(self) -> None:
         await self._reader.aclose()
         await self._writer.aclose()

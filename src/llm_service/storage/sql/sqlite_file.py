@@ -27,7 +27,7 @@ def begin_sqlite(path: Path) -> bool:
     handler there, lest two wait for each other (sqlite.org/c3ref/busy_handler.html). Raises DatabaseError.
     """
     refuse_remote(path)
-    with _explained(path):
+    with explained(path):
         with suppress(FileExistsError):
             create_private(path)
         if path.stat().st_mode & 0o077:
@@ -43,7 +43,7 @@ def begin_sqlite(path: Path) -> bool:
 
 def open_sqlite(path: Path, *, migrations: Sequence[Migration], program: str) -> SqliteDriver:
     """Opens a file that was begun, and brings its schema up to date; blocks. Raises DatabaseError."""
-    with _explained(path):
+    with explained(path):
         with closing(connect(path, writes=True)) as connection:
             migrate_sqlite(connection, path, migrations=migrations, program=program)
         return SqliteDriver(path)
@@ -78,8 +78,8 @@ def _file_system(path: Path, mounts: Path) -> str | None:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Failures as DatabaseError, with words for what to do."""
+def explained(path: Path) -> Iterator[None]:
+    """Failures to work on a file as DatabaseError, with words for what to do."""
     try:
         yield
     except OSError as error:
