@@ -22,15 +22,15 @@ from llm_service.backup import (
     opened,
     staged,
 )
-from llm_service.cli.configuration import complain, data_dir_of, load
+from llm_service.cli.configuration import complain
 from llm_service.cli.database import CannotOpen, existing_database, refuse_missing
 from llm_service.cli.faults import fault_line, fault_object
 from llm_service.cli.output import Progress, print_json, refuse
-from llm_service.cli.sandbox_mode import wants_sandbox
 from llm_service.cli.stored import Shown, Stored, note
 from llm_service.cli.where import Where
 from llm_service.config import Loaded, SettingsError, secrets_of
 from llm_service.domain import Secret
+from llm_service.environment import data_dir_of, load, wants_sandbox
 from llm_service.runtime import SystemClock, host_name, written_whole
 from llm_service.services import HASH_KEY_FILE
 from llm_service.storage import DatabaseError, StoreUnavailable, newest_schema

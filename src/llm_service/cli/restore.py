@@ -17,13 +17,13 @@ from llm_service.backup import (
     opened,
 )
 from llm_service.cli.backup import found_object, show_looked_through, show_manifest
-from llm_service.cli.configuration import complain, data_dir_of, load
+from llm_service.cli.configuration import complain
 from llm_service.cli.database import place_of
 from llm_service.cli.output import Progress, print_json, refuse
-from llm_service.cli.sandbox_mode import wants_sandbox
 from llm_service.cli.stored import Shown, Stored, note
 from llm_service.cli.where import Where
 from llm_service.config import Loaded, SettingsError
+from llm_service.environment import data_dir_of, load, wants_sandbox
 from llm_service.runtime import DataDirError, SystemClock, host_name, written_whole
 from llm_service.storage import Database, DatabaseError, DatabaseInUse, DatabaseThere, StoreUnavailable
 
