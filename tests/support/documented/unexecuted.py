@@ -27,6 +27,10 @@ UNEXECUTED: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
             "docs/keys.md",
             'curl -s -H "Authorization: Bearer $ACTIONS_',
         ): "the address is that of a running GitHub workflow",
+        (
+            "docs/operations/backup.md",
+            "llm-service backup move.zip",
+        ): "there is no PostgreSQL beside the pages; tests/unit/cli/test_backup.py moves a database there",
         ("docs/prometheus.md", "install -D "): "writes into the folders of an installed Grafana",
     }
 )

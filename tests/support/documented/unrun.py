@@ -10,7 +10,9 @@ from scripts.doc_blocks import CHECKOUT, Block
 
 from tests.support.documented.commands import NotUnderstood, parsed
 
-PROGRAMS = frozenset(("docker", "kubectl", "helm", "pip", "curl", "jq", "install", "sudo", "systemctl", "apt-get"))
+PROGRAMS = frozenset(
+    ("docker", "kubectl", "helm", "pip", "curl", "jq", "install", "sudo", "systemctl", "apt-get", "unzip")
+)
 """What a page may take for given on another machine."""
 ENDS = re.compile(r"[|&;()<>]+")
 
