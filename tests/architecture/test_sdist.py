@@ -1,6 +1,5 @@
 """The source distribution makes the same wheel as the checkout, byte for byte, whenever and wherever it is built."""
 
-import os
 import re
 import stat
 import tarfile
@@ -11,30 +10,17 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
-from hatchling.build import build_sdist, build_wheel
 from markdown_it import MarkdownIt
 from trove_classifiers import classifiers
 
 from llm_service import __version__
 from tests.architecture.test_locks import CHECKOUT, PROJECT
 from tests.architecture.test_wheel import tracked
+from tests.support.distribution import built
 
 ABOUT = {"CHANGELOG.md", "LICENSE", "README.md", "SECURITY.md", "pyproject.toml", ".gitignore", "PKG-INFO"}
 """Beside the package: hatchling adds the last two by itself."""
 TOP = f"llm_service-{__version__}"
-
-
-def built(folder: Path, source: Path, kind: str) -> Path:
-    """What this source makes, with a mask of rights that is not the usual one."""
-    folder.mkdir()
-    mask = os.umask(0o077)
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(source)
-            patch.delenv("SOURCE_DATE_EPOCH", raising=False)
-            return folder / {"sdist": build_sdist, "wheel": build_wheel}[kind](str(folder))
-    finally:
-        os.umask(mask)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +78,9 @@ def test_the_wheel_says_that_it_is_typed_and_has_the_licences_of_what_it_brings(
         names = set(opened.namelist())
     assert "llm_service/py.typed" in names
     assert f"{TOP}.dist-info/licenses/LICENSE" in names
-    brought = {name for name in tracked() if re.match(r"LICEN|NOTICE", Path(name).name) or name.endswith(".LICENSE.txt")}
+    brought = {
+        name for name in tracked() if re.match(r"LICEN|NOTICE", Path(name).name) or name.endswith(".LICENSE.txt")
+    }
     assert brought
     assert brought <= names
 
