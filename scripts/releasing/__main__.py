@@ -25,9 +25,7 @@ def main(*arguments: str) -> int:
         print(f"scripts/release: {error}", file=sys.stderr)
         return 1
     print(told(release))
-    print(
-        f"Made in {release.folder}. What is left to do: look at it, push the commit and {release.tag}, upload the files."
-    )
+    print(f"Made in {release.folder}. Look at it, then push the commit and {release.tag}, and upload the files.")
     return 0
 
 

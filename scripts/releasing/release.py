@@ -142,6 +142,8 @@ def rehearsed(checkout: Path, version: str, moment: datetime) -> str:
     with TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
         subprocess.run(["git", "clone", "--quiet", "--no-tags", checkout, clone], check=True)
+        for name in ("name", "email"):  # the checkout's own, which a clone has not
+            subprocess.run(["git", "config", f"user.{name}", "rehearsal@example.com"], cwd=clone, check=True)
         release = Release(clone, version, moment)
         release.make()
         return told(release)

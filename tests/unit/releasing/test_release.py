@@ -16,7 +16,6 @@ from tests.architecture.test_locks import CHECKOUT
 MOMENT = datetime(2026, 12, 1, 12, 0, 0, tzinfo=UTC)
 LOG = "# Changelog\n\n## Unreleased\n\n### Added\n\n- A thing.\n\n## 0.1.0 - 2026-11-01\n\n- The first.\n"
 NEXT = f"{parts(__version__)[0]}.{parts(__version__)[1] + 1}.0"
-IDENTITY = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
 
 
 def git(place: Path, *arguments: str) -> str:
@@ -25,7 +24,7 @@ def git(place: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """The last commit, with the scripts and the settings of the build that are tested."""
+    """The last commit of this checkout."""
     place = tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", "--no-tags", "--depth", "1", f"file://{CHECKOUT}", str(place))
     for name, value in (("user.name", "Test"), ("user.email", "test@example.com")):
