@@ -1,7 +1,9 @@
 """A release: what it refuses, and what it leaves behind, shown on a clone."""
 
 import json
+import os
 import subprocess
+import sys
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -62,7 +64,7 @@ def test_it_refuses_what_cannot_be_released(clone: Path) -> None:
         Release(clone, NEXT, MOMENT).check()
 
 
-def test_it_leaves_files_a_commit_and_a_tag(clone: Path) -> None:
+def test_it_leaves_files_a_commit_and_a_tag(clone: Path, tmp_path: Path) -> None:
     release = Release(clone, NEXT, MOMENT)
     release.make()
     assert {version for _, version in versions(clone)} == {NEXT}
@@ -75,6 +77,11 @@ def test_it_leaves_files_a_commit_and_a_tag(clone: Path) -> None:
     files = {one.name: sha256(one.read_bytes()).hexdigest() for one in release.folder.iterdir()}
     del files["SHA256SUMS"]
     assert sums == files
+    epoch = git(clone, "log", "-1", "--format=%ct", f"v{NEXT}")
+    build = [sys.executable, "-m", "hatchling", "build", "-d", str(tmp_path / "again")]
+    subprocess.run(build, cwd=clone, env={**os.environ, "SOURCE_DATE_EPOCH": epoch}, check=True, capture_output=True)
+    again = {one.name: sha256(one.read_bytes()).hexdigest() for one in (tmp_path / "again").iterdir()}
+    assert again.items() <= files.items()
     assert {f"llm_service-{NEXT}.tar.gz", f"llm_service-{NEXT}-py3-none-any.whl"} < files.keys()
     bill = json.loads((release.folder / f"llm-service-{NEXT}.cdx.json").read_text())
     assert (bill["metadata"]["component"]["version"], bill["metadata"]["timestamp"]) == (NEXT, "2026-12-01T12:00:00Z")
