@@ -12,6 +12,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLScalarType,
     GraphQLSchema,
+    Undefined,
     get_named_type,
     is_introspection_type,
     is_specified_scalar_type,
@@ -76,9 +77,9 @@ def _argument(name: str, argument: GraphQLArgument) -> str:
 
 
 def _default(field: Any) -> str:
-    value = getattr(field, "default_value", None)
-    node = ast_from_value(value, field.type) if value not in {None, ...} and hasattr(field, "default_value") else None
-    return f"Unless given: `{print_ast(node)}`." if node is not None and str(value) != "Undefined" else ""
+    value = getattr(field, "default_value", Undefined)  # fields of objects have none
+    node = None if value in (None, Undefined) else ast_from_value(value, field.type)
+    return "" if node is None else f"Unless given: `{print_ast(node)}`."
 
 
 def _type(field: Any) -> str:

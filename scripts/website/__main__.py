@@ -1,6 +1,7 @@
 """``python -m scripts.website build`` or ``serve``: the documentation site, in build/docs/site."""
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -11,9 +12,9 @@ from threading import Thread
 from typing import Final
 
 from scripts.website import built, navigation
-from scripts.website.staging import CHECKOUT, CannotBuildError, relative_to_here, stage, tracked
+from scripts.website.staging import CHECKOUT, CannotBuildError, stage, tracked
 
-SETTINGS: Final = CHECKOUT / "docs" / "site"
+SETTINGS: Final = CHECKOUT / "docs" / "site" / "zensical.toml"
 FOLDER: Final = CHECKOUT / "build" / "docs"
 SITE: Final = FOLDER / "site"
 COLOURS: Final = re.compile(r"\x1b\[[\d;]*m")
@@ -23,8 +24,8 @@ LOOK_EVERY_S: Final = 1.0
 def build() -> None:
     """Stage, build and look over. Raises CannotBuildError."""
     pages = stage(FOLDER / "pages")
-    entries = navigation.filled(navigation.load(SETTINGS / "navigation.toml"), pages)
-    settings = (SETTINGS / "zensical.toml").read_text(encoding="utf-8")
+    entries = navigation.filled(navigation.load(), pages)
+    settings = SETTINGS.read_text(encoding="utf-8")
     config = FOLDER / "zensical.toml"
     config.write_text(settings.replace("[project]\n", f"[project]\nnav = {navigation.as_toml(entries)}\n", 1), "utf-8")
     command = (sys.executable, "-P", "-m", "zensical", "build", "--clean", "--strict", "--config-file", str(config))
@@ -33,7 +34,7 @@ def build() -> None:
         raise CannotBuildError([COLOURS.sub("", done.stdout).partition("Traceback (most")[0].strip()])
     if found := built.problems(SITE):
         raise CannotBuildError(found)
-    say(f"{len(pages)} pages: {relative_to_here(SITE / 'index.html')}")
+    say(f"{len(pages)} pages: {os.path.relpath(SITE / 'index.html')}")
 
 
 def serve(port: int) -> None:

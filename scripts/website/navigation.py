@@ -9,17 +9,17 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from scripts.website.staging import CannotBuildError
+from scripts.website.staging import CHECKOUT, CannotBuildError
 
+FILE: Final = CHECKOUT / "docs" / "site" / "navigation.toml"
 Entry = str | dict[str, Any]
 
 
-def load(path: Path) -> list[Entry]:
+def load() -> list[Entry]:
     """The entries as they are written."""
-    entries: list[Entry] = tomllib.loads(path.read_text(encoding="utf-8"))["entries"]
+    entries: list[Entry] = tomllib.loads(FILE.read_text(encoding="utf-8"))["entries"]
     return entries
 
 

@@ -4,7 +4,6 @@ Pages of ``docs/`` keep their places. Those of the rest of the repository stand 
 a page links to below ``files/``: so nothing on the site leads out of it but addresses of other hosts.
 """
 
-import os
 import posixpath
 import shutil
 import subprocess
@@ -91,8 +90,3 @@ def _files_linked_to(page: str, text: str, files: Iterable[str]) -> set[str]:
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
-
-
-def relative_to_here(path: Path) -> str:
-    """For messages."""
-    return os.path.relpath(path)

@@ -1,11 +1,10 @@
-"""Every link of the repository's pages leads somewhere, and every page has its place in the documentation site."""
+"""Every link of the repository's pages leads somewhere, tables are tables, and every page has its place on the site."""
 
 from functools import cache
 from urllib.parse import urlsplit
 
 import pytest
-from scripts.website.__main__ import SETTINGS
-from scripts.website.markdown import Link, anchors, links
+from scripts.website.markdown import Link, anchors, links, prose
 from scripts.website.navigation import filled, load
 from scripts.website.staging import CHECKOUT, aimed_at, pages, place, tracked
 
@@ -45,5 +44,14 @@ def test_every_link_leads_somewhere(page: str) -> None:
     assert faults == []
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_every_row_stands_in_a_table(page: str) -> None:
+    lines = {number: line.lstrip() for number, line in prose(text_of(page))}
+    begins = [
+        number for number, line in lines.items() if line.startswith("|") and "|" not in lines.get(number - 1, "")[:1]
+    ]
+    assert [f"{page}:{number}" for number in begins if not lines.get(number + 1, "").startswith(("|-", "| -"))] == []
+
+
 def test_every_page_has_its_place_in_the_navigation() -> None:
-    assert filled(load(SETTINGS / "navigation.toml"), [place(page) for page in pages(FILES)])
+    assert filled(load(), [place(page) for page in pages(FILES)])
