@@ -10,7 +10,7 @@ from scripts.doc_blocks import SHELLS, Block, all_blocks, pages
 
 from tests.support.documented.answers import ANSWERS, asks_of, parsed, unlike
 from tests.support.documented.programs import run_graphql, run_node, run_python
-from tests.support.documented.settings import check_settings
+from tests.support.documented.settings import check_file, check_settings
 from tests.support.documented.shell import checkout_at, run_page, without_programs_that_lack
 from tests.support.documented.site import Site, site_in
 from tests.support.documented.unexecuted import UNEXECUTED
@@ -18,7 +18,7 @@ from tests.support.documented.unrun import mistakes
 
 pytestmark = pytest.mark.timeout(120)  # programs that import much, beside all other tests
 BLOCKS = all_blocks()
-RUN = {*SHELLS, "python", "js", "graphql", "yaml", "json"}
+RUN = {*SHELLS, "python", "js", "graphql", "yaml", "json", "ini", "nginx", "caddy"}
 READ = {"text", "mermaid"}
 """Pictures, and what is said by the way; rules of their own hold some of them (tests/architecture/test_docs.py)."""
 
@@ -123,6 +123,11 @@ async def test_a_document_of_graphql_is_answered(site: Site, block: Block) -> No
 @each("yaml")
 def test_a_piece_of_configuration_is_taken(tmp_path: Path, block: Block) -> None:
     check_settings(block, tmp_path)
+
+
+@each("ini", "nginx", "caddy")
+def test_a_piece_of_another_programs_file_is_well_formed(block: Block) -> None:
+    check_file(block)
 
 
 @each("json")

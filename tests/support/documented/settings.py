@@ -5,13 +5,17 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
+from configparser import ConfigParser
+from configparser import Error as ConfigParserError
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from scripts.doc_blocks import Block
+from scripts.doc_blocks import CHECKOUT, Block
 
 from llm_service.config import Settings
 from tests.support.documented.site import SETTINGS
@@ -81,9 +85,45 @@ def check_kubernetes(block: Block, told: Any, _: Path) -> None:
     assert "name" in told["metadata"] or "generateName" in told["metadata"], f"{block.place}: it has no name"
 
 
+def check_chart(block: Block, told: Any, folder: Path) -> None:
+    """The chart's schema takes it, and ``check-config`` what is to become the service's settings."""
+    problems = [error.message for error in Draft202012Validator(chart_schema()).iter_errors(told)]
+    assert not problems, f"{block.place}: the chart refuses these values: {problems}"
+    if "config" in told:
+        check_service(block, told["config"], folder)
+
+
+@cache
+def chart_schema() -> Any:
+    path = CHECKOUT / "deploy/helm/llm-service/values.schema.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"properties": {}}
+
+
+def check_adapter(block: Block, told: Any, _: Path) -> None:
+    """Rules of prometheus-adapter say what is asked, and how."""
+    for rule in told["rules"]["custom"]:
+        assert {"seriesQuery", "resources", "metricsQuery"} <= rule.keys(), f"{block.place}: {rule}"
+
+
+def check_litellm(block: Block, told: Any, folder: Path) -> None:
+    """``import litellm`` reads it, and what comes of it passes ``check-config``."""
+    del told
+    (folder / "config.yaml").write_text(block.text, encoding="utf-8")
+    where = place(folder, cached=True, resilient=True)
+    done = run(where, "import", "litellm", "config.yaml", "--output", "imported.yaml")
+    assert (folder / "imported.yaml").exists(), f"{block.place}: it cannot be imported:\n{done.err}"
+    imported = YAML(typ="safe", pure=True).load(folder / "imported.yaml")
+    check_service(block, imported, folder)
+
+
 Check = Callable[[Block, Any, Path], None]
 OWN: Final = frozenset(Settings.__dataclass_fields__)
-KINDS: Final[Mapping[str, Check]] = {"scrape_configs": check_prometheus, "kind": check_kubernetes}
+KINDS: Final[Mapping[str, Check]] = {
+    "scrape_configs": check_prometheus,
+    "kind": check_kubernetes,
+    "model_list": check_litellm,
+    "rules": check_adapter,
+}
 """Of files that are not the service's own: a field that tells them, and who reads them."""
 
 
@@ -94,8 +134,26 @@ def check_settings(block: Block, folder: Path) -> None:
     checks = [check for name, check in KINDS.items() if name in names]
     if names <= OWN and (names or isinstance(told, list)):
         checks.append(check_service)
+    elif names and names <= chart_schema()["properties"].keys():
+        checks.append(check_chart)
     assert checks, (
         f"{block.place}: nobody knows what reads this YAML. Settings of the service are "
         f"{', '.join(sorted(OWN))}; another program's files get a line in tests/support/documented/settings.py: KINDS."
     )
     checks[0](block, told, folder)
+
+
+def check_file(block: Block) -> None:
+    """A piece of another program's file, in a form that is read without that program."""
+    if block.language == "ini":
+        parser = ConfigParser(strict=False, interpolation=None, allow_no_value=True)
+        try:
+            parser.read_string(block.text)
+        except ConfigParserError as error:
+            raise AssertionError(f"{block.place}: this is no INI: {error}") from error
+        return
+    code = re.sub(r"#.*|\"[^\"]*\"|'[^']*'", "", block.text)
+    assert code.count("{") == code.count("}"), f"{block.place}: its braces do not match"
+    if block.language == "nginx":
+        open_ended = [line for line in code.splitlines() if line.strip() and not re.search(r"[;{}]\s*$", line)]
+        assert not open_ended, f"{block.place}: no end of a directive: {open_ended}"

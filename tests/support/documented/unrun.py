@@ -11,23 +11,44 @@ from scripts.doc_blocks import CHECKOUT, Block
 from tests.support.documented.commands import NotUnderstood, parsed
 
 PROGRAMS = frozenset(
-    ("docker", "kubectl", "helm", "pip", "curl", "jq", "install", "sudo", "systemctl", "apt-get", "unzip")
+    (
+        *(
+            "apt-get",
+            "cat",
+            "chgrp",
+            "chmod",
+            "chown",
+            "cp",
+            "curl",
+            "docker",
+            "echo",
+            "git",
+            "haproxy",
+            "helm",
+            "install",
+        ),
+        *("journalctl", "jq", "kubectl", "mkdir", "mv", "nginx", "openssl", "pip", "printf", "psql", "rm", "runuser"),
+        *("socat", "sudo", "sysctl", "systemctl", "systemd-sysusers", "tee", "unzip"),
+    )
 )
 """What a page may take for given on another machine."""
 ENDS = re.compile(r"[|&;()<>]+")
+HERE_DOCUMENT = re.compile(r"(<<-?\s*(['\"]?)(\w+)\2[^\n]*\n).*?^\s*\3$", re.MULTILINE | re.DOTALL)
+BEFORE_A_COMMAND = frozenset(("do", "then", "else", "elif", "if", "while", "until", "!", "{", "exec", "time"))
+NO_COMMAND = frozenset(("for", "done", "fi", "}", "case", "esac", "in", "cd", "export", "set", "source"))
 
 
 def commands_in(block: Block) -> Iterator[list[str]]:
     """Its commands as words, without the variables before them; pipes and lists taken apart."""
-    text = block.text.replace("\\\n", " ")
+    text = HERE_DOCUMENT.sub(r"\1", block.text).replace("\\\n", " ")
     for line in text.splitlines():
         words: list[str] = []
         for word in [*shlex.shlex(line, posix=True, punctuation_chars=True), ";"]:
             if ENDS.fullmatch(word) and "<" not in word and ">" not in word:
-                if words:
+                if words and words[0] not in NO_COMMAND:
                     yield words
                 words = []
-            elif words or not re.match(r"\w+=", word):
+            elif words or not (re.match(r"\w+=", word) or word in BEFORE_A_COMMAND):
                 words.append(word)
 
 
@@ -44,17 +65,22 @@ def mistakes(block: Block) -> Iterator[str]:
 
 
 def mistakes_of(words: list[str]) -> Iterator[str]:
-    own = [word for word in words[:2] if "/" in word and not word.startswith(("/", "-"))]
+    own = [word for word in words[:2] if re.fullmatch(r"[\w.-]+(/[\w.-]+)+", word)]
     for word in own:
-        if not (CHECKOUT / word).exists() and "*" not in word:
+        if not (CHECKOUT / word).exists():
             yield f"there is no {word}"
-    if not own and words[0] not in PROGRAMS | {"llm-service"}:
+    program = words[0].rpartition("/")[2]
+    if words[0] not in own and program not in PROGRAMS | {"llm-service"}:
         yield f"{words[0]} is a program that no page has used yet: is it spelled right? Then name it in {__name__}"
     for at, word in enumerate(words):
-        if word == "llm-service" and (
-            at == 0 or "exec" in words[:at]
-        ):  # elsewhere it is the name of an image, or a chart
-            try:
-                parsed([one for one in words[at + 1 :] if not ENDS.fullmatch(one)])
-            except NotUnderstood as error:
-                yield str(error)
+        begins = at == 0 or "exec" in words[:at] or words[at - 1] == "--"  # elsewhere it names an image, or a chart
+        if begins and word.rpartition("/")[2] == "llm-service" and at + 1 < len(words):
+            yield from misunderstood([one for one in words[at + 1 :] if not ENDS.fullmatch(one)])
+
+
+def misunderstood(arguments: list[str]) -> Iterator[str]:
+    if {"--help", "--version"}.isdisjoint(arguments):
+        try:
+            parsed(arguments)
+        except NotUnderstood as error:
+            yield str(error)
