@@ -1,6 +1,7 @@
 """What users install: the wheel of the source distribution, in an environment where the checkout is not."""
 
 import os
+import resource
 import subprocess
 import sys
 import tarfile
@@ -17,7 +18,8 @@ from tests.support.process import run, serving
 from tests.support.rest import ask, chat_body
 
 MODEL = "deepseek/deepseek-flash"
-INSTALLED_WITHIN_S = 120.0
+MOST_CPU_S = 60.0
+"""Of installing it and of its first answer: on a free core well below two minutes, packages from afar included."""
 WHENCE = "import importlib.metadata as of, llm_service; print(llm_service.__file__, of.version('llm-service'))"
 
 
@@ -66,16 +68,23 @@ def output_of(program: Installed, *command: str) -> str:
 @pytest.mark.full
 @pytest.mark.timeout(600)
 async def test_it_is_installed_with_all_that_it_needs(wheel: Path, tmp_path: Path, evidence: Evidence) -> None:
-    begun = time.monotonic()
+    begun_s, before = time.monotonic(), cpu_of_children_s()
     program = with_all_it_needs(wheel, tmp_path)
-    installed_s = time.monotonic() - begun
+    installed_s = time.monotonic() - begun_s
     with serving(program, "--sandbox", "on") as service:
         answer = await ask(service.address, "POST", "/v1/chat/completions", chat_body(MODEL))
-        answered_s = time.monotonic() - begun
+        answered_s = time.monotonic() - begun_s
     assert answer.status == 200
-    assert answered_s < INSTALLED_WITHIN_S
-    figures = {"installed_s": round(installed_s, 1), "first_answer_s": round(answered_s, 1)}
+    took_s = cpu_of_children_s() - before
+    figures = {"installed_s": round(installed_s, 1), "first_answer_s": round(answered_s, 1), "cpu_s": round(took_s, 1)}
     evidence.record("installation", title="From a wheel to the first answer", figures=figures)
+    assert took_s < MOST_CPU_S
+
+
+def cpu_of_children_s() -> float:
+    """Of those that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def with_all_it_needs(wheel: Path, folder: Path) -> Installed:
