@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.measuring.tables import figure, table
 from bench.sizing.plan import Target, needs
-from bench.sizing.serving import CHUNKS, Sizes, measure
+from bench.sizing.serving import CHUNKS, RATE_PER_S, Sizes, measure
 
 
 def shown(sizes: Sizes) -> str:
@@ -31,6 +31,14 @@ def shown(sizes: Sizes) -> str:
         )
     ]
     more = [
+        *(
+            (f"{name} at {RATE_PER_S} requests a second, p50 and p99, ms", f"{of.p50_ms:.2f}, {of.p99_ms:.2f}")
+            for name, of in (
+                ("a miss", sizes.miss_latency),
+                ("a hit", sizes.hit_latency),
+                ("the upstream alone", sizes.upstream_latency),
+            )
+        ),
         ("bytes of journal that a request leaves while the database is away", figure(sizes.journal_bytes)),
         ("memory of the service, idle, MB", figure(sizes.idle_mb)),
         ("memory of the service after these loads, MB", figure(sizes.loaded_mb)),

@@ -24,7 +24,7 @@ class Target:
     hits: float
     chunks_per_s: float
     stream_s: float = 30.0
-    stream_kb: float = 85.0
+    stream_kb: float = 40.0
     """Memory of an open stream, from `scripts/stress-memory streams`."""
     request_bytes: float = 2_048.0
     """On the wire, request and answer, on each side."""

@@ -31,6 +31,8 @@ from tests.support.valkey import Server, free_ports
 
 CHUNKS: Final = 50
 STREAMS: Final = 100
+RATE_PER_S: Final = 200
+"""At which latencies are looked at: much less than one worker can do."""
 HASH_KEY: Final = "0123456789abcdef-example-of-a-bench"
 STARTS_WITHIN_S: Final = 60.0
 SHIPPED_WITHIN_S: Final = 60.0
@@ -59,12 +61,24 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Of requests that come at a steady rate, counted from when each was due."""
+
+    p50_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
     """All that is measured; see `bench/README.md`."""
 
     miss: Spent
     hit: Spent
     stream: Spent
+    miss_latency: Latency
+    hit_latency: Latency
+    upstream_latency: Latency
+    """Of the same requests without the service."""
     journal_bytes: float
     """What waits on the disk for each request while the database is away."""
     idle_mb: float
@@ -80,16 +94,25 @@ class Sizes:
     def of(cls, told: Mapping[str, Any]) -> "Sizes":
         """What ``as_object`` gave."""
         loads = {name: Spent(**told[name]) for name in LOADS}
-        return cls(**{**told, **loads})
+        latencies = {name: Latency(**told[name]) for name in ("miss_latency", "hit_latency", "upstream_latency")}
+        return cls(**{**told, **loads, **latencies})
 
 
 class Measured:
     """The running three, and what they have spent so far."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], port: int, folder: Path, valkey: Server, postgres: PostgresServer
+        self,
+        process: subprocess.Popen[bytes],
+        folder: Path,
+        valkey: Server,
+        postgres: PostgresServer,
+        *,
+        port: int,
+        upstream_port: int,
     ) -> None:
-        self.process, self.port, self.folder = process, port, folder
+        self.process, self.folder = process, folder
+        self.port, self.upstream_port = port, upstream_port
         self.valkey, self.postgres = valkey, postgres
         self.key = our_service.issue_key(port)
         until_well(self.is_known, process, within_s=STARTS_WITHIN_S)
@@ -142,11 +165,28 @@ class Measured:
         self.until_shipped()
         return result
 
+    def latency(self, *, seconds: float, cpu: int | None, port: int | None = None, same: bool = False) -> Latency:
+        """At ``RATE_PER_S``; of the service, or of who is at another port."""
+        result = run_load(
+            program("load"),
+            cpu=cpu,
+            port=port or self.port,
+            key=self.key,
+            model=our_service.MODEL,
+            seconds=seconds,
+            rate=RATE_PER_S,
+            same=same,
+        )
+        if result["errors"]:
+            raise RuntimeError(f"{result['errors']} wrong answers, {result['problems']}: {result['example']}")
+        told = result["latency_us"]
+        return Latency(p50_ms=told["p50"] / 1e3, p99_ms=told["p99"] / 1e3)
+
     def journal_bytes(self, *, seconds: float, cpu: int | None) -> float:
         """What a request leaves on the disk while PostgreSQL answers nobody."""
         folder = self.folder / "data" / "journal"
-        before = size_of(folder)
         self.postgres.freeze()
+        before = size_of(folder)  # not earlier: what was shipped before goes by and by
         try:
             result = run_load(
                 program("load"), cpu=cpu, port=self.port, key=self.key, model=our_service.MODEL, seconds=seconds
@@ -197,7 +237,7 @@ def measured(*, cpus: tuple[int | None, int | None]) -> Iterator[Measured]:
                 until_well(lambda: our_service.is_up(port), process, within_s=STARTS_WITHIN_S)
             except RuntimeError as error:
                 raise RuntimeError(f"{error}\n{(folder / 'log').read_text(errors='replace')[-2000:]}") from None
-            yield Measured(process, port, folder, valkey, postgres)
+            yield Measured(process, folder, valkey, postgres, port=port, upstream_port=upstream_port)
 
 
 @contextmanager
@@ -219,6 +259,9 @@ def measure(*, seconds: float) -> Sizes:
     with measured(cpus=cpus) as service:
         idle_mb = memory_mb_of_tree(service.process.pid)
         spent = {name: service.spent(name, seconds=seconds, cpu=other_cpu) for name in LOADS}
+        miss_latency = service.latency(seconds=seconds, cpu=other_cpu)
+        hit_latency = service.latency(seconds=seconds, cpu=other_cpu, same=True)
+        upstream_latency = service.latency(seconds=seconds, cpu=other_cpu, port=service.upstream_port)
         journal_bytes = service.journal_bytes(seconds=min(2.0, seconds), cpu=other_cpu)
         loaded_mb = memory_mb_of_tree(service.process.pid)
     with TemporaryDirectory(prefix="bench-") as name:
@@ -228,7 +271,12 @@ def measure(*, seconds: float) -> Sizes:
         finally:
             alone.close()
     return Sizes(
-        **spent,
+        miss=spent["miss"],
+        hit=spent["hit"],
+        stream=spent["stream"],
+        miss_latency=miss_latency,
+        hit_latency=hit_latency,
+        upstream_latency=upstream_latency,
         journal_bytes=journal_bytes,
         idle_mb=idle_mb,
         loaded_mb=loaded_mb,

@@ -10,10 +10,16 @@ from pathlib import Path
 import pytest
 from bench.measuring.timelines import Mark
 
-from tests.support.crash_site import held_in
 from tests.support.evidence import Evidence
 from tests.support.postgres import PostgresServer
-from tests.support.soak.audit import at_once_faults, budget_faults, lost_or_wrong, minute_faults, records
+from tests.support.soak.audit import (
+    at_once_faults,
+    budget_faults,
+    lost_or_wrong,
+    minute_faults,
+    records,
+    still_held,
+)
 from tests.support.soak.incidents import LONG, SHORT, STEADY_FROM, Incident, happen, of
 from tests.support.soak.load import Load, Sent, as_ours
 from tests.support.soak.outcome import ABOUT, Outcome
@@ -23,7 +29,7 @@ from tests.support.valkey import Server
 
 LONG_S = float(os.environ.get("LLM_SERVICE_TEST_SOAK_S", "1800"))
 LONG_RATE_PER_S = float(os.environ.get("LLM_SERVICE_TEST_SOAK_RATE", "40"))
-SHORT_S, SHORT_RATE_PER_S = 12.0, 20.0
+SHORT_S, SHORT_RATE_PER_S = 12.0, 10.0
 REQUEST_USD = 0.00018
 """Of one that spends; so many a second that half of the time uses the budget up."""
 
@@ -42,6 +48,7 @@ async def soaked(made: Site, incidents: Sequence[Incident], *, seconds: float, r
     made.log.read()
 
     sent, away = load.all, of(marks, incidents, "limits")
+    held = await still_held(made)
     of_ref, faults = await records(made, sent)
     faults += lost_or_wrong(sent, of_ref)
     of_sort = {sort: [row for one in sent if one.sort == sort for row in of_ref.get(one.ref, ())] for sort in made.keys}
@@ -49,7 +56,6 @@ async def soaked(made: Site, incidents: Sequence[Incident], *, seconds: float, r
     unix_away = [(begin - began_at + began_unix, end - began_at + began_unix) for begin, end in away]
     at_once, most_at_once = at_once_faults(of_sort["at once"], unix_away)
     overspent, _ = await budget_faults(made, of_sort["poor"], budget_usd=budget_usd)
-    held = [f"still held: {name}" for name in await asyncio.to_thread(held_in, made.valkey)]
 
     def since(one: Sent) -> Sent:
         return replace(one, begun_at=one.begun_at - began_at, ended_at=one.ended_at - began_at)
@@ -75,7 +81,7 @@ async def soaked(made: Site, incidents: Sequence[Incident], *, seconds: float, r
     )
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_nothing_is_lost_and_no_limit_is_wrong(
     tmp_path: Path, valkey: Server, postgres_server: PostgresServer
 ) -> None:
@@ -83,7 +89,7 @@ async def test_nothing_is_lost_and_no_limit_is_wrong(
         outcome = await soaked(made, SHORT, seconds=SHORT_S, rate_per_s=SHORT_RATE_PER_S)
     print(outcome.figures())
     assert outcome.problems() == []
-    assert {one.ending for one in outcome.ours} <= {"broken", "of provider"}, outcome.ours
+    assert [one for one in outcome.sent if one.ending in ("wrong", "open")] == []
 
 
 @pytest.mark.full

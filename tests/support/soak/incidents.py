@@ -66,19 +66,20 @@ async def workers_are_renewed(site: Site, _: float) -> None:
 
 LONG: Final[Sequence[Incident]] = (
     Incident(name="one of ten calls fails", at=0.03, act=provider("failing one in ten"), hits="provider"),
-    Incident(name="provider down", at=0.08, act=provider("down"), hits="provider"),
-    Incident(name="Valkey killed, back empty", at=0.14, act=valkey_restarts, hits="limits"),
-    Incident(name="worker killed", at=0.20, act=worker_dies, hits="workers"),
-    Incident(name="PostgreSQL killed", at=0.25, act=postgres_restarts, hits="records"),
-    Incident(name="rolling restart", at=0.29, act=workers_are_renewed, hits="workers"),
-    Incident(name="streams cut after content", at=0.50, act=provider("cutting after content"), hits="provider"),
-    Incident(name="provider limits us", at=0.58, act=provider("limiting"), hits="provider"),
-    Incident(name="provider down", at=0.66, act=provider("down"), hits="provider"),
-    Incident(name="Valkey killed, back empty", at=0.76, act=valkey_restarts, hits="limits"),
-    Incident(name="PostgreSQL frozen", at=0.88, act=postgres_freezes, hits="records"),
+    Incident(name="worker killed", at=0.08, act=worker_dies, hits="workers"),
+    Incident(name="rolling restart", at=0.12, act=workers_are_renewed, hits="workers"),
+    Incident(name="provider down", at=0.18, act=provider("down"), hits="provider"),
+    Incident(name="Valkey killed, back empty", at=0.25, act=valkey_restarts, hits="limits"),
+    Incident(name="PostgreSQL killed", at=0.31, act=postgres_restarts, hits="records"),
+    Incident(name="streams cut after content", at=0.36, act=provider("cutting after content"), hits="provider"),
+    Incident(name="provider limits us", at=0.53, act=provider("limiting"), hits="provider"),
+    Incident(name="provider down", at=0.61, act=provider("down"), hits="provider"),
+    Incident(name="Valkey killed, back empty", at=0.71, act=valkey_restarts, hits="limits"),
+    Incident(name="PostgreSQL frozen", at=0.81, act=postgres_freezes, hits="records"),
+    Incident(name="streams cut after content", at=0.88, act=provider("cutting after content"), hits="provider"),
 )
-STEADY_FROM: Final = 0.42
-"""From then on the same workers serve to the end, and are warm: memory is looked at."""
+STEADY_FROM: Final = 0.45
+"""From then on the workers are the same, are warm, and have met each sort of outage once: memory is looked at."""
 SHORT: Final[Sequence[Incident]] = (
     Incident(name="provider down", at=0.1, act=provider("down"), hits="provider"),
     Incident(name="worker killed", at=0.25, act=worker_dies, hits="workers"),

@@ -6,7 +6,7 @@ import pytest
 from bench.sizing.__main__ import shown
 from bench.sizing.plan import Need, Target, needs
 from bench.sizing.scripts_a_second import ceiling
-from bench.sizing.serving import CHUNKS, Sizes, Spent
+from bench.sizing.serving import CHUNKS, Latency, Sizes, Spent
 
 from tests.support.valkey import Server
 
@@ -27,6 +27,9 @@ SIZES = Sizes(
     miss=MISS,
     hit=replace(MISS, service_us=300.0, valkey_us=100.0, valkey_in_bytes=2500.0),
     stream=replace(MISS, service_us=600.0 + 40 * CHUNKS, valkey_us=200.0 + 10 * CHUNKS),
+    miss_latency=Latency(p50_ms=1.0, p99_ms=4.0),
+    hit_latency=Latency(p50_ms=0.5, p99_ms=2.0),
+    upstream_latency=Latency(p50_ms=0.1, p99_ms=0.2),
     journal_bytes=1500.0,
     idle_mb=50.0,
     loaded_mb=64.0,
@@ -62,6 +65,7 @@ def test_streams_need_what_their_chunks_take_and_begin_as_misses() -> None:
 def test_figures_that_were_kept_are_the_same_again() -> None:
     assert Sizes.of(SIZES.as_object()) == SIZES
     assert "| service, CPU µs | 600 | 300 | 2,600 |" in shown(SIZES)
+    assert "| a hit at 200 requests a second, p50 and p99, ms | 0.50, 2.00 |" in shown(SIZES)
 
 
 def test_the_scripts_of_admissions_are_taken_by_a_real_server(valkey: Server) -> None:

@@ -43,6 +43,12 @@ def test_a_minute_that_lets_one_too_many_pass_is_found() -> None:
     assert (len(faults), most) == (1, REQUESTS_PER_MINUTE + 1)
 
 
+def test_who_was_cut_off_may_have_passed_or_not() -> None:
+    passed = [sent("ok", 0.5 * number, number) for number in range(REQUESTS_PER_MINUTE)]
+    assert minute_faults([*passed, sent("broken", 30.0, 999)], [])[0] == []
+    assert minute_faults([*passed[1:], sent("broken", 30.0, 999), sent("limited", 50.0, 998)], [])[0] == []
+
+
 def test_while_workers_count_alone_each_may_let_the_limit_pass() -> None:
     passed = [sent("ok", 0.3 * number, number) for number in range(2 * REQUESTS_PER_MINUTE)]
     assert minute_faults(passed, [])[0] != []
