@@ -15,8 +15,9 @@ they are for. [rest-objects.md](rest-objects.md) has the objects that go in and 
 every error, [keys.md](../keys.md#scopes) what the scope of a key opens."""
 ABOUT_OBJECTS: Final = """\
 The objects of [the addresses](rest.md), field by field. A field in bold is always there, or has to be. `a.b` is a field
-within a field, `a[]` an item of a list. Fields of requests that are not named here pass to the provider untouched,
-and those of its answers back, wherever an object is OpenAI's."""
+within a field, `a[]` an item of a list, `a.*` a value of a map. Fields of requests that are not named here pass to the
+provider untouched, and those of its answers back, wherever an object is OpenAI's."""
+SEVERAL: Final = ("allOf", "anyOf", "oneOf")
 MOST_WORDS: Final = 12
 BOUNDS: Final = (
     ("minimum", "at least {}"), ("exclusiveMinimum", "more than {}"), ("maximum", "at most {}"),
@@ -86,8 +87,8 @@ def _parameter(parameter: Mapping[str, Any]) -> tuple[str, str, str, str]:
 
 
 def _shared(parameter: Mapping[str, Any]) -> tuple[str, str, str]:
-    name, _, *rest = _parameter(parameter)
-    return name, rest[0], rest[1]
+    name, _, kind, meaning = _parameter(parameter)
+    return name, kind, meaning
 
 
 def _headers(described: Mapping[str, Any]) -> Iterator[str]:
@@ -113,13 +114,15 @@ def _objects(schemas: Mapping[str, Any]) -> Iterator[str]:
 
 def fields(schema: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str, str]]:
     """The rows of an object, and of the objects within it."""
-    for part in (schema, *schema.get("allOf", ())):
+    for part in (schema, *(one for several in SEVERAL for one in schema.get(several, ()))):
         for name, inner in part.get("properties", {}).items():
             path = f"{above}{name}"
             shown = f"**`{path}`**" if name in part.get("required", ()) else f"`{path}`"
             yield shown, spelled(inner), inner.get("description", "")
             yield from fields(inner, f"{path}.")
             yield from fields(inner.get("items", {}), f"{path}[].")
+            if isinstance(values := inner.get("additionalProperties"), dict):
+                yield from fields(values, f"{path}.*.")
 
 
 def content(body: Mapping[str, Any]) -> str:
@@ -144,7 +147,7 @@ def spelled(schema: Mapping[str, Any]) -> str:
         return one_of(words) if len(words) <= MOST_WORDS else f"one of {len(words)} names"
     kinds = schema.get("type") or "anything"
     said_kinds = [_kind(kind, schema) for kind in ([kinds] if isinstance(kinds, str) else kinds)]
-    bounds = [said.format(f"{schema[name]:.10g}") for name, said in BOUNDS if name in schema]
+    bounds = [said.format(f"{schema[name]:.15g}") for name, said in BOUNDS if name in schema]
     return " or ".join(said_kinds) + (f"; {', '.join(bounds)}" if bounds else "")
 
 

@@ -80,7 +80,7 @@ def say(*lines: str) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="scripts/docs", description=__doc__)
+    parser = argparse.ArgumentParser(prog="scripts/docs", description="The documentation site, in build/docs/site.")
     parser.add_argument("what", nargs="?", choices=("build", "serve"), default="build")
     parser.add_argument("--port", type=int, default=8090, help="of serve; 0 takes a free one")
     asked = parser.parse_args()

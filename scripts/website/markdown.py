@@ -61,11 +61,6 @@ def anchors(text: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def title(text: str) -> str | None:
-    """The first heading."""
-    return next((heading[1] for _, line in prose(text) if (heading := _HEADING.match(line))), None)
-
-
 def slug_of(heading: str) -> str:
     """As GitHub makes it: small letters, no punctuation, a dash for each blank."""
     plain = _LINK_TEXT.sub(r"\1", heading).replace("`", "").replace("*", "")

@@ -16,7 +16,8 @@ from scripts.website.markdown import Link, links, with_other_targets
 CHECKOUT: Final = Path(__file__).parents[2]
 FRONT: Final = {"README.md": "index.md"}
 """The site has a front page of its own in place of the repository's."""
-NOT_SHOWN: Final = "docs/site/"
+OF_THE_SITE: Final = "docs/site/"
+SETTINGS: Final = ("site/navigation.toml", "site/zensical.toml")
 
 
 class CannotBuildError(Exception):
@@ -36,7 +37,7 @@ def tracked(checkout: Path = CHECKOUT) -> list[str]:
 
 def pages(files: Iterable[str]) -> list[str]:
     """Those that become pages."""
-    return [name for name in files if name.endswith(".md") and name not in FRONT and not name.startswith(NOT_SHOWN)]
+    return [name for name in files if name.endswith(".md") and name not in FRONT and not name.startswith(OF_THE_SITE)]
 
 
 def place(name: str) -> str:
@@ -71,7 +72,7 @@ def stage(folder: Path, checkout: Path = CHECKOUT) -> list[str]:
     shutil.rmtree(folder, ignore_errors=True)
     files = tracked(checkout)
     shown = pages(files)
-    beside = {name for name in files if name.startswith("docs/")} - set(shown)
+    beside = {name for name in files if name.startswith("docs/") and not name.endswith(SETTINGS)}
     for page in shown:
         text = (checkout / page).read_text(encoding="utf-8")
         beside |= _files_linked_to(page, text, files)

@@ -1,7 +1,7 @@
 """Links, anchors and headings are read as GitHub reads them."""
 
 import pytest
-from scripts.website.markdown import Link, anchors, links, slug_of, title, with_other_targets
+from scripts.website.markdown import Link, anchors, links, slug_of, with_other_targets
 
 PAGE = """\
 # A page
@@ -54,11 +54,6 @@ def test_anchors_are_those_of_github() -> None:
 )
 def test_slugs_are_those_of_github(heading: str, slug: str) -> None:
     assert slug_of(heading) == slug
-
-
-def test_the_title_is_the_first_heading() -> None:
-    assert title("words\n```sh\n# none\n```\n# This `one`\n# Not this\n") == "This `one`"
-    assert title("words") is None
 
 
 def test_targets_are_replaced_where_they_stand() -> None:

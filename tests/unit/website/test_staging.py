@@ -34,6 +34,7 @@ def test_what_is_staged_is_whole(tmp_path: Path) -> None:
         "docs/index.md": "[a file](../deploy/a.yml)\n",
         "docs/images/a.svg": "<svg/>",
         "docs/site/navigation.toml": "entries = []",
+        "docs/site/site.css": "",
         "deploy/a.yml": "a: 1\n",
         "deploy/b.yml": "b: 1\n",
         "README.md": "# front\n",
@@ -49,6 +50,6 @@ def test_what_is_staged_is_whole(tmp_path: Path) -> None:
 
     assert stage(folder, checkout) == ["index.md", "project/CHANGELOG.md"]
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert there == {"index.md", "project/CHANGELOG.md", "images/a.svg", "site/navigation.toml", "files/deploy/a.yml"}
+    assert there == {"index.md", "project/CHANGELOG.md", "images/a.svg", "site/site.css", "files/deploy/a.yml"}
     assert (folder / "index.md").read_text() == "[a file](files/deploy/a.yml)\n"
     assert (folder / "project/CHANGELOG.md").read_text() == "[keys](../index.md)\n"
