@@ -41,6 +41,8 @@ def each(*languages: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("block", in_language(*languages), ids=lambda block: block.place)
 
 
+SHOWN = {("docs/migrate/litellm.md", "config.yaml"): "model_list:"}
+"""Files that the commands of a page are about, which the page shows: how the block begins."""
 SAYS = {
     ("README.md", "python"): r"\w",
     ("docs/quickstart.md", "python"): r"\w",
@@ -87,13 +89,23 @@ def test_a_block_that_is_not_executed_is_right_as_far_as_can_be_said(block: Bloc
     assert list(mistakes(block)) == [], block.place
 
 
+def write_shown(page: str, folder: Path) -> dict[str, str]:
+    """The files that the page shows; the variables that its settings name, with some value."""
+    shown = {name: begin for (of, name), begin in SHOWN.items() if of == page}
+    for name, begin in shown.items():
+        (block,) = [block for block in BLOCKS if block.page == page and begun(block, begin)]
+        (folder / name).write_text(block.text, encoding="utf-8")
+    settings = "".join(block.text for block in BLOCKS if shown and (block.page, block.language) == (page, "yaml"))
+    return dict.fromkeys(re.findall(r"\$\{(\w+)", settings), "test-value")
+
+
 @pytest.mark.parametrize("page", [page for page, blocks in SHELL.items() if blocks])
 async def test_the_commands_of_a_page_work(site: Site, tmp_path: Path, page: str) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
     known = site.known()
     checkout_at(tmp_path, site.programs)
-    variables = site.variables(tmp_path, LLM_SERVICE_KEY=known["secret"])
+    variables = site.variables(tmp_path, LLM_SERVICE_KEY=known["secret"], **write_shown(page, tmp_path))
     blocks, lacking = without_programs_that_lack(SHELL[page])
     if blocks:
         named = [(block, site.named(block.text, known)) for block in blocks]
