@@ -75,7 +75,7 @@ def copy_to(folder: Path) -> Copy:
     for name in ("serve", "test"):
         shutil.copy(CHECKOUT / name, path / name)
     (path / "requirements").mkdir()
-    for layer in ("run", "test", "semantic", "e2e", "e2e-model"):
+    for layer in ("run", "test", "semantic", "deploy", "e2e", "e2e-model"):
         (path / "requirements" / f"{layer}.lock").touch()
     for module in ("llm_service/__main__.py", "pytest.py"):
         (path / "src" / module).parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from llm_service.bootstrap.accounts import build_corrections
 from llm_service.bootstrap.around import Surroundings
+from llm_service.bootstrap.leftovers import open_leftovers
 from llm_service.bootstrap.providers import build_provider, build_site
 from llm_service.bootstrap.service import Service, build_service
 from llm_service.bootstrap.sharing import longest_s
@@ -16,5 +17,6 @@ __all__ = [
     "build_service",
     "build_site",
     "longest_s",
+    "open_leftovers",
     "open_stores",
 ]

@@ -168,6 +168,13 @@ GUIDES: Final[Mapping[tuple[str, ...], Guide]] = MappingProxyType(
             {"llm-service usage verify": "as a job of every night"}, failed="A record was changed, removed or added."
         ),
         ("usage", "reconcile"): Guide({"llm-service usage reconcile": "as a job of every night"}, failed=UNDONE),
+        ("usage", "ship"): Guide(
+            {
+                "llm-service usage ship": "before a data directory is given up",
+                "llm-service usage ship --within 600 --json": "from a job, while the database may be away",
+            },
+            failed="Something is left: standard error says what keeps it.",
+        ),
         ("cache", "stats"): Guide(
             {
                 "llm-service cache stats": "of 24 hours",

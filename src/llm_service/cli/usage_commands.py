@@ -121,3 +121,19 @@ def reconcile(
     from llm_service.cli.usage import reconcile
 
     raise typer.Exit(reconcile(Where(config, data_dir, sandbox), as_json=as_json))
+
+
+@usage_app.command("ship")
+def ship(
+    within: Annotated[
+        float, typer.Option(help="Seconds to wait for the database, and for a service that ends.", min=0, max=86400)
+    ] = 60,
+    config: ConfigPath = None,
+    data_dir: DataDir = None,
+    sandbox: Sandbox = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring what ended processes left in the data directory to the database; exit 0 when it holds nothing more."""
+    from llm_service.cli.leftovers import ship_leftovers
+
+    raise typer.Exit(ship_leftovers(Where(config, data_dir, sandbox), within_s=within, as_json=as_json))

@@ -3,6 +3,7 @@
 from llm_service.ledger.adopt import OnLost
 from llm_service.ledger.copies import JournalCopy, journal_copies
 from llm_service.ledger.ledger import FOLDER, Ledger, LedgerState
+from llm_service.ledger.leftovers import Left, Leftovers
 from llm_service.ledger.options import LedgerOptions
 from llm_service.ledger.verify import Fault, Verification, verify
 
@@ -13,6 +14,8 @@ __all__ = [
     "Ledger",
     "LedgerOptions",
     "LedgerState",
+    "Left",
+    "Leftovers",
     "OnLost",
     "Verification",
     "journal_copies",

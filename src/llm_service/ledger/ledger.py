@@ -75,6 +75,7 @@ class Ledger:
         self._clock = clock
         self._log = log
         self._always = options.fsync == "always"
+        self._grace_s = options.shipping_grace_s
         self._trouble: Trouble | None = None
         self._unwritten = dict[str, UsageRecord]()
         self._some_unwritten = asyncio.Event()
@@ -174,26 +175,28 @@ class Ledger:
             failing_since=trouble.since if trouble else None,
         )
 
-    async def aclose(self, *, within_s: float = 5.0) -> None:
-        """Ship what can be shipped in this time. What cannot stays in the journal, which the next process adopts.
+    async def aclose(self) -> None:
+        """Ship what can be shipped within ``shipping_grace_s``. What cannot stays in the journal, to be adopted.
 
         Idempotent; nothing can be written afterwards.
         """
         if self._journal.fd < 0:
             return
         await self._tasks.aclose()
-        everything = self._write_kept() and await self._ship_the_rest(within_s)
+        everything = self._write_kept() and await self._ship_the_rest()
         await asyncio.to_thread(self._syncer.stop)
         remove = everything and not self._journal.open_requests
         await asyncio.to_thread(self._journal.finish, remove=remove)
 
-    async def _ship_the_rest(self, within_s: float) -> bool:
+    async def _ship_the_rest(self) -> bool:
         try:
-            async with asyncio.timeout(within_s):
-                await self._shipper.flush()
+            async with asyncio.timeout(self._grace_s):
+                await self._shipper.finish()
                 await seal_up_to(self._store, self.writer, self._shipper.tip, clock=self._clock)
         except (StoreUnavailable, TimeoutError) as error:
-            self._log.warning("journal_left_behind", records=len(self._shipper), reason=str(error) or "no time left")
+            trouble = self._shipper.trouble
+            reason = trouble.reason if trouble else str(error) or "no time left"
+            self._log.warning("journal_left_behind", records=len(self._shipper), reason=reason)
             return False
         return True
 

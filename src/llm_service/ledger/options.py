@@ -29,3 +29,11 @@ class LedgerOptions:
             "byte. A process that dies loses nothing either way."
         ),
     ] = "interval"
+    shipping_grace_s: Annotated[
+        float,
+        Bounds(at_least=0, at_most=86400),
+        Doc(
+            "How long a process that ends, its requests finished, waits for the database to take the last records. "
+            "What it does not take stays in the data directory, for the next process there or `llm-service usage ship`."
+        ),
+    ] = 5.0

@@ -108,6 +108,11 @@ class Shipper:
             if not self._backlog:
                 self._some.clear()
 
+    async def finish(self) -> None:
+        """Ship all that is left; a store that is away is asked again and again. For whoever bounds the time."""
+        while self._backlog:
+            await self._try()
+
     async def flush(self) -> None:
         """Ship now what there is now. Raises StoreUnavailable, and keeps everything then."""
         last_seq = self._backlog.last_seq

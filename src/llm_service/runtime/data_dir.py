@@ -103,6 +103,11 @@ def open_data_dir(path: Path) -> DataDir:
     return DataDir(path, lock_fd)
 
 
+def has_been_served(path: Path) -> bool:
+    """Whether a service has ever held this directory. Raises OSError where one may not look."""
+    return (path / LOCK_NAME).exists()
+
+
 def sync_folder(folder: Path) -> None:
     """Bring the names of new files to the disk. Blocks."""
     folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

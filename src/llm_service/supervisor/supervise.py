@@ -25,7 +25,7 @@ database that is brought up to date takes as long as it takes."""
 PREPARE_S: Final = 30.0
 COMMIT_S: Final = 10.0
 LAST_S: Final = 15.0
-"""What a worker may take beyond the grace of a shutdown: its last writes, and closing what it has."""
+"""What a worker may take to close what it has, beyond the graces for its requests and for its last records."""
 POLL_COMPANION_S: Final = 0.25
 WORD_S: Final = 0.1
 """A worker that leaves is replaced after this: had all processes got the signal, the supervisor would know by then."""
@@ -141,6 +141,15 @@ class Supervisor:
     def _everybody(self) -> list[_Seat]:
         """Also who leaves, and who is to take a seat over."""
         return self._busy + self._leaving + ([] if self._successor is None else [self._successor])
+
+    @property
+    def _grace_s(self) -> float:
+        return self._edition.loaded.settings.server.shutdown_grace_s
+
+    @property
+    def _last_s(self) -> float:
+        """What a worker may take when its requests are over."""
+        return self._edition.loaded.settings.ledger.shipping_grace_s + LAST_S
 
     def _channels(self) -> list[SupervisorsEnd]:
         return [seat.process.channel for seat in self._everybody if seat.process is not None]
@@ -281,8 +290,7 @@ class Supervisor:
         """Ask all workers to end; asked again, to hurry."""
         say = "hurry" if self._ending else "stop"
         if not self._ending:
-            grace_s = self._edition.loaded.settings.server.shutdown_grace_s
-            self._kill_at = self._clock.monotonic() + grace_s + LAST_S
+            self._kill_at = self._clock.monotonic() + self._grace_s + self._last_s
             self._ending = True
             self._renewal = None
         for seat in self._seats.values():
@@ -317,8 +325,7 @@ class Supervisor:
     def _let_go(self, seat: _Seat, other: _Seat) -> None:
         self._seats[seat.number] = other
         if seat.process is not None:
-            grace_s = self._edition.loaded.settings.server.shutdown_grace_s
-            seat.kill_at = self._clock.monotonic() + 2 * grace_s + LAST_S
+            seat.kill_at = self._clock.monotonic() + 2 * self._grace_s + self._last_s
             self._leaving.append(seat)
             self._log.info("worker leaving", worker=seat.number, pid=seat.process.pid)
 

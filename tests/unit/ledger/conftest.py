@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from llm_service.ledger import Ledger
+from llm_service.ledger import Ledger, LedgerOptions
 from tests.support.clock import ManualClock
 from tests.support.ledger_entries import Settled, SilentLog, a_ledger
 from tests.support.memory_ledger import MemoryLedger
 
 Open = Callable[..., Ledger]
+GRACE_S = 0.5
+"""Of real time: how long a ledger waits at its end for a store that is away."""
 
 
 @pytest.fixture
@@ -42,7 +44,8 @@ async def ledger_of(
     opened = list[Ledger]()
 
     def open_one(writer: str = "host-a1", *, start: bool = False, **changes: Any) -> Ledger:
-        given = {"store": store, "clock": clock, "log": log, "on_lost": settled} | changes
+        options = LedgerOptions(shipping_grace_s=GRACE_S)
+        given = {"store": store, "clock": clock, "log": log, "on_lost": settled, "options": options} | changes
         opened.append(a_ledger(tmp_path, writer=writer, **given))
         if start:
             opened[-1].start()

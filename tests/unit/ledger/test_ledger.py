@@ -186,13 +186,32 @@ async def test_the_end_ships_seals_and_leaves_nothing(ledger: Ledger, store: Mem
     assert files(tmp_path) == []
 
 
-async def test_what_cannot_be_shipped_at_the_end_is_left_to_the_next(
-    ledger: Ledger, store: MemoryLedger, ledger_of: Open, tmp_path: Path
+async def test_a_store_that_comes_back_before_the_end_gets_what_is_left(
+    ledger_of: Open, store: MemoryLedger, clock: ManualClock, log: SilentLog, tmp_path: Path
 ) -> None:
+    ledger = ledger_of(options=LedgerOptions(shipping_grace_s=30))
+    store.away = True
+    ledger.close(a_record(1))
+    ending = asyncio.create_task(ledger.aclose())
+    await until(lambda: store.calls)
+    store.away = False
+    await loop_turns()
+    clock.advance(2)
+    await ending
+    assert store.ids() == ["req_00000001"]
+    assert files(tmp_path) == []
+    assert "journal_left_behind" not in log.events()
+
+
+async def test_what_cannot_be_shipped_at_the_end_is_left_to_the_next(
+    ledger_of: Open, store: MemoryLedger, log: SilentLog, tmp_path: Path
+) -> None:
+    ledger = ledger_of(options=LedgerOptions(shipping_grace_s=0.01))
     store.away = True
     ledger.close(a_record(1))
     await ledger.aclose()
     assert len(files(tmp_path)) == 2
+    assert log.said[-1] == ("journal_left_behind", {"records": 1, "reason": "the store is away"})
     store.away = False
     following = ledger_of("host-b2")
     assert await following.adopt() == 1
@@ -210,10 +229,13 @@ async def test_a_request_that_is_open_at_the_end_is_left_to_the_next(
     assert [row.record.status for row in store.rows] == ["interrupted"]
 
 
-async def test_a_store_that_hangs_does_not_hold_up_the_end(ledger: Ledger, store: MemoryLedger, log: SilentLog) -> None:
+async def test_a_store_that_hangs_does_not_hold_up_the_end(
+    ledger_of: Open, store: MemoryLedger, log: SilentLog
+) -> None:
+    ledger = ledger_of(options=LedgerOptions(shipping_grace_s=0.01))
     store.gate = asyncio.Event()
     ledger.close(a_record(1))
-    await ledger.aclose(within_s=0.01)
+    await ledger.aclose()
     store.gate = None
     assert "journal_left_behind" in log.events()
 

@@ -14,6 +14,7 @@ import orjson
 
 from llm_service.api import ServerOptions
 from llm_service.config import Loaded, Settings
+from llm_service.ledger import LedgerOptions
 from llm_service.runtime import Terminal
 from llm_service.supervisor import Edition, Process, ReloadRefused, Supervisor, SupervisorsEnd
 from llm_service.supervisor.edition import Generation
@@ -25,6 +26,7 @@ from tests.support.service import LogLines
 from tests.unit.supervisor.conftest import loaded
 
 GRACE_S = 5.0
+SHIPPING_S = LedgerOptions().shipping_grace_s
 Script = Callable[["House"], Iterator[Any]]
 
 
@@ -220,7 +222,7 @@ def test_one_that_outlives_the_grace_is_killed() -> None:
     def script(house: House) -> Iterator[None]:
         yield from house.all_ready()
         yield from house.ends(house.workers[1])
-        house.clock.advance(GRACE_S + LAST_S - 0.1)
+        house.clock.advance(GRACE_S + SHIPPING_S + LAST_S - 0.1)
         yield
         assert not house.workers[1].killed
         house.clock.advance(0.1)
@@ -581,7 +583,7 @@ def test_one_that_does_not_get_done_with_leaving_is_killed() -> None:
         yield from house.all_ready()
         house.workers[1].says("leaving")
         yield
-        house.clock.advance(2 * GRACE_S + LAST_S - 0.1)
+        house.clock.advance(2 * GRACE_S + SHIPPING_S + LAST_S - 0.1)
         yield
         assert not house.workers[1].killed
         house.clock.advance(0.1)

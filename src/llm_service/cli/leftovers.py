@@ -1,0 +1,69 @@
+"""``usage ship``: bring what ended processes left in a data directory to the database, before it is thrown away."""
+
+import sys
+from contextlib import AsyncExitStack
+
+from llm_service.bootstrap import Surroundings, open_leftovers
+from llm_service.cli.database import CannotOpen
+from llm_service.cli.stored import Shown, Stored, run_on_database
+from llm_service.cli.where import Where
+from llm_service.config import secrets_of
+from llm_service.observability import Redaction, build_log
+from llm_service.runtime import SystemClock, has_been_served, system_random
+from llm_service.storage import AddressError
+
+
+def ship_leftovers(where: Where, *, within_s: float, as_json: bool) -> int:
+    """Ship what there is, and say whether anything is left; the exit code: 0 where nothing is."""
+
+    async def act(stored: Stored) -> Shown:
+        async with AsyncExitStack() as held:
+            return await _shipped(stored, held, within_s)
+
+    return run_on_database(where, act, show_left, what="The journals", as_json=as_json)
+
+
+async def _shipped(stored: Stored, held: AsyncExitStack, within_s: float) -> Shown:
+    settings, folder = stored.settings, stored.data_dir
+    if not has_been_served(folder):  # an empty folder would be told to hold nothing, though it is the wrong one
+        raise CannotOpen(
+            f"no service has had its data in {folder}: name its data directory by --data-dir or server.data_dir, "
+            "and say --sandbox as it was started"
+        )
+    clock, redaction = SystemClock(), Redaction(secrets_of(settings))
+    around = Surroundings(
+        data_dir=folder,
+        clock=clock,
+        dice=system_random(),
+        log=build_log(settings.observability, clock=clock, stream=sys.stderr, redaction=redaction),
+        redaction=redaction,
+    )
+    try:
+        leftovers = await open_leftovers(held, around, settings.store, stored.database)
+        left = await leftovers.ship(within_s=within_s)
+    except (AddressError, OSError) as error:
+        raise CannotOpen(str(error)) from error
+    return {
+        "ok": left.nothing,
+        "data_dir": str(folder),
+        "shipped": left.shipped,
+        "waiting": left.waiting,
+        "living": left.living,
+    }
+
+
+def show_left(shown: Shown) -> None:
+    """What was done, and what keeps the rest."""
+    done = f"{_journals(shown['shipped'])} shipped" if shown["shipped"] else "Nothing was to be shipped"
+    if shown["ok"]:
+        print(f"{done}; {shown['data_dir']} holds no record that the database lacks.")
+        return
+    if shown["waiting"]:
+        print(f"{_journals(shown['waiting'])} could not be shipped: the log above has the reason.", file=sys.stderr)
+    if shown["living"]:
+        said = f"{_journals(shown['living'])} of processes that serve: end the service first, or wait (--within)."
+        print(said, file=sys.stderr)
+
+
+def _journals(count: int) -> str:
+    return f"{count} journal{'' if count == 1 else 's'}"
