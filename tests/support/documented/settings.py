@@ -63,7 +63,7 @@ def made(path: Path) -> Path:
     if path.suffix == ".json":
         content = json.dumps({"keys": [public_jwk(private_key("EdDSA"), kid="test", alg="EdDSA", use="sig")]})
     else:
-        content = "https://hooks.example.com/test" if "webhook" in path.name else "test-value"
+        content = "https://hooks.example.com/test" if "webhook" in path.name else f"test-value-{'0' * 32}"
     path.write_text(content, encoding="utf-8")
     return path
 

@@ -8,6 +8,9 @@ ENGINE: Final = (
     "there is no container engine beside the tests; tests/e2e/test_container.py runs the image's tree instead"
 )
 
+CLUSTER: Final = "there is no cluster beside the tests; tests/unit/deploy renders the chart and judges what comes of it"
+SERVER: Final = "would install on this very machine; tests/unit/deploy/test_systemd.py holds unit and configuration"
+
 UNEXECUTED: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
     {
         (
@@ -23,6 +26,13 @@ UNEXECUTED: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
             "docs/deploy/docker.md",
             "sudo scripts/image-tree",
         ): "takes root and minutes; tests/e2e/test_container.py does it",
+        ("docs/deploy/kubernetes.md", "kubectl create namespace "): CLUSTER,
+        ("docs/deploy/kubernetes.md", "helm -n llm get values "): CLUSTER,
+        ("docs/deploy/server.md", "apt-get install "): SERVER,
+        ("docs/deploy/server.md", "install -m 644 deploy/systemd/llm-service.sysusers.conf"): SERVER,
+        ("docs/deploy/server.md", "chgrp llm-service "): SERVER,
+        ("docs/deploy/server.md", "cat > /usr/local/bin/llm-service"): SERVER,
+        ("docs/deploy/server.md", "git -C /usr/local/src"): SERVER,
         (
             "docs/keys.md",
             'curl -s -H "Authorization: Bearer $ACTIONS_',

@@ -50,11 +50,11 @@ def block(language: str) -> str:
 
 def settings_of(text: str, folder: Path) -> Settings:
     """What the service makes of a configuration, with secrets where it refers to them."""
-    for name in re.findall(r"file:(secrets/[\w-]+)", text):
+    for name in re.findall(rf"file:{FOLDER}/(secrets/[\w-]+)", text):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(f"sk-test-{name}-0123456789-0123456789", encoding="utf-8")
     file = folder / "llm-service.yaml"
-    file.write_text(text, encoding="utf-8")
+    file.write_text(text.replace(FOLDER, str(folder)), encoding="utf-8")
     found = load_settings(path=file, environ={}, cwd=folder, overrides={})
     assert found.notes == ()
     return found.settings
