@@ -1,15 +1,59 @@
 """docs/operations: what operators look up at night is what there is."""
 
 import re
+import shlex
 from pathlib import Path
 
+import pytest
+
+from llm_service.alerts.rule import DEFAULT_RULES
 from llm_service.storage import newest_schema
+from tests.architecture.test_commands import understood
+from tests.support.deploy import alerts
 
 CHECKOUT = Path(__file__).parents[2]
 OPERATIONS = CHECKOUT / "docs" / "operations"
+PARTS = ("Means", "Look first", "Likely", "Do", "Wake somebody")
+STANDS_FOR_ANY = re.compile(r"\b(NAME|ID|FILE|MACHINE)\b")
+
+
+def page(name: str) -> str:
+    return (OPERATIONS / name).read_text(encoding="utf-8")
+
+
+def sections() -> dict[str, str]:
+    """Of the runbook, by their anchors."""
+    _, *found = re.split(r"^## ", page("runbook.md"), flags=re.MULTILINE)
+    return {text.partition("\n")[0]: text for text in found}
+
+
+def test_the_runbook_has_a_section_for_each_alert_and_no_other() -> None:
+    shipped = {rule["annotations"]["runbook"].partition("#")[2] for rule in alerts().values()}
+    assert sections().keys() == shipped | {rule.name for rule in DEFAULT_RULES}
+
+
+@pytest.mark.parametrize("name", sorted(sections()))
+def test_a_section_says_all_that_is_asked_at_night(name: str) -> None:
+    text = sections()[name]
+    assert re.findall(r"^\*\*([\w ]+)\*\* \S", text, re.MULTILINE) == [*PARTS]
+    assert text.startswith(f"{name}\n\n*Prometheus") == (name not in {rule.name for rule in DEFAULT_RULES})
+
+
+COMMANDS = sorted(
+    {
+        (path.name, line)
+        for path in OPERATIONS.glob("*.md")
+        for line in re.findall(r"`(llm-service [a-z][^`]*)`", path.read_text(encoding="utf-8"))
+    }
+)
+
+
+@pytest.mark.parametrize(("name", "line"), COMMANDS, ids=[line for _, line in COMMANDS])
+def test_a_command_in_a_sentence_is_one_that_there_is(name: str, line: str) -> None:
+    _, *words = shlex.split(STANDS_FOR_ANY.sub("any", line))
+    understood(words)
 
 
 def test_the_page_on_upgrades_names_every_schema() -> None:
-    page = (OPERATIONS / "upgrade.md").read_text(encoding="utf-8")
-    rows = [int(number) for number in re.findall(r"^\| (\d+) \| \d+\.\d+\.\d+ \| ", page, re.MULTILINE)]
+    rows = [int(number) for number in re.findall(r"^\| (\d+) \| \d+\.\d+\.\d+ \| ", page("upgrade.md"), re.MULTILINE)]
     assert rows == [*range(1, newest_schema() + 1)]

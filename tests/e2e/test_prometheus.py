@@ -163,7 +163,7 @@ async def an_alert_is_delivered_and_so_is_its_end(watched: Watched) -> None:
     instance = watched.service.address.removeprefix("http://")
     assert alert["labels"]["instance"] == instance
     assert alert["annotations"]["summary"] == f"{instance} does not answer Prometheus"
-    assert alert["annotations"]["runbook"] == "docs/alerts.md#target-down"
+    assert alert["annotations"]["runbook"] == "docs/operations/runbook.md#target-down"
 
     _, key = await new_key(watched.service)
     watched.key_file.write_text(key, encoding="utf-8")
