@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from llm_service.domain import Secret
-from llm_service.storage import Database, DatabaseError, StoreUnavailable, open_database
+from llm_service.storage import Database, DatabaseError, StoreUnavailable, UsageFilter, open_database
 from llm_service.storage.sql import postgres_open
 from llm_service.storage.sql.base import Session
 from llm_service.storage.sql.database import SqlDatabase
 from tests.conformance.storage.conftest import Place
-from tests.support.postgres import PASSWORD, PostgresServer
+from tests.support.postgres import PASSWORD, USER, PostgresServer
 from tests.support.records import key, rows, secret
 from tests.support.timed import within
 from tests.support.waiting import loop_turns
@@ -162,6 +162,30 @@ async def test_no_more_connections_than_configured(place: Place, postgres_server
         f"SELECT count(*) AS open FROM pg_stat_activity WHERE datname = '{(place.url or '').rpartition('/')[2]}'"
     )
     assert found["open"] <= 2
+
+
+async def test_a_user_is_replaced_by_another_one_of_the_same_owner(
+    place: Place, postgres_server: PostgresServer
+) -> None:
+    """As docs/operations/rotation.md has it: two users by turns, the tables a third one's, who cannot log in."""
+    url = place.url or ""
+    name = url.rpartition("/")[2]
+    await postgres_server.run("CREATE ROLE llm_owner NOLOGIN")
+    await postgres_server.run(f"ALTER DATABASE {name} OWNER TO llm_owner")
+    users = [f"{user}_{name}" for user in ("even", "odd")]
+    for user in users:
+        await postgres_server.run(f"CREATE ROLE {user} LOGIN PASSWORD '{user}' IN ROLE llm_owner")
+        await postgres_server.run(f"ALTER ROLE {user} SET role = llm_owner")
+    opened = [await Place(url.replace(f"{USER}:{PASSWORD}", f"{user}:{user}"), place.folder).open() for user in users]
+    place.opened.extend(opened)
+    first, second = opened
+    await first.ledger.append(rows(2))
+    await postgres_server.run(f"ALTER ROLE {users[0]} NOLOGIN")
+    await first.ledger.append(rows(3))  # by a connection that is open
+    await second.ledger.append(rows(4))
+    assert len(await second.ledger.page(UsageFilter(), after=None, count=9)) == 4
+    with pytest.raises(DatabaseError, match="its user or password is wrong"):
+        await Place(url.replace(f"{USER}:{PASSWORD}", f"{users[0]}:{users[0]}"), place.folder).open()
 
 
 def free_port() -> int:

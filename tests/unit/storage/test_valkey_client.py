@@ -106,6 +106,19 @@ async def test_a_password_is_needed_and_right(tmp_path: Path, connect: Connect) 
     assert wrong.state.cause == "the store refuses the user name or password"
 
 
+async def test_a_password_is_replaced_while_both_are_taken(tmp_path: Path, connect: Connect) -> None:
+    """Connections that are open go on with the old one, too."""
+    with single(tmp_path, password="c4n4ry") as server:
+        former = await connect(server.url)
+        server.ask("ACL", "SETUSER", "default", ">n3w-c4n4ry")
+        changed = await connect(server.url.replace("c4n4ry", "n3w-c4n4ry"))
+        assert [await count(former), await count(changed)] == [1, 2]
+        server.ask("ACL", "SETUSER", "default", "<c4n4ry")
+        assert [await count(former), await count(changed)] == [3, 4]
+        late = await connect(server.url)
+    assert late.state.cause == "the store refuses the user name or password"
+
+
 async def test_a_database_is_selected(valkey: Server, connect: Connect) -> None:
     await count(await connect(f"{valkey.url}/3"))
     assert valkey.ask("GET", KEY) is None
