@@ -6,6 +6,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from llm_service.storage import (
     SQLITE_NAME,
+    AuditEntry,
     DatabaseError,
     StoreUnavailable,
     UsageFilter,
@@ -28,7 +30,7 @@ from llm_service.storage.sql.lists import by_pieces
 from llm_service.storage.sql.migrate import Migration, migrations_for
 from llm_service.storage.sql.sqlite_file import begin_sqlite, open_sqlite, refuse_remote
 from tests.conformance.storage.conftest import Place
-from tests.support.records import key, rows, secret
+from tests.support.records import NOON, key, rows, secret
 from tests.support.waiting import loop_turns
 
 FULL = 2  # sqlite.org/pragma.html, synchronous
@@ -135,6 +137,32 @@ async def test_a_backup_does_not_overwrite(place: Place) -> None:
     with pytest.raises(DatabaseError, match="File exists"):
         await save_database(None, source=place.folder / SQLITE_NAME, target=target, on_rows=print)
     assert target.read_text() == "something else"
+
+
+async def test_of_the_copies_from_before_migrations_the_newest_two_stay(place: Place) -> None:
+    path, steps = place.folder / SQLITE_NAME, migrations_for("sqlite")
+    for known in (2, 3, 7, len(steps)):
+        await open_sqlite(path, migrations=steps[:known], program="next").aclose()
+    assert {copy.name for copy in place.folder.glob("*.backup")} == {f"{path.name}.v{older}.backup" for older in (3, 7)}
+
+
+async def test_the_write_ahead_log_and_the_file_stay_bounded_by_what_is_kept(place: Place) -> None:
+    """What was removed makes room for what comes: neither grows with what has passed through."""
+    database = await place.open()
+    path = place.folder / SQLITE_NAME
+    sizes = []
+    for lot in range(3):
+        await database.audit.append([entry(f"{lot}-{number}") for number in range(2_000)])
+        assert await database.audit.remove(before=NOON + timedelta(days=1), count=10_000) == 2_000
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        sizes.append(path.stat().st_size)
+    assert sizes[2] <= 1.1 * sizes[0]
+    assert path.with_name(f"{path.name}-wal").stat().st_size <= 64 << 20
+
+
+def entry(act_id: str) -> AuditEntry:
+    return AuditEntry(id=act_id, at=NOON, door="command", act="key.create", outcome="done", subject="x" * 200)
 
 
 async def test_a_copy_is_made_before_a_migration_and_none_without_one(place: Place) -> None:

@@ -523,3 +523,21 @@ async def test_a_trial_says_whether_it_was_delivered(site: Site) -> None:
     said = await one.handover.delivered("me", notice, within_s=0.01)
     assert said == "it was not delivered within 0.01 s, and is still tried"
     assert one.notifier.said[0] == ("firing", ["down"])
+
+
+async def test_by_the_hour_what_was_kept_long_enough_is_removed(site: Site) -> None:
+    """History, silences that are over, and samples that no window reaches; by whoever looks."""
+    one = site.watch("one", [DOWN], options=replace(OPTIONS, history_days=7))
+    down(one.machine)
+    await site.passes(10, one)
+    began = site.clock.now()
+    await site.database.alerts.put_silence(SilenceRow(id="s", until=began + timedelta(hours=1), body="{}"))
+    assert await history_of(site)
+    site.clock.advance(timedelta(days=6).total_seconds())
+    await one.look()
+    assert ("firing", "down") in await history_of(site)
+    assert all(sample.at > began for sample in await site.database.samples.since(began - timedelta(days=1)))
+    site.clock.advance(timedelta(days=1, hours=2).total_seconds())
+    await one.look()
+    assert ("firing", "down") not in (await history_of(site))[:1]
+    assert await site.database.alerts.silences() == []

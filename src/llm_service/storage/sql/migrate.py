@@ -12,6 +12,8 @@ from llm_service.storage.sql.postgres import Connection
 from llm_service.storage.sql.sqlite import copy
 
 _LOCK: Final = 0x6C6C6D5F  # any number, as long as it is the same in every version
+_COPIES: Final = 2
+"""How many copies stay beside the file: each is as large as that was."""
 _FOUND: Final = "SELECT version, program FROM schema_versions ORDER BY version DESC LIMIT 1"
 _SQLITE_HAS: Final = "SELECT 1 FROM sqlite_master WHERE name = 'schema_versions'"
 _POSTGRES_HAS: Final = "SELECT 1 WHERE to_regclass('schema_versions') IS NOT NULL"
@@ -109,13 +111,19 @@ def known_version(found: sqlite3.Row | Row | None, migrations: Sequence[Migratio
 
 
 def _keep(path: Path, version: int) -> None:
-    """A copy beside the file. One that is there already was made by a start that did not get further."""
+    """A copy beside the file, of which the newest few stay.
+
+    One that is there already was made by a start that did not get further.
+    """
     target = path.with_name(f"{path.name}.v{version}.backup")
     half = target.with_name(f"{target.name}.part")
     with suppress(FileNotFoundError):
         half.unlink()
     copy(path, half)
     half.replace(target)
+    ever = [path.with_name(f"{path.name}.v{older}.backup") for older in range(1, version + 1)]
+    for old in [one for one in ever if one.exists()][:-_COPIES]:
+        old.unlink(missing_ok=True)
 
 
 def _statements(script: str) -> Iterator[str]:
