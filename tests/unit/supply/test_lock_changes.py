@@ -27,7 +27,8 @@ def test_all_locks_are_read_with_their_markers_and_hashes(tmp_path: Path, capsys
     for folder, pin in ((before, "1.0.0"), (after, "1.1.0")):
         folder.mkdir()
         (folder / "run.lock").write_text(
-            f"orjson=={pin} ; python_version >= '3.11' \\\n    --hash=sha256:ab\n    # via llm-service\nuvicorn==0.54.0 \\\n"
+            f"orjson=={pin} ; python_version >= '3.11' \\\n    --hash=sha256:ab\n    # via uvicorn\n"
+            "uvicorn==0.54.0 \\\n"
         )
     (before / "lint.lock").write_text("gone==3\n")
     (after / "lint.lock").write_text("Fresh[extra]==4.0\nuvicorn==0.54.0\n")
