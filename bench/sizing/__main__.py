@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.measuring.tables import figure, table
-from bench.sizing.plan import Target, needs
+from bench.sizing.carried import carried, left
+from bench.sizing.plan import BUSY, Target, needs
 from bench.sizing.serving import CHUNKS, RATE_PER_S, Sizes, measure
 
 
@@ -48,6 +49,13 @@ def shown(sizes: Sizes) -> str:
     return f"{table(['what one takes', *loads], rows)}\n\n{table(['what', 'measured'], more)}"
 
 
+def reckoned(sizes: Sizes, target: Target) -> str:
+    """The tables of what follows."""
+    carries = table([f"{BUSY:.0%} of a core", "carries"], carried(sizes))
+    leaves = table(["a million misses leave", "MB"], left(sizes))
+    return "\n\n".join([carries, leaves, table(["what", "needed", "since"], needs(sizes, target))])
+
+
 def main(given: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench/size", description="What requests take, and what a load needs.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -71,7 +79,7 @@ def main(given: Sequence[str]) -> int:
         requests_per_s=wanted.requests, streams=wanted.streams, hits=wanted.hits, chunks_per_s=wanted.chunks_per_s
     )
     sizes = Sizes.of(json.loads(wanted.file.read_text(encoding="utf-8")))
-    print(table(["what", "needed", "since"], needs(sizes, target)))
+    print(reckoned(sizes, target))
     return 0
 
 

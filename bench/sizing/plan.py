@@ -7,6 +7,8 @@ from typing import Final, NamedTuple
 
 from bench.sizing.serving import CHUNKS, Sizes, Spent
 
+from llm_service.storage.open import CONNECTIONS
+
 BUSY: Final = 0.6
 """How much of a processor may be spent where bursts shall not wait."""
 DAY_S: Final = 86_400
@@ -88,6 +90,7 @@ def _processors(sizes: Sizes, target: Target, load: Load) -> Iterator[Need]:
     )
     yield Need("processors busy with chunks", f"{chunks:.1f}", f"{load.chunks:,.0f} of {chunk_us:.0f} µs")
     yield Need("workers, one for each processor", f"{workers}", f"both, with processors {BUSY:.0%} busy")
+    yield Need("connections to PostgreSQL at most", f"{workers * CONNECTIONS:,}", f"{CONNECTIONS} of each worker")
     memory_gb = (workers * sizes.loaded_mb + target.streams * target.stream_kb / 1024) / 1024
     yield Need(
         "memory of all workers, GB",

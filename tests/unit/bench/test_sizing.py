@@ -1,15 +1,18 @@
 """What a load needs follows from what a request takes; the scripts that are counted are those of the service."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from bench.sizing.__main__ import shown
+from bench.sizing.__main__ import reckoned, shown
 from bench.sizing.plan import Need, Target, needs
 from bench.sizing.scripts_a_second import ceiling
 from bench.sizing.serving import CHUNKS, Latency, Sizes, Spent
 
 from tests.support.valkey import Server
 
+CHECKOUT = Path(__file__).parents[3]
 MISS = Spent(
     requests=1000,
     per_s=500.0,
@@ -74,3 +77,11 @@ def test_the_scripts_of_admissions_are_taken_by_a_real_server(valkey: Server) ->
     assert found.per_s == pytest.approx(1e6 / found.server_us)
     life = valkey.ask("KEYS", "bench:{adm}:*")
     assert any(b":m:key:money" in name for name in life)
+
+
+def test_the_capacity_page_has_the_tables_of_the_figures_that_are_kept() -> None:
+    sizes = Sizes.of(json.loads((CHECKOUT / "bench" / "sizing" / "measured.json").read_text(encoding="utf-8")))
+    page = (CHECKOUT / "docs" / "operations" / "capacity.md").read_text(encoding="utf-8")
+    target = Target(requests_per_s=10_000, streams=100_000, hits=0.8, chunks_per_s=20)
+    tables = f"{shown(sizes)}\n\n{reckoned(sizes, target)}".split("\n\n")
+    assert [table for table in tables if table not in page] == []
