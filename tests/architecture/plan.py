@@ -19,7 +19,7 @@ FLOORS: Final[tuple[frozenset[str], ...]] = tuple(
         "services",
         "api backup",
         "config",
-        "environment",
+        "environment migration",
         "bootstrap",
         "supervisor",
         "premises",

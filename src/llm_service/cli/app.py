@@ -11,6 +11,7 @@ from llm_service.cli.arguments import DEFAULT_ADDRESS, Address, AsJson, ConfigPa
 from llm_service.cli.cache_commands import cache_app
 from llm_service.cli.commands import Commands
 from llm_service.cli.completing import command_names, model_names, one_of
+from llm_service.cli.import_commands import import_app
 from llm_service.cli.key_commands import keys_app
 from llm_service.cli.provider_commands import providers_app
 from llm_service.cli.usage_commands import usage_app
@@ -20,6 +21,7 @@ app.add_typer(providers_app, name="providers")
 app.add_typer(keys_app, name="keys")
 app.add_typer(usage_app, name="usage")
 app.add_typer(cache_app, name="cache")
+app.add_typer(import_app, name="import")
 
 
 def main() -> None:

@@ -1,0 +1,35 @@
+"""The commands under ``import`` with their options."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from llm_service.cli.arguments import AsJson
+
+import_app = typer.Typer(help="Make a configuration of one that another gateway has.", no_args_is_help=True)
+
+
+@import_app.callback()
+def sources() -> None:
+    """Make a configuration of one that another gateway has."""
+
+
+@import_app.command("litellm")
+def litellm(
+    file: Annotated[Path, typer.Argument(help="The config.yaml of LiteLLM's proxy.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File to write, such as llm-service.yaml; else standard output."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Turn LiteLLM's configuration into this service's, and report what did not come over.
+
+    Exits with 0 when all came over, with 3 when something did not (the configuration is written all the same), and with
+    2 when there is no configuration.
+    """
+    from llm_service.cli.importing import import_litellm
+
+    raise typer.Exit(import_litellm(file, output=output, force=force, as_json=as_json))
