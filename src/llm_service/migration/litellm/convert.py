@@ -8,7 +8,7 @@ from llm_service.migration.draft import Draft
 from llm_service.migration.litellm import remedies
 from llm_service.migration.litellm.cache import build_cache
 from llm_service.migration.litellm.entries import read_entries
-from llm_service.migration.litellm.fallbacks import build_fallbacks
+from llm_service.migration.litellm.fallbacks import build_fallbacks, fallback_names
 from llm_service.migration.litellm.general import build_general
 from llm_service.migration.litellm.guardrails import build_filters
 from llm_service.migration.litellm.models import build_models
@@ -43,7 +43,7 @@ def from_litellm(source: Found) -> Draft:
     entries = read_entries(draft)
     build_tags(draft, entries)
     apply_defaults(draft, entries)
-    named = name_providers(draft, entries)
+    named = name_providers(draft, entries, fallbacks=fallback_names(draft))
     aliases = build_models(draft, named)
     allowed = open_wildcards(draft, named)
     build_fallbacks(draft, aliases)

@@ -17,6 +17,23 @@ _SOURCELESS: Final = "It is no model of the result, so it falls back to nobody."
 _ITSELF: Final = "A model does not fall back to itself: it is tried again within max_retries."
 
 
+def fallback_names(draft: Draft) -> frozenset[str]:
+    """Models that others fall back to, as the file names them."""
+    sections = [
+        found for key in ("router_settings", "litellm_settings") if (found := draft.source.get(key)) is not None
+    ]
+    names: set[str] = set()
+    for section in sections:
+        for theirs, _ in _KINDS:
+            groups = section.get(theirs)
+            for group in [] if groups is None else groups.items():
+                names |= {_name(one) for _, targets in group.entries() for one in targets.each()}
+        defaults, aliases = section.get("default_fallbacks"), section.get("model_group_alias")
+        names |= set() if defaults is None else {_name(one) for one in defaults.each()}
+        names |= set() if aliases is None else {_name(model) for alias, model in aliases.entries() if alias in names}
+    return frozenset(names)
+
+
 def build_fallbacks(draft: Draft, aliases: Mapping[str, str]) -> None:
     """Write those of each model; an alias has those of the model that it stands for."""
     for theirs, ours in _KINDS:

@@ -6,7 +6,7 @@ from typing import Final
 from llm_service.config import is_null
 from llm_service.migration.draft import Draft
 from llm_service.migration.litellm import remedies
-from llm_service.migration.litellm.limits import budget_of
+from llm_service.migration.litellm.limits import MOST, budget_of
 from llm_service.migration.litellm.settings import of_section
 from llm_service.migration.litellm.texts import concealed, told
 from llm_service.migration.litellm.values import flag, number, seconds, whole
@@ -16,6 +16,8 @@ Handler = Callable[[Draft, Found], None]
 
 _NOT_READ: Final = "It is no number that can be set here."
 _DAY_S: Final = 86400
+_MOST_DAYS: Final = 36500
+_MIB: Final = 1024 * 1024
 
 
 def build_general(draft: Draft) -> None:
@@ -77,7 +79,7 @@ def _at_once(draft: Draft, found: Found) -> None:
     value = whole(found)
     if value == 0:
         draft.report.carried(found, "", "0 is no bound.")
-    elif value is None or value < 0:
+    elif value is None or not 0 < value <= MOST:
         draft.report.lost(found, _NOT_READ)
     else:
         draft.settings.setdefault("limits", {}).setdefault("global", {})["concurrent_requests"] = value
@@ -86,16 +88,16 @@ def _at_once(draft: Draft, found: Found) -> None:
 
 def _largest(draft: Draft, found: Found) -> None:
     value = number(found)
-    if value is None or not 0 < value < 2**20:
+    if value is None or not 1024 <= value * _MIB <= 1024 * _MIB:
         draft.report.lost(found, _NOT_READ)
         return
-    draft.put("server.max_body_bytes", int(value * 1024 * 1024))
+    draft.put("server.max_body_bytes", int(value * _MIB))
     draft.report.carried(found, "server.max_body_bytes")
 
 
 def _retention(draft: Draft, found: Found) -> None:
     value = seconds(found)
-    if value is None or value < _DAY_S:
+    if value is None or not _DAY_S <= value <= _MOST_DAYS * _DAY_S:
         draft.report.lost(found, "Records are kept for whole days: ledger.retention_days.")
         return
     draft.put("ledger.retention_days", int(value // _DAY_S))

@@ -3,12 +3,14 @@
 from decimal import Decimal
 from typing import Any, Final
 
-from llm_service.domain import fact
+from llm_service.domain import MOST_NANO_USD, fact, usd_of
 from llm_service.migration.litellm.values import number, period, seconds, whole
 from llm_service.migration.source import Found
 
 MOST_RETRIES: Final = 10
 LONGEST_S: Final = 86400
+MOST: Final = 10**12
+"""Of requests and tokens by the minute, and of requests at once."""
 _MONEY: Final = (
     "Money is counted exactly: a request that could pass the budget is refused before it is sent, and so is one whose "
     "price nobody knows, unless limits.unknown_price is allow (LiteLLM counts it as 0)."
@@ -33,7 +35,7 @@ class Budget:
 def budget_of(found: Found, duration: Found | None) -> Budget | str:
     """A budget, or why there is none."""
     amount, span = number(found), period(duration)
-    if amount is None or amount < 0 or amount >= 10**9:
+    if amount is None or not 0 <= amount <= int(usd_of(MOST_NANO_USD)):
         return "It is no amount of money that can be set: give it as budget_usd, a number of US dollars."
     if span is None:
         return (

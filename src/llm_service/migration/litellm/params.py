@@ -7,7 +7,7 @@ from llm_service.domain import HeaderName
 from llm_service.migration.draft import Draft
 from llm_service.migration.litellm import remedies
 from llm_service.migration.litellm.entry import Entry
-from llm_service.migration.litellm.limits import budget_of, retries_of, timeout_of
+from llm_service.migration.litellm.limits import MOST, budget_of, retries_of, timeout_of
 from llm_service.migration.litellm.texts import concealed, may_be_secret, stands_in_clear, told, written
 from llm_service.migration.litellm.values import flag, number, whole
 from llm_service.migration.source import Found
@@ -15,6 +15,8 @@ from llm_service.migration.source import Found
 Handler = Callable[[Draft, Entry, Found], None]
 
 _MILLION: Final = 1_000_000
+_DEAREST_USD: Final = 1_000_000
+_LARGEST_WINDOW: Final = 1_000_000_000
 _NOT_READ: Final = "It is not what LiteLLM's documentation says of it, so nothing was made of it."
 _EXACT: Final = (
     "It holds exactly here, over all processes. A deployment without room is passed over, and a "
@@ -61,7 +63,7 @@ def _term(draft: Draft, entry: Entry, found: Found) -> None:
 def _rate(kind: str) -> Handler:
     def handle(draft: Draft, entry: Entry, found: Found) -> None:
         value = whole(found)
-        if value is not None and value >= 1:
+        if value is not None and 1 <= value <= MOST:
             entry.limits[kind] = value
         elif not stands_in_clear(found):
             entry.limits[kind] = written(draft, found)
@@ -186,7 +188,7 @@ def _tags(draft: Draft, entry: Entry, found: Found) -> None:
 def _price(kind: str) -> Handler:
     def handle(draft: Draft, entry: Entry, found: Found) -> None:
         value = number(found)
-        if value is None or value < 0:
+        if value is None or not 0 <= value * _MILLION <= _DEAREST_USD:
             entry.lost(found, f"A price cannot be made of it. Set prices.<provider>/{entry.model}.{kind}.")
             return
         if kind in entry.price and entry.price[kind] != value * _MILLION:
@@ -217,7 +219,7 @@ def _drop_params(draft: Draft, entry: Entry, found: Found) -> None:
 
 def _context(draft: Draft, entry: Entry, found: Found) -> None:
     value = whole(found)
-    if value is None or value < 1:
+    if value is None or not 1 <= value <= _LARGEST_WINDOW:
         entry.lost(found, _NOT_READ)
         return
     entry.deployment["context_tokens"] = value

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from llm_service.domain import fact_in_order
@@ -14,6 +14,11 @@ from llm_service.migration.litellm.words import WORDS
 _PROVIDER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _USUAL: Final[Mapping[str, str]] = {"openrouter": "${OPENROUTER_API_KEY}", "deepseek": "${DEEPSEEK_API_KEY}"}
 """The variable of a provider's key wins over the file: another key must not stand under that name."""
+_APART: Final = " apart"
+_WHY_APART: Final = (
+    "Others fall back to its model, and attempts at one provider are bounded together, by max_retries: so it is a "
+    "provider of its own."
+)
 _REFUSED_LATER: Final = "Another entry has another price for this model at this provider, which holds."
 
 
@@ -25,21 +30,37 @@ class Named:
     provider: str
 
 
-def name_providers(draft: Draft, entries: Sequence[Entry]) -> list[Named]:
-    """Write ``providers``, ``limits.per_provider`` and ``prices``."""
-    groups: dict[str, list[Entry]] = {}
-    for entry in entries:
-        groups.setdefault(_identity(entry), []).append(entry)
+def name_providers(draft: Draft, entries: Sequence[Entry], *, fallbacks: Collection[str]) -> list[Named]:
+    """Write ``providers``, ``limits.per_provider`` and ``prices``. ``fallbacks``: models that others fall back to."""
+    groups = _grouped(entries, fallbacks)
     names = _names(groups)
     for identity, name in sorted(names.items(), key=lambda item: [*groups].index(item[0])):
         first = groups[identity][0]
         draft.settings.setdefault("providers", {})[name] = _options(first.provider, name)
         if limits := {kind: value for kind, value in first.limits.items() if kind != "own"}:
             draft.settings.setdefault("limits", {}).setdefault("per_provider", {})[name] = limits
-    named = [Named(entry, names[_identity(entry)]) for entry in entries]
+    called = {id(entry): names[identity] for identity, group in groups.items() for entry in group}
+    named = [Named(entry, called[id(entry)]) for entry in entries]
     for one in named:
         _price(draft, one)
+    for name in dict.fromkeys(names[identity] for identity in names if identity.endswith(_APART)):
+        draft.report.add(f"providers.{name}", _WHY_APART)
     return named
+
+
+def _grouped(entries: Sequence[Entry], fallbacks: Collection[str]) -> dict[str, list[Entry]]:
+    """By identity; a model that others fall back to shares no provider with them, where it would."""
+    together: dict[str, list[Entry]] = {}
+    for entry in entries:
+        together.setdefault(_identity(entry), []).append(entry)
+    groups: dict[str, list[Entry]] = {}
+    for identity, group in together.items():
+        others = {entry.asked for entry in group}
+        for entry in group:
+            apart = entry.asked in fallbacks and len(others) > 1 and not entry.is_wildcard
+            key = f"{identity}{entry.asked}{_APART}" if apart else identity
+            groups.setdefault(key, []).append(entry)
+    return groups
 
 
 def _identity(entry: Entry) -> str:

@@ -1,14 +1,18 @@
 """Redis, which LiteLLM names in up to three places: one store here for limits, breakers, and answers of the cache."""
 
-from typing import Any, Final
+import re
+from collections.abc import Sequence
+from typing import Final
 from urllib.parse import quote
 
 from llm_service.migration.draft import Draft
 from llm_service.migration.litellm.texts import concealed, stands_in_clear, told, written
 from llm_service.migration.litellm.values import flag, whole
 from llm_service.migration.source import Found
+from llm_service.storage import StoreUrl
 
 _ENCODED: Final = "In an address a password is percent-encoded: `/` is %2F, `@` is %40."
+_REFERENCE: Final = re.compile(r"\$\{[A-Za-z0-9_]+\}")
 _PARTS: Final = ("url", "host", "port", "password", "username", "db", "ssl")
 
 
@@ -66,29 +70,40 @@ def _write(draft: Draft, parts: dict[str, Found]) -> None:
         for part in parts.values():
             draft.report.without_effect(part, "The address says it.")
         return
-    login = _login(draft, parts)
     host = written(draft, parts["host"])
     port = f":{written(draft, parts['port'])}" if "port" in parts else ""
     database = f"/{written(draft, parts['db'])}" if "db" in parts and whole(parts["db"]) != 0 else ""
     scheme = "rediss" if flag(parts.get("ssl")) else "redis"
-    draft.put("store.redis_url", f"{scheme}://{login}{host}{port}{database}")
+    if _refused(draft, f"{scheme}://{host}{port}{database}", [*parts.values()]):
+        return
+    draft.put("store.redis_url", f"{scheme}://{_login(draft, parts)}{host}{port}{database}")
     for name, part in parts.items():
         if name != "password":
             draft.report.carried(part, "store.redis_url")
 
 
+def _refused(draft: Draft, address: str, parts: Sequence[Found]) -> bool:
+    """Whether they make no address, which is then said of each."""
+    if (problem := StoreUrl().problem(_REFERENCE.sub("1", address))) is None:
+        return False
+    for part in parts:
+        draft.report.lost(part, f"It makes no address for store.redis_url, which {problem}.")
+    return True
+
+
 def _by_url(draft: Draft, found: Found) -> None:
-    reference: Any = concealed(draft, found, name="REDIS_URL") if stands_in_clear(found) else written(draft, found)
+    if stands_in_clear(found) and _refused(draft, found.text() or "", [found]):
+        return
+    reference = concealed(draft, found, name="REDIS_URL")
     draft.put("store.redis_url", reference)
-    message = told(found, reference)
-    if message:
+    if message := told(found, reference):
         draft.report.changed(found, "store.redis_url", message)
     else:
         draft.report.carried(found, "store.redis_url")
 
 
 def _login(draft: Draft, parts: dict[str, Found]) -> str:
-    user = quote(written(draft, parts["username"]), safe="${}_") if "username" in parts else ""
+    user = quote(written(draft, parts["username"]), safe="${}") if "username" in parts else ""
     password = parts.get("password")
     if password is None:
         return f"{user}@" if user else ""
