@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_service.config import Fields, Source, read_yaml
@@ -174,7 +174,6 @@ def paths(found: Found) -> Iterator[str]:
 
 
 @given(sources)
-@settings(max_examples=3000, phases=[Phase.generate])
 def test_an_import_leaves_nothing_out_and_can_be_loaded(source: dict[str, Any]) -> None:
     node, mistakes = read_yaml(orjson.dumps(source).decode(), Source("config.yaml", Path()))
     assert isinstance(node, Fields)

@@ -1,9 +1,9 @@
 """What became of each line of a foreign file: carried over as it was, carried over differently, or not."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import StrEnum
 
-from llm_service.config import Place, is_null
+from llm_service.config import Place, Scalar, is_null
 from llm_service.domain import fact
 from llm_service.migration.source import Found
 
@@ -69,11 +69,16 @@ class Report:
         """A setting is written that the file does not have."""
         self.added.append(Added(to=to, message=message))
 
-    def rest(self, source: Found, message: str) -> None:
-        """Whatever nobody has spoken of counts as lost: each at the highest place of which nothing was said."""
-        for found in list(self._unsaid(source)):
+    def rest(self, source: Found, message: str, *, sections: Collection[str]) -> None:
+        """Whatever nobody has spoken of counts as lost: each at the highest place of which nothing was said.
+
+        ``sections`` are known as such: what is in them is told one by one.
+        """
+        for found in list(self._unsaid(source, {"", *sections})):
             if is_null(found.node):
                 self._say(found, Outcome.CARRIED, message="It is not set.")
+            elif not isinstance(found.node, Scalar) and not found.below():
+                self._say(found, Outcome.CARRIED, message="It is empty.")
             else:
                 self.lost(found, message)
 
@@ -85,18 +90,18 @@ class Report:
         if whole:
             self._whole.add(found.path)
 
-    def _unsaid(self, found: Found) -> Iterator[Found]:
+    def _unsaid(self, found: Found, sections: Collection[str]) -> Iterator[Found]:
         if found.path in self._whole:
             return
         below = found.below()
         if not below:
             if found.path not in self._said:
                 yield found
-        elif found.path and not self._within(found):
+        elif found.path not in sections and not self._within(found):
             yield found
         else:
             for one in below:
-                yield from self._unsaid(one)
+                yield from self._unsaid(one, sections)
 
     def _within(self, found: Found) -> bool:
         """Whether something was said of it, or of anything in it."""

@@ -19,7 +19,9 @@ def yaml_text(settings: Mapping[str, Any]) -> str:
 def _entry(name: str, value: Any, *, indent: int) -> Iterator[str]:
     head = f"{' ' * indent}{_scalar(name)}:"
     inner = _inline(value)
-    if not _holds_collections(value) and len(head) + len(inner) < _WIDTH and (indent or not isinstance(value, Mapping)):
+    fits = len(head) + len(inner) < _WIDTH and not _holds_collections(value)
+    is_block_at_top = isinstance(value, Mapping) and not indent
+    if not isinstance(value, Mapping | list | tuple) or (fits and not is_block_at_top):
         yield f"{head} {inner}"
         return
     yield head
@@ -53,7 +55,13 @@ def _scalar(value: Any) -> str:
         text = f"{value:f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     text = str(value)
-    return text if _PLAIN.fullmatch(text) and text.lower() not in _WORDS else json.dumps(text, ensure_ascii=False)
+    return text if _PLAIN.fullmatch(text) and text.lower() not in _WORDS else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    """As JSON quotes, with what YAML does not take, or nobody sees, by its number."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in quoted)
 
 
 def _is_list(value: Any) -> bool:

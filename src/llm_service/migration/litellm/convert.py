@@ -9,6 +9,7 @@ from llm_service.migration.litellm import remedies
 from llm_service.migration.litellm.cache import build_cache
 from llm_service.migration.litellm.entries import read_entries
 from llm_service.migration.litellm.fallbacks import build_fallbacks, fallback_names
+from llm_service.migration.litellm.files import SECTIONS
 from llm_service.migration.litellm.general import build_general
 from llm_service.migration.litellm.guardrails import build_filters
 from llm_service.migration.litellm.models import build_models
@@ -56,7 +57,7 @@ def from_litellm(source: Found) -> Draft:
     build_general(draft)
     _close_list(draft, allowed)
     _sections(draft)
-    draft.report.rest(source, remedies.UNKNOWN)
+    draft.report.rest(source, remedies.UNKNOWN, sections=SECTIONS)
     draft.settings = {name: draft.settings[name] for name in ORDER if draft.settings.get(name)}
     return draft
 

@@ -21,7 +21,8 @@ from llm_service.config import (
 from llm_service.migration.source import Found
 
 _MOST_FILES: Final = 100
-_SECTIONS: Final = frozenset(("model_list", "litellm_settings", "general_settings", "router_settings"))
+SECTIONS: Final = frozenset(("model_list", "litellm_settings", "general_settings", "router_settings"))
+"""A configuration of LiteLLM's has at least one of these."""
 
 
 def read_litellm(path: Path) -> Found:
@@ -39,8 +40,8 @@ def read_litellm(path: Path) -> Found:
         included = _fields(file, name=str(file), asked_by=named)
         waiting += _included(included)
         _join(merged, included)
-    if not _SECTIONS & merged.keys():
-        raise _refusal(source, f"is no configuration of LiteLLM's proxy: it has none of {', '.join(sorted(_SECTIONS))}")
+    if not SECTIONS & merged.keys():
+        raise _refusal(source, f"is no configuration of LiteLLM's proxy: it has none of {', '.join(sorted(SECTIONS))}")
     return Found("", source.place, Fields(merged, source.place))
 
 
