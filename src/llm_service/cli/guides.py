@@ -10,11 +10,12 @@ from typing import Final
 class Guide:
     """``examples``: command lines as they are typed, each with what it does. ``failed``: what the exit code 1 means.
 
-    ``variables``: of the environment, beside those of its options and of the settings.
+    ``exits``: further exit codes. ``variables``: of the environment, beside those of its options and of the settings.
     """
 
     examples: Mapping[str, str]
     failed: str | None = None
+    exits: Mapping[int, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -195,6 +196,13 @@ GUIDES: Final[Mapping[tuple[str, ...], Guide]] = MappingProxyType(
                     "what two times of freshness would have saved"
                 ),
             }
+        ),
+        ("import", "litellm"): Guide(
+            {
+                "llm-service import litellm config.yaml --output llm-service.yaml": "the report goes to standard error",
+                "llm-service import litellm config.yaml --json": "configuration and report as one object",
+            },
+            exits={3: "The configuration is made, and something of the other one is not in it: the report says what."},
         ),
     }
 )

@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from llm_service.cli.arguments import AsJson
+from llm_service.cli.commands import Commands
 
-import_app = typer.Typer(help="Make a configuration of one that another gateway has.", no_args_is_help=True)
+import_app = Commands(help="Make a configuration of one that another gateway has.")
 
 
 @import_app.callback()
@@ -25,11 +26,7 @@ def litellm(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Turn LiteLLM's configuration into this service's, and report what did not come over.
-
-    Exits with 0 when all came over, with 3 when something did not (the configuration is written all the same), and with
-    2 when there is no configuration.
-    """
+    """Turn LiteLLM's configuration into this service's, and report what did not come over, and what to do instead."""
     from llm_service.cli.importing import import_litellm
 
     raise typer.Exit(import_litellm(file, output=output, force=force, as_json=as_json))

@@ -121,7 +121,7 @@ def command_of(context: Any) -> Command:
         options=tuple(options),
         commands=tuple(name for name, one in command.commands.items() if not one.hidden) if group else (),
         variables={**asked, **settings, **(guide.variables if guide else {})},
-        exits={} if group else {0: DONE, **failed, 2: UNUSABLE},
+        exits={} if group else {0: DONE, **failed, 2: UNUSABLE, **(guide.exits if guide else {})},
         examples=guide.examples if guide else {},
     )
 

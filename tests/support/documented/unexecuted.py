@@ -38,6 +38,10 @@ UNEXECUTED: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
             'curl -s -H "Authorization: Bearer $ACTIONS_',
         ): "the address is that of a running GitHub workflow",
         (
+            "docs/migrate/litellm.md",
+            "llm-service import litellm ",
+        ): "tests/unit/migration/test_docs.py does, on the configuration that the page shows further down",
+        (
             "docs/operations/backup.md",
             "llm-service backup move.zip",
         ): "there is no PostgreSQL beside the pages; tests/unit/cli/test_backup.py moves a database there",
