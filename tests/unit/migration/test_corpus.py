@@ -1,6 +1,7 @@
 """Configurations as people have them: what each becomes, what is said of it, and that ``check-config`` takes it.
 
-``tests/corpora/litellm/README.md`` says how the expected files are made anew.
+We wrote all of ``tests/corpora/litellm`` for this. After a change that is meant, in each of its folders:
+``llm-service import litellm config.yaml --output expected.yaml --force --json > report.json``, and read the difference.
 """
 
 import json
