@@ -25,8 +25,8 @@ READ = {"text", "mermaid"}
 
 def reason_of(block: Block) -> str | None:
     """Why a block is not executed."""
-    found = (why for (page, begin), why in UNEXECUTED.items() if (page, True) == (block.page, begun(block, begin)))
-    return next(found, None)
+    reasons = (why for (page, begin), why in UNEXECUTED.items() if page == block.page and begun(block, begin))
+    return next(reasons, None)
 
 
 def begun(block: Block, begin: str) -> bool:
