@@ -164,6 +164,10 @@ DEFAULT_RULES: Final[tuple[AlertOptions, ...]] = (
     AlertOptions(name="ledger-backlog", kind="ledger_backlog"),
 )
 """What is watched where nobody says anything. Costs are not: nobody but you knows what is too much."""
+RUNBOOK: Final[Mapping[str, str]] = MappingProxyType(
+    {rule.name: f"docs/operations/runbook.md#{rule.name}" for rule in DEFAULT_RULES}
+)
+"""Where it is written what to do about each of these: a path in the repository, as rules for Prometheus name it."""
 
 
 def rules_of(alerts: Sequence[AlertOptions], alerting: AlertingOptions) -> tuple[Rule, ...]:

@@ -29,7 +29,8 @@ from llm_service.storage import Database, DatabaseError, DatabaseInUse, Database
 
 ACT: Final = "backup.restore"
 REFUSALS: Final = (
-    RestoreRefused, DamagedArchive, NewerSchema, DataDirError, DatabaseInUse, DatabaseError, StoreUnavailable
+    RestoreRefused, DamagedArchive, NewerSchema, DataDirError, DatabaseInUse, DatabaseError, StoreUnavailable,
+    OSError,
 )  # fmt: skip
 
 
@@ -44,8 +45,6 @@ def restore(where: Where, path: Path, *, replace: bool, configuration_to: Path |
         return refuse(f"{path} was not restored: somebody has begun a database there just now.", as_json=as_json)
     except REFUSALS as error:
         return refuse(f"{path} was not restored: {error}.", as_json=as_json)
-    except OSError as error:
-        return refuse(f"{path} was not restored: {error.filename}: {error.strerror}.", as_json=as_json)
     if as_json:
         print_json(shown)
     else:

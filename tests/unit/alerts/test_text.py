@@ -38,6 +38,11 @@ def test_a_title_counts_what_fires(notice, expected) -> None:
     assert title(notice) == expected
 
 
+def test_a_webhook_is_told_where_it_is_written_what_to_do_about_a_rule_of_ours() -> None:
+    (alert,) = webhook_body(a_notice(an_alert(rule="store-down")), receiver="ops")["alerts"]
+    assert alert["annotations"]["runbook"] == "docs/operations/runbook.md#store-down"
+
+
 def test_a_webhook_gets_what_alertmanager_sends() -> None:
     body = json.loads(orjson.dumps(webhook_body(a_notice(an_alert(), RESOLVED), receiver="ops")))
     labels = {

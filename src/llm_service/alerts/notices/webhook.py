@@ -11,6 +11,7 @@ import orjson
 from llm_service.alerts.notice import Firing, Notice
 from llm_service.alerts.notices.post import Poster, check
 from llm_service.alerts.notices.text import state_of
+from llm_service.alerts.rule import RUNBOOK
 from llm_service.domain import Secret
 from llm_service.runtime import Clock
 
@@ -83,6 +84,8 @@ def _alert(alert: Firing, notice: Notice) -> dict[str, Any]:
     annotations = {"summary": _encodable(alert.summary)}
     if alert.value is not None:
         annotations["value"] = f"{alert.value:g}"
+    if alert.rule in RUNBOOK:
+        annotations["runbook"] = RUNBOOK[alert.rule]
     return {
         "status": state_of(alert),
         "labels": labels,
