@@ -76,9 +76,10 @@ class MemoryStreams:
         log = self.logs.setdefault(part.log_id, KeptLog(self._holder))
         if log.end:
             return
-        log.cut = log.cut or len(log.events) != part.first_seq - 1
+        there = len(log.events) - part.first_seq + 1
+        log.cut = log.cut or there < 0
         if not log.cut:
-            log.events += part.events
+            log.events += part.events[there:]
         log.head, log.end = part.head or log.head, part.end
 
     async def read(self, asks: Sequence[LogAsk]) -> Sequence[LogRead]:

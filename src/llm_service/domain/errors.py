@@ -292,7 +292,7 @@ class LedgerUnavailable(GatewayError):
 
 
 class CacheUnavailable(GatewayError):
-    """The response cache cannot be purged, because its shared store does not answer."""
+    """The shared store does not answer: the response cache cannot be purged, or a stream not be looked up."""
 
     code = "cache_unavailable"
     retryable = True

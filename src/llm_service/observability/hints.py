@@ -35,7 +35,7 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType(
         "stream_cancelled": "Nothing: its owner ended it.",
         "key_revoked": "Nothing: the key was revoked while the request ran.",
         "ledger_unavailable": "Make room on the disk of `server.data_dir`, or bring the database back (`/health`).",
-        "cache_unavailable": "Bring the shared store back, and purge again (`/health`).",
+        "cache_unavailable": "Bring the shared store back (`/health`); purge again, if it was a purge.",
         "issuer_unavailable": "See in the log why the keys of the token's issuer cannot be fetched (`auth.jwt`).",
         "only_if_cached_miss": "Nothing: the caller wanted a kept answer or none.",
         "upstream_error": "See the provider's status page, and give the model a second deployment or `fallbacks`.",

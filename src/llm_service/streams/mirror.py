@@ -27,8 +27,8 @@ NO_EVENTS: Final = 2**31
 """Whoever reads from there on counts as a reader, and gets nothing."""
 DOUBT_S: Final = 1.0
 """After so long without news one asks whether the writer still lives."""
-AWAY_S: Final = 2.0
-"""For so long a store that is away is asked again: what it holds of a log may be whole when it returns."""
+AWAY_S: Final = 5.0
+"""For so long a store that is away is asked again: longer than a replica takes that comes in place of its primary."""
 GONE: Final = "The process that made this answer has ended before the answer was complete."
 LOST: Final = "A part of this stream has been lost on its way between the processes of the service."
 

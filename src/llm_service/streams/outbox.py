@@ -1,8 +1,7 @@
 """What a process writes into the logs that others read: of all its generations together, a few times in a moment."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from llm_service.domain import CostSource, Event, Head, Outcome
@@ -13,28 +12,46 @@ from llm_service.streams.codec import end_bytes, event_bytes, head_bytes
 
 FLUSH_S: Final = 0.005
 AGAIN_S: Final = 0.5
-MOST_OWED: Final = 1000
+MOST_KEPT: Final = 1000
+MOST_KEPT_BYTES: Final = 8 * 1024 * 1024
+"""Of so many logs, and with so much of events, news is kept that the store has not taken."""
 MOST_BYTES: Final = 1024 * 1024
 """So much news is written in one round trip; one call has its turn at a time."""
 
 
 class _News:
-    """What is still to be written of one log."""
+    """What is still to be written of one log. ``kept_bytes``: of its events, once the store has not taken them."""
 
-    __slots__ = ("end", "events", "first_seq", "head", "written")
+    __slots__ = ("end", "events", "first_seq", "head", "kept_bytes", "written")
 
     def __init__(self, first_seq: int) -> None:
         self.first_seq = first_seq
         self.events: list[bytes] = []
         self.head = b""
         self.end = b""
+        self.kept_bytes = 0
         self.written: asyncio.Future[None] | None = None
+
+    @property
+    def next_seq(self) -> int:
+        return self.first_seq + len(self.events)
+
+    def go_on(self, news: "_News") -> None:
+        """Take in what has come since."""
+        self.events += news.events
+        self.head = news.head or self.head
+        self.end = news.end
+        self.written = news.written
+
+    def let_go(self) -> None:
+        """Give the events up: the store will see that they are missing, and say so."""
+        self.first_seq, self.events, self.kept_bytes = self.next_seq, [], 0
 
 
 class Outbox:
-    """Batches the news of logs. What the store does not take is lost, and a reader elsewhere is told that it is.
-
-    An end is said again until the store takes it: who reads elsewhere waits for it.
+    """Batches the news of logs. What the store does not take is kept and said again, so that a store which comes back
+    (a replica in place of its primary, a machine that was cut off) has all of it; of more than a bounded part of it the
+    oldest is lost, and a reader elsewhere is told that it is.
     """
 
     def __init__(self, store: StreamStore, *, clock: Clock, tasks: Tasks, log: Log) -> None:
@@ -43,9 +60,9 @@ class Outbox:
         self._tasks = tasks
         self._log = log
         self._news: dict[str, _News] = {}
-        self._owed: dict[str, LogPart] = {}
+        self._kept: dict[str, _News] = {}
+        self._kept_bytes = 0
         self._timer: TimerHandle | None = None
-        self._again: TimerHandle | None = None
         self._writing = False
 
     def open(self, log_id: str) -> None:
@@ -66,6 +83,8 @@ class Outbox:
         """A log's generation has ended; returns when others can read that, or the store is away."""
         news = self._of(log_id, next_seq)
         news.end = end_bytes(outcome, nano_usd=nano_usd, cost_source=cost_source)
+        if self._kept:  # the store is away: it is asked again in its time, and nobody waits for that
+            return
         news.written = asyncio.get_running_loop().create_future()
         self._flush()
         await news.written
@@ -75,7 +94,7 @@ class Outbox:
         if news is None:
             news = self._news[log_id] = _News(first_seq)
             if self._timer is None and not self._writing:
-                self._timer = self._clock.call_later(FLUSH_S, self._flush)
+                self._timer = self._clock.call_later(AGAIN_S if self._kept else FLUSH_S, self._flush)
         return news
 
     def _flush(self) -> None:
@@ -87,58 +106,77 @@ class Outbox:
             self._tasks.spawn(self._write(), name="logs of streams")
 
     async def _write(self) -> None:
-        """Write what there is, and what has come meanwhile."""
+        """Write what there is, and what has come meanwhile, for as long as the store takes it."""
         try:
-            while self._news:
-                news, self._news = self._news, {}
+            while True:
+                news, self._news = self._all(), {}
                 await self._write_all(news)
+                if not self._news or self._kept:
+                    break
         finally:
             self._writing = False
+            if self._kept:
+                self._timer = self._clock.call_later(AGAIN_S, self._flush)
 
-    async def _write_all(self, news: Mapping[str, _News]) -> None:
-        parts = [
-            LogPart(log_id=log_id, first_seq=one.first_seq, events=one.events, head=one.head, end=one.end)
-            for log_id, one in news.items()
-        ]
+    def _all(self) -> dict[str, _News]:
+        """What was kept, and what is new behind it."""
+        whole, self._kept, self._kept_bytes = self._kept, {}, 0
+        for log_id, news in self._news.items():
+            kept = whole.get(log_id)
+            if kept is None or kept.next_seq != news.first_seq:  # what is missing between them was given up
+                whole[log_id] = news
+            else:
+                kept.go_on(news)
+        return whole
+
+    async def _write_all(self, news: dict[str, _News]) -> None:
         try:
-            await self._append(parts)
+            for piece in _pieces(news):
+                await self._store.append([_part(log_id, news[log_id]) for log_id in piece])
+                for log_id in piece:
+                    _has_been_written(news.pop(log_id))
+        except StoreUnavailable as failure:
+            self._log.debug("streams are not written for other processes yet", cause=str(failure))
+            self._keep(news)
         finally:
             for one in news.values():
-                if one.written is not None and not one.written.done():
-                    one.written.set_result(None)
+                _has_been_written(one)
 
-    async def _append(self, parts: Sequence[LogPart]) -> None:
-        try:
-            for piece in _pieces(parts):
-                await self._store.append(piece)
-        except StoreUnavailable as failure:
-            self._log.debug("streams are not written for other processes", cause=str(failure))
-            self._owe(part for part in parts if part.end)
-
-    def _owe(self, ends: Iterable[LogPart]) -> None:
-        """Say these ends again later, without the events before them: of those a bounded number is kept in memory."""
-        for part in ends:
-            self._owed[part.log_id] = replace(part, first_seq=part.first_seq + len(part.events), events=())
-        for log_id in tuple(self._owed)[:-MOST_OWED]:
-            del self._owed[log_id]
-        if self._owed and self._again is None:
-            self._again = self._clock.call_later(AGAIN_S, self._say_again)
-
-    def _say_again(self) -> None:
-        self._again = None
-        owed, self._owed = self._owed, {}
-        self._tasks.spawn(self._append([*owed.values()]), name="ends of streams")
+    def _keep(self, news: Mapping[str, _News]) -> None:
+        """Say these again later; the oldest go where they are too many."""
+        self._kept = dict(news)
+        for one in self._kept.values():
+            one.kept_bytes = sum(map(len, one.events))
+            self._kept_bytes += one.kept_bytes
+        for one in self._kept.values():
+            if self._kept_bytes <= MOST_KEPT_BYTES:
+                break
+            self._kept_bytes -= one.kept_bytes
+            one.let_go()
+        for log_id in tuple(self._kept)[:-MOST_KEPT]:
+            self._kept_bytes -= self._kept.pop(log_id).kept_bytes
 
 
-def _pieces(parts: Sequence[LogPart]) -> Sequence[Sequence[LogPart]]:
-    """The parts in calls of a bounded size, each part whole."""
-    pieces: list[list[LogPart]] = [[]]
+def _has_been_written(news: _News) -> None:
+    """Whoever waits for it waits no longer: it is there, or the store is away."""
+    if news.written is not None and not news.written.done():
+        news.written.set_result(None)
+    news.written = None
+
+
+def _part(log_id: str, news: _News) -> LogPart:
+    return LogPart(log_id=log_id, first_seq=news.first_seq, events=news.events, head=news.head, end=news.end)
+
+
+def _pieces(news: Mapping[str, _News]) -> Sequence[Sequence[str]]:
+    """The logs in calls of a bounded size, the news of each whole."""
+    pieces: list[list[str]] = [[]]
     size = 0
-    for part in parts:
-        own = sum(map(len, part.events))
+    for log_id, one in news.items():
+        own = sum(map(len, one.events))
         if pieces[-1] and size + own > MOST_BYTES:
             pieces.append([])
             size = 0
-        pieces[-1].append(part)
+        pieces[-1].append(log_id)
         size += own
     return pieces

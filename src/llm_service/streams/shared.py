@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 import orjson
 
-from llm_service.domain import Event, Head, LLMServiceError, Outcome
+from llm_service.domain import CacheUnavailable, Event, Head, LLMServiceError, Outcome
 from llm_service.observability import Log
 from llm_service.runtime import Clock, Tasks
 from llm_service.storage import Bulletin, Flight, LogAsk, LogRead, StoreUnavailable, StreamStore
@@ -24,6 +24,9 @@ LATER_S: Final = 0.5
 LOOKS: Final = 10
 """So often one looks for a log, a few times as long as it takes to write of one that has just begun."""
 MOST_UNLANDED: Final = 1000
+PUBLISHES_FOR_S: Final = 60.0
+MOST_PUBLISHING: Final = 1000
+"""So many streams, each for so long, are said again to a store that is away."""
 ASK_S: Final = 0.25
 """How often it is asked whether somebody elsewhere reads what nobody reads here."""
 
@@ -91,15 +94,30 @@ class SharedStreams:
         try:
             if before is not None:
                 await asyncio.wait({before})
-            await self._store.put_stream(stream_id, facts, ended=ended)
-        except StoreUnavailable as failure:
-            self._log.debug("a stream is not known to other processes", stream_id=stream_id, cause=str(failure))
+            until = self._clock.monotonic() + PUBLISHES_FOR_S
+            while not await self._is_put(stream_id, facts, ended=ended):
+                superseded = self._publishing.get(stream_id) is not asyncio.current_task()
+                late = self._clock.monotonic() >= until or len(self._publishing) > MOST_PUBLISHING
+                if superseded or late:
+                    return
+                await self._clock.sleep(LATER_S)
         finally:
             if self._publishing.get(stream_id) is asyncio.current_task():
                 del self._publishing[stream_id]
 
+    async def _is_put(self, stream_id: str, facts: bytes, *, ended: bool) -> bool:
+        try:
+            await self._store.put_stream(stream_id, facts, ended=ended)
+        except StoreUnavailable as failure:
+            self._log.debug("a stream is not known to other processes yet", stream_id=stream_id, cause=str(failure))
+            return False
+        return True
+
     async def find(self, stream_id: str, *, owner: str) -> Stream | None:
-        """An owner's stream in another process, with a copy of its generation, which the caller has joined."""
+        """An owner's stream in another process, with a copy of its generation, which the caller has joined.
+
+        Raises CacheUnavailable: whether there is one cannot be known while the store is away.
+        """
         try:
             facts: Any = orjson.loads(await self._store.get_stream(stream_id) or b"{}")
             log_id, holder = str(facts.pop("log")), str(facts.pop("holder"))
@@ -108,7 +126,12 @@ class SharedStreams:
             stream.at = at
             if (stream.id, stream.owner) != (stream_id, owner) or not await self._is_there(log_id):
                 return None
-        except (StoreUnavailable, ValueError, KeyError, TypeError, AttributeError):
+        except StoreUnavailable as away:
+            raise CacheUnavailable(
+                f"The stream `{stream_id}` cannot be looked up now, because the shared store does not answer. Try again.",
+                retry_after_s=1.0,
+            ) from away
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None  # there is none, or it is of another version
         stream.generation = self._mirrors.of_log(log_id, holder)
         self._found.add(stream)

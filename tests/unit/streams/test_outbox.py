@@ -1,17 +1,18 @@
-"""News of many logs goes out together, in order, one call at a time; what the store does not take is not kept."""
+"""News of many logs goes out together, in order, one call at a time; what the store does not take is said again."""
 
 import asyncio
 import gc
 import random
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
 from llm_service.domain import Event, Head, Outcome
 from llm_service.runtime import Tasks
+from llm_service.storage import LogPart, StoreUnavailable
 from llm_service.streams.codec import end_of, event_of, head_of
-from llm_service.streams.outbox import AGAIN_S, FLUSH_S, MOST_BYTES, MOST_OWED, Outbox
+from llm_service.streams.outbox import AGAIN_S, FLUSH_S, MOST_BYTES, MOST_KEPT, MOST_KEPT_BYTES, Outbox
 from tests.support.clock import ManualClock
 from tests.support.ledger_entries import SilentLog
 from tests.support.memory_streams import MemoryStreams
@@ -116,7 +117,7 @@ async def test_end_returns_when_the_store_is_away_and_is_said_again_until_it_is_
     site.store.is_away = False
     await site.pass_time(AGAIN_S)
     log = site.store.logs["x"]
-    assert (log.cut, log.events, end_of(log.end)[0], head_of(log.head)) == (True, [], OK, HEAD)
+    assert (log.cut, len(log.events), end_of(log.end)[0], head_of(log.head)) == (False, 2, OK, HEAD)
     await site.pass_time(60)
     assert len(site.store.calls) == 1
     assert site.clock.timers == 0
@@ -132,22 +133,54 @@ async def test_end_that_was_written_and_not_heard_of_is_not_cut(site: Site) -> N
     assert (site.store.logs["x"].cut, end_of(site.store.logs["x"].end)[0]) == (False, OK)
 
 
-async def test_lost_events_cut_the_log_with_the_next_ones(site: Site) -> None:
+async def test_what_the_store_did_not_take_goes_before_what_has_come_since(site: Site) -> None:
     site.store.is_away = True
-    site.events("x", 1, b"{}")
+    site.events("x", 1, b"1", b"2")
     await site.pass_time()
+    site.events("x", 3, b"3")
     site.store.is_away = False
-    site.events("x", 2, b"{}")
+    await site.pass_time(AGAIN_S)
+    assert (site.store.logs["x"].cut, site.store.logs["x"].events) == (False, [b"c1", b"c2", b"c3"])
+    assert site.clock.timers == 0
+
+
+async def test_what_was_written_and_not_heard_of_is_there_once(site: Site) -> None:
+    taken = site.store.append
+
+    async def unheard(parts: Sequence[LogPart]) -> None:
+        await taken(parts)
+        raise StoreUnavailable("the line broke")
+
+    site.store.append = unheard
+    site.events("x", 1, b"1", b"2")
     await site.pass_time()
-    assert (site.store.logs["x"].cut, site.store.logs["x"].events) == (True, [])
+    site.store.append = taken
+    site.events("x", 3, b"3")
+    await site.pass_time(AGAIN_S)
+    assert (site.store.logs["x"].cut, site.store.logs["x"].events) == (False, [b"c1", b"c2", b"c3"])
+
+
+async def test_no_more_than_so_much_is_kept_and_what_is_lost_of_a_log_cuts_it(site: Site) -> None:
+    site.store.is_away = True
+    half = b"x" * (MOST_KEPT_BYTES * 2 // 3)
+    site.events("old", 1, half)
+    await site.pass_time()
+    site.events("new", 1, half)
+    await site.pass_time(AGAIN_S)
+    site.store.is_away = False
+    await site.pass_time(AGAIN_S)
+    site.events("old", 2, b"{}")
+    await site.pass_time()
+    assert (site.store.logs["old"].cut, site.store.logs["old"].events) == (True, [])
+    assert (site.store.logs["new"].cut, len(site.store.logs["new"].events)) == (False, 1)
 
 
 async def test_ends_owed_are_bounded_and_the_oldest_go(site: Site) -> None:
     site.store.is_away = True
-    await asyncio.gather(*(site.end(f"{number}", next_seq=1) for number in range(MOST_OWED + 5)))
+    await asyncio.gather(*(site.end(f"{number}", next_seq=1) for number in range(MOST_KEPT + 5)))
     site.store.is_away = False
     await site.pass_time(AGAIN_S)
-    assert len(site.store.logs) == MOST_OWED
+    assert len(site.store.logs) == MOST_KEPT
     assert "4" not in site.store.logs
     assert "5" in site.store.logs
 
@@ -176,7 +209,7 @@ async def test_nothing_of_what_is_written_is_kept(site: Site) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_logs_are_gapless_or_say_so_however_the_store_comes_and_goes(site: Site, seed: int) -> None:
+async def test_logs_are_whole_however_the_store_comes_and_goes(site: Site, seed: int) -> None:
     dice = random.Random(seed)
     sent: dict[str, int] = dict.fromkeys("abc", 0)
     for _ in range(100):
@@ -198,4 +231,4 @@ async def test_logs_are_gapless_or_say_so_however_the_store_comes_and_goes(site:
         log, raws = site.store.logs[name], [b'{"n":%d}' % number for number in range(1, count + 1)]
         assert log.end
         assert site.raws(name) == raws[: len(log.events)]
-        assert log.cut == (len(log.events) < count)
+        assert (log.cut, len(log.events)) == (False, count)

@@ -37,8 +37,9 @@ local function append(events, facts, at)
   local said = redis.call('HMGET', facts, 'bytes', 'cut', 'end')
   local bytes, cut = tonumber(said[1] or 0) or 0, said[2]
   if said[3] then return end
-  if redis.call('LLEN', events) ~= first - 1 then cut = 1 end   -- some are lost
-  for i = at + 6, at + 5 + count do
+  local there = redis.call('LLEN', events) - first + 1   -- events that are said again: the writer has not heard that they were written
+  if there < 0 then cut = 1 end   -- some are lost
+  for i = at + 6 + math.max(there, 0), at + 5 + count do
     cut = cut or (bytes + #ARGV[i] > one_bytes and 1)
     if cut then break end
     bytes = bytes + #ARGV[i]

@@ -68,7 +68,11 @@ class StreamStore(Protocol):
     reach: Reach
 
     async def append(self, parts: Sequence[LogPart]) -> None:
-        """Append to logs, in one round trip. What comes for a log that has ended changes nothing."""
+        """Append to logs, in one round trip.
+
+        Events that are there are not there twice: who has not heard that something was written says it again. What
+        comes for a log that has ended changes nothing.
+        """
 
     async def read(self, asks: Sequence[LogAsk]) -> Sequence[LogRead]:
         """What is asked for, in its order: of each log a bounded count of events, of several logs fewer of each."""

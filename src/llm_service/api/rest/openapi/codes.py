@@ -152,8 +152,9 @@ FAILURES: Final = (
     ),
     Failure(
         domain.CacheUnavailable,
-        "The response cache's shared store does not answer, so nothing is certain to be purged.",
-        "Purge again when the store is back; `/health` says how it is.",
+        "The shared store does not answer, so nothing is certain to be purged, and a stream of another process cannot be "
+        "found.",
+        "Try again when the store is back, after `Retry-After`; `/health` says how it is.",
     ),
     Failure(
         domain.IssuerUnavailable,
