@@ -68,7 +68,7 @@ class Remember:
         exchange.cache = "miss"
         look = self.store.look(plan.digest, plan.groups)
         if not isinstance(look, CacheLook):
-            exchange.look = exchange.spawn(_looked(look), name="look-up in the cache")
+            exchange.look = exchange.spawn(look, name="look-up in the cache")
         elif look.answer is not None and self.is_there(plan, look):
             exchange.look = look
             exchange.is_expected = True
@@ -193,7 +193,3 @@ class _Keeper(Watcher):
 def may_join(exchange: Exchange, plan: CachePlan) -> bool:
     """Whether a request may have the answer that another one is waiting for."""
     return plan.serve and exchange.deadline is None
-
-
-async def _looked(look: Awaitable[CacheLook]) -> CacheLook:
-    return await look

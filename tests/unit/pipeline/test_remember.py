@@ -1,5 +1,8 @@
 """What is kept of an answer, and that whatever is left open at its end is closed."""
 
+import asyncio
+import gc
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -98,6 +101,20 @@ async def test_a_look_up_that_has_to_be_waited_for_begins_before_the_limits_are_
     assert hit.record.cache == "hit"
     assert cache.looks == 2
     world.check_all_closed()
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_look_up_whose_client_leaves_before_it_begins_is_ended_without_a_word(turns: int) -> None:
+    world = World(cache=SlowCache(ManualClock()))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        asking = asyncio.ensure_future(world.ask(stream=False))
+        await loop_turns(turns)
+        for client in world.clients:
+            client.task.cancel()
+        await asking
+        gc.collect()
+    assert [str(one.message) for one in said] == []
 
 
 async def test_the_next_one_finds_what_the_last_one_has_had_to_the_end() -> None:

@@ -1,7 +1,7 @@
 """Port to the cached answers."""
 
-from collections.abc import Awaitable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Coroutine, Sequence
+from typing import Any, Protocol
 
 from llm_service.domain import KeptAnswer, fact, fact_in_order
 from llm_service.storage.ports.base import Reach
@@ -40,7 +40,7 @@ class CacheStore(Protocol):
 
     reach: Reach
 
-    def look(self, digest: bytes, groups: Sequence[str]) -> CacheLook | Awaitable[CacheLook]:
+    def look(self, digest: bytes, groups: Sequence[str]) -> CacheLook | Coroutine[Any, Any, CacheLook]:
         """The answer, if there is one whose own digest is this one, fresh or stale."""
 
     def put(self, answer: KeptAnswer, groups: Sequence[str], epochs: tuple[int, ...]) -> bool | Awaitable[bool]:
