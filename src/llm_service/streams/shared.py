@@ -27,6 +27,8 @@ MOST_UNLANDED: Final = 1000
 PUBLISHES_FOR_S: Final = 60.0
 MOST_PUBLISHING: Final = 1000
 """So many streams, each for so long, are said again to a store that is away."""
+DOUBTFUL_S: Final = 2.0
+"""So long after it was away a stream may still be on its way there from the process that it runs in."""
 ASK_S: Final = 0.25
 """How often it is asked whether somebody elsewhere reads what nobody reads here."""
 
@@ -60,6 +62,7 @@ class SharedStreams:
         self._flying: dict[str, Flight] = {}
         self._unlanded: dict[str, tuple[bytes, Flight]] = {}
         self._landing = False
+        self._doubtful_until = -1.0
         self._minded: set[str] = set()
         self._found = WeakSet[Stream]()
         self._cancels = Cancels(store, clock=clock, tasks=tasks)
@@ -109,6 +112,7 @@ class SharedStreams:
         try:
             await self._store.put_stream(stream_id, facts, ended=ended)
         except StoreUnavailable as failure:
+            self._doubt()
             self._log.debug("a stream is not known to other processes yet", stream_id=stream_id, cause=str(failure))
             return False
         return True
@@ -116,8 +120,14 @@ class SharedStreams:
     async def find(self, stream_id: str, *, owner: str) -> Stream | None:
         """An owner's stream in another process, with a copy of its generation, which the caller has joined.
 
-        Raises CacheUnavailable: whether there is one cannot be known while the store is away.
+        Raises CacheUnavailable: whether there is one cannot be known while the store is away, and a moment longer.
         """
+        stream = await self._found_at_once(stream_id, owner=owner)
+        if stream is None and self._clock.monotonic() < self._doubtful_until:
+            raise _unknown(stream_id)
+        return stream
+
+    async def _found_at_once(self, stream_id: str, *, owner: str) -> Stream | None:
         try:
             facts: Any = orjson.loads(await self._store.get_stream(stream_id) or b"{}")
             log_id, holder = str(facts.pop("log")), str(facts.pop("holder"))
@@ -127,15 +137,16 @@ class SharedStreams:
             if (stream.id, stream.owner) != (stream_id, owner) or not await self._is_there(log_id):
                 return None
         except StoreUnavailable as away:
-            raise CacheUnavailable(
-                f"The stream `{stream_id}` cannot be looked up now, because the shared store does not answer. Try again.",
-                retry_after_s=1.0,
-            ) from away
+            self._doubt()
+            raise _unknown(stream_id) from away
         except (ValueError, KeyError, TypeError, AttributeError):
             return None  # there is none, or it is of another version
         stream.generation = self._mirrors.of_log(log_id, holder)
         self._found.add(stream)
         return stream
+
+    def _doubt(self) -> None:
+        self._doubtful_until = self._clock.monotonic() + DOUBTFUL_S
 
     async def _is_there(self, log_id: str) -> bool:
         """Whether the log is still kept, or has just begun. Raises StoreUnavailable."""
@@ -321,6 +332,11 @@ class SharedStreams:
                 await self._look(log_id)
                 return True
         return False
+
+
+def _unknown(stream_id: str) -> CacheUnavailable:
+    said = f"The stream `{stream_id}` cannot be looked up now, because the shared store does not answer. Try again."
+    return CacheUnavailable(said, retry_after_s=1.0)
 
 
 def _forget(flights: dict[bytes, Generation], digest: bytes, generation: Generation) -> None:

@@ -9,7 +9,7 @@ from llm_service.domain import CacheUnavailable
 from llm_service.runtime import Tasks
 from llm_service.storage import Bulletin
 from llm_service.streams import Generation, SharedStreams, Stream, Streams
-from llm_service.streams.shared import LATER_S, PUBLISHES_FOR_S
+from llm_service.streams.shared import DOUBTFUL_S, LATER_S, PUBLISHES_FOR_S
 from tests.support.clock import ManualClock
 from tests.support.generations import Reader, ScriptedSource
 from tests.support.memory_streams import MemoryStreams
@@ -42,7 +42,7 @@ class Site:
     async def _lives(self, holder: str) -> bool:
         return True
 
-    def is_away(self, away: bool) -> None:  # noqa: FBT001 - what it says
+    def is_away(self, away: bool) -> None:
         for streams in (self.one, self.two):
             assert streams.shared is not None
             streams.shared._store.is_away = away  # type: ignore[attr-defined]
@@ -105,10 +105,22 @@ async def test_a_stream_that_began_meanwhile_is_there_whole_when_the_store_is_ba
     assert reader.seqs == [1, 2]
 
 
+async def test_a_stream_that_was_not_said_again_yet_is_to_be_asked_for_again(site: Site) -> None:
+    site.is_away(True)
+    await site.begun()
+    with pytest.raises(CacheUnavailable):
+        await site.found()
+    site.is_away(False)
+    with pytest.raises(CacheUnavailable):
+        await site.found()
+    await site.pass_time(DOUBTFUL_S / 2)
+    assert await site.found() is not None
+
+
 async def test_it_is_not_said_again_for_ever(site: Site) -> None:
     site.is_away(True)
     await site.begun()
     await site.pass_time(PUBLISHES_FOR_S + 1)
     site.is_away(False)
-    await site.pass_time(2 * LATER_S)
+    await site.pass_time(2 * DOUBTFUL_S)
     assert await site.found() is None

@@ -152,8 +152,8 @@ FAILURES: Final = (
     ),
     Failure(
         domain.CacheUnavailable,
-        "The shared store does not answer, so nothing is certain to be purged, and a stream of another process cannot be "
-        "found.",
+        "The shared store does not answer, so nothing is certain to be purged, and a stream of another process cannot "
+        "be found.",
         "Try again when the store is back, after `Retry-After`; `/health` says how it is.",
     ),
     Failure(
