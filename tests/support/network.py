@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import IPv4Network, ip_address
 from typing import Any
 
 import pytest
@@ -21,16 +21,20 @@ class NetworkRefused(RuntimeError):
 
 @dataclass(slots=True)
 class Guard:
-    """Refuses while it is closed, and remembers what it refused: a swallowed refusal fails the test all the same."""
+    """Refuses while it is closed, and remembers what it refused: a swallowed refusal fails the test all the same.
+
+    ``own``: a network that a test has made itself, while it is where no way leads out of that.
+    """
 
     closed: bool = False
+    own: IPv4Network | None = None
     refused: list[str] = field(default_factory=list)
 
     def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
         if not self.closed or event not in _OUTWARD:
             return
         host = arguments[0] if event in _LOOK_UPS else host_of(arguments[1])
-        if not is_local(host):
+        if not is_local(host) and not is_within(self.own, host):
             self.refused.append(f"{event} {host!r}")
             raise NetworkRefused(f"A test may reach loopback only, not {host!r}.")
 
@@ -78,6 +82,14 @@ def is_local(host: object) -> bool:
         return False
     mapped = getattr(address, "ipv4_mapped", None) or address
     return bool(mapped.is_loopback or mapped.is_unspecified)
+
+
+def is_within(network: IPv4Network | None, host: object) -> bool:
+    """Whether the host is an address of the network."""
+    try:
+        return network is not None and ip_address(str(host)) in network
+    except ValueError:
+        return False
 
 
 @pytest.fixture(scope="session")

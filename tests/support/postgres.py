@@ -39,10 +39,15 @@ def binaries() -> Path:
 
 
 class PostgresServer:
-    """A server with its data in a new folder. PostgreSQL refuses to be root's: then it is nobody's."""
+    """A server with its data in a new folder. PostgreSQL refuses to be root's: then it is nobody's.
 
-    def __init__(self) -> None:
+    ``host``: the address that it listens on; ``callers``: the network that may log in there, beside this machine.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", *, callers: str = "") -> None:
         self._bin = binaries()
+        self.host = host
+        self._callers = callers
         self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         self._folder = Path(tempfile.mkdtemp(prefix="llm-pg-"))
         if self._user is not None:
@@ -51,7 +56,7 @@ class PostgresServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
         with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
+            free.bind((host, 0))
             self.port: int = free.getsockname()[1]
 
     def create(self) -> None:
@@ -64,12 +69,15 @@ class PostgresServer:
         done = self._run("initdb", *rights, *options)
         if done.returncode:
             raise CannotRun(f"initdb does not run here: {done.stderr.decode(errors='replace').strip()[-200:]}")
+        if self._callers:
+            with (self._data / "pg_hba.conf").open("a") as rights_of_callers:
+                rights_of_callers.write(f"host all all {self._callers} scram-sha-256\n")
         self.start()
 
     def start(self) -> None:
         """The server, answering; after ``kill`` as well."""
         settings = [word for setting in _FAST for word in ("-c", setting)]
-        where = ("-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self._folder}")
+        where = ("-c", f"listen_addresses={self.host}", "-c", f"unix_socket_directories={self._folder}")
         command = [str(self._bin / "postgres"), "-D", str(self._data), "-p", str(self.port), *where, *settings]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, **self._as_user())
@@ -105,7 +113,7 @@ class PostgresServer:
         return self._process.pid
 
     def url(self, database: str = USER, *, password: str = PASSWORD) -> str:
-        return f"postgresql://{USER}:{password}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{USER}:{password}@{self.host}:{self.port}/{database}"
 
     async def new_database(self, *, template: str | None = None) -> str:
         """The address of a database of the caller's own, empty or a copy of another one."""
@@ -147,7 +155,7 @@ class PostgresServer:
     def _wait(self) -> None:
         assert self._process is not None
         ends_at = time.monotonic() + _START_S
-        while self._run("pg_isready", "-h", "127.0.0.1", "-p", str(self.port)).returncode:
+        while self._run("pg_isready", "-h", self.host, "-p", str(self.port)).returncode:
             if self._process.poll() is not None or time.monotonic() > ends_at:
                 raise CannotRun((self._folder / "log").read_text(errors="replace")[-300:])
             time.sleep(0.02)  # between two questions: the server starts, or has ended and says why

@@ -50,6 +50,7 @@ class Server:
     socket_path: Path | None = None
     extra: Sequence[str] = ()
     password: str = ""
+    host: str = "127.0.0.1"
     process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
     frozen: bool = field(default=False, init=False)
 
@@ -57,12 +58,12 @@ class Server:
     def url(self) -> str:
         if self.socket_path is not None:
             return f"unix://{self.socket_path}"
-        return f"redis://{f':{self.password}@' if self.password else ''}127.0.0.1:{self.port}"
+        return f"redis://{f':{self.password}@' if self.password else ''}{self.host}:{self.port}"
 
     def start(self) -> "Server":
         self.folder.mkdir(parents=True, exist_ok=True)
         where = ["--unixsocket", str(self.socket_path)] if self.socket_path else []
-        words = ["--bind", "127.0.0.1", "--port", str(self.port), *where, "--dir", str(self.folder)]
+        words = ["--bind", self.host, "--port", str(self.port), *where, "--dir", str(self.folder)]
         words += ["--save", "", "--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0", *self.extra]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen([str(server_binary()), *words], stdout=log, stderr=log, cwd=self.folder)
@@ -161,7 +162,7 @@ class Server:
         family = socket.AF_UNIX if self.socket_path else socket.AF_INET
         with socket.socket(family) as line:
             line.settimeout(within_s)
-            line.connect(str(self.socket_path) if self.socket_path else ("127.0.0.1", self.port))
+            line.connect(str(self.socket_path) if self.socket_path else (self.host, self.port))
             yield line
 
 
@@ -193,7 +194,7 @@ class ValkeyCluster:
 
     @property
     def url(self) -> str:
-        return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+        return "redis+cluster://" + ",".join(f"{node.host}:{node.port}" for node in self.nodes)
 
     def owner(self, key: str) -> Server:
         slot = self.nodes[0].ask("CLUSTER", "KEYSLOT", key)
@@ -218,7 +219,7 @@ class ValkeyCluster:
             node.ask("CLUSTER", "ADDSLOTSRANGE", number * share, last)
             node.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
         for node in self.nodes[1:]:
-            node.ask("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port)
+            node.ask("CLUSTER", "MEET", self.nodes[0].host, self.nodes[0].port)
         wait_until(lambda: all(b"cluster_state:ok" in node.ask("CLUSTER", "INFO") for node in self.nodes))
 
     def restore(self) -> None:

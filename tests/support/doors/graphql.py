@@ -13,7 +13,7 @@ from tests.support.doors.asked import NOTHING, Body, Options, chat_input
 from tests.support.doors.closing import closed_by
 from tests.support.doors.reading import Reading
 from tests.support.doors.rest import bearer
-from tests.support.doors.told import Choice, Failure, Piece, Tokens, Told, call_in
+from tests.support.doors.told import Choice, Failure, Piece, Tokens, Told, call_in, failure_in
 from tests.support.rest import Answer, Connection, ask, connected
 
 ADDRESS = "/graphql"
@@ -33,6 +33,8 @@ class GraphqlMutation:
         asked = orjson.dumps({"query": CHAT, "variables": {"input": chat_input(body, options)}})
         answer = await ask(address, "POST", ADDRESS, asked, **bearer(key))
         result = answer.json()
+        if "error" in result:  # refused before it was known to be GraphQL's
+            return Told(failure=failure_in(result))
         if "errors" in result:
             return _failed(result["errors"])
         return _told(result["data"]["chat"])
@@ -125,6 +127,9 @@ async def _pieces(results: AsyncGenerator[Any, None]) -> AsyncGenerator[Piece | 
         async for result in told:
             if result is None:
                 yield _told({**last, "choices": []})
+                return
+            if "error" in result:  # as above
+                yield Told(failure=failure_in(result))
                 return
             if "errors" in result:
                 yield _failed(result["errors"])

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Iterator
+from ipaddress import IPv4Network
 
 import pytest
 
@@ -26,6 +27,19 @@ def test_loopback_is_local(host: object) -> None:
 @pytest.mark.parametrize("host", ["192.0.2.1", "example.com", "::ffff:192.0.2.1", "fe80::1%eth0", b"example.com"])
 def test_everything_else_is_not(host: object) -> None:
     assert not is_local(host)
+
+
+def test_a_network_of_a_test_s_own_is_reached_and_no_other(network_guard: Guard, tried: list[str]) -> None:
+    network_guard.own = IPv4Network("10.77.0.0/16")
+    try:
+        network_guard("socket.connect", (None, ("10.77.1.2", 8080)))
+        with pytest.raises(NetworkRefused):
+            network_guard("socket.connect", (None, ("10.78.1.2", 8080)))
+        with pytest.raises(NetworkRefused):
+            network_guard("socket.connect", (None, ("example.com", 8080)))
+    finally:
+        network_guard.own = None
+    assert len(tried) == 2
 
 
 def test_a_connection_to_another_machine_is_refused(tried: list[str]) -> None:
