@@ -7,6 +7,9 @@ from typing import Final
 ENGINE: Final = (
     "there is no container engine beside the tests; tests/e2e/test_container.py runs the image's tree instead"
 )
+BALANCER: Final = (
+    "would change the configuration of this machine's own programs; tests/e2e/test_proxy.py and test_fleet.py run them"
+)
 
 CLUSTER: Final = "there is no cluster beside the tests; tests/unit/deploy renders the chart and judges what comes of it"
 SERVER: Final = "would install on this very machine; tests/unit/deploy/test_systemd.py holds unit and configuration"
@@ -33,6 +36,9 @@ UNEXECUTED: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
         ("docs/deploy/server.md", "chgrp llm-service "): SERVER,
         ("docs/deploy/server.md", "cat > /usr/local/bin/llm-service"): SERVER,
         ("docs/deploy/server.md", "git -C /usr/local/src"): SERVER,
+        ("docs/deploy/proxy.md", "cp deploy/proxy/nginx.conf "): BALANCER,
+        ("docs/deploy/proxy.md", "cp deploy/proxy/haproxy.cfg "): BALANCER,
+        ("docs/deploy/proxy.md", "nginx -s reload "): BALANCER,
         (
             "docs/keys.md",
             'curl -s -H "Authorization: Bearer $ACTIONS_',
