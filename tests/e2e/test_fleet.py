@@ -26,10 +26,11 @@ from tests.support.network import Guard
 from tests.support.postgres import CannotRun, binaries
 
 MOST_ERRORS = 0.001
+LEAST_ANSWERS = 50
 BY_SLOWNESS = ("ledger_unavailable", "overloaded", "unreachable", "TimeoutError")
 """How the errors of machines begin that have no core: the long run shows that there is next to none where they have."""
-SHORT = Pace(8, between_s=1.5, outage_s=2.0, calm_s=1.0, terms=Terms(8, 600, "0.0003"))
-LONG = Pace(40, between_s=20.0, outage_s=12.0, calm_s=65.0, terms=Terms(120, 6000, "0.05"))
+SHORT = Pace(8, between_s=2.5, outage_s=2.0, calm_s=1.0, leaving=0.2, warm=True, terms=Terms(8, 600, "0.0003"))
+LONG = Pace(40, between_s=20.0, outage_s=12.0, calm_s=65.0, leaving=0.08, warm=False, terms=Terms(120, 6000, "0.05"))
 SHORT_ACTS: tuple[Act, ...] = (
     acts.grows_by_one,
     acts.loses_the_primary_of_the_limits,
@@ -66,23 +67,20 @@ def hosts(network_guard: Guard) -> Iterator[Rack]:
         network_guard.own = None
 
 
-def held(story: Story, *, used_up: float = 0.0) -> list[str]:
-    """Which promises were not kept, but for how many errors clients saw.
-
-    ``used_up``: the share of a minute's limits that passed in a calm minute at least, for more than that is asked for.
-    """
+def held(story: Story) -> list[str]:
+    """Which promises were not kept, but for how many errors clients saw."""
     terms = story.pace.terms
     requests, tokens = story.windows_of("scarce"), story.windows_of("thrifty", tokens=True)
     limited = {call.payer.name for call in story.load.calls if call.ending == "limited"}
     kept = {
-        "requests a minute": used_up <= requests.calm / terms.requests_per_minute <= 1,
+        "requests a minute": requests.calm <= terms.requests_per_minute,
         "requests a minute, alone": requests.disturbed <= story.most_alone(terms.requests_per_minute),
-        "tokens a minute": used_up * 0.8 <= tokens.calm / terms.tokens_per_minute <= 1,  # more is reserved than used
+        "tokens a minute": tokens.calm <= terms.tokens_per_minute,
         "tokens a minute, alone": tokens.disturbed <= story.most_alone(terms.tokens_per_minute),
         "budget": story.spent_nano_usd("poor") <= Decimal(terms.budget_usd) * NANO,
         "limits that refused": limited == {"scarce", "thrifty", "poor"},
         "no other text": not any(one.ending == "wrong" for one in story.load.calls),
-        "streams that went on elsewhere": story.fleet.balancer.resumed_elsewhere() > 0,
+        "streams gone on with": any(one.ending == "ok" and one.resumes for one in story.load.calls),
         "verified": story.fleet.verified()["ok"],
     }
     return [name for name, is_kept in kept.items() if not is_kept] + story.faults()[:20]
@@ -109,7 +107,7 @@ async def test_a_fleet_keeps_its_promises_while_its_stores_fail(tmp_path: Path, 
     print(story.figures())
     errors = [one for one in story.load.errors() if not one.code.startswith(BY_SLOWNESS)]
     assert [one.describe() for one in errors if one not in hidden(story)] == []
-    assert len(story.load.errors()) < len(story.load.calls) / 4
+    assert story.load.endings()["ok"] > LEAST_ANSWERS
 
 
 @pytest.mark.full
@@ -132,6 +130,8 @@ async def test_and_over_a_life_of_changes_and_partitions(
         print(made.errors())
         name = "fleet" if balancer == "nginx" else f"fleet-{balancer}"
         evidence.record(name, title=f"A fleet of four machines behind {balancer}", figures=figures)
-        assert held(story, used_up=0.95) == []
+        assert held(story) == []
+        assert story.windows_of("scarce").calm == LONG.terms.requests_per_minute  # all of it, for more is asked for
+        assert made.balancer.resumed_elsewhere() > 0
     assert story.schemas[0] < story.schemas[1]
     assert len(story.load.errors()) <= MOST_ERRORS * len(story.load.calls)

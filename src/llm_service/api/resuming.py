@@ -7,7 +7,7 @@ from typing import Final
 from llm_service.api.call_options import Place
 from llm_service.api.http_request import HungUp
 from llm_service.api.leaving import Leaving
-from llm_service.domain import InvalidValue, NotFound, StreamCancelled, fact_in_order
+from llm_service.domain import CacheUnavailable, InvalidValue, NotFound, StreamCancelled, fact_in_order
 from llm_service.streams import CANCELLED, Generation, Stream, Streams
 
 MAX_DIGITS: Final = 15
@@ -34,7 +34,7 @@ class Resuming:
     async def at(self, cursor: str, place: Place, *, owner: str) -> Resumed:
         """The stream that a cursor such as ``str_0675fd8a.12`` names, joined; ``place``: where the cursor was given.
 
-        Raises InvalidValue and NotFound.
+        Raises InvalidValue, NotFound and CacheUnavailable.
         """
         stream_id, after = cursor_in(cursor, place)
         return await self.after(stream_id, after, owner=owner)
@@ -43,11 +43,11 @@ class Resuming:
         """The stream, joined, behind the event ``after`` (its number or its cursor; from the first without).
 
         Raises NotFound where it is not this owner's, has ended too long ago, or no longer keeps its beginning, and
-        InvalidValue for an event that there is not.
+        InvalidValue for an event that there is not, and CacheUnavailable where it is asked for while that is not known.
         """
         try:
             resumed = await self._after(stream_id, after, owner=owner)
-        except (NotFound, InvalidValue):
+        except (NotFound, InvalidValue, CacheUnavailable):
             self._tell("refused")
             raise
         self._tell("resumed")

@@ -1,7 +1,6 @@
 """The whole of it: machines, stores, balancer and providers in a rack, what is done to them and asked of them."""
 
 import asyncio
-import random
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ from tests.support.crash_audit import rows_of
 from tests.support.deployment import ADMIN, new_key
 from tests.support.fleet.audit import Disturbance, Simulated
 from tests.support.fleet.balancer import BALANCERS, Balancer, place_of
-from tests.support.fleet.load import Call, Load, Payer
+from tests.support.fleet.load import Call, Payer
 from tests.support.fleet.machines import Machine, closing, settings_for
 from tests.support.fleet.networks import OUT, Rack, address
 from tests.support.fleet.stores import Stores, stores
@@ -61,6 +60,7 @@ class Fleet:
     machines: list[Machine]
     serving: list[Machine] = field(default_factory=list)
     payers: dict[str, Payer] = field(default_factory=dict)
+    warm: bool = False
 
     @property
     def processes(self) -> int:
@@ -72,6 +72,10 @@ class Fleet:
     async def grow(self, *machines: Machine) -> None:
         """Start the service there, and give it requests."""
         await asyncio.gather(*(asyncio.to_thread(machine.start) for machine in machines))
+        if self.warm:
+            asked = orjson.dumps({"query": "{ __typename }"})
+            for machine in machines:
+                await ask(machine.address, "POST", "/graphql", asked, authorization=ADMIN)
         await self._use([*self.serving, *machines])
 
     async def shrink(self, *machines: Machine) -> None:
@@ -100,17 +104,14 @@ class Fleet:
         at = self.serving[0].address
         limited, spent = frozenset({"rate_limit_exceeded"}), frozenset({"budget_exceeded"})
         sorts: Mapping[str, tuple[float, frozenset[str], Mapping[str, Any]]] = {
-            "free": (0.64, frozenset(), {}),
-            "scarce": (0.16, limited, {"requests_per_minute": terms.requests_per_minute}),
+            "free": (0.55, frozenset(), {}),
+            "scarce": (0.25, limited, {"requests_per_minute": terms.requests_per_minute}),
             "thrifty": (0.1, limited, {"tokens_per_minute": terms.tokens_per_minute}),
             "poor": (0.1, spent, {"budget_usd": terms.budget_usd, "budget_period": "total"}),
         }
         for name, (share, codes, fields) in sorts.items():
             key_id, key = await new_key(at, **fields)
             self.payers[name] = Payer(name, key, key_id, share, codes)
-
-    def load(self, rate_per_s: float, dice: random.Random) -> Load:
-        return Load(self.balancer.address, list(self.payers.values()), rate_per_s, dice)
 
     async def report(self, machine: Machine) -> Any:
         """What it says of itself, by the network of the stores."""

@@ -23,8 +23,6 @@ PATIENCE_S: Final = 40.0
 RESUMES_FOR_S: Final = 25.0
 """A client gives a stream up that it cannot go on with for so long."""
 AGAIN_S: Final = 0.25
-LEAVING: Final = 0.08
-"""The share of the streams whose client loses its connection."""
 WORDS: Final = "one two three four five six seven eight nine ten eleven twelve".split()
 CUT: Final = (OSError, EOFError, TimeoutError, AssertionError, LookupError, WebSocketException)
 """What the doors' clients raise where a connection ends, or an answer is none of the service's."""
@@ -95,6 +93,7 @@ class Load:
     address: str
     payers: Sequence[Payer]
     rate_per_s: float
+    leaving: float
     dice: random.Random
     calls: list[Call] = field(default_factory=list)
     _running: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -137,7 +136,7 @@ class Load:
         words = dice.choices(WORDS, k=dice.randint(4, 40 if streaming else 12))
         pace = f"pace-{dice.randint(5, 40)}ms" if streaming else f"slow-head-{dice.randint(5, 250)}ms"
         call = Call(ref, door, payer, dice.choice(MODELS), f"ref {ref} {' '.join(words)}", pace, time.time())
-        if streaming and dice.random() < LEAVING:
+        if streaming and dice.random() < self.leaving:
             call.leaves_after = dice.randint(1, 8)
         return call
 

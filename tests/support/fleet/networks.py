@@ -60,20 +60,21 @@ class Host:
     def pull(self, *networks: str) -> None:
         """Nothing comes through any more, and nobody is told."""
         for network in networks or self.cables:
-            _ip("link", "set", self._end(network), "nomaster")
+            _ip("link", "set", self.port(network), "nomaster")
             self.pulled.add(network)
 
     def plug(self) -> None:
         """All cables are in again."""
         for network in tuple(self.pulled):
-            _ip("link", "set", self._end(network), "master", network)
+            _ip("link", "set", self.port(network), "master", network)
             self.pulled.discard(network)
 
     def set(self, name: str, value: str) -> None:
         """A setting of the kernel for this host alone."""
         _run(*self.inside("sysctl", "-q", "-w", f"{name}={value}"))
 
-    def _end(self, network: str) -> str:
+    def port(self, network: str) -> str:
+        """What its cable is called at the bridge."""
         return f"{network[0]}{self.number}"
 
 
@@ -89,7 +90,7 @@ class Rack:
         self.hosts[name] = host
         _run(*host.inside("ip", "link", "set", "lo", "up"))
         for network in host.cables:
-            end = host._end(network)
+            end = host.port(network)
             _ip("link", "add", end, "type", "veth", "peer", "name", network, "netns", host.path)
             _ip("link", "set", end, "master", network, "up")
             _run(*host.inside("ip", "address", "add", f"{host.address(network)}/24", "dev", network))

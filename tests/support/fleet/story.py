@@ -19,12 +19,18 @@ NANO: Final = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How hard, and for how long. ``between_s``: of load after each act, so that what comes back meets it."""
+    """How hard, and for how long. ``between_s``: of load after each act, so that what comes back meets it.
+
+    ``leaving``: the share of the streams whose client loses its connection. ``warm``: machines have built GraphQL,
+    which takes a second of their core, before they get requests.
+    """
 
     rate_per_s: float
     between_s: float
     outage_s: float
     calm_s: float
+    leaving: float
+    warm: bool
     terms: Terms
 
 
@@ -58,11 +64,14 @@ class Story:
     async def tell(self, acts: Sequence[Act]) -> None:
         """The first machine serves; then each act in turn, under load from the beginning to the end."""
         fleet = self.fleet
+        fleet.warm = self.pace.warm
         await fleet.grow(fleet.machines[0])
         self.schemas.append(await fleet.schema())
         await fleet.issue_keys(self.pace.terms)
         self.simulated = Simulated(fleet.provider)
-        self.load = fleet.load(self.pace.rate_per_s, self.dice)
+        self.load = Load(
+            fleet.balancer.address, [*fleet.payers.values()], self.pace.rate_per_s, self.pace.leaving, self.dice
+        )
         looking = asyncio.create_task(self.simulated.keep_looking())
         try:
             async with self.load:
