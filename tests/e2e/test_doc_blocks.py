@@ -1,14 +1,16 @@
 """Every code block of README.md, CONTRIBUTING.md, SECURITY.md and docs/ does what its page says."""
 
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scripts.doc_blocks import SHELLS, Block, all_blocks, pages
+from scripts.doc_blocks import CHECKOUT, SHELLS, Block, all_blocks, pages
 
 from tests.support.documented.answers import ANSWERS, asks_of, parsed, unlike
+from tests.support.documented.commands import check_named
 from tests.support.documented.programs import run_graphql, run_node, run_python
 from tests.support.documented.settings import check_file, check_settings
 from tests.support.documented.shell import checkout_at, run_page, without_programs_that_lack
@@ -74,6 +76,12 @@ def test_every_block_names_a_language_that_is_held_to_something() -> None:
         "A new one needs its way in tests/support/documented and its name here."
         for block in unknown
     )
+
+
+@pytest.mark.parametrize("page", pages())
+def test_the_commands_that_sentences_name_are_there(page: str) -> None:
+    for command in re.findall(r"`llm-service ([a-z][^`|<>]*)`", (CHECKOUT / page).read_text(encoding="utf-8")):
+        check_named(shlex.split(command))
 
 
 def test_what_is_not_executed_is_there_and_has_its_reason() -> None:

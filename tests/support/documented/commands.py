@@ -5,6 +5,7 @@ that has imported everything (``tests.support.zygote``), passes SIGTERM on, and 
 """
 
 import os
+import re
 import signal
 import socket
 import stat
@@ -41,17 +42,32 @@ class NotUnderstood(Exception):
 
 def parsed(arguments: Sequence[str]) -> Any:
     """What the program makes of these arguments: the context of the command. NotUnderstood where it makes nothing."""
-    command, rest = typer.main.get_command(app), [*arguments]
-    while commands := getattr(command, "commands", None):
-        if not rest or rest[0] not in commands:
-            raise NotUnderstood(f"llm-service {' '.join(arguments)}: there is no such command")
-        command = commands[rest.pop(0)]
+    command, rest = command_of(arguments)
+    if hasattr(command, "commands"):
+        raise NotUnderstood(f"llm-service {' '.join(arguments)}: there is no such command")
     try:
         return command.make_context("llm-service", rest)
     except Exception as error:
         if not hasattr(error, "format_message"):  # a mistake of ours, not in the words of the line
             raise
         raise NotUnderstood(f"llm-service {' '.join(arguments)}: {error.format_message()}") from error
+
+
+def command_of(arguments: Sequence[str]) -> tuple[Any, list[str]]:
+    """The command, or the group of commands, that the first words name; the words behind them."""
+    command, rest = typer.main.get_command(app), [*arguments]
+    while rest and rest[0] in getattr(command, "commands", ()):
+        command = command.commands[rest.pop(0)]
+    return command, rest
+
+
+def check_named(arguments: Sequence[str]) -> None:
+    """What a sentence names, in whatever part. NotUnderstood where there is no such command, or no such option."""
+    command, rest = command_of(arguments)
+    known = {spelling for option in command.params for spelling in option.opts} | {"--help"}
+    unknown = [word for word in rest if word.startswith("--") and word.partition("=")[0] not in known]
+    if unknown or (hasattr(command, "commands") and rest and re.fullmatch("[a-z-]+", rest[0])):
+        raise NotUnderstood(f"llm-service {' '.join(arguments)}: there is no {unknown or rest[0]}")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 from scripts.doc_blocks import Block, blocks_in, pages
 
 from tests.support.documented.answers import unlike
-from tests.support.documented.commands import NotUnderstood, parsed
+from tests.support.documented.commands import NotUnderstood, check_named, parsed
 from tests.support.documented.settings import check_settings
 from tests.support.documented.shell import lasting_marked, run_page
 from tests.support.documented.unrun import mistakes
@@ -63,6 +63,17 @@ def test_pages_of_another_time_are_left_as_they_were() -> None:
 def test_a_command_that_there_is_not_is_not_understood(line: str) -> None:
     with pytest.raises(NotUnderstood, match="llm-service "):
         parsed(line.split())
+
+
+@pytest.mark.parametrize("line", ["keys create --bad", "no-such", "keys no", "--bad", "usage report --by=key --no=1"])
+def test_a_command_that_a_sentence_names_and_is_not_there_is_seen(line: str) -> None:
+    with pytest.raises(NotUnderstood, match="there is no "):
+        check_named(line.split())
+
+
+@pytest.mark.parametrize("line", ["keys", "keys create", "keys create NAME --model ... --budget-usd ...", "--version"])
+def test_a_command_may_be_named_in_part(line: str) -> None:
+    check_named(line.split())
 
 
 def test_a_command_is_understood_with_its_options() -> None:
