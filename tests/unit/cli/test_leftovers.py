@@ -1,15 +1,21 @@
 """``usage ship`` as it is typed."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from llm_service.cli.database import CannotOpen, opened_database
+from llm_service.cli.leftovers import opened_until
+from llm_service.config import Settings
+from llm_service.domain import Secret
 from llm_service.ledger import LedgerOptions
 from llm_service.runtime import open_data_dir
-from llm_service.storage import open_database
+from llm_service.storage import Database, StoreOptions, open_database
 from tests.support.clock import ManualClock
 from tests.support.ledger_entries import a_ledger, a_record, an_intent
 from tests.support.memory_ledger import MemoryLedger
@@ -77,6 +83,38 @@ def test_a_folder_without_a_service_is_no_empty_one(command: Command, tmp_path: 
     refused = command("usage", "ship", "--data-dir", "data")
     assert refused.exit_code == 2
     assert "no service has had its data in" in refused.stderr
+
+
+async def test_a_database_that_is_away_is_asked_again_until_the_time_is_over(tmp_path: Path) -> None:
+    clock, asked = ManualClock(), list[float]()
+    settings = Settings(store=StoreOptions(database_url=Secret("postgresql://test@127.0.0.1:1/test")))
+
+    @asynccontextmanager
+    async def away(_: Settings, folder: Path) -> AsyncIterator[Database]:
+        asked.append(clock.monotonic())
+        if len(asked) % 3:
+            raise CannotOpen("it is away")
+        async with opened_database(Settings(), folder) as database:
+            yield database
+
+    async def opened(within_s: float) -> None:
+        async with opened_until(clock.monotonic() + within_s, clock, away)(settings, tmp_path):
+            pass
+
+    async def tried(within_s: float) -> None:
+        trying = asyncio.create_task(opened(within_s))
+        while not trying.done():
+            clock.advance(0.5)
+            await asyncio.sleep(0)
+        await trying
+
+    with open_data_dir(tmp_path):
+        pass
+    await tried(within_s=60)
+    assert [at - asked[0] for at in asked] == [0, 1, 2]
+    with pytest.raises(CannotOpen, match="it is away"):
+        await tried(within_s=0)
+    assert len(asked) == 4
 
 
 async def made(folder: Path) -> None:
