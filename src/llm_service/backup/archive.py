@@ -23,7 +23,7 @@ CONFIGURATION: Final = "configuration.yaml"
 HASH_KEY: Final = "hash.key"
 JOURNALS: Final = "journal/"
 
-_NAMES: Final = re.compile(r"database\.sqlite|configuration\.yaml|hash\.key|journal/[\w-]+\.\d{8}\.journal")
+_NAMES: Final = re.compile(r"database\.sqlite|configuration\.yaml|hash\.key|journal/[\w.-]+\.\d{8}\.journal")
 _PIECE_BYTES: Final = 1 << 20
 _SPEED: Final = 1
 """Of deflate: twice as fast as the usual level for a tenth more of space."""
