@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from bench.measuring.plots import COLOURS, WIDTH, line, short, svg, text
+from bench.measuring.plots import COLOURS, WIDTH, circle, line, short, svg, text
 
 LEFT: Final = 70
 RIGHT: Final = 20
@@ -91,7 +91,10 @@ def drawn(panel: Panel, marks: Sequence[Mark], *, top: float, until: float) -> l
         colour = COLOURS[number % len(COLOURS)]
         dashes = ' stroke-dasharray="6 3"' if one.dashed else ""
         for run in runs(one.points, one.joins):
-            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(*point) for point in run))
+            places = [at(*point) for point in run]
+            if len(places) == 1:  # a line of one point is none
+                parts.append(circle(*places[0], colour))
+            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
             parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"{dashes}/>')
         if one.name:
             parts.append(text(beside, top - 8, one.name, colour=colour))

@@ -27,6 +27,9 @@ ones; clients that leave; a key that asks half as often again as it may, one tha
 that spends its budget. What was made to fail, and when, is in the picture. Every answer says which request it
 belongs to, and is compared character for character.
 
+The load is moderate, since all of them and others' work share the processors: how much of them the workers used is
+in the table. The cache may take 3 MiB in each worker, so that it is full, and forgets, before memory is looked at.
+
 An **error of our own making** is a request whose client did not get all of the right answer, and that no other had
 to answer for: it did not leave, no limit of its key refused it, and no provider's error was told while a provider
 was made to fail or within 2 s after. Connections cut by `kill -9` count, and nobody asks again. *Available* is the
@@ -161,7 +164,9 @@ class Outcome:
     def _of_requests(self) -> list[Panel]:
         work = [one for one in self.sent if one.sort == "work" and one.ending == "ok"]
         rate = Series(name="requests", points=by_step(self.sent, lambda found: len(found) / STEP_S))
-        bad = Series(name="failed by our making", points=by_step(self.ours, lambda found: len(found) / STEP_S))
+        bad = Series(
+            name="failed by our making", points=by_step(self.ours, lambda found: len(found) / STEP_S), joins=STEP_S / 50
+        )
         p50 = Series(name="p50", points=by_step(work, lambda found: 1000 * of_times(found, 0.5)))
         p99 = Series(name="p99", points=by_step(work, lambda found: 1000 * of_times(found, 0.99)))
         hits = by_step(work, lambda found: 100 * sum(one.cache in ("hit", "coalesced") for one in found) / len(found))

@@ -22,7 +22,7 @@ WORKERS: Final = 2
 TIMEOUTS: Final[Mapping[str, float]] = {"connect_s": 2.0, "first_chunk_s": 3.0, "idle_s": 3.0, "total_s": 10.0}
 MODEL: Final = "sandbox/pace-5ms"
 SLOW: Final = "sandbox/pace-40ms"
-CACHE_BYTES: Final = 8 * 1024 * 1024
+CACHE_BYTES: Final = 3 * 1024 * 1024
 """So little that the cache is full, and forgets, before memory is looked at."""
 REQUESTS_PER_MINUTE: Final = 90
 AT_ONCE: Final = 3
