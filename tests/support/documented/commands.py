@@ -66,7 +66,7 @@ def check_named(arguments: Sequence[str]) -> None:
     command, rest = command_of(arguments)
     known = {spelling for option in command.params for spelling in option.opts} | {"--help"}
     unknown = [word for word in rest if word.startswith("--") and word.partition("=")[0] not in known]
-    if unknown or (hasattr(command, "commands") and rest and re.fullmatch("[a-z-]+", rest[0])):
+    if unknown or (hasattr(command, "commands") and rest and re.match("[a-z]", rest[0])):
         raise NotUnderstood(f"llm-service {' '.join(arguments)}: there is no {unknown or rest[0]}")
 
 
