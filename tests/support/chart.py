@@ -95,6 +95,8 @@ PRODUCTION: Values = {
     "ship": {"ordinals": [3, 4]},
 }
 CASES: Mapping[str, Values] = {"minimal": MINIMAL, "existing": EXISTING, "production": PRODUCTION}
+cases = pytest.mark.parametrize("case", CASES)
+"""Of a test that asks for the fixture ``chart``."""
 
 
 @fact

@@ -63,3 +63,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ add .endpointsSeconds .graceSeconds .shippingSeconds 20 }}
 {{- end }}
 {{- end }}
+
+{{/* The pod of `helm test`, for a NetworkPolicy. */}}
+{{- define "llm-service.testPeer" -}}
+- podSelector:
+    matchLabels:
+      {{- include "llm-service.selector" . | nindent 6 }}
+      app.kubernetes.io/component: test
+{{- end }}
