@@ -4,31 +4,24 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-ENGINE: Final = (
-    "there is no container engine beside the tests; tests/e2e/test_container.py runs the image's tree instead"
-)
-BALANCER: Final = (
-    "would change the configuration of this machine's own programs; tests/e2e/test_proxy.py and test_fleet.py run them"
-)
-
+ENGINE: Final = "there is no container engine beside the tests; tests/e2e/test_container.py runs the image's tree"
+BALANCER: Final = "would change this machine's own programs; tests/e2e/test_proxy.py and test_fleet.py run them"
 CLUSTER: Final = "there is no cluster beside the tests; tests/unit/deploy renders the chart and judges what comes of it"
 SERVER: Final = "would install on this very machine; tests/unit/deploy/test_systemd.py holds unit and configuration"
+SUITE: Final = "would set up environments and run this suite within itself; tests/launch does"
+TREE: Final = "takes root and minutes; tests/e2e/test_container.py does it"
+WORKFLOW: Final = "the address is that of a running GitHub workflow"
+POSTGRES: Final = "there is no PostgreSQL beside the pages; tests/unit/cli/test_backup.py moves a database there"
 
 UNEXECUTED: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
     {
-        (
-            "CONTRIBUTING.md",
-            "./serve ",
-        ): "would set up environments and run this suite within itself; tests/launch does",
+        ("CONTRIBUTING.md", "./serve "): SUITE,
         ("docs/cache.md", "pip install "): "would fetch packages and change the environment that runs the tests",
         ("docs/deploy/docker.md", "scripts/compose-env "): ENGINE,
         ("docs/deploy/docker.md", "OPENROUTER_API_KEY=... scripts/compose-env"): ENGINE,
         ("docs/deploy/docker.md", "docker compose exec -T postgres pg_dump"): ENGINE,
         ("docs/deploy/docker.md", "docker build "): ENGINE,
-        (
-            "docs/deploy/docker.md",
-            "sudo scripts/image-tree",
-        ): "takes root and minutes; tests/e2e/test_container.py does it",
+        ("docs/deploy/docker.md", "sudo scripts/image-tree"): TREE,
         ("docs/deploy/kubernetes.md", "kubectl create namespace "): CLUSTER,
         ("docs/deploy/kubernetes.md", "helm -n llm get values "): CLUSTER,
         ("docs/deploy/server.md", "apt-get install "): SERVER,
@@ -39,18 +32,8 @@ UNEXECUTED: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
         ("docs/deploy/proxy.md", "cp deploy/proxy/nginx.conf "): BALANCER,
         ("docs/deploy/proxy.md", "cp deploy/proxy/haproxy.cfg "): BALANCER,
         ("docs/deploy/proxy.md", "nginx -s reload "): BALANCER,
-        (
-            "docs/keys.md",
-            'curl -s -H "Authorization: Bearer $ACTIONS_',
-        ): "the address is that of a running GitHub workflow",
-        (
-            "docs/migrate/litellm.md",
-            "llm-service import litellm ",
-        ): "tests/unit/migration/test_docs.py does, on the configuration that the page shows further down",
-        (
-            "docs/operations/backup.md",
-            "llm-service backup move.zip",
-        ): "there is no PostgreSQL beside the pages; tests/unit/cli/test_backup.py moves a database there",
+        ("docs/keys.md", 'curl -s -H "Authorization: Bearer $ACTIONS_'): WORKFLOW,
+        ("docs/operations/backup.md", "llm-service backup move.zip"): POSTGRES,
         ("docs/prometheus.md", "install -D "): "writes into the folders of an installed Grafana",
     }
 )
