@@ -110,9 +110,11 @@ class Measured:
         *,
         port: int,
         upstream_port: int,
+        database: str,
     ) -> None:
         self.process, self.folder = process, folder
         self.port, self.upstream_port = port, upstream_port
+        self.database = database
         self.valkey, self.postgres = valkey, postgres
         self.key = our_service.issue_key(port)
         until_well(self.is_known, process, within_s=STARTS_WITHIN_S)
@@ -211,7 +213,7 @@ class Measured:
         time.sleep(0.5)
 
     def _postgres(self, statement: str) -> Any:
-        return asyncio.run(self.postgres.run(statement, database="test_1"))[0]
+        return asyncio.run(self.postgres.run(statement, database=self.database))[0]
 
 
 @contextmanager
@@ -221,7 +223,8 @@ def measured(*, cpus: tuple[int | None, int | None]) -> Iterator[Measured]:
     upstream_port, port = free_port(), free_port()
     with TemporaryDirectory(prefix="bench-") as name, servers(Path(name)) as (valkey, postgres):
         folder = Path(name)
-        store = {"redis_url": valkey.url, "database_url": asyncio.run(postgres.new_database())}
+        database_url = asyncio.run(postgres.new_database())
+        store = {"redis_url": valkey.url, "database_url": database_url}
         auth = {"admin_key": our_service.ADMIN_KEY, "hash_key": HASH_KEY}
         arguments = our_service.prepared(folder, port=port, upstream_port=upstream_port, store=store, auth=auth)
         upstream = (*program("upstream"), str(upstream_port))
@@ -237,7 +240,8 @@ def measured(*, cpus: tuple[int | None, int | None]) -> Iterator[Measured]:
                 until_well(lambda: our_service.is_up(port), process, within_s=STARTS_WITHIN_S)
             except RuntimeError as error:
                 raise RuntimeError(f"{error}\n{(folder / 'log').read_text(errors='replace')[-2000:]}") from None
-            yield Measured(process, folder, valkey, postgres, port=port, upstream_port=upstream_port)
+            database = database_url.rpartition("/")[2]
+            yield Measured(process, folder, valkey, postgres, port=port, upstream_port=upstream_port, database=database)
 
 
 @contextmanager
