@@ -50,11 +50,12 @@ async def filled(place: Place) -> Place:
 async def saved(place: Place, name: str = "copy") -> Path:
     target = place.folder / name
     url = Secret(place.url) if place.url else None
-    await save_database(url, source=place.folder / SQLITE_NAME, target=target, on_rows=len_of.append)
+    await save_database(url, source=place.folder / SQLITE_NAME, target=target, on_rows=nobody_looks)
     return target
 
 
-len_of: list[int] = []
+def nobody_looks(_: int) -> None:
+    """Progress that is not shown."""
 
 
 async def test_every_row_of_every_table_is_in_the_file(filled: Place) -> None:
@@ -76,7 +77,7 @@ async def test_every_row_of_every_table_comes_back_into_postgresql(
     columns = columns_of(newest_schema())
     copy = await saved(filled)
     url = await postgres_server.new_database()
-    await load_postgres(copy, Secret(url), replace=False, on_rows=len_of.append)
+    await load_postgres(copy, Secret(url), replace=False, on_rows=nobody_looks)
     assert await rows_in_postgres(url, columns) == rows_in_sqlite(copy, columns)
 
 
@@ -147,9 +148,9 @@ class TestLoading:
         await fill_postgres(other, 3)
         before = await rows_in_postgres(other, columns_of(3))
         with pytest.raises(DatabaseThere):
-            await load_postgres(copy, Secret(other), replace=False, on_rows=len_of.append)
+            await load_postgres(copy, Secret(other), replace=False, on_rows=nobody_looks)
         assert await rows_in_postgres(other, columns_of(3)) == before
-        await load_postgres(copy, Secret(other), replace=True, on_rows=len_of.append)
+        await load_postgres(copy, Secret(other), replace=True, on_rows=nobody_looks)
         assert await rows_in_postgres(other, columns_of(newest_schema())) == rows_in_sqlite(
             copy, columns_of(newest_schema())
         )
@@ -158,7 +159,7 @@ class TestLoading:
         copy = await saved(filled)
         await (await filled.open()).ping()
         with pytest.raises(DatabaseInUse, match="stop every service on it"):
-            await load_postgres(copy, Secret(filled.url or ""), replace=True, on_rows=len_of.append)
+            await load_postgres(copy, Secret(filled.url or ""), replace=True, on_rows=nobody_looks)
 
     async def test_a_load_that_fails_leaves_all_as_it_was(self, filled: Place) -> None:
         assert filled.url is not None
