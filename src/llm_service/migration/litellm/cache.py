@@ -21,6 +21,8 @@ _SEMANTIC: Final = (
 _ELSEWHERE: Final = (
     "Answers are kept in memory, or in store.redis_url; there is no cache in files, buckets or databases."
 )
+_OF_OTHER_STORES: Final = ("s3_", "gcs_", "disk_", "azure_")
+_OF_LIKENESS: Final = ("qdrant_", "redis_semantic_", "valkey_semantic_")
 _CLUSTER: Final = (
     "Write it by hand: store.redis_url is redis+cluster://host:port,... or redis+sentinel://host:port,.../service."
 )
@@ -84,6 +86,10 @@ def _params(draft: Draft, switch: Found, params: Found) -> None:
     for name, found in params.entries():
         if name in _DETAILS and not (name == "supported_call_types" and nothing):
             draft.report.lost(found, _DETAILS[name])
+        elif name.startswith(_OF_OTHER_STORES):
+            draft.report.lost(found, _ELSEWHERE)
+        elif name.startswith(_OF_LIKENESS):
+            draft.report.lost(found, _SEMANTIC)
 
 
 def _switched_on(draft: Draft, switch: Found) -> None:

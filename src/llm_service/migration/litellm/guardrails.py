@@ -81,6 +81,8 @@ def _guardrail(draft: Draft, found: Found) -> Sequence[Filter]:
     filters = [{**one, "name": slug((name and name.text()) or word)} for one in _KINDS[word](draft, kind, params)]
     if filters:
         _common(draft, found, params, filters, sides)
+    else:
+        draft.report.lost(found, "Nothing of it is a filter here.")
     return filters
 
 
@@ -125,6 +127,9 @@ def _pii(draft: Draft, kind: Found, params: Found) -> Sequence[Filter]:
         draft.report.carried(reversible, "filters[].reversible")
     extra = {"reversible": True} if flag(reversible) else {}
     config = params.get("pii_entities_config")
+    for name in ("presidio_score_thresholds", "presidio_filter_scope", "presidio_ad_hoc_recognizers"):
+        if (one := params.get(name)) is not None:
+            draft.report.lost(one, "Forms are found or not, without scores; patterns of your own are a filter `regex`.")
     if config is None:
         return [{"type": "pii", "action": "mask", **extra}]
     by_action: dict[str, Filter] = {}

@@ -143,6 +143,19 @@ LITELLM: Final = _table(
     (_TOKENIZER, ("disable_hf_tokenizer_download",)),
     ("Provider's answers are not validated against schemas here.", ("enable_json_schema_validation",)),
     (_RETRIES, ("model_group_retry_policy", "retry_policy")),
+    (_ENTRA, ("enable_azure_ad_token_refresh",)),
+    ("Code of your own is not loaded: put it behind an OpenAI-compatible server.", ("custom_provider_map",)),
+    (
+        "Give each key its share: limits.per_key, or those of a key.",
+        ("priority_reservation", "priority_reservation_settings"),
+    ),
+    (
+        "Set a filter: {type: moderation, ...} (docs/filters.md).",
+        ("azure_content_safety_params", "llamaguard_moderations"),
+    ),
+    ("Labels of figures are fixed (docs/metrics.md).", ("custom_prometheus_metadata_labels", "custom_prometheus_tags")),
+    ("Headers of clients are not passed on.", ("forward_client_headers_to_llm_api", "model_group_settings")),
+    ("Prompts are no part of the configuration here.", ("global_prompt_directory",)),
     ("Give each filter its own list: filters[].", ("guardrails",)),
     (
         "There is /v1/chat/completions, /v1/completions and /v1/embeddings here.",
@@ -255,7 +268,10 @@ GENERAL: Final = _table(
         ("alerting_threshold", "alert_types", "alerting_args", "alert_type_config", "spend_report_frequency"),
     ),
     ("Have a notifier for each address, and name it in the rules: alerts[].notify.", ("alert_to_webhook_url",)),
-    (_DASHBOARD, ("ui_access_mode", "auto_redirect_ui_login_to_sso", "control_plane_url")),
+    (
+        _DASHBOARD,
+        ("UI_USERNAME", "UI_PASSWORD", "ui_access_mode", "auto_redirect_ui_login_to_sso", "control_plane_url"),
+    ),
     ("Prompts are kept nowhere. With observability.log_content they are in the log.", ("store_prompts_in_spend_logs",)),
     (
         _SPENDING,

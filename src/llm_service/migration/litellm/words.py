@@ -103,6 +103,16 @@ WORDS: Final[Mapping[str, Word]] = MappingProxyType(
             key="COHERE_API_KEY",
             caveat=_NATIVE.format("Cohere", "documents, connectors and reranking are not in it"),
         ),
+        "novita": Word(name="novita", base_url="https://api.novita.ai/v3/openai", key="NOVITA_API_KEY"),
+        "hyperbolic": Word(name="hyperbolic", base_url="https://api.hyperbolic.xyz/v1", key="HYPERBOLIC_API_KEY"),
+        "minimax": Word(name="minimax", base_url="https://api.minimax.io/v1", key="MINIMAX_API_KEY"),
+        "baseten": Word(name="baseten", base_url="https://inference.baseten.co/v1", key="BASETEN_API_KEY"),
+        "lambda_ai": Word(name="lambda", base_url="https://api.lambda.ai/v1", key="LAMBDA_API_KEY"),
+        "vercel_ai_gateway": Word(
+            name="vercel", base_url="https://ai-gateway.vercel.sh/v1", key="VERCEL_AI_GATEWAY_API_KEY"
+        ),
+        "gmi": Word(name="gmi", base_url="https://api.gmi-serving.com/v1", key="GMI_API_KEY"),
+        "github": Word(name="github", base_url="https://models.inference.ai.azure.com", key="GITHUB_API_KEY"),
         "databricks": Word(name="databricks", key="DATABRICKS_API_KEY", base="DATABRICKS_API_BASE"),
         "bedrock_mantle": Word(name="bedrock-mantle", key="BEDROCK_MANTLE_API_KEY"),
     }
@@ -131,6 +141,8 @@ ELSEWHERE: Final[Mapping[str, str]] = MappingProxyType(
         "bedrock": f"Amazon Bedrock {_BEDROCK}.",
         "bedrock_converse": f"Amazon Bedrock {_BEDROCK}.",
         "sagemaker": f"Amazon SageMaker {_BEDROCK}.",
+        "sagemaker_nova": f"Amazon SageMaker {_BEDROCK}.",
+        "amazon_nova": f"Amazon Nova {_BEDROCK}.",
         "sagemaker_chat": f"Amazon SageMaker {_BEDROCK}.",
         "vertex_ai": f"Vertex AI {_VERTEX}.",
         "vertex_ai_beta": f"Vertex AI {_VERTEX}.",
@@ -141,6 +153,8 @@ ELSEWHERE: Final[Mapping[str, str]] = MappingProxyType(
         "watsonx": "watsonx wants IAM tokens of IBM Cloud, which this service does not fetch.",
         "cloudflare": "Its address has your account in it. Give it by hand: {base_url: "
         "https://api.cloudflare.com/client/v4/accounts/<account>/ai/v1, api_key: ...}.",
+        "custom": "Code of your own is not loaded: put it behind an OpenAI-compatible server, and give that as "
+        "a provider.",
         "github_copilot": "It wants a login in a browser, which this service does not do.",
     }
 )
