@@ -19,7 +19,9 @@ from llm_service.migration.litellm.words import ELSEWHERE, SAME, WORDS
 SECRET = "canary-7f3a-secret"
 
 words = st.sampled_from((*WORDS, *SAME, *ELSEWHERE, "newcomer"))
-names = st.sampled_from(("gpt-4o", "a b", "x/y", "*", "gpt-*", "openai/*", "ünicode", "", "claude-3", "models/é"))
+names = st.sampled_from(
+    ("gpt-4o", "a b", "x/y", "*", "gpt-*", "openai/*", "ünicode", "a${X}", "", "claude-3", "models/é")
+)
 addresses = st.sampled_from(
     (
         "http://localhost:11434",

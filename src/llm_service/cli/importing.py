@@ -25,11 +25,12 @@ def import_litellm(file: Path, *, output: Path | None, force: bool, as_json: boo
         draft = from_litellm(read_litellm(file))
     except SettingsError as error:
         return _unreadable(error, as_json=as_json)
-    text = _HEAD.format(file.name) + "\n" + yaml_text(draft.settings)
+    name = file.name if file.name.isprintable() else "a configuration of LiteLLM's"
+    text = _HEAD.format(name) + "\n" + yaml_text(draft.settings)
     if wrong := problems(text, draft.settings):
         found = "; ".join(wrong)
         return refuse(f"{file} leads to a configuration that cannot be used: {found}", as_json=as_json)
-    if output is not None and (why := _write(output, text, force=force)) is not None:
+    if output is not None and (why := _write(output, text, read=file, force=force)) is not None:
         return refuse(why, as_json=as_json)
     items = in_order(draft)
     if as_json:
@@ -60,8 +61,10 @@ def _unreadable(error: SettingsError, *, as_json: bool) -> int:
     return 2
 
 
-def _write(path: Path, text: str, *, force: bool) -> str | None:
+def _write(path: Path, text: str, *, read: Path, force: bool) -> str | None:
     """Write the file; why it is not written."""
+    if path.resolve() == read.resolve():
+        return f"{path} is the file that is read: give another name."
     try:
         with path.open("w" if force else "x", encoding="utf-8") as file:
             file.write(text)

@@ -46,6 +46,12 @@ def test_a_file_that_is_there_is_not_replaced_unless_that_is_wished(command: Com
     assert (tmp_path / "llm-service.yaml").read_text(encoding="utf-8").startswith("# Made of")
 
 
+def test_the_file_that_is_read_is_never_replaced(command: Command, config: Path) -> None:
+    refused = command("import", "litellm", "config.yaml", "--output", "config.yaml", "--force")
+    assert (refused.exit_code, refused.stderr) == (2, "config.yaml is the file that is read: give another name.\n")
+    assert config.read_text(encoding="utf-8") == CONFIG
+
+
 def test_a_folder_that_is_not_there_is_said(command: Command) -> None:
     refused = command("import", "litellm", "config.yaml", "--output", "nowhere/llm-service.yaml")
     assert (refused.exit_code, refused.stderr) == (

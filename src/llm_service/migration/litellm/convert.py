@@ -110,8 +110,8 @@ def _sections(draft: Draft) -> None:
         elif name == "environment_variables":
             for _, one in found.entries():
                 draft.report.changed(one, "", _VARIABLE)
-    if (aliases := of_section(draft, "litellm_settings", "cache_params")) is not None:
-        _redis_of_cache(draft, aliases)
+    if (params := of_section(draft, "litellm_settings", "cache_params")) is not None:
+        _redis_of_cache(draft, params)
 
 
 def _redis_of_cache(draft: Draft, params: Found) -> None:

@@ -56,6 +56,8 @@ def _understood(found: Found, name: str, params: dict[str, Found], info: dict[st
             "/v1/embeddings. Ask the provider itself."
         )
     written = params["model"].text() or ""
+    if "${" in name:
+        raise Unusable("its name has a ${ in it, which stands for a variable here. Write the name into the file.")
     if variable_of(written) is not None:
         raise Unusable(
             "which model it is stands in a variable, and names of models cannot. Write the name into the file."
@@ -66,8 +68,8 @@ def _understood(found: Found, name: str, params: dict[str, Found], info: dict[st
         raise Unusable(ELSEWHERE[term])
     if term not in WORDS:
         raise Unusable(f"the provider {term} {UNKNOWN_WORD}." if term else _nobody(written))
-    if not model.strip() or not model.isascii() or any(letter.isspace() for letter in model):
-        raise Unusable("its model has a name that cannot be sent: it is empty, has blanks, or is not ASCII.")
+    if not model.strip() or not model.isascii() or "${" in model or any(letter.isspace() for letter in model):
+        raise Unusable("its model has a name that cannot be sent: it is empty, has blanks or a ${, or is not ASCII.")
     return Entry(found=found, asked=name, term=term, word=WORDS[term], model=model, params=params, info=info)
 
 
