@@ -79,7 +79,22 @@ entries = st.fixed_dictionaries(
             known(_PARAMS, PARAMETERS),
             models,
             st.fixed_dictionaries(
-                {}, optional={"api_base": addresses, "api_key": st.just(SECRET), "weight": st.integers(0, 5000)}
+                {},
+                optional={
+                    "tags": st.lists(st.sampled_from(("paid", "free tier", "é", "")), max_size=2),
+                    "extra_headers": st.dictionaries(
+                        st.sampled_from(("X-Team", "X Team", "Authorization", "é")),
+                        st.sampled_from(("a", "é", "a\nb", 1, None, "${")),
+                        max_size=2,
+                    ),
+                    "extra_query": st.dictionaries(
+                        st.sampled_from(("a", "b c", "é")), st.sampled_from(("x", "é", 1, None, "${")), max_size=2
+                    ),
+                    "organization": st.sampled_from(("org-1", "é", ["a", "b"])),
+                    "api_base": addresses,
+                    "api_key": st.just(SECRET),
+                    "weight": st.integers(0, 5000),
+                },
             ),
         ),
         "model_info": known(_INFO, MODEL_FACTS),
@@ -88,7 +103,7 @@ entries = st.fixed_dictionaries(
 fallbacks = st.lists(
     st.dictionaries(
         st.sampled_from(("fast", "careful", "*", "openai/x")),
-        st.lists(st.sampled_from(("fast", "careful", "openai/y", "gone")), max_size=2),
+        st.lists(st.sampled_from(("fast", "careful", "openai/y", "openai/${Y}", "gone")), max_size=2),
         max_size=2,
     ),
     max_size=2,
@@ -113,9 +128,10 @@ routers = st.builds(
             "fallbacks": fallbacks,
             "default_fallbacks": st.just(["fast"]),
             "model_group_alias": st.dictionaries(
-                st.sampled_from(("alias", "fast")), st.sampled_from(("fast", "gone")), max_size=2
+                st.sampled_from(("alias", "fast", "a${X}")), st.sampled_from(("fast", "gone")), max_size=2
             ),
             "redis_password": st.just(SECRET),
+            "enable_tag_filtering": st.just("true"),
             "provider_budget_config": st.just({"openai": {"budget_limit": 5, "time_period": "1d"}}),
         },
     ),
@@ -123,7 +139,7 @@ routers = st.builds(
 guardrails = st.lists(
     st.fixed_dictionaries(
         {
-            "guardrail_name": st.sampled_from(("one", "two words", "one")),
+            "guardrail_name": st.sampled_from(("one", "two words", "日本")),
             "litellm_params": st.fixed_dictionaries(
                 {"guardrail": st.sampled_from((*_KINDS, "aporia"))},
                 optional={

@@ -7,6 +7,7 @@ from llm_service.config import is_null
 from llm_service.migration.draft import Draft
 from llm_service.migration.litellm.address import Unusable, locate
 from llm_service.migration.litellm.entry import Entry
+from llm_service.migration.litellm.naming import can_be_named
 from llm_service.migration.litellm.params import convert_params
 from llm_service.migration.litellm.values import variable_of
 from llm_service.migration.litellm.words import ELSEWHERE, FAMILIES, SAME, UNKNOWN_WORD, WORDS
@@ -68,7 +69,7 @@ def _understood(found: Found, name: str, params: dict[str, Found], info: dict[st
         raise Unusable(ELSEWHERE[term])
     if term not in WORDS:
         raise Unusable(f"the provider {term} {UNKNOWN_WORD}." if term else _nobody(written))
-    if not model.strip() or not model.isascii() or "${" in model or any(letter.isspace() for letter in model):
+    if not can_be_named(model):
         raise Unusable("its model has a name that cannot be sent: it is empty, has blanks or a ${, or is not ASCII.")
     return Entry(found=found, asked=name, term=term, word=WORDS[term], model=model, params=params, info=info)
 

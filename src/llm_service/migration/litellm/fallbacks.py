@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from llm_service.migration.draft import Draft
+from llm_service.migration.litellm.naming import can_be_named
 from llm_service.migration.litellm.settings import either
 from llm_service.migration.source import Found
 
@@ -107,4 +108,4 @@ def _name(target: Found) -> str:
 
 def _of_a_provider(draft: Draft, name: str) -> bool:
     provider, slash, model = name.partition("/")
-    return bool(slash and model) and provider in draft.settings.get("providers", {})
+    return bool(slash and can_be_named(model)) and provider in draft.settings.get("providers", {})

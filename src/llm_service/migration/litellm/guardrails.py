@@ -78,7 +78,9 @@ def _guardrail(draft: Draft, found: Found) -> Sequence[Filter]:
     if word not in _KINDS or not sides:
         draft.report.lost(found, _LOGGING if word in _KINDS else _INSTEAD.get(word, _WEBHOOK))
         return []
-    filters = [{**one, "name": slug((name and name.text()) or word)} for one in _KINDS[word](draft, kind, params)]
+    filters = [
+        {**one, "name": slug((name and name.text()) or "") or slug(word)} for one in _KINDS[word](draft, kind, params)
+    ]
     if filters:
         _common(draft, found, params, filters, sides)
     else:
@@ -184,7 +186,7 @@ def _content(draft: Draft, kind: Found, params: Found) -> Sequence[Filter]:
     filters: list[Filter] = []
     words, patterns = params.get("blocked_words"), params.get("patterns")
     for one in [] if words is None else words.items():
-        if (keyword := one.get("keyword")) is not None:
+        if (keyword := one.get("keyword")) is not None and (keyword.text() or "").strip():
             filters.append({"type": "keywords", "words": [written(draft, keyword)], "action": _action(one)})
             draft.report.carried(keyword, "filters[].words")
             _said_action(draft, one)

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from llm_service.migration.draft import Draft
 from llm_service.migration.litellm.entry import Entry
+from llm_service.migration.litellm.naming import can_be_named
 from llm_service.migration.litellm.providers import Named
 from llm_service.migration.litellm.settings import either, of_section
 from llm_service.migration.source import Found
 
-_NAME: Final = re.compile(r"[!-~]{1,256}")
 _HEAVIEST: Final = Decimal(1000)
 _LIGHTEST: Final = Decimal("0.001")
 STRATEGIES: Final[Mapping[str, tuple[str, str]]] = {
@@ -64,7 +64,7 @@ def _strategy(draft: Draft) -> str:
 
 
 def _fit(draft: Draft, entry: Entry) -> str:
-    if _NAME.fullmatch(entry.asked):
+    if can_be_named(entry.asked):
         return entry.asked
     fit = re.sub(r"[^!-~]+", "-", entry.asked).strip("-")[:256] or "model"
     found = entry.found.get("model_name") or entry.found
@@ -127,7 +127,7 @@ def _alias(draft: Draft, alias: str, target: Found) -> str | None:
     """Write one; the name that it stands for."""
     named = (target.get("model") or target).text() or ""
     models = draft.settings.get("models", {})
-    if named not in models or not _NAME.fullmatch(alias):
+    if named not in models or not can_be_named(alias):
         message = "It stands for no model of the result. Write it under models, with deployments of its own."
         draft.report.lost(target, message)
         return None

@@ -12,6 +12,11 @@ _ADDRESS: Final = re.compile(r"[0-9.]+|.*:.*")
 _REFERENCE: Final = re.compile(r"\$\{([A-Za-z0-9_]+)")
 
 
+def can_be_named(model: str) -> bool:
+    """Whether a model can have this name in settings: no blanks, ASCII, and nothing that refers to a variable."""
+    return re.fullmatch(r"[!-~]{1,256}", model) is not None and "${" not in model
+
+
 def slug(text: str) -> str:
     """Letters, digits and hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-")

@@ -1,9 +1,10 @@
 """What the parameters of a deployment become, one by one: ``litellm_params`` and ``model_info``."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from llm_service.domain import HeaderName
+from llm_service.domain import HEADER_VALUE, HeaderName
 from llm_service.migration.draft import Draft
 from llm_service.migration.litellm import remedies
 from llm_service.migration.litellm.entry import Entry
@@ -14,6 +15,9 @@ from llm_service.migration.source import Found
 
 Handler = Callable[[Draft, Entry, Found], None]
 
+_TAG: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+_QUERY_NAME: Final = re.compile(r"[A-Za-z0-9._~-]+")
+_QUERY_VALUE: Final = re.compile(r"[ -~]+")
 _MILLION: Final = 1_000_000
 _DEAREST_USD: Final = 1_000_000
 _LARGEST_WINDOW: Final = 1_000_000_000
@@ -145,16 +149,14 @@ def _budget(draft: Draft, entry: Entry, found: Found) -> None:
 
 def _headers(draft: Draft, entry: Entry, found: Found) -> None:
     for name, value in found.entries():
-        if value.text() is None or (problem := HeaderName().problem(name)):
+        problem = HeaderName().problem(name) or HEADER_VALUE.problem(value.text() or "")
+        if value.text() is None or problem:
             entry.lost(value, f"Such a header cannot be set: it {problem}." if value.text() else _NOT_READ)
             continue
-        if may_be_secret(name):
-            reference = concealed(draft, value, name=f"{name.upper()}_HEADER")
-            message = told(value, reference)
-        else:
-            reference, message = written(draft, value), ""
-        entry.provider.setdefault("headers", {})[name] = reference
-        if message:
+        concealing = may_be_secret(name)
+        text = concealed(draft, value, name=f"{name.upper()}_HEADER") if concealing else written(draft, value)
+        entry.provider.setdefault("headers", {})[name] = text
+        if concealing and (message := told(value, text)):
             entry.changed(value, "providers.{provider}.headers", message)
         else:
             entry.carried(value, "providers.{provider}.headers")
@@ -162,6 +164,9 @@ def _headers(draft: Draft, entry: Entry, found: Found) -> None:
 
 def _query(draft: Draft, entry: Entry, found: Found) -> None:
     for name, value in found.entries():
+        if not _QUERY_NAME.fullmatch(name) or not _QUERY_VALUE.fullmatch(value.text() or ""):
+            entry.lost(value, "Such a parameter cannot be set: providers.<name>.query takes ASCII.")
+            continue
         entry.provider.setdefault("query", {})[name] = (
             concealed(draft, value, name=f"QUERY_{name.upper()}") if may_be_secret(name) else written(draft, value)
         )
@@ -169,7 +174,7 @@ def _query(draft: Draft, entry: Entry, found: Found) -> None:
 
 
 def _organization(draft: Draft, entry: Entry, found: Found) -> None:
-    if found.text() is None:
+    if found.text() is None or HEADER_VALUE.problem(found.text() or ""):
         entry.lost(found, "Give each organization a provider of its own, with its header OpenAI-Organization.")
         return
     entry.provider.setdefault("headers", {})["OpenAI-Organization"] = written(draft, found)
@@ -177,12 +182,16 @@ def _organization(draft: Draft, entry: Entry, found: Found) -> None:
 
 
 def _tags(draft: Draft, entry: Entry, found: Found) -> None:
-    words = [written(draft, one) for one in found.each() if one.text()]
-    entry.deployment["tags"] = words
     message = (
         "Requests choose by `X-LLM-Tags: route=<word>`, in place of `tags` in the body. `default` is a word as others."
     )
-    entry.changed(found, "models.{model}.deployments[].tags", message)
+    for one in found.each():
+        word = one.text() or ""
+        if _TAG.fullmatch(word):
+            entry.deployment.setdefault("tags", []).append(word)
+            entry.changed(one, "models.{model}.deployments[].tags", message)
+        else:
+            entry.lost(one, "A tag of a deployment is a word of letters, digits, '.', '_', ':' and '-'.")
 
 
 def _price(kind: str) -> Handler:
