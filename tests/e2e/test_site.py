@@ -35,7 +35,7 @@ async def test_pages_come_from_the_site_alone_and_fit(site: Path, viewport: dict
 
 @pytest.mark.full
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(not AXE.is_file(), reason="the clients for node are not installed")
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed")
 @pytest.mark.parametrize(("viewport", "dark"), [(DESKTOP, False), (DESKTOP, True), (PHONE, False)])
 async def test_all_can_read_its_pages(site: Path, viewport: dict[str, int], dark: bool) -> None:
     async with browsing(site.as_uri(), viewport=viewport, dark=dark) as visit:
