@@ -57,3 +57,9 @@ def test_a_command_in_a_sentence_is_one_that_there_is(name: str, line: str) -> N
 def test_the_page_on_upgrades_names_every_schema() -> None:
     rows = [int(number) for number in re.findall(r"^\| (\d+) \| \d+\.\d+\.\d+ \| ", page("upgrade.md"), re.MULTILINE)]
     assert rows == [*range(1, newest_schema() + 1)]
+
+
+def test_the_tests_that_the_pages_name_are_there() -> None:
+    named = {name for path in OPERATIONS.glob("*.md") for name in re.findall(r"`(tests/[\w/.]+\.py)`", page(path.name))}
+    assert len(named) > 5
+    assert [name for name in sorted(named) if not (CHECKOUT / name).is_file()] == []

@@ -1,6 +1,6 @@
 """Keys and secrets are replaced while callers go on: docs/operations/rotation.md, step by step.
 
-Providers' keys: test_reload; certificates: tests/unit/api/test_tls.py; api keys: test_revocation and test_operators;
+Providers' keys: test_reload; certificates: test_ports; api keys: test_revocation and test_operators;
 passwords of stores: tests/conformance/storage/test_postgres.py, tests/unit/storage/test_valkey_client.py.
 """
 
