@@ -95,7 +95,10 @@ class Resuming:
         raise StreamCancelled("The stream was cancelled before its answer began.")
 
     async def cancel(self, stream_id: str, *, owner: str) -> tuple[str, bool]:
-        """End the stream, and its generation unless others read it; its id, and whether it ran. Raises NotFound."""
+        """End the stream, and its generation unless others read it; its id, and whether it ran.
+
+        Raises NotFound and CacheUnavailable.
+        """
         stream, generation = await self._joined(stream_id, owner=owner)
         try:
             running = await self._streams.runs(stream)

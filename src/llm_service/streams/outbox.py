@@ -16,7 +16,9 @@ MOST_KEPT: Final = 1000
 MOST_KEPT_BYTES: Final = 8 * 1024 * 1024
 """Of so many logs, and with so much of events, news is kept that the store has not taken."""
 MOST_BYTES: Final = 1024 * 1024
-"""So much news is written in one round trip; one call has its turn at a time."""
+MOST_EVENTS: Final = 2000
+"""So much news is written in one round trip, be it of one log: others wait for the store meanwhile, and take it for
+lost when that lasts. One call has its turn at a time."""
 
 
 class _News:
@@ -43,6 +45,23 @@ class _News:
         self.end = news.end
         self.written = news.written
 
+    def part(self, log_id: str, count: int) -> LogPart:
+        """Its first events; with the last of them its end."""
+        end = self.end if count == len(self.events) else b""
+        return LogPart(log_id=log_id, first_seq=self.first_seq, events=self.events[:count], head=self.head, end=end)
+
+    def has_been_written(self, count: int) -> bool:
+        """The store has its first events. Whether that is all."""
+        self.first_seq, self.head = self.first_seq + count, b""
+        del self.events[:count]
+        return not self.events
+
+    def wait_no_longer(self) -> None:
+        """Let whoever waits for its end go on: it is there, or the store is away."""
+        if self.written is not None and not self.written.done():
+            self.written.set_result(None)
+        self.written = None
+
     def let_go(self) -> None:
         """Give the events up: the store will see that they are missing, and say so."""
         self.first_seq, self.events, self.kept_bytes = self.next_seq, [], 0
@@ -64,6 +83,7 @@ class Outbox:
         self._kept_bytes = 0
         self._timer: TimerHandle | None = None
         self._writing = False
+        self._closed = False
 
     def open(self, log_id: str) -> None:
         """There is such a generation, which has not begun."""
@@ -88,6 +108,13 @@ class Outbox:
         news.written = asyncio.get_running_loop().create_future()
         self._flush()
         await news.written
+
+    def close(self) -> None:
+        """Say nothing again: nobody writes any more."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _of(self, log_id: str, first_seq: int) -> _News:
         news = self._news.get(log_id)
@@ -115,7 +142,9 @@ class Outbox:
                     break
         finally:
             self._writing = False
-            if self._kept:
+            for one in self._news.values():
+                one.wait_no_longer()
+            if (self._kept or self._news) and not self._closed:
                 self._timer = self._clock.call_later(AGAIN_S, self._flush)
 
     def _all(self) -> dict[str, _News]:
@@ -131,16 +160,18 @@ class Outbox:
 
     async def _write_all(self, news: dict[str, _News]) -> None:
         try:
-            for piece in _pieces(news):
-                await self._store.append([_part(log_id, news[log_id]) for log_id in piece])
-                for log_id in piece:
-                    _has_been_written(news.pop(log_id))
+            while news:
+                parts = _parts(news)
+                await self._store.append(parts)
+                for part in parts:
+                    if news[part.log_id].has_been_written(len(part.events)):
+                        news.pop(part.log_id).wait_no_longer()
         except StoreUnavailable as failure:
             self._log.debug("streams are not written for other processes yet", cause=str(failure))
             self._keep(news)
         finally:
             for one in news.values():
-                _has_been_written(one)
+                one.wait_no_longer()
 
     def _keep(self, news: Mapping[str, _News]) -> None:
         """Say these again later; the oldest go where they are too many."""
@@ -157,26 +188,20 @@ class Outbox:
             self._kept_bytes -= self._kept.pop(log_id).kept_bytes
 
 
-def _has_been_written(news: _News) -> None:
-    """Whoever waits for it waits no longer: it is there, or the store is away."""
-    if news.written is not None and not news.written.done():
-        news.written.set_result(None)
-    news.written = None
-
-
-def _part(log_id: str, news: _News) -> LogPart:
-    return LogPart(log_id=log_id, first_seq=news.first_seq, events=news.events, head=news.head, end=news.end)
-
-
-def _pieces(news: Mapping[str, _News]) -> Sequence[Sequence[str]]:
-    """The logs in calls of a bounded size, the news of each whole."""
-    pieces: list[list[str]] = [[]]
-    size = 0
+def _parts(news: Mapping[str, _News]) -> Sequence[LogPart]:
+    """As much of the news, from its beginning on, as one call takes; one event in any case."""
+    parts: list[LogPart] = []
+    size = events = 0
     for log_id, one in news.items():
-        own = sum(map(len, one.events))
-        if pieces[-1] and size + own > MOST_BYTES:
-            pieces.append([])
-            size = 0
-        pieces[-1].append(log_id)
-        size += own
-    return pieces
+        count = 0
+        for event in one.events:
+            if events == MOST_EVENTS or (events and size + len(event) > MOST_BYTES):
+                break
+            count, events, size = count + 1, events + 1, size + len(event)
+        if not count and (one.events or events == MOST_EVENTS):
+            break
+        events += not count
+        parts.append(one.part(log_id, count))
+        if count < len(one.events):
+            break
+    return parts

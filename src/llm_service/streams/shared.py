@@ -76,6 +76,10 @@ class SharedStreams:
             self._outbox.open(log_id)
         return Generation(max_bytes=max_bytes, finish=finish, elsewhere=line, log=(log_id, self._holder))
 
+    def close(self) -> None:
+        """Write nothing more into logs."""
+        self._outbox.close()
+
     # -- streams by their ids
 
     def publish(self, stream: Stream, *, ended: bool) -> None:

@@ -138,6 +138,8 @@ class Streams:
 
     def aclose(self) -> None:
         """Forget everything."""
+        if self.shared is not None:
+            self.shared.close()
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None

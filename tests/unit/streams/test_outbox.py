@@ -12,7 +12,7 @@ from llm_service.domain import Event, Head, Outcome
 from llm_service.runtime import Tasks
 from llm_service.storage import LogPart, StoreUnavailable
 from llm_service.streams.codec import end_of, event_of, head_of
-from llm_service.streams.outbox import AGAIN_S, FLUSH_S, MOST_BYTES, MOST_KEPT, MOST_KEPT_BYTES, Outbox
+from llm_service.streams.outbox import AGAIN_S, FLUSH_S, MOST_BYTES, MOST_EVENTS, MOST_KEPT, MOST_KEPT_BYTES, Outbox
 from tests.support.clock import ManualClock
 from tests.support.ledger_entries import SilentLog
 from tests.support.memory_streams import MemoryStreams
@@ -191,7 +191,84 @@ async def test_large_news_is_several_calls(site: Site) -> None:
         site.events(name, 1, half)
     site.events("c", 2, half)
     await site.pass_time()
-    assert [[part.log_id for part in call] for call in site.store.calls] == [["a"], ["b"], ["c"]]
+    calls = [[(part.log_id, part.first_seq) for part in call] for call in site.store.calls]
+    assert calls == [[("a", 1)], [("b", 1)], [("c", 1)], [("c", 2)]]
+
+
+async def test_what_was_kept_of_one_log_holds_nobody_up_for_long(site: Site) -> None:
+    site.store.is_away = True
+    site.outbox.head("x", HEAD)
+    site.events("x", 1, *[b"{}"] * (2 * MOST_EVENTS + 1))
+    await site.end("x", next_seq=2 * MOST_EVENTS + 2)
+    site.events("y", 1, b"{}")
+    site.store.is_away = False
+    await site.pass_time(AGAIN_S)
+    assert [sum(len(part.events) for part in call) for call in site.store.calls] == [MOST_EVENTS, MOST_EVENTS, 2]
+    assert [bool(part.end) for call in site.store.calls for part in call] == [False, False, True, False]
+    assert (site.store.logs["x"].cut, len(site.store.logs["x"].events)) == (False, 2 * MOST_EVENTS + 1)
+    assert head_of(site.store.logs["x"].head) == HEAD
+
+
+async def test_store_that_goes_away_in_the_midst_of_one_log_gets_the_rest_of_it(site: Site) -> None:
+    taken = site.store.append
+
+    async def once(parts: Sequence[LogPart]) -> None:
+        await taken(parts)
+        site.store.is_away = True
+
+    site.store.append = once
+    site.events("x", 1, *[b"{}"] * (MOST_EVENTS + 1))
+    await site.end("x", next_seq=MOST_EVENTS + 2)
+    site.store.append, site.store.is_away = taken, False
+    await site.pass_time(AGAIN_S)
+    assert (site.store.logs["x"].cut, len(site.store.logs["x"].events)) == (False, MOST_EVENTS + 1)
+    assert end_of(site.store.logs["x"].end)[0] == OK
+
+
+async def test_end_that_comes_while_the_store_goes_away_waits_for_no_second_time(site: Site) -> None:
+    site.store.gate = asyncio.Event()
+    site.events("x", 1, b"{}")
+    await site.pass_time()
+    ending = site.end("y", next_seq=1)
+    await loop_turns(3)
+    site.store.is_away = True
+    site.store.gate.set()
+    await loop_turns(5)
+    assert ending.done()
+    site.store.is_away = False
+    await site.pass_time(AGAIN_S)
+    assert end_of(site.store.logs["y"].end)[0] == OK
+
+
+async def test_defect_of_one_call_holds_up_nothing_that_comes_meanwhile(site: Site) -> None:
+    told: list[str] = []
+    taken, site.store.gate = site.store.append, asyncio.Event()
+
+    async def broken(parts: Sequence[LogPart]) -> None:
+        await taken(parts)
+        raise ValueError("a defect")
+
+    site.tasks = site.outbox._tasks = Tasks(lambda work, failure: told.append(str(failure)))
+    site.store.append = broken
+    site.events("x", 1, b"{}")
+    await site.pass_time()
+    site.events("y", 1, b"{}")
+    ending = site.end("z", next_seq=1)
+    await loop_turns(3)
+    site.store.append = taken
+    site.store.gate.set()
+    await loop_turns(5)
+    assert (told, ending.done()) == (["a defect"], True)
+    await site.pass_time(AGAIN_S)
+    assert (len(site.store.logs["y"].events), end_of(site.store.logs["z"].end)[0]) == (1, OK)
+
+
+async def test_nothing_is_said_again_once_it_is_closed(site: Site) -> None:
+    site.store.is_away = True
+    site.events("x", 1, b"{}")
+    await site.pass_time()
+    site.outbox.close()
+    assert site.clock.timers == 0
 
 
 async def test_nothing_of_what_is_written_is_kept(site: Site) -> None:
