@@ -1,7 +1,8 @@
 """LiteLLM's names of providers, one row each: what speaks OpenAI's dialect, where it is, and what to do about the rest.
 
 Sources: the provider pages of docs.litellm.ai (repository BerriAI/litellm-docs, 2026-05-02), and the addresses that
-litellm/litellm_core_utils/get_llm_provider_logic.py falls back to. Rows of our own catalogue: docs/providers.md.
+litellm/litellm_core_utils/get_llm_provider_logic.py falls back to. On Anthropic's: its page on OpenAI SDK compatibility
+(platform.claude.com, seen 2026-11-26). Rows of our own catalogue: docs/providers.md.
 """
 
 from collections.abc import Mapping
