@@ -174,7 +174,7 @@ GUIDES: Final[Mapping[tuple[str, ...], Guide]] = MappingProxyType(
                 "llm-service usage ship": "before a data directory is given up",
                 "llm-service usage ship --within 600 --json": "from a job, while the database may be away",
             },
-            failed="Something is left: standard error says what keeps it.",
+            failed="Keep the data directory: something is left, or the database is in it; standard error says which.",
         ),
         ("cache", "stats"): Guide(
             {

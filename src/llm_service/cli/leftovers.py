@@ -13,13 +13,13 @@ from llm_service.cli.where import Where
 from llm_service.config import Settings, secrets_of
 from llm_service.observability import Redaction, build_log
 from llm_service.runtime import Clock, SystemClock, has_been_served, system_random
-from llm_service.storage import AddressError, Database
+from llm_service.storage import SQLITE_NAME, AddressError, Database
 
 ASK_EVERY_S: Final = 1.0
 
 
 def ship_leftovers(where: Where, *, within_s: float, as_json: bool) -> int:
-    """Ship what there is, and say whether anything is left; the exit code: 0 where nothing is."""
+    """Ship what there is, and say whether anything is left; the exit code: 0 where the data directory may go."""
     clock = SystemClock()
     end_s = clock.monotonic() + within_s
 
@@ -73,9 +73,11 @@ async def _shipped(stored: Stored, held: AsyncExitStack, clock: Clock, *, within
         left = await leftovers.ship(within_s=within_s)
     except (AddressError, OSError) as error:
         raise CannotOpen(str(error)) from error
+    inside = settings.store.database_url is None
     return {
-        "ok": left.nothing,
+        "ok": left.nothing and not inside,
         "data_dir": str(folder),
+        "holds_database": inside,
         "shipped": left.shipped,
         "waiting": left.waiting,
         "living": left.living,
@@ -85,9 +87,10 @@ async def _shipped(stored: Stored, held: AsyncExitStack, clock: Clock, *, within
 def show_left(shown: Shown) -> None:
     """What was done, and what keeps the rest."""
     done = f"{_journals(shown['shipped'])} shipped" if shown["shipped"] else "Nothing was to be shipped"
-    if shown["ok"]:
+    if not shown["waiting"] and not shown["living"]:
         print(f"{done}; {shown['data_dir']} holds no record that the database lacks.")
-        return
+    if shown["holds_database"]:
+        print(f"Keep {shown['data_dir']}: the database itself is in it ({SQLITE_NAME}).", file=sys.stderr)
     if shown["waiting"]:
         print(f"{_journals(shown['waiting'])} could not be shipped: the log above has the reason.", file=sys.stderr)
     if shown["living"]:

@@ -133,7 +133,7 @@ def ship(
     sandbox: Sandbox = None,
     as_json: AsJson = False,
 ) -> None:
-    """Bring what ended processes left in the data directory to the database; exit 0 when it holds nothing more."""
+    """Bring what ended processes left in the data directory to the database; exit 0 when it may go."""
     from llm_service.cli.leftovers import ship_leftovers
 
     raise typer.Exit(ship_leftovers(Where(config, data_dir, sandbox), within_s=within, as_json=as_json))

@@ -54,16 +54,19 @@ def shipped(command: Command, *arguments: str, code: int = 0) -> dict[str, Any]:
     return shown
 
 
-def test_what_was_left_is_in_the_database_and_the_folder_may_go(command: Command, data_dir: Path) -> None:
-    expected = {"ok": True, "data_dir": str(data_dir), "shipped": 1, "waiting": 0, "living": 0}
-    assert shipped(command) == expected
+def test_what_was_left_is_in_the_database_and_so_is_the_folder_needed(command: Command, data_dir: Path) -> None:
+    nothing_left = {"waiting": 0, "living": 0}
+    expected = {"ok": False, "data_dir": str(data_dir), "holds_database": True, "shipped": 1, **nothing_left}
+    assert shipped(command, code=1) == expected
     report = command("usage", "report", "--by", "status", "--data-dir", "data", "--json")
     assert {row["status"]: row["requests"] for row in orjson.loads(report.stdout)["data"]} == {
         "interrupted": 1,
         "ok": 1,
     }
-    assert shipped(command) == expected | {"shipped": 0}
-    assert "holds no record that the database lacks" in command("usage", "ship", "--data-dir", "data").stdout
+    assert shipped(command, code=1) == expected | {"shipped": 0}
+    said = command("usage", "ship", "--data-dir", "data")
+    assert "holds no record that the database lacks" in said.stdout
+    assert f"Keep {data_dir}: the database itself is in it" in said.stderr
 
 
 def test_what_keeps_it_is_said(command: Command, data_dir: Path) -> None:
@@ -71,7 +74,7 @@ def test_what_keeps_it_is_said(command: Command, data_dir: Path) -> None:
     segment.rename(segment.with_name("host-a1.one.journal"))  # no number: nobody can read that
     assert shipped(command, "--within", "0", code=1)["waiting"] == 1
     refused = command("usage", "ship", "--within", "0", "--data-dir", "data")
-    assert refused.exit_code == 1
+    assert (refused.exit_code, "holds no record" in refused.stdout) == (1, False)
     assert "1 journal could not be shipped" in refused.stderr
 
 

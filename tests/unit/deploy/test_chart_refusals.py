@@ -39,6 +39,7 @@ REFUSED: dict[str, tuple[Values, str]] = {
     ),
     "an autoscaler without stores": (MINIMAL | {"autoscaling": {"enabled": True}}, "8 replicas share"),
     "a database without a hash key": (with_existing("database-url"), "database-url takes a hash-key"),
+    "a claim that is the database": (MINIMAL | {"ship": {"ordinals": [0]}}, "nowhere to ship to"),
     "a secret named twice": (
         {"secrets": {"values": KEYS, "existing": {"admin-key": SHARED["admin-key"]}}},
         "both have admin-key",

@@ -25,6 +25,9 @@
 {{- range $name := list "redis-url" "database-url" "hash-key" }}
 {{- if not (hasKey $secrets $name) }}{{ $lacking = append $lacking $name }}{{ end }}
 {{- end }}
+{{- if and .Values.ship.ordinals (has "database-url" $lacking) }}
+- ship.ordinals has nowhere to ship to: without the secret database-url the claims are the databases themselves
+{{- end }}
 {{- $most := include "llm-service.most" . | int }}
 {{- if and (gt $most 1) $lacking }}
 - {{ $most }} replicas share limits, keys and records by Valkey and PostgreSQL, and there is no secret {{ join ", " $lacking }}: add what lacks, or run one replica
