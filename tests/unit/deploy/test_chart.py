@@ -74,7 +74,7 @@ def test_no_two_objects_have_one_name_and_all_belong_to_the_release(chart: Rende
 
 def test_its_versions_are_those_of_the_service() -> None:
     chart = yaml(CHART / "Chart.yaml")
-    assert (chart["version"], chart["appVersion"]) == (__version__, __version__), "run scripts/update-chart"
+    assert (chart["version"], chart["appVersion"]) == (__version__, __version__), "scripts/release sets them all"
     assert chart["description"] == IMAGE.pairs("LABEL")["org.opencontainers.image.description"]
 
 
