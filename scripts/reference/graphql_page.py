@@ -24,6 +24,13 @@ from scripts.reference.tables import one_of, page, table, without_empty_columns
 from llm_service.api.graphql.access import ACCESS
 
 ROOTS: Final = {"Query": "Queries", "Mutation": "Mutations", "Subscription": "Subscriptions"}
+KINDS: Final = {
+    "Objects": GraphQLObjectType,
+    "Interfaces": GraphQLInterfaceType,
+    "Inputs": GraphQLInputObjectType,
+    "Enumerations": GraphQLEnumType,
+    "Scalars": GraphQLScalarType,
+}
 ABOUT: Final = """\
 The schema, for reading; [schema.graphql](../schema.graphql) is the same for programs, and [graphql.md](../graphql.md)
 tells of transports, errors and limits. A key needs one of the scopes of a field. What has a `!` is never null."""
@@ -37,12 +44,7 @@ def _parts(schema: GraphQLSchema) -> Iterator[str]:
     for name, title in ROOTS.items():
         yield f"## {title}"
         yield from _fields(schema.type_map[name])
-    kinds = {
-        "Objects": GraphQLObjectType,
-        "Interfaces": GraphQLInterfaceType, "Inputs": GraphQLInputObjectType, "Enumerations": GraphQLEnumType,
-        "Scalars": GraphQLScalarType,
-    }  # fmt: skip
-    for title, kind in kinds.items():
+    for title, kind in KINDS.items():
         yield f"## {title}"
         for name, one in sorted(schema.type_map.items()):
             if isinstance(one, kind) and name not in ROOTS and not _of_graphql_itself(one):
@@ -61,7 +63,7 @@ def _fields(one: GraphQLNamedType) -> Iterator[str]:
         yield table(*_split(without_empty_columns(["value", "meaning"], rows)))
     elif isinstance(one, GraphQLInputObjectType | GraphQLInterfaceType | GraphQLObjectType):
         fields: Mapping[str, Any] = one.fields
-        described = [(*_row(one.name, name, field),) for name, field in fields.items()]
+        described = [_row(one.name, name, field) for name, field in fields.items()]
         yield table(*_split(without_empty_columns(["field", "type", "scopes", "meaning"], described)))
 
 
