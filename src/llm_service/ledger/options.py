@@ -15,12 +15,12 @@ class LedgerOptions:
     retention_days: Annotated[
         int,
         Bounds(at_least=1, at_most=36500),
-        Doc("Days that records are kept. Older ones are removed by the hour; sums and seals stay."),
+        Doc("Days that records are kept. Older ones are removed once a day; sums and seals stay."),
     ] = 400
     audit_retention_days: Annotated[
         int,
         Bounds(at_least=1, at_most=36500),
-        Doc("Days that entries of the audit log are kept: what operators did. Older ones are removed by the hour."),
+        Doc("Days that entries of the audit log are kept: what operators did. Older ones are removed once a day."),
     ] = 400
     fsync: Annotated[
         Fsync,

@@ -27,8 +27,9 @@ class Trip:
     """One request's way on from deployments that have failed it.
 
     First the others of the same model; then, where there is none, the same one again, after a pause and within the
-    budget of retries; then the models that stand in. Where the prompt is too long, or its content is refused, those
-    that are configured for that. A provider that says when to come again is waited for up to ``retry_after_max_s``.
+    budget of retries, the last of which is for a model that stands in at the same provider; then the models that stand
+    in. Where the prompt is too long, or its content is refused, those that are configured for that. A provider that
+    says when to come again is waited for up to ``retry_after_max_s``.
     """
 
     def __init__(self, exchange: Exchange, parts: TripParts) -> None:
@@ -83,10 +84,19 @@ class Trip:
         siblings = [other for other in self._left if other in group.places]
         if (found := await self._first(siblings, called=called)) is not None:
             return found
-        if called and not other_key and may_retry(error) and await self._again(error, place):
-            return place
         others = [other for other in self._left if other not in group.places]
+        again = called and not other_key and may_retry(error) and not self._last_is_for(others, place)
+        if again and await self._again(error, place):
+            return place
         return await self._first(others, called=called)
+
+    def _last_is_for(self, others: list[int], place: int) -> bool:
+        """Whether the last retry at the place's provider is another model's there, for which none would be left."""
+        route, now = self._exchange.route, self._parts.clock.monotonic()
+        home = route.members[place].home
+        if self._retries.get(home.name, 0) + 1 < self._parts.max_retries(home.name):
+            return False
+        return any(route.members[other].home is home and route.members[other].breaker.ready(now) for other in others)
 
     async def _first(self, places: list[int], *, called: bool) -> int | None:
         """The first of these that can be asked; those that cannot are not looked at again.

@@ -624,6 +624,17 @@ async def test_who_comes_back_to_a_provider_pays_for_it_whoever_was_asked_in_bet
     assert world.asked() == "a3 b3"
 
 
+@pytest.mark.parametrize(("retries", "asked"), [(2, "m1 m1 m2"), (1, "m1 m2"), (0, "m1"), (3, "m1 m1 m1 m2")])
+async def test_the_last_retry_is_for_a_model_that_stands_in_at_the_same_provider(retries: int, asked: str) -> None:
+    world = World(Group("m", [way("a", "m1")]), Group("n", [way("a", "m2")]), a=[down("a")])
+    world.retries = retries
+    exchange = world.exchange()
+    world.exchange = lambda **_: exchange  # type: ignore[method-assign,assignment]  # to look at when it has failed
+    with pytest.raises(UpstreamError):
+        await world.ask()
+    assert " ".join(one.candidate.upstream_model for one in exchange.tries) == asked
+
+
 async def test_who_waits_for_a_place_is_not_sent_to_a_provider_that_was_switched_off_meanwhile() -> None:
     world = World(a=[None], b=[None])
     world.fleet.configure(world.options, {"a": Places(max_concurrency=1)})

@@ -278,7 +278,7 @@ GENERAL: Final = _table(
         "disable_spend_logs disable_spend_updates disable_error_logs disable_adding_master_key_hash_to_db".split(),
     ),
     (
-        "Old records are removed by the hour: ledger.retention_days.",
+        "Old records are removed once a day: ledger.retention_days.",
         ("maximum_spend_logs_retention_interval", "maximum_spend_logs_cleanup_cron"),
     ),
     ("Tokens of prompts and answers count together: tokens_per_minute.", ("token_rate_limit_type",)),
