@@ -6,21 +6,23 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 from scripts.doc_blocks import CHECKOUT, SHELLS, Block, all_blocks, pages
 
-from tests.support.documented.answers import ANSWERS, asks_of, parsed, unlike
+from tests.support.documented.answers import ANSWERS, TEXTS, asks_of, parsed, said_otherwise, unlike
 from tests.support.documented.commands import check_named
 from tests.support.documented.programs import run_graphql, run_node, run_python
 from tests.support.documented.settings import check_file, check_settings
 from tests.support.documented.shell import checkout_at, run_page, without_programs_that_lack
 from tests.support.documented.site import Site, site_in
 from tests.support.documented.unexecuted import UNEXECUTED
-from tests.support.documented.unrun import mistakes
+from tests.support.documented.unrun import is_a_command, mistakes
+from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.timeout(120)  # programs that import much, beside all other tests
 BLOCKS = all_blocks()
-RUN = {*SHELLS, "python", "js", "graphql", "yaml", "json", "ini", "nginx", "caddy"}
+RUN = {*SHELLS, "python", "js", "graphql", "yaml", "json", "sql", "ini", "nginx", "caddy"}
 READ = {"text", "mermaid"}
 """Pictures, and what is said by the way; rules of their own hold some of them (tests/architecture/test_docs.py)."""
 
@@ -76,6 +78,10 @@ def test_every_block_names_a_language_that_is_held_to_something() -> None:
         "A new one needs its way in tests/support/documented and its name here."
         for block in unknown
     )
+
+
+def test_no_command_calls_itself_text() -> None:
+    assert [block.place for block in in_language("text") if is_a_command(block)] == []
 
 
 @pytest.mark.parametrize("page", pages())
@@ -157,6 +163,27 @@ def test_an_answer_is_as_the_service_gives_it(request: pytest.FixtureRequest, bl
     if asks is not None:  # else it is what somebody sends, or another program has: read, and no more
         real = asks(request.getfixturevalue("site"))
         assert not unlike(documented, real), f"{block.place}: {unlike(documented, real)}\nthe service says\n{real}"
+
+
+@pytest.mark.parametrize("entry", TEXTS, ids=" ".join)
+def test_what_a_page_says_that_is_said_is_said(site: Site, entry: tuple[str, str]) -> None:
+    (block,) = [block for block in in_language("text") if block.page == entry[0] and begun(block, entry[1])]
+    said = TEXTS[entry](site)
+    assert not said_otherwise(block.text, said), f"{block.place}: {said_otherwise(block.text, said)} in\n{said}"
+
+
+@each("sql")
+async def test_statements_are_taken_by_postgresql(postgres_server: PostgresServer, block: Block) -> None:
+    url = await postgres_server.new_database()
+    text = re.sub(r"\bllm(?=_|\b)", url.rpartition("/")[2], block.text)
+    connection = await asyncpg.connect(url)
+    try:
+        begun_here = connection.transaction()
+        await begun_here.start()
+        await connection.execute(text)
+        await begun_here.rollback()  # roles are the whole server's
+    finally:
+        await connection.close()
 
 
 def test_every_answer_that_can_be_asked_for_is_on_its_page() -> None:

@@ -1,6 +1,10 @@
 """The answers that pages show, beside those that the service gives."""
 
+import re
 from collections.abc import Callable, Mapping
+from itertools import zip_longest
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -9,6 +13,7 @@ import orjson
 from scripts.doc_blocks import Block
 
 from tests.support.documented.site import ASKED, Site, answer_of, bearer
+from tests.support.process import child, place
 from tests.support.waiting import wait_until
 
 Asks = Callable[[Site], Any]
@@ -93,6 +98,52 @@ ANSWERS: Final[Mapping[tuple[str, str], Asks]] = MappingProxyType(
     }
 )
 """By page and a field of the documented answer that no other answer of the page has."""
+
+
+def message_of_a_long_prompt(site: Site) -> str:
+    long = {"model": "openrouter/openai/gpt-4o-mini", "messages": [{"role": "user", "content": "word " * 140_000}]}
+    return str(refused(**long)(site)["error"]["message"])
+
+
+def first_event(site: Site) -> str:
+    """What `/admin/events` says until it has told of a request."""
+    lines: list[str] = []
+    with site.client() as client, client.stream("GET", "/admin/events?kinds=request") as told:
+        for line in told.iter_lines():
+            lines.append(line)
+            if line.startswith("retry"):
+                answer_of(httpx2.post(f"{site.address}/v1/chat/completions", json=ASKED))
+            if line.startswith("data"):
+                return "\n".join(lines)
+    raise AssertionError("the stream of events has ended")
+
+
+def banner_of_a_service(_: Site) -> str:
+    with TemporaryDirectory() as folder, child(place(Path(folder)), "serve", "--port", "0") as started:
+        return started.out.until_said("SANDBOX")
+
+
+TEXTS: Final[Mapping[tuple[str, str], Callable[[Site], str]]] = MappingProxyType(
+    {
+        ("docs/events.md", "retry: "): first_event,
+        ("docs/quickstart.md", "llm-service on "): banner_of_a_service,
+        ("docs/validation.md", "The prompt has about "): message_of_a_long_prompt,
+    }
+)
+"""What pages show that a program says: by page and how it begins."""
+
+
+def form_of(text: str) -> list[str]:
+    """Its lines without what differs each time: addresses, ids, moments, numbers, names in code."""
+    for what in (r"http://[^\s)]+", r"\b(req|key|str)_\w+", r"\d{4}-\d\d-\d\dT[\d:.]+Z", r"`[^`]*`", r"\d[\d,.]*"):
+        text = re.sub(what, "#", text)
+    return text.strip().splitlines()
+
+
+def said_otherwise(documented: str, real: str) -> list[str]:
+    """The lines of a page, as far as each goes (``...``), that the program does not say in their place."""
+    pairs = zip_longest(form_of(documented), form_of(real), fillvalue="")
+    return [told for told, said in pairs if told and not said.startswith(told.partition("...")[0])]
 
 
 def asks_of(block: Block, documented: Any) -> Asks | None:

@@ -12,6 +12,9 @@ SUITE: Final = "would set up environments and run this suite within itself; test
 TREE: Final = "takes root and minutes; tests/e2e/test_container.py does it"
 WORKFLOW: Final = "the address is that of a running GitHub workflow"
 POSTGRES: Final = "there is no PostgreSQL beside the pages; tests/unit/cli/test_backup.py moves a database there"
+BACK: Final = (
+    "wants the copy that an upgrade leaves beside a database; tests/conformance/storage/test_sqlite.py makes one"
+)
 
 UNEXECUTED: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
     {
@@ -34,6 +37,8 @@ UNEXECUTED: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
         ("docs/deploy/proxy.md", "nginx -s reload "): BALANCER,
         ("docs/keys.md", 'curl -s -H "Authorization: Bearer $ACTIONS_'): WORKFLOW,
         ("docs/operations/backup.md", "llm-service backup move.zip"): POSTGRES,
+        ("docs/operations/cleanup.md", "systemctl stop "): SERVER,
+        ("docs/operations/upgrade.md", "mv llm-service.db "): BACK,
         ("docs/prometheus.md", "install -D "): "writes into the folders of an installed Grafana",
     }
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from scripts.doc_blocks import CHECKOUT, Block
 
-from tests.support.documented.commands import NotUnderstood, parsed
+from tests.support.documented.commands import NotUnderstood, command_of, parsed
 
 PROGRAMS = frozenset(
     (
@@ -27,7 +27,21 @@ PROGRAMS = frozenset(
             "helm",
             "install",
         ),
-        *("journalctl", "jq", "kubectl", "mkdir", "mv", "nginx", "openssl", "pip", "printf", "psql", "rm", "runuser"),
+        *(
+            "journalctl",
+            "jq",
+            "kubectl",
+            "mkdir",
+            "mv",
+            "nginx",
+            "openssl",
+            "pip",
+            "printf",
+            "psql",
+            "rm",
+            "runuser",
+            "sqlite3",
+        ),
         *("socat", "sudo", "sysctl", "systemctl", "systemd-sysusers", "tee", "unzip"),
     )
 )
@@ -50,6 +64,15 @@ def commands_in(block: Block) -> Iterator[list[str]]:
                 words = []
             elif words or not (re.match(r"\w+=", word) or word in BEFORE_A_COMMAND):
                 words.append(word)
+
+
+def is_a_command(block: Block) -> bool:
+    """Whether what calls itself text is for a shell."""
+    words = block.first_line.split()
+    begins = words[0] in PROGRAMS or words[0] in {"llm-service", "scripts"}
+    if begins and words[0] == "llm-service":
+        return command_of(words[1:2])[1] == []
+    return begins
 
 
 def mistakes(block: Block) -> Iterator[str]:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from scripts.doc_blocks import Block, blocks_in, pages
 
-from tests.support.documented.answers import unlike
+from tests.support.documented.answers import said_otherwise, unlike
 from tests.support.documented.commands import NotUnderstood, check_named, parsed
 from tests.support.documented.settings import check_settings
 from tests.support.documented.shell import lasting_marked, run_page
-from tests.support.documented.unrun import mistakes
+from tests.support.documented.unrun import is_a_command, mistakes
 
 PAGE = """\
 Words, and `code`.
@@ -147,3 +147,23 @@ def test_an_answer_differs_by_fields_and_types_alone() -> None:
         "$.b[].d: not in the answer",
         "$.series.r: not in the answer",
     ]
+
+
+def test_what_is_said_differs_by_its_words_alone() -> None:
+    real = "at http://127.0.0.1:8080 in 12 ms\nid req_1a\n"
+    assert said_otherwise("at http://10.0.0.1:1 in 3.5 ms\nid req_0...\n", real) == []
+    assert said_otherwise("at http://10.0.0.1:1 after 3.5 ms\n", real) == ["at # after # ms"]
+    assert said_otherwise("at http://a in 1 ms\nid key_1\nmore\n", real) == ["more"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("systemctl stop x\n", True),
+        ("llm-service keys list\n", True),
+        ("llm-service on http://h\n", False),
+        ("domain/  nouns\n", False),
+    ],
+)
+def test_a_command_that_calls_itself_text_is_seen(text: str, expected: bool) -> None:
+    assert is_a_command(block(text, "text")) is expected
