@@ -29,10 +29,11 @@ MOST_ERRORS = 0.001
 LEAST_ANSWERS = 50
 BY_SLOWNESS = ("ledger_unavailable", "overloaded", "unreachable", "TimeoutError")
 """How the errors of machines begin that have no core: the long run shows that there is next to none where they have."""
-SHORT = Pace(8, between_s=2.5, outage_s=2.0, calm_s=1.0, leaving=0.2, warm=True, terms=Terms(8, 600, "0.0003"))
+SHORT = Pace(8, between_s=2.0, outage_s=2.0, calm_s=4.0, leaving=0.2, warm=True, terms=Terms(8, 600, "0.0003"))
 LONG = Pace(40, between_s=20.0, outage_s=12.0, calm_s=65.0, leaving=0.08, warm=False, terms=Terms(120, 6000, "0.05"))
 SHORT_ACTS: tuple[Act, ...] = (
     acts.grows_by_one,
+    acts.is_left_alone,
     acts.loses_the_primary_of_the_limits,
     acts.has_a_machine_without_the_stores,
     acts.loses_postgres,
