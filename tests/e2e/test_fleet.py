@@ -134,5 +134,5 @@ async def test_and_over_a_life_of_changes_and_partitions(
         assert held(story) == []
         assert story.windows_of("scarce").calm == LONG.terms.requests_per_minute  # all of it, for more is asked for
         assert made.balancer.resumed_elsewhere() > 0
-    assert story.schemas[0] < story.schemas[1]
+    assert story.schemas[0] <= story.schemas[1]
     assert len(story.load.errors()) <= MOST_ERRORS * len(story.load.calls)

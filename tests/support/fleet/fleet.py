@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 
 from llm_service.domain import Secret
-from llm_service.storage import Database, LedgerRow, open_database
+from llm_service.storage import LedgerRow, open_database
 from tests.support.crash_audit import rows_of
 from tests.support.deployment import ADMIN, new_key
 from tests.support.fleet.audit import Disturbance, Simulated
@@ -140,14 +140,6 @@ class Fleet:
             found += [Disturbance(machine.name, at, time.time()) for at in since.values()]
         return found
 
-    @asynccontextmanager
-    async def database(self) -> AsyncIterator[Database]:
-        opened = await open_database(Secret(self.stores.database_url), data_dir=self.folder, connections=1)
-        try:
-            yield opened
-        finally:
-            await opened.aclose()
-
     async def arrived(self, calls: Sequence[Call], simulated: Simulated) -> list[LedgerRow]:
         """All records, once nothing is on its way any more: no machine has one that the database has not.
 
@@ -177,8 +169,11 @@ class Fleet:
         return int(found[0]["version"])
 
     async def _rows(self) -> list[LedgerRow]:
-        async with self.database() as database:
+        database = await open_database(Secret(self.stores.database_url), data_dir=self.folder, connections=1)
+        try:
             return await rows_of(database)
+        finally:
+            await database.aclose()
 
     def verified(self) -> Mapping[str, Any]:
         """What ``llm-service usage verify`` says."""

@@ -3,13 +3,12 @@
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
-import psutil
 
 from tests.support.deployment import ADMIN_KEY, HASH_KEY
 from tests.support.fleet.networks import BACK, FRONT, Host
@@ -74,14 +73,6 @@ class Machine:
         self.lives[-1].signal(signal.SIGTERM)
         return self.lives[-1].ended(within_s=GRACE_S + ENDED_WITHIN_S)
 
-    def kill(self) -> None:
-        """As when its power goes: all processes at once, without a word."""
-        everybody = psutil.Process(self.lives[-1].pid)
-        for process in (everybody, *everybody.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        self.lives[-1].ended()
-
     def log(self) -> list[dict[str, Any]]:
         """The lines of all its lives."""
         found = []
@@ -89,11 +80,6 @@ class Machine:
             whole, _, _ = life.err.text.rpartition("\n")
             found += [orjson.loads(line) for line in whole.splitlines() if line.startswith("{")]
         return found
-
-    def journals(self) -> list[str]:
-        """The journals on its disk, of which the living have one each."""
-        folder = self.folder / "data" / "journal"
-        return [one.name for one in folder.iterdir() if one.suffix == ".lock"] if folder.exists() else []
 
     def close(self) -> None:
         for life in self.lives:

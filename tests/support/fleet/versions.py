@@ -10,7 +10,7 @@ from typing import Final
 from tests.support.evidence import CHECKOUT
 
 ASKED_FOR: Final = "LLM_SERVICE_TEST_FORMER"
-"""Names the revision from which fleets are upgraded; without it the last tag, else that before the newest schema."""
+"""Names the revision from which fleets are upgraded; without it the last tag before this one, else that before the newest schema."""
 MIGRATIONS: Final = "src/llm_service/storage/sql/migrations/postgres"
 
 
@@ -22,7 +22,7 @@ def former() -> str:
     """The revision, as git names it. Raises NoFormer."""
     if asked := os.environ.get(ASKED_FOR):
         return _git("rev-parse", "--short=12", f"{asked}^{{commit}}")
-    if tag := _said("describe", "--tags", "--abbrev=0", "HEAD"):
+    if tag := _said("describe", "--tags", "--abbrev=0", "HEAD^"):
         return tag
     newest = max((CHECKOUT / MIGRATIONS).glob("*.sql")).name
     added = _git("log", "--diff-filter=A", "--format=%H", "-1", "--", f"{MIGRATIONS}/{newest}")
