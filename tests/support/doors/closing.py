@@ -4,7 +4,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.support.doors.told import Failure
 
-CODES = {1009: "request_too_large", 4401: "invalid_api_key"}
+CODES = {1009: "request_too_large", 1013: "ledger_unavailable", 4401: "invalid_api_key"}
 
 
 def closed_by(closed: ConnectionClosed) -> Failure:

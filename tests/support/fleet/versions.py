@@ -10,7 +10,7 @@ from typing import Final
 from tests.support.evidence import CHECKOUT
 
 ASKED_FOR: Final = "LLM_SERVICE_TEST_FORMER"
-"""Names the revision from which fleets are upgraded; without it the last tag before this one, else that before the newest schema."""
+"""Names the revision from which fleets are upgraded; without it the last tag, else that before the newest schema."""
 MIGRATIONS: Final = "src/llm_service/storage/sql/migrations/postgres"
 
 
