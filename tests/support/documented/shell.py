@@ -41,7 +41,7 @@ lasting() {
 """
 # curl says nothing of a bad status unless asked; what the sandbox fails with is as the block wants it.
 CURL = """\
-#!/bin/bash
+#!/usr/bin/env bash
 here=${BASH_SOURCE[0]%/*}
 export PATH=${PATH//"$here:"/}
 if [[ $* != *sandbox/error-* && $* != *'"sandbox":'* ]]; then exec curl --fail-with-body --no-progress-meter "$@"; fi
@@ -50,7 +50,7 @@ curl "$@" || code=$?
 [[ $code == 18 ]] || exit "$code"  # cut off, as the block wanted it
 """
 SERVE = """\
-#!/bin/bash
+#!/usr/bin/env bash
 exec llm-service serve "$@"
 """
 
