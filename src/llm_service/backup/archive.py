@@ -9,7 +9,7 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +25,10 @@ JOURNALS: Final = "journal/"
 
 _NAMES: Final = re.compile(r"database\.sqlite|configuration\.yaml|hash\.key|journal/[\w.-]+\.\d{8}\.journal")
 _PIECE_BYTES: Final = 1 << 20
+_MOST_READ_BYTES: Final = 16 << 20
+"""Of a member that is held in memory."""
+_PACKED: Final = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+"""How members may be packed. With the others a few bytes become gigabytes before anybody can count them."""
 _SPEED: Final = 1
 """Of deflate: twice as fast as the usual level for a tenth more of space."""
 
@@ -85,9 +89,13 @@ class Archive:
     def __init__(self, file: zipfile.ZipFile) -> None:
         self._zip = file
         with _damage():
-            if file.getinfo(MANIFEST).file_size > MOST_BYTES:
+            if any(member.compress_type not in _PACKED for member in file.infolist()):
+                raise DamagedArchive("it is packed as no backup is")
+            with file.open(MANIFEST) as member:
+                text = member.read(MOST_BYTES + 1)
+            if len(text) > MOST_BYTES:
                 raise DamagedArchive("its manifest cannot be read")
-            self.manifest = from_json(file.read(MANIFEST))
+            self.manifest = from_json(text)
 
     def check(self, on_bytes: OnBytes) -> None:
         """Compare every byte with the manifest."""
@@ -104,20 +112,22 @@ class Archive:
 
     def read(self, name: str) -> bytes | None:
         """A small member; None where there is none."""
-        return b"".join(self._pieces(name)) if name in self.manifest.members else None
+        if name not in self.manifest.members:
+            return None
+        if self.manifest.members[name].size_bytes > _MOST_READ_BYTES:
+            raise DamagedArchive(f"{name} is larger than in any backup")
+        return b"".join(self._pieces(name))
 
     def extract(self, name: str, target: Path) -> None:
-        """A member as a new file. Raises OSError."""
+        """A member as a new file, which nothing brings to the disk yet. Raises OSError."""
         with target.open("xb") as file:
             target.chmod(0o600)
             for piece in self._pieces(name):
                 file.write(piece)
 
-    def journals(self) -> Iterator[tuple[str, bytes]]:
-        """The journals by the names of their files."""
-        for name in self.manifest.members:
-            if name.startswith(JOURNALS):
-                yield name.removeprefix(JOURNALS), b"".join(self._pieces(name))
+    def journals(self) -> Mapping[str, str]:
+        """The members that are journals, with the names of their files."""
+        return {name: name.removeprefix(JOURNALS) for name in self.manifest.members if name.startswith(JOURNALS)}
 
     def _pieces(self, name: str) -> Iterator[bytes]:
         promised = self.manifest.members[name]
@@ -126,6 +136,8 @@ class Archive:
             while piece := member.read(_PIECE_BYTES):
                 digest.update(piece)
                 size += len(piece)
+                if size > promised.size_bytes:
+                    break
                 yield piece
         if (size, digest.hexdigest()) != (promised.size_bytes, promised.sha256):
             raise DamagedArchive(f"{name} is not as it was written: its checksum differs")

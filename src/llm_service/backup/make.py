@@ -8,7 +8,7 @@ from llm_service.backup.manifest import Journals, Manifest
 from llm_service.domain import Secret, fact
 from llm_service.ledger import FOLDER, journal_copies
 from llm_service.runtime import Clock
-from llm_service.services import HASH_KEY_FACT, HASH_KEY_FILE
+from llm_service.services import HASH_KEY_FACT, HASH_KEY_FILE, HashKeyError, fingerprint_of
 from llm_service.storage import SQLITE_NAME, OnRows, as_of_schema, fact_in, save_database, saved_in
 
 
@@ -27,6 +27,14 @@ class Origin:
     machine: str
 
 
+@fact
+class Made:
+    """What an archive says of itself, and the schema of the database that it was made from."""
+
+    manifest: Manifest
+    database_schema: int
+
+
 async def make_backup(
     origin: Origin,
     file: IO[bytes],
@@ -37,19 +45,20 @@ async def make_backup(
     with_hash_key: bool,
     for_schema: int | None = None,
     on_rows: OnRows,
-) -> Manifest:
+) -> Made:
     """Write an archive; ``scratch`` is a folder of the caller's with room for a copy of the database, or two.
 
     ``for_schema``: an older one than the database has, for the older program to restore.
 
     The journals come first: what is shipped and removed between the two is in the database then.
-    Raises DatabaseError, OSError, and ValueError for a journal of a later version.
+    Raises DatabaseError, HashKeyError, OSError, and ValueError for a journal of a later version.
     """
     records_until = clock.now()
     with ArchiveWriter(file) as writer:
         journals = _add_journals(writer, origin.data_dir)
         copy, source = scratch / DATABASE, origin.data_dir / SQLITE_NAME
         saved = await save_database(origin.database_url, source=source, target=copy, on_rows=on_rows)
+        database_schema = saved.schema
         if for_schema is not None:
             older = scratch / f"{DATABASE}.older"
             as_of_schema(copy, older, for_schema)
@@ -61,7 +70,7 @@ async def make_backup(
         if origin.configuration is not None:
             writer.add(CONFIGURATION, origin.configuration[1])
         if origin.hash_key_in_file and with_hash_key and fingerprint is not None:
-            writer.add(HASH_KEY, (origin.data_dir / HASH_KEY_FILE).read_bytes())
+            writer.add(HASH_KEY, _hash_key(origin.data_dir / HASH_KEY_FILE, fingerprint))
         manifest = Manifest(
             made_at=clock.now(),
             records_until=records_until,
@@ -77,7 +86,19 @@ async def make_backup(
             members=writer.members,
         )
         writer.finish(manifest)
-    return manifest
+    return Made(manifest=manifest, database_schema=database_schema)
+
+
+def _hash_key(path: Path, fingerprint: str) -> bytes:
+    """The file's text, if it is the hash key of that fingerprint."""
+    text = path.read_bytes() if path.exists() else None
+    if text is None or fingerprint_of(text.strip()) != fingerprint:
+        what = "is not there" if text is None else "is another one"
+        raise HashKeyError(
+            f"the api keys were hashed with the hash key of fingerprint {fingerprint}, and {path} {what}: name the "
+            "settings that the service has (auth.hash_key), or leave it out by --no-hash-key"
+        )
+    return text
 
 
 def _add_journals(writer: ArchiveWriter, data_dir: Path) -> Journals:

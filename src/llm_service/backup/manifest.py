@@ -114,7 +114,8 @@ def _manifest(fields: Mapping[str, Any]) -> Manifest:
         hash_key=fields["hash_key"],
         configuration=fields["configuration"],
         members={
-            name: Member(size_bytes=one["bytes"], sha256=one["sha256"]) for name, one in fields["members"].items()
+            name: Member(size_bytes=int(one["bytes"]), sha256=str(one["sha256"]))
+            for name, one in fields["members"].items()
         },
     )
 

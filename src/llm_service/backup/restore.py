@@ -1,7 +1,8 @@
 """Putting an archive in place: looked through first, all that is there put aside, then all of it or nothing."""
 
+import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,7 +10,7 @@ from typing import Final
 
 from llm_service.backup.archive import HASH_KEY, Archive, OnBytes
 from llm_service.backup.make import Origin, make_backup
-from llm_service.backup.manifest import Manifest
+from llm_service.backup.manifest import DamagedArchive, Manifest
 from llm_service.backup.shelf import archive_name
 from llm_service.backup.staging import LookedThrough, Touch, staged
 from llm_service.domain import Secret, fact
@@ -26,6 +27,10 @@ _VALKEY: Final = "valkey"
 
 class RestoreRefused(Exception):
     """Nothing was touched; the message says why, and what to do."""
+
+
+class CutOff(Exception):
+    """A restore broke off while it was put in place; the message says why, and where all is."""
 
 
 @fact
@@ -63,7 +68,9 @@ class Restoring:
         self._touch = touch
 
     async def run(self, *, on_bytes: OnBytes, on_records: OnRows, on_rows: OnRows) -> Restored:
-        """Raises RestoreRefused, DamagedArchive, NewerSchema, DataDirError, DatabaseInUse, DatabaseError, OSError."""
+        """Raises CutOff, and with nothing touched RestoreRefused, DamagedArchive, NewerSchema, DataDirError,
+        DatabaseInUse, DatabaseError and OSError.
+        """
         self._archive.check(on_bytes)
         self._refuse_other_world()
         key = self._key_to_write()
@@ -75,12 +82,14 @@ class Restoring:
                     "place by --data-dir or store.database_url"
                 )
             async with staged(self._archive, folder, touch=self._touch, on_records=on_records) as (path, found):
+                files = self._unpacked(path, key)
                 aside = self._new_folder() if there else None
                 if self._target.database_url is not None:
                     await self._load(path, self._target.database_url, aside, there, on_rows)
-                if aside is not None:
-                    self._put_aside(aside, there)
-                self._put_in_place(path, key)
+                with _in_words(aside):
+                    if aside is not None:
+                        self._put_aside(aside, there)
+                    self._put_in_place(files)
         return Restored(
             manifest=self._archive.manifest, aside=aside, wrote_hash_key=key is not None, looked_through=found
         )
@@ -105,6 +114,8 @@ class Restoring:
                 f"the api keys in it were hashed with the hash key of fingerprint {needed}, and {found}: set or list "
                 f"that one ({where}), or no key would work"
             )
+        if archived is not None and fingerprint_of(archived.strip()) != needed:
+            raise DamagedArchive("its hash.key is not the one that its api keys were hashed with")
         if self._fingerprint_here() == needed:
             return None
         if archived is None:
@@ -177,20 +188,50 @@ class Restoring:
             machine=target.machine,
         )
 
-    def _put_in_place(self, database: Path, key: bytes | None) -> None:
-        """The database last: where it is, all is."""
-        folder = self._target.data_dir
-        journals = folder / FOLDER
-        journals.mkdir(0o700, exist_ok=True)
-        for name, data in self._archive.journals():
-            with written_whole(journals / name) as file:
-                file.write(data)
+    def _unpacked(self, database: Path, key: bytes | None) -> Mapping[Path, Path]:
+        """Each file beside the database, on the disk, and where it is to be; the database last: where it is, all is."""
+        folder, staging = self._target.data_dir, database.parent
+        files = dict[Path, Path]()
+        for member, name in self._archive.journals().items():
+            self._archive.extract(member, staging / name)
+            files[staging / name] = folder / FOLDER / name
         if key is not None:
-            with written_whole(folder / HASH_KEY_FILE) as file:
+            with written_whole(staging / HASH_KEY_FILE) as file:
                 file.write(key)
+            files[staging / HASH_KEY_FILE] = folder / HASH_KEY_FILE
         if self._target.database_url is None:
-            database.rename(folder / SQLITE_NAME)
+            files |= {path: folder / path.name for path in sorted(staging.glob(f"{SQLITE_NAME}-wal"))}
+            files[database] = folder / SQLITE_NAME
+        for path in files:
+            _sync(path)
+        return files
+
+    def _put_in_place(self, files: Mapping[Path, Path]) -> None:
+        """By their names alone: nothing is written any more."""
+        folder = self._target.data_dir
+        (folder / FOLDER).mkdir(0o700, exist_ok=True)
+        for path, place in files.items():
+            path.rename(place)
+        sync_folder(folder / FOLDER)
         sync_folder(folder)
+
+
+@contextmanager
+def _in_words(aside: Path | None) -> Iterator[None]:
+    """Failures of what cannot be taken back."""
+    try:
+        yield
+    except OSError as error:
+        there = "" if aside is None else f" What was there is in {aside}."
+        raise CutOff(
+            f"{error.filename}: {error.strerror}.{there} Nothing is lost: start no service on it, and restore again, "
+            "with --replace"
+        ) from error
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 @contextmanager

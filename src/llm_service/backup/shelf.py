@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -28,6 +29,7 @@ def keep_newest(folder: Path, count: int, *, now_s: float) -> list[Path]:
     for path in old:
         path.unlink(missing_ok=True)
     for path in folder.iterdir():
-        if _HALF.fullmatch(path.name) and path.stat().st_mtime < now_s - _DEAD_S:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        with suppress(FileNotFoundError):  # another backup has come to its end
+            if _HALF.fullmatch(path.name) and path.lstat().st_mtime < now_s - _DEAD_S:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
     return old

@@ -1,5 +1,8 @@
 """An archive's database unpacked, migrated and looked through, beside everything that is in use."""
 
+import errno
+import os
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,6 +30,12 @@ class LookedThrough:
         return not self.damage and self.chains.sound
 
 
+def refuse_without_room(folder: Path, size_bytes: int) -> None:
+    """Raises OSError where that much cannot be written, before it takes the room of whoever works beside it."""
+    if shutil.disk_usage(folder).free < size_bytes:
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}, it needs {size_bytes} bytes", str(folder))
+
+
 Touch = Callable[[Database], Awaitable[None]]
 """What is done with the database before it is used."""
 
@@ -46,6 +55,7 @@ async def staged(
             f"schema {newest_schema()}: restore it with that version or a later one"
         )
     path = folder / SQLITE_NAME
+    refuse_without_room(folder, manifest.members[DATABASE].size_bytes)
     archive.extract(DATABASE, path)
     database = await open_database(None, data_dir=folder)
     try:

@@ -12,6 +12,7 @@ from llm_service.backup import (
     HASH_KEY,
     DamagedArchive,
     LookedThrough,
+    Made,
     Manifest,
     NewerSchema,
     Origin,
@@ -25,14 +26,14 @@ from llm_service.backup import (
 from llm_service.cli.configuration import complain
 from llm_service.cli.database import CannotOpen, existing_database, refuse_missing
 from llm_service.cli.faults import fault_line, fault_object
-from llm_service.cli.output import Progress, print_json, refuse
+from llm_service.cli.output import Progress, print_json, refuse, system_said
 from llm_service.cli.stored import Shown, Stored, note
 from llm_service.cli.where import Where
 from llm_service.config import Loaded, SettingsError, secrets_of
 from llm_service.domain import Secret
 from llm_service.environment import data_dir_of, load, wants_sandbox
 from llm_service.runtime import SystemClock, host_name, written_whole
-from llm_service.services import HASH_KEY_FILE
+from llm_service.services import HASH_KEY_FILE, HashKeyError
 from llm_service.storage import DatabaseError, StoreUnavailable, newest_schema
 
 ACT: Final = "backup.make"
@@ -53,7 +54,7 @@ class Cannot(Exception):
 
 
 def back_up(where: Where, target: Path, asked: Asked, *, as_json: bool) -> int:
-    """Write an archive to a file, or into a folder; the exit code."""
+    """Write an archive to a file, or into a folder; the exit code: 1 where it is made, and older ones stay."""
     try:
         loaded = load(where.config, where.overrides)
         shown = asyncio.run(_backed_up(loaded, target, asked))
@@ -61,13 +62,16 @@ def back_up(where: Where, target: Path, asked: Asked, *, as_json: bool) -> int:
         return complain(error, as_json=as_json)
     except DamagedArchive as error:
         return refuse(f"No backup was made: the archive was written and read again, and {error}.", as_json=as_json)
-    except (Cannot, CannotOpen, DatabaseError, OSError, ValueError) as error:
+    except OSError as error:
+        said = system_said(error, room=f"beside {target}, for the database once more than the backup takes")
+        return refuse(f"No backup was made: {said}.", as_json=as_json)
+    except (Cannot, CannotOpen, HashKeyError, DatabaseError, ValueError) as error:
         return refuse(f"No backup was made: {error}.", as_json=as_json)
     if as_json:
         print_json(shown)
     else:
         show_made(shown)
-    return 0
+    return 0 if shown["ok"] else 1
 
 
 async def _backed_up(loaded: Loaded, target: Path, asked: Asked) -> Shown:
@@ -75,17 +79,22 @@ async def _backed_up(loaded: Loaded, target: Path, asked: Asked) -> Shown:
     refuse_missing(loaded.settings, data_dir)
     out = _place_of(target, keep=asked.keep, clock=clock)
     origin = _origin_of(loaded, data_dir)
-    manifest = await _written(origin, out, asked, clock=clock)
-    if manifest.schema == newest_schema() or asked.for_schema is not None:  # else this would migrate the database
+    made = await _written(origin, out, asked, clock=clock)
+    manifest, notes = made.manifest, [*_notes(loaded, origin, made.manifest)]
+    if made.database_schema == newest_schema():  # else this would migrate the database
         await _enter(loaded, data_dir, manifest, out.name)
-    removed = [] if asked.keep is None else keep_newest(target, asked.keep, now_s=clock.time())
+    removed, cannot = list[Path](), ""
+    try:
+        removed = [] if asked.keep is None else keep_newest(target, asked.keep, now_s=clock.time())
+    except OSError as error:  # the backup is there all the same
+        cannot = f"Older backups could not be removed: {error.filename}: {error.strerror}."
     return {
-        "ok": True,
+        "ok": not cannot,
         "file": str(out),
         "bytes": out.stat().st_size,
         "manifest": as_object(manifest),
         "removed": [str(path) for path in removed],
-        "notes": [*_notes(loaded, origin, manifest)],
+        "notes": [*notes, cannot] if cannot else notes,
     }
 
 
@@ -112,11 +121,11 @@ def _origin_of(loaded: Loaded, data_dir: Path) -> Origin:
     )
 
 
-async def _written(origin: Origin, out: Path, asked: Asked, *, clock: SystemClock) -> Manifest:
+async def _written(origin: Origin, out: Path, asked: Asked, *, clock: SystemClock) -> Made:
     """The archive, which has its name once all of it was read again."""
     progress = Progress("rows")
     with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch, written_whole(out) as file:
-        manifest = await make_backup(
+        made = await make_backup(
             origin,
             file,
             scratch=Path(scratch),
@@ -131,7 +140,7 @@ async def _written(origin: Origin, out: Path, asked: Asked, *, clock: SystemCloc
         with opened(file) as archive:
             archive.check(checking)
         checking.end()
-    return manifest
+    return made
 
 
 async def _enter(loaded: Loaded, data_dir: Path, manifest: Manifest, name: str) -> None:
@@ -188,7 +197,7 @@ def show_manifest(manifest: Shown) -> None:
     made = f"made {manifest['made_at']} on {manifest['machine']} by llm-service {manifest['program']}"
     print(f"{made}, schema {manifest['schema']} ({manifest['engine']}{', sandbox' if manifest['sandbox'] else ''})")
     rows = sum(tables.values())
-    print(f"{tables['ledger']} records, {tables['api_keys']} keys, {rows} rows in {len(tables)} tables")
+    print(f"{tables.get('ledger', 0)} records, {tables.get('api_keys', 0)} keys, {rows} rows in {len(tables)} tables")
     waiting = (
         f"{journals['files']} files of {journals['records']} records and {journals['open_requests']} open requests"
     )
@@ -199,7 +208,10 @@ def look_through(path: Path, *, as_json: bool) -> int:
     """Whether an archive is as it was written and can be restored; 1 where records or pages are not sound."""
     try:
         shown = asyncio.run(_looked_through(path))
-    except (DamagedArchive, NewerSchema, DatabaseError, StoreUnavailable, OSError) as error:
+    except OSError as error:
+        said = system_said(error, room="there, or name another folder by TMPDIR")
+        return refuse(f"{path} cannot be looked through: {said}.", as_json=as_json)
+    except (DamagedArchive, NewerSchema, DatabaseError, StoreUnavailable) as error:
         return refuse(f"{path} cannot be restored: {error}.", as_json=as_json)
     if as_json:
         print_json(shown)

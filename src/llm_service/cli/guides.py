@@ -73,14 +73,16 @@ GUIDES: Final[Mapping[tuple[str, ...], Guide]] = MappingProxyType(
                 "llm-service backup --verify backups/llm-service-20261126T030000Z.zip": "whether it could be restored",
                 "llm-service backup older.zip --for-schema 8": "for an older program to restore",
             },
-            failed="With --verify: it can be restored, and its records or pages are not as they were written.",
+            failed="It is made, and older ones could not be removed. With --verify: it can be restored, and its "
+            "records or pages are not as they were written.",
         ),
         ("restore",): Guide(
             {
                 "llm-service restore backups/llm-service-20261126T030000Z.zip": "where nothing is yet",
                 "llm-service restore older.zip --replace": "with what is there put aside first",
             },
-            failed="It is restored, and its records or pages are not as they were written.",
+            failed="It is restored, and its records or pages are not as they were written, or its configuration file "
+            "could not be.",
         ),
         ("top",): Guide(
             {

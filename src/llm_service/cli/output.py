@@ -53,6 +53,14 @@ def refuse(message: str, *, as_json: bool) -> int:
     return 2
 
 
+def system_said(error: OSError, *, room: str) -> str:
+    """What the system says, of which file, and to make ``room`` where the disk is full."""
+    said = error.strerror or str(error)
+    if error.filename:
+        said = f"{error.filename}: {said}"
+    return f"{said}: make room {room}" if error.errno in (errno.ENOSPC, errno.EDQUOT) else said
+
+
 def cannot_log(path: Path | None, error: OSError) -> str:
     """What to do when the log file is not to be had."""
     return f"observability.log_file cannot be written: {path}: {error.strerror or error}."

@@ -8,6 +8,7 @@ from typing import Final
 from llm_service import __version__
 from llm_service.backup import (
     CONFIGURATION,
+    CutOff,
     DamagedArchive,
     NewerSchema,
     RestoreRefused,
@@ -19,7 +20,7 @@ from llm_service.backup import (
 from llm_service.cli.backup import found_object, show_looked_through, show_manifest
 from llm_service.cli.configuration import complain
 from llm_service.cli.database import place_of
-from llm_service.cli.output import Progress, print_json, refuse
+from llm_service.cli.output import Progress, print_json, refuse, system_said
 from llm_service.cli.stored import Shown, Stored, note
 from llm_service.cli.where import Where
 from llm_service.config import Loaded, SettingsError
@@ -29,13 +30,12 @@ from llm_service.storage import Database, DatabaseError, DatabaseInUse, Database
 
 ACT: Final = "backup.restore"
 REFUSALS: Final = (
-    RestoreRefused, DamagedArchive, NewerSchema, DataDirError, DatabaseInUse, DatabaseError, StoreUnavailable,
-    OSError,
+    RestoreRefused, DamagedArchive, NewerSchema, DataDirError, DatabaseInUse, DatabaseError, StoreUnavailable
 )  # fmt: skip
 
 
 def restore(where: Where, path: Path, *, replace: bool, configuration_to: Path | None, as_json: bool) -> int:
-    """Put an archive where the settings say; the exit code: 1 where its records are not sound, but restored."""
+    """Put an archive where the settings say; the exit code: 1 where it is restored, and not all is as it should be."""
     try:
         loaded = load(where.config, where.overrides)
         shown = asyncio.run(_restored(loaded, path, replace=replace, configuration_to=configuration_to))
@@ -43,6 +43,11 @@ def restore(where: Where, path: Path, *, replace: bool, configuration_to: Path |
         return complain(error, as_json=as_json)
     except DatabaseThere:
         return refuse(f"{path} was not restored: somebody has begun a database there just now.", as_json=as_json)
+    except CutOff as error:
+        return refuse(f"{path} was restored in part: {error}.", as_json=as_json)
+    except OSError as error:
+        said = system_said(error, room="in the data directory, for the database twice")
+        return refuse(f"{path} was not restored: {said}.", as_json=as_json)
     except REFUSALS as error:
         return refuse(f"{path} was not restored: {error}.", as_json=as_json)
     if as_json:
@@ -74,10 +79,7 @@ async def _restored(loaded: Loaded, path: Path, *, replace: bool, configuration_
         restoring = Restoring(archive, target, replace=replace, clock=SystemClock(), program=__version__, touch=enter)
         done = await restoring.run(on_bytes=bytes_read, on_records=records, on_rows=rows)
     records.end()
-    if configuration is not None and configuration_to is not None:
-        with written_whole(configuration_to) as file:
-            file.write(configuration)
-    return {
+    shown = {
         "ok": done.looked_through.sound,
         "file": str(path),
         "manifest": as_object(done.manifest),
@@ -87,6 +89,14 @@ async def _restored(loaded: Loaded, path: Path, *, replace: bool, configuration_
         "configuration": None if configuration_to is None else str(configuration_to),
         **found_object(done.looked_through),
     }
+    if configuration is not None and configuration_to is not None:
+        try:
+            with written_whole(configuration_to) as file:
+                file.write(configuration)
+        except OSError as error:  # all else is in place
+            said = f"its configuration file was not written: {system_said(error, room='there')}"
+            shown |= {"ok": False, "configuration": None, "error": said}
+    return shown
 
 
 def _refuse_configuration(configuration: bytes | None, target: Path) -> None:
@@ -106,7 +116,9 @@ def show_restored(shown: Shown) -> None:
     if shown["wrote_hash_key"]:
         print("the hash key of its api keys is in the data directory")
     manifest = shown["manifest"]
-    if shown["configuration"]:
+    if "error" in shown:
+        print(shown["error"], file=sys.stderr)
+    elif shown["configuration"]:
         print(f"its configuration file is {shown['configuration']}")
     elif manifest["configuration"]:
         print("its configuration file was left in the archive: --configuration-to FILE writes it", file=sys.stderr)

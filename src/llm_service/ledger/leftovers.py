@@ -45,7 +45,7 @@ class Leftovers:
         while True:
             shipped += await self._adopter.round()
             waiting, there = self._adopter.waiting, await asyncio.to_thread(writers_in, self._folder)
-            left = Left(shipped=shipped, waiting=waiting, living=len(there) - waiting)
+            left = Left(shipped=shipped, waiting=waiting, living=max(0, len(there) - waiting))
             if left.nothing or self._clock.monotonic() >= end_s:
                 return left
             await self._clock.sleep(LOOK_EVERY_S)

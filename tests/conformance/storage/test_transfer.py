@@ -1,8 +1,11 @@
 """The whole database as one file and back, on both engines and from one to the other; every table of the schema."""
 
 import asyncio
+import sqlite3
 import stat
 from collections.abc import Sequence
+from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import asyncpg
@@ -20,7 +23,7 @@ from llm_service.storage import (
     save_database,
 )
 from llm_service.storage.sql.migrate import migrations_for
-from llm_service.storage.sql.sqlite_file import open_sqlite
+from llm_service.storage.sql.sqlite_file import explained, open_sqlite
 from tests.conformance.storage.conftest import Place
 from tests.support.filled import (
     columns_in_postgres,
@@ -108,6 +111,29 @@ async def test_a_file_is_one_moment_of_a_database_that_is_written_to(place: Plac
         found = rows_in_sqlite(copy, {"ledger": {"mark": ""}, "marks": {"name": "", "newest": ""}})
         newest = dict(found["marks"])["ledger"]
         assert sorted(found["ledger"]) == [(mark,) for mark in range(1, newest + 1)]
+
+
+@pytest.mark.parametrize("engine", ["postgres"])
+async def test_whole_answers_are_read_a_few_at_once(filled: Place) -> None:
+    assert filled.url is not None
+    connection = await asyncpg.connect(filled.url)
+    answers = [(b"id %d" % number, b"f", "r", "h", 0, bytes(1000)) for number in range(100)]
+    await connection.copy_records_to_table("replays", records=answers)
+    await connection.close()
+    counts = [0]
+    target = filled.folder / "copy"
+    await save_database(Secret(filled.url), source=target, target=target, on_rows=counts.append)
+    assert max(after - before for before, after in pairwise(counts)) <= 16
+    assert len(rows_in_sqlite(target, columns_of(newest_schema()))["replays"]) > 100
+
+
+def test_a_copy_that_there_is_no_room_for_is_what_is_complained_of(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "copy")) as file:
+        file.execute("PRAGMA max_page_count = 1")
+        full = pytest.raises(OSError, match="No space left on device")
+        with full as found, explained(tmp_path / SQLITE_NAME, writes=tmp_path / "copy"):
+            file.execute("CREATE TABLE t (a)")
+    assert found.value.filename == str(tmp_path / "copy")
 
 
 @pytest.mark.parametrize("engine", ["postgres"])

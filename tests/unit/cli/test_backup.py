@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -20,7 +21,7 @@ from llm_service.services import HashKeys
 from llm_service.services.key_secret import prefix_of
 from llm_service.storage import SQLITE_NAME, newest_schema, open_database
 from tests.support.clock import ManualClock
-from tests.support.filled import columns_of, rows_in_postgres, rows_in_sqlite
+from tests.support.filled import columns_of, columns_of_file, fill_sqlite, rows_in_postgres, rows_in_sqlite
 from tests.support.ledger_entries import a_ledger, a_record, an_intent
 from tests.support.postgres import PostgresServer
 from tests.unit.cli.conftest import Command
@@ -143,6 +144,14 @@ def test_the_newest_few_are_kept_and_nothing_else_is_removed(command: Command, k
     }  # fmt: skip
 
 
+def test_older_ones_that_cannot_be_removed_make_it_no_worse(command: Command, key: dict[str, Any]) -> None:
+    Path("backups/llm-service-20261101T030000Z.zip").mkdir(parents=True)
+    told = command("backup", "backups", "--keep", "1", "--data-dir", "data", "--json")
+    made = orjson.loads(told.stdout)
+    assert (told.exit_code, made["ok"], Path(made["file"]).exists()) == (1, False, True)
+    assert "Older backups could not be removed: backups/llm-service-20261101T030000Z.zip: " in made["notes"][-1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -168,6 +177,15 @@ def test_a_hash_key_that_is_gone_is_no_backup(command: Command, key: dict[str, A
     Path("data/hash.key").unlink()
     assert "hash.key" in refused(command, "backup", "a.zip", "--data-dir", "data")
     assert not Path("a.zip").exists()
+
+
+def test_a_hash_key_that_is_another_one_is_no_backup(command: Command, key: dict[str, Any]) -> None:
+    done(command, "keys", "list", "--data-dir", "data")
+    Path("data/hash.key").write_text("canary" * 8)
+    said = refused(command, "backup", "a.zip", "--data-dir", "data")
+    assert "data/hash.key is another one: name the settings that the service has (auth.hash_key)" in said
+    assert not Path("a.zip").exists()
+    done(command, "backup", "a.zip", "--data-dir", "data", "--no-hash-key")
 
 
 # -- restoring
@@ -231,6 +249,48 @@ def test_what_is_there_stays_unless_it_is_to_be_put_aside(command: Command, key:
     assert {path.name for path in aside.iterdir()} == {SQLITE_NAME, "hash.key"}
     assert done(command, "keys", "show", key["id"], *ELSEWHERE)["name"] == "n"
     assert done(command, "keys", "show", other["id"], "--data-dir", str(aside))["name"] == "other"
+
+
+def test_where_all_is_is_told_when_it_breaks_off_while_it_is_put_in_place(
+    command: Command, key: dict[str, Any], archive: Path
+) -> None:
+    other = done(command, "keys", "create", "other", *ELSEWHERE)
+    Path("elsewhere/journal").touch()  # in the place of a folder
+    said = refused(command, "restore", str(archive), *ELSEWHERE, "--replace")
+    (aside,) = Path("elsewhere").glob("replaced-*")
+    assert f"elsewhere/journal: File exists. What was there is in {aside.resolve()}" in said
+    assert "was restored in part" in said
+    assert done(command, "keys", "show", other["id"], "--data-dir", str(aside))["name"] == "other"
+    Path("elsewhere/journal").unlink()
+    done(command, "restore", str(archive), *ELSEWHERE)
+    assert done(command, "keys", "show", key["id"], *ELSEWHERE)["name"] == "n"
+
+
+def test_what_there_is_no_room_for_is_not_begun(
+    command: Command, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
+    said = refused(command, "restore", str(archive), *ELSEWHERE)
+    assert "restoring: No space left on device, it needs " in said
+    assert "make room in the data directory" in said
+    assert "name another folder by TMPDIR" in refused(command, "backup", "--verify", str(archive))
+    assert not Path("elsewhere", SQLITE_NAME).exists()
+
+
+def test_a_configuration_file_that_cannot_be_written_undoes_nothing(command: Command, key: dict[str, Any]) -> None:
+    Path("llm-service.yaml").write_text("{}")
+    done(command, "backup", "a.zip", "--data-dir", "data")
+    told = command("restore", "a.zip", *ELSEWHERE, "--configuration-to", "nowhere/restored.yaml", "--json")
+    shown = orjson.loads(told.stdout)
+    assert (told.exit_code, shown["configuration"]) == (1, None)
+    assert "its configuration file was not written: " in shown["error"]
+    assert done(command, "keys", "show", key["id"], *ELSEWHERE)["name"] == "n"
+
+
+def test_a_hash_key_that_is_not_the_one_of_its_keys_is_damage(command: Command, archive: Path) -> None:
+    with rewritten(archive) as manifest:
+        manifest["hash_key"] = "0123456789abcdef"
+    assert "its hash.key is not the one" in refused(command, "restore", str(archive), *ELSEWHERE)
 
 
 def test_nothing_is_restored_under_a_running_service(command: Command, archive: Path) -> None:
@@ -352,6 +412,14 @@ def test_an_archive_for_an_older_program_is_of_its_schema(command: Command, key:
     assert rows_in_sqlite(Path("elsewhere", SQLITE_NAME), {"schema_versions": COLUMNS["schema_versions"]})[
         "schema_versions"
     ][-1] == (newest_schema(), __version__)
+
+
+def test_an_archive_for_an_older_program_leaves_a_database_as_it_is(command: Command) -> None:
+    """An upgrade may be installed, and its service not started yet."""
+    Path("data").mkdir(mode=0o700)
+    fill_sqlite(Path("data", SQLITE_NAME), 7)
+    done(command, "backup", "a.zip", "--data-dir", "data", "--for-schema", "5", "--no-hash-key")
+    assert columns_of_file(Path("data", SQLITE_NAME)) == columns_of(7)
 
 
 # -- PostgreSQL

@@ -34,11 +34,12 @@ def tables_of(file: sqlite3.Connection) -> Mapping[str, Sequence[str]]:
 
 
 def as_of_schema(source: Path, target: Path, version: int) -> None:
-    """What an older schema has of a database, in a new file of that schema (0600). Blocks. Raises DatabaseError.
+    """What an older schema has of a database, in a new file of that schema (0600). Blocks.
 
     What only later schemas know is left out; the rows that their steps will bring along again, too.
+    Raises DatabaseError and OSError.
     """
-    with explained(source):
+    with explained(source, writes=target):
         create_private(target)
         with closing(empty_file(target, version)) as file:
             file.execute("ATTACH ? AS newer", (str(source),))

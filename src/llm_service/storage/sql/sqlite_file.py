@@ -1,5 +1,7 @@
 """Where a SQLite file may lie, and how it is opened: private, migrated, with words for what can be wrong."""
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -78,13 +80,20 @@ def _file_system(path: Path, mounts: Path) -> str | None:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Failures to work on a file as DatabaseError, with words for what to do."""
+def explained(path: Path, *, writes: Path | None = None) -> Iterator[None]:
+    """Failures to work on a file as DatabaseError, with words for what to do.
+
+    ``writes``: another file, which alone is written. What is wrong with that is an OSError that names it.
+    """
     try:
         yield
     except OSError as error:
+        if writes is not None:
+            raise
         raise _cannot_open(path, error.strerror or str(error), _ELSEWHERE) from error
     except sqlite3.Error as error:
+        if writes is not None and code_of(error) == sqlite3.SQLITE_FULL:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(writes)) from error
         raise _cannot_open(path, reason_of(error), _remedy(error)) from error
 
 

@@ -22,6 +22,8 @@ from llm_service.storage.sql.sqlite_file import explained as sqlite_explained
 _OURS: Final = f"{APPLICATION} backup"
 """Another name than the service's sessions have, so that we do not meet ourselves."""
 _ROWS: Final = 2_000
+_LARGE_ROWS: Final = 16
+"""So many rows are read at once; fewer of those that hold whole answers (columns of bytes): they may be megabytes."""
 _LOCK_S: Final = 10
 _SNAPSHOT: Final = """
     BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
@@ -62,7 +64,7 @@ async def save_database(url: Secret | None, *, source: Path, target: Path, on_ro
     """
     if url is not None:
         return await _save_postgres(url, target, on_rows)
-    with sqlite_explained(source):
+    with sqlite_explained(source, writes=target):
         await asyncio.to_thread(copy, source, target)
     return await asyncio.to_thread(saved_in, target)
 
@@ -118,7 +120,7 @@ async def _save_postgres(url: Secret, target: Path, on_rows: OnRows) -> Saved:
                     "there is no database of llm-service at store.database_url: no service has begun one"
                 )
             version = known_version(found, steps)
-            with sqlite_explained(target), closing(empty_file(target, version)) as file:
+            with sqlite_explained(target, writes=target), closing(empty_file(target, version)) as file:
                 await _fill_file(connection, file, on_rows)
     return await asyncio.to_thread(saved_in, target)
 
@@ -128,9 +130,10 @@ async def _fill_file(connection: Any, file: sqlite3.Connection, on_rows: OnRows)
     file.execute("BEGIN")
     for table, columns in tables_of(file).items():
         names, places = ", ".join(columns), ", ".join("?" * len(columns))
+        count = _LARGE_ROWS if _has_bytes(file, table) else _ROWS
         cursor = await connection.cursor(f"SELECT {names} FROM {table}")  # noqa: S608 - names of the schema's own
         file.execute(f"DELETE FROM {table}")  # noqa: S608 - what the schema begins with is among the rows
-        while rows := await cursor.fetch(_ROWS):
+        while rows := await cursor.fetch(count):
             file.executemany(f"INSERT INTO {table} ({names}) VALUES ({places})", map(tuple, rows))  # noqa: S608
             done += len(rows)
             on_rows(done)
@@ -187,6 +190,10 @@ def _new_file(path: Path) -> Iterator[None]:
     except BaseException:
         path.unlink(missing_ok=True)
         raise
+
+
+def _has_bytes(file: sqlite3.Connection, table: str) -> bool:
+    return any(row[2] == "BLOB" for row in file.execute(f"PRAGMA table_info({table})"))
 
 
 def _count(file: sqlite3.Connection, table: str) -> int:
