@@ -63,7 +63,7 @@ def back_up(where: Where, target: Path, asked: Asked, *, as_json: bool) -> int:
     except DamagedArchive as error:
         return refuse(f"No backup was made: the archive was written and read again, and {error}.", as_json=as_json)
     except OSError as error:
-        said = system_said(error, room=f"beside {target}, for the database once more than the backup takes")
+        said = system_said(error, room=f"on the disk of {target}, for the database once more than the backup takes")
         return refuse(f"No backup was made: {said}.", as_json=as_json)
     except (Cannot, CannotOpen, HashKeyError, DatabaseError, ValueError) as error:
         return refuse(f"No backup was made: {error}.", as_json=as_json)
