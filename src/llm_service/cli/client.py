@@ -222,13 +222,27 @@ class Server:
                 session.request(method, self.url + path, json=body, allow_redirects=False) as response,
             ):
                 if response.status != 200:
-                    raise refusal(decoded(await response.read()))
+                    refused = refusal(decoded(await response.read()))
+                    if refused.code == "not_found" and path.startswith("/admin/"):
+                        refused = await self._at_other_port(session) or refused
+                    raise refused
                 yield response
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError):
             said = f"No service answers at {self.url}: start one with `llm-service serve`, or name it with --url."
             raise Unanswered("not_reachable", said) from None
         except aiohttp.ClientError as error:
             raise self._lost(error) from None
+
+    async def _at_other_port(self, session: aiohttp.ClientSession) -> Unanswered | None:
+        """That operators have a port of their own (``server.admin_port``), where that is so and it is not this one."""
+        async with session.get(f"{self.url}/health", allow_redirects=False) as response:
+            port = decoded(await response.read()).get("admin_port")
+        parts = urlsplit(self.url)
+        if port is None or port == parts.port:
+            return None
+        host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
+        said = f"The service answers operators at a port of its own: --url {parts.scheme}://{host}:{port}."
+        return Unanswered("not_found", said)
 
     def _lost(self, why: object) -> Unanswered:
         return Unanswered("connection_lost", f"{self.url} broke off its answer ({why}).")

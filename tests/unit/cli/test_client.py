@@ -196,3 +196,29 @@ async def test_the_details_of_models_are_a_table(command: Command) -> None:
     head, first, second = shown.stdout.splitlines()
     assert (shown.exit_code, head.split()[:3]) == (0, ["model", "context", "output"])
     assert [first.split()[0], second.split()[0]] == ["first", "second"]
+
+
+NOT_FOUND = http(
+    orjson.dumps({"error": {"code": "not_found", "message": "Nothing is here."}, "request_id": "req_a"}), 404
+)
+
+
+def with_operators_at(port: int | None) -> Script:
+    """A service without an address of operators, whose health says where that is."""
+    health = http(orjson.dumps({"status": "ok", "admin_port": port}))
+    return lambda request: health if request.startswith(b"GET /health ") else NOT_FOUND
+
+
+async def test_who_asks_the_callers_port_what_operators_ask_hears_of_theirs(command: Command) -> None:
+    async with scripted(with_operators_at(8081)) as server:
+        asked = await run(command, server, "limits")
+    assert (asked.exit_code, asked.stderr) == (
+        1,
+        "not_found: The service answers operators at a port of its own: --url http://127.0.0.1:8081.\n",
+    )
+
+
+async def test_what_is_not_found_at_the_port_of_operators_is_told_as_it_is(command: Command) -> None:
+    async with scripted(with_operators_at(None)) as server:
+        asked = await run(command, server, "limits", "--key-id", "key_gone")
+    assert (asked.exit_code, asked.stderr) == (1, "not_found: Nothing is here. (request req_a)\n")
