@@ -10,7 +10,7 @@ import pytest
 from llm_service.api import ServerOptions
 from llm_service.api.server import IDLE_CONNECTION_S
 from llm_service.providers import TimeoutOptions
-from tests.support.fleet.balancer import PROXY, changed, sysctls
+from tests.support.fleet.balancer import HAPROXY_USER, PROXY, changed, sysctls
 from tests.support.valkey import make_certificates
 
 NGINX, HAPROXY = PROXY / "nginx.conf", PROXY / "haproxy.cfg"
@@ -57,7 +57,7 @@ def test_nginx_takes_its_file_as_it_ships(tmp_path: Path, certificate: Path) -> 
 
 
 def test_haproxy_takes_its_file_as_it_ships(tmp_path: Path, certificate: Path) -> None:
-    places = {"/etc/llm-service/proxy": f"{certificate}", "/run/haproxy": f"{tmp_path}"}
+    places = {"/etc/llm-service/proxy": f"{certificate}", "/run/haproxy": f"{tmp_path}", **HAPROXY_USER}
     file = tmp_path / "haproxy.cfg"
     file.write_text(changed(HAPROXY.read_text(), places))
     assert told("haproxy", "-c", "-q", "-f", str(file)) == ""
