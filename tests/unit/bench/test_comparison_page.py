@@ -1,11 +1,14 @@
 """docs/comparison.md shows what was measured: the medians of docs/evidence/gateways.md, rounded."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
-DOCS = Path(__file__).parents[3] / "docs"
+ROOT = Path(__file__).parents[3]
+DOCS = ROOT / "docs"
 ROWS = {
     "nginx": "nginx",
     "Envoy": "envoy",
@@ -47,3 +50,20 @@ def test_a_row_has_the_measured_figures(name: str) -> None:
     assert number(chunk) == pytest.approx(number(cpu[5]), abs=0.51)
     assert number(idle) == number(others[6])
     assert cancelled.replace(" of ", "/") == others[8]
+
+
+def on_linux(lines: list[str]) -> list[Requirement]:
+    found = [Requirement(line) for line in lines]
+    place = {"sys_platform": "linux", "python_full_version": "3.13.0"}
+    return [package for package in found if package.marker is None or package.marker.evaluate(place)]
+
+
+def test_the_packages_are_those_of_the_lock() -> None:
+    said = re.search(
+        r"\*\*Few packages.\*\* (\d+) at run time on Linux, (\d+) of them chosen", (DOCS / "comparison.md").read_text()
+    )
+    lock = (ROOT / "requirements/run.lock").read_text()
+    locked = on_linux([line.removesuffix(" \\") for line in lock.splitlines() if re.match(r"\w", line)])
+    chosen = on_linux(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
+    assert said is not None
+    assert said.groups() == (str(len(locked)), str(len(chosen)))
