@@ -1,6 +1,7 @@
 """The whole database as one file and back, on both engines and from one to the other; every table of the schema."""
 
 import asyncio
+import re
 import sqlite3
 import stat
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from llm_service.storage import (
     save_database,
 )
 from llm_service.storage.sql.migrate import migrations_for
+from llm_service.storage.sql.postgres_open import explained as postgres_explained
 from llm_service.storage.sql.sqlite_file import explained, open_sqlite
 from tests.conformance.storage.conftest import Place
 from tests.support.filled import (
@@ -198,6 +200,18 @@ class TestLoading:
         with pytest.raises(RuntimeError):
             await load_postgres(copy, Secret(filled.url), replace=True, on_rows=fails)
         assert await rows_in_postgres(filled.url, columns_of(newest_schema())) == before
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (asyncpg.LockNotAvailableError, "somebody else holds its tables): end what works on it"),
+        (asyncpg.DiskFullError, "its server's disk is full): make room there"),
+    ],
+)
+def test_what_an_operator_can_mend_is_said(error: type[asyncpg.PostgresError], said: str) -> None:
+    with pytest.raises(DatabaseError, match=re.escape(said)), postgres_explained():
+        raise error
 
 
 # -- migrations, with data

@@ -67,6 +67,10 @@ def _words(error: Exception) -> str:
             return f"{head} (there is no database of that name): create it, or correct store.database_url"
         case asyncpg.InsufficientPrivilegeError():
             return f"{head} (its user may not create tables): grant it CREATE on the schema"
+        case asyncpg.LockNotAvailableError():
+            return f"{head} (somebody else holds its tables): end what works on it, consoles and backups among it"
+        case asyncpg.DiskFullError():
+            return f"{head} (its server's disk is full): make room there"
         case asyncpg.PostgresError():
             return f"{head} (SQLSTATE {error.sqlstate}, {type(error).__name__}): see the server's log"
         case TimeoutError():
