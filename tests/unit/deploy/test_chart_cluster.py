@@ -82,7 +82,7 @@ def test_an_ingress_neither_buffers_nor_cuts(production: Rendered, tmp_path: Pat
     server = loaded(production, tmp_path).settings.server
     assert (said["proxy-buffering"], said["proxy-request-buffering"]) == ("off", "off")
     assert int(said["proxy-read-timeout"]) > max(TimeoutOptions().total_s, server.keep_alive_s)
-    assert int(said["proxy-body-size"]) == server.max_body_bytes
+    assert int(said["proxy-body-size"]) == server.max_body_bytes + 2**20
     assert said["backend-protocol"] == "HTTPS"
     (backend,) = (path["backend"]["service"] for path in ingress["spec"]["rules"][0]["http"]["paths"])
     (port,) = production.one("Service")["spec"]["ports"]
