@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.measuring.tables import figure, table
 from bench.sizing.carried import carried, left
+from bench.sizing.growth import growth
 from bench.sizing.plan import BUSY, Target, needs
 from bench.sizing.serving import CHUNKS, RATE_PER_S, Sizes, measure
 
@@ -68,7 +69,14 @@ def main(given: Sequence[str]) -> int:
     planning.add_argument("--streams", type=int, default=100_000, help="open at a time")
     planning.add_argument("--hits", type=float, default=0.8, help="share of the requests that the cache answers")
     planning.add_argument("--chunks-per-s", type=float, default=20, help="of each stream")
+    growing = commands.add_parser("growth", help="whether memory grows with requests: loads, round after round")
+    growing.add_argument("--rounds", type=int, default=20)
+    growing.add_argument("--seconds", type=float, default=4.0, help="of each load")
     wanted = parser.parse_args(given)
+    if wanted.command == "growth":
+        for requests, memory_mb in growth(rounds=wanted.rounds, seconds=wanted.seconds):
+            print(f"{requests:,} requests: {memory_mb:.1f} MB", flush=True)
+        return 0
     if wanted.command == "measure":
         sizes = measure(seconds=wanted.seconds)
         if wanted.json:

@@ -217,8 +217,8 @@ class Measured:
 
 
 @contextmanager
-def measured(*, cpus: tuple[int | None, int | None]) -> Iterator[Measured]:
-    """One worker on one processor; all else on the other, where there are two."""
+def measured(*, cpus: tuple[int | None, int | None], **more: Any) -> Iterator[Measured]:
+    """One worker on one processor; all else on the other, where there are two. ``more``: further settings."""
     own_cpu, other_cpu = cpus
     upstream_port, port = free_port(), free_port()
     with TemporaryDirectory(prefix="bench-") as name, servers(Path(name)) as (valkey, postgres):
@@ -226,7 +226,8 @@ def measured(*, cpus: tuple[int | None, int | None]) -> Iterator[Measured]:
         database_url = asyncio.run(postgres.new_database())
         store = {"redis_url": valkey.url, "database_url": database_url}
         auth = {"admin_key": our_service.ADMIN_KEY, "hash_key": HASH_KEY}
-        arguments = our_service.prepared(folder, port=port, upstream_port=upstream_port, store=store, auth=auth)
+        more |= {"store": store, "auth": auth}
+        arguments = our_service.prepared(folder, port=port, upstream_port=upstream_port, **more)
         upstream = (*program("upstream"), str(upstream_port))
         environment = our_service.environment()
         with (

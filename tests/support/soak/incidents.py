@@ -65,13 +65,15 @@ async def workers_are_renewed(site: Site, _: float) -> None:
 
 
 LONG: Final[Sequence[Incident]] = (
-    Incident(name="one of ten calls fails", at=0.03, act=provider("failing one in ten"), hits="provider"),
-    Incident(name="worker killed", at=0.08, act=worker_dies, hits="workers"),
-    Incident(name="rolling restart", at=0.12, act=workers_are_renewed, hits="workers"),
-    Incident(name="provider down", at=0.18, act=provider("down"), hits="provider"),
-    Incident(name="Valkey killed, back empty", at=0.25, act=valkey_restarts, hits="limits"),
-    Incident(name="PostgreSQL killed", at=0.31, act=postgres_restarts, hits="records"),
-    Incident(name="streams cut after content", at=0.36, act=provider("cutting after content"), hits="provider"),
+    Incident(name="worker killed", at=0.03, act=worker_dies, hits="workers"),
+    Incident(name="rolling restart", at=0.06, act=workers_are_renewed, hits="workers"),
+    Incident(name="one of ten calls fails", at=0.10, act=provider("failing one in ten"), hits="provider"),
+    Incident(name="provider down", at=0.15, act=provider("down"), hits="provider"),
+    Incident(name="Valkey killed, back empty", at=0.20, act=valkey_restarts, hits="limits"),
+    Incident(name="PostgreSQL killed", at=0.25, act=postgres_restarts, hits="records"),
+    Incident(name="streams cut after content", at=0.29, act=provider("cutting after content"), hits="provider"),
+    Incident(name="provider limits us", at=0.34, act=provider("limiting"), hits="provider"),
+    Incident(name="PostgreSQL frozen", at=0.39, act=postgres_freezes, hits="records"),
     Incident(name="provider limits us", at=0.53, act=provider("limiting"), hits="provider"),
     Incident(name="provider down", at=0.61, act=provider("down"), hits="provider"),
     Incident(name="Valkey killed, back empty", at=0.71, act=valkey_restarts, hits="limits"),
