@@ -210,8 +210,8 @@ async def test_who_reads_on_slowly_gets_all_that_is_kept(service: Running, sandb
     async with connected(service.address) as slow:
         slow.reader._transport.pause_reading()  # type: ignore[attr-defined]
         slow.send("GET", f"/v1/streams/{stream_id}")
+        quick = await resumed(service, stream_id)  # the upstream is read at the pace of the fastest
         (done,) = await all_records(service)
-        quick = await resumed(service, stream_id)
         slow.reader._transport.resume_reading()  # type: ignore[attr-defined]
         await slow.head()
         late = b"".join([piece async for piece in slow.pieces()])
