@@ -57,7 +57,9 @@ def commands_in(block: Block) -> Iterator[list[str]]:
     text = HERE_DOCUMENT.sub(r"\1", block.text).replace("\\\n", " ")
     for line in text.splitlines():
         words: list[str] = []
-        for word in [*shlex.shlex(line, posix=True, punctuation_chars=True), ";"]:
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True  # an address is one word
+        for word in [*lexer, ";"]:
             if ENDS.fullmatch(word) and "<" not in word and ">" not in word:
                 if words and words[0] not in NO_COMMAND:
                     yield words
