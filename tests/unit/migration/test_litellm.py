@@ -183,3 +183,49 @@ def test_every_model_may_be_asked_for_where_the_file_says_so() -> None:
     draft = converted('model_list: [{model_name: "*", litellm_params: {model: "openrouter/*"}}]\n')
     assert "filters" not in draft.settings
     assert provider(draft)[0] == "openrouter"
+
+
+@pytest.mark.parametrize(
+    ("ssl", "scheme"), [("true", "rediss"), ("false", "redis"), ("os.environ/REDIS_SSL", "rediss"), ("maybe", "rediss")]
+)
+def test_a_store_is_asked_over_tls_unless_the_file_says_that_it_is_not(ssl: str, scheme: str) -> None:
+    rest = f"litellm_settings: {{cache: true, cache_params: {{type: redis, host: h, port: 6379, ssl: {ssl}}}}}"
+    draft = entry("model: openai/x", rest=rest)
+    assert draft.settings["store"] == {"redis_url": f"{scheme}://h:6379"}
+    wanted = Outcome.CARRIED if ssl in ("true", "false") else Outcome.CHANGED
+    assert outcome(draft, "litellm_settings.cache_params.ssl") is wanted
+
+
+def guardrail(params: str) -> list[dict[str, Any]]:
+    rest = f"guardrails: [{{guardrail_name: g, litellm_params: {{{params}, default_on: true}}}}]"
+    draft = entry("model: openai/x", rest=rest)
+    return [one for one in draft.settings["filters"] if one["name"] != "model-list"]
+
+
+def test_words_and_patterns_find_no_less_than_they_did() -> None:
+    word, pattern = guardrail(
+        "guardrail: litellm_content_filter, mode: pre_call, blocked_words: [{keyword: nightfall, action: BLOCK}], "
+        "patterns: [{pattern_type: regex, pattern: 'internal use', action: MASK}]"
+    )
+    assert (word["words"], word["whole_words"]) == (["nightfall"], False)
+    assert pattern["patterns"] == ["(?i)internal use"]
+
+
+def test_a_guardrail_that_is_chosen_by_tags_is_for_all_requests_on_all_its_sides() -> None:
+    (one,) = guardrail("guardrail: hide-secrets, mode: {tags: {a: pre_call}, default: [post_call]}")
+    assert one["on"] == ["input", "output"]
+
+
+@pytest.mark.parametrize("amount", ["0", "0.0"])
+def test_a_budget_of_nothing_is_no_bound_for_all_as_it_is_in_litellm(amount: str) -> None:
+    draft = entry("model: openai/x", rest=f"litellm_settings: {{max_budget: {amount}, budget_duration: 30d}}")
+    assert "limits" not in draft.settings
+    assert outcome(draft, "litellm_settings.max_budget") is Outcome.CARRIED
+
+
+@pytest.mark.parametrize("number", ["1e999999999", "1e-999999999", "1e-12", "-1", ".nan"])
+def test_a_number_that_cannot_be_set_is_told_whatever_its_size(number: str) -> None:
+    draft = entry(f"model: openai/x, max_budget: {number}, rpm: {number}, input_cost_per_token: {number}")
+    assert not {"limits", "prices"} & draft.settings.keys()
+    for name in ("max_budget", "rpm", "input_cost_per_token"):
+        assert outcome(draft, f"model_list[0].litellm_params.{name}") is Outcome.LOST

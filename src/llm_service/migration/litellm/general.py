@@ -44,6 +44,10 @@ def _budget(draft: Draft) -> None:
     duration = of_section(draft, "litellm_settings", "budget_duration")
     if found is None:
         return
+    if number(found) == 0:
+        for one in filter(None, (found, duration)):
+            draft.report.without_effect(one, "0 is no bound.")
+        return
     budget = budget_of(found, duration)
     for one in (found, duration):
         if one is None:

@@ -1,6 +1,6 @@
 """LiteLLM's guardrails that are filters here: personal data, secrets, prompt injection, words and patterns."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from llm_service.filters import FilterOptions, filter_problems
@@ -46,6 +46,9 @@ _INSTEAD: Final[Mapping[str, str]] = {
     "or have a chat model judge, {type: moderation, model: ...} (docs/filters.md).",
     "tool_permission": "Tools are not judged by name.",
 }
+_EITHER_CASE: Final = "LiteLLM's patterns take letters in either case, which `(?i)` says here."
+_JUDGED: Final = "Prompts are judged before they are sent, answers while they come."
+_BY_TAGS: Final = f"{_JUDGED} Tags of requests choose no filters here: it is for all of them."
 _LOGGING: Final = (
     "Prompts are not logged unless observability.log_content is on, and then as the other filters left them."
 )
@@ -103,21 +106,29 @@ def _common(draft: Draft, found: Found, params: Found, filters: list[Filter], si
     if (name := found.get("guardrail_name")) is not None:
         draft.report.carried(name, "filters[].name")
     if (mode := params.get("mode")) is not None:
-        message = "Prompts are judged before they are sent, answers while they come."
-        draft.report.changed(mode, "filters[].on", message, whole=True)
+        draft.report.changed(mode, "filters[].on", _BY_TAGS if [*mode.entries()] else _JUDGED, whole=True)
     for detail, message in _DETAILS.items():
         if (one_detail := params.get(detail) or found.get(detail)) is not None:
             draft.report.without_effect(one_detail, message)
 
 
 def _sides(mode: Found | None) -> Sequence[str]:
-    given = {one.text() for one in ([] if mode is None else mode.each())}
+    given = set() if mode is None else {*_words_in(mode)}
     sides = []
     if given & {"pre_call", "during_call"} or not given:
         sides.append("input")
     if "post_call" in given:
         sides.append("output")
     return sides
+
+
+def _words_in(found: Found) -> Iterator[str | None]:
+    """A word, a list of them, or, by tags of requests, maps of both."""
+    below = found.below()
+    if not below:
+        yield found.text()
+    for one in below:
+        yield from _words_in(one)
 
 
 def _pii(draft: Draft, kind: Found, params: Found) -> Sequence[Filter]:
@@ -187,8 +198,9 @@ def _content(draft: Draft, kind: Found, params: Found) -> Sequence[Filter]:
     words, patterns = params.get("blocked_words"), params.get("patterns")
     for one in [] if words is None else words.items():
         if (keyword := one.get("keyword")) is not None and (keyword.text() or "").strip():
-            filters.append({"type": "keywords", "words": [written(draft, keyword)], "action": _action(one)})
-            draft.report.carried(keyword, "filters[].words")
+            words_of_it = {"words": [written(draft, keyword)], "whole_words": False}
+            filters.append({"type": "keywords", **words_of_it, "action": _action(one)})
+            draft.report.carried(keyword, "filters[].words", "Within longer words, too: whole_words says otherwise.")
             _said_action(draft, one)
     for one in [] if patterns is None else patterns.items():
         filters += _pattern(draft, one)
@@ -208,12 +220,12 @@ def _pattern(draft: Draft, found: Found) -> Sequence[Filter]:
             found, "Prebuilt patterns do not come over: see the filters pii and secrets (docs/filters.md)."
         )
         return []
-    if problems := [*filter_problems(FilterOptions(type="regex", patterns=(pattern.text() or "",)), leads=bool)]:
+    if problems := [*filter_problems(FilterOptions(type="regex", patterns=(f"(?i){pattern.text()}",)), leads=bool)]:
         draft.report.lost(found, f"A pattern is in RE2's syntax, without look-around: this one {problems[0][1]}.")
         return []
-    draft.report.carried(pattern, "filters[].patterns")
+    draft.report.changed(pattern, "filters[].patterns", _EITHER_CASE)
     _said_action(draft, found)
-    return [{"type": "regex", "patterns": [written(draft, pattern)], "action": _action(found)}]
+    return [{"type": "regex", "patterns": [f"(?i){written(draft, pattern)}"], "action": _action(found)}]
 
 
 def _action(found: Found) -> str:

@@ -35,7 +35,8 @@ class Budget:
 def budget_of(found: Found, duration: Found | None) -> Budget | str:
     """A budget, or why there is none."""
     amount, span = number(found), period(duration)
-    if amount is None or not 0 <= amount <= int(usd_of(MOST_NANO_USD)):
+    least, most = Decimal("0.000000001"), int(usd_of(MOST_NANO_USD))
+    if amount is None or not (amount == 0 or least <= amount <= most):
         return "It is no amount of money that can be set: give it as budget_usd, a number of US dollars."
     if span is None:
         return (
@@ -43,7 +44,7 @@ def budget_of(found: Found, duration: Found | None) -> Budget | str:
             "budget_period by hand, "
             "for the period that comes closest."
         )
-    rounded = amount.quantize(Decimal("0.000000001")).normalize()
+    rounded = amount.quantize(least).normalize()
     settings = {"budget_usd": rounded, "budget_period": span}
     calendar = "" if span == "total" else ", of the calendar in UTC rather than from the first request on"
     return Budget(settings=settings, message=f"It is counted {_PERIODS[span]}{calendar}. {_MONEY}")

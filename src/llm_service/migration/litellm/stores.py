@@ -12,6 +12,10 @@ from llm_service.migration.source import Found
 from llm_service.storage import StoreUrl
 
 _ENCODED: Final = "In an address a password is percent-encoded: `/` is %2F, `@` is %40."
+_MAY_BE_TLS: Final = (
+    "Whether it is TLS is not written out: the address asks for it (rediss://), so that no password goes in clear by "
+    "mistake. Write redis:// where the server has none."
+)
 _REFERENCE: Final = re.compile(r"\$\{[A-Za-z0-9_]+\}")
 _PARTS: Final = ("url", "host", "port", "password", "username", "db", "ssl")
 
@@ -73,12 +77,15 @@ def _write(draft: Draft, parts: dict[str, Found]) -> None:
     host = written(draft, parts["host"])
     port = f":{written(draft, parts['port'])}" if "port" in parts else ""
     database = f"/{written(draft, parts['db'])}" if "db" in parts and whole(parts["db"]) != 0 else ""
-    scheme = "rediss" if flag(parts.get("ssl")) else "redis"
+    secure = parts.get("ssl")
+    scheme = "redis" if secure is None or flag(secure) is False else "rediss"
     if _refused(draft, f"{scheme}://{host}{port}{database}", [*parts.values()]):
         return
     draft.put("store.redis_url", f"{scheme}://{_login(draft, parts)}{host}{port}{database}")
     for name, part in parts.items():
-        if name != "password":
+        if name == "ssl" and flag(part) is None:
+            draft.report.changed(part, "store.redis_url", _MAY_BE_TLS)
+        elif name != "password":
             draft.report.carried(part, "store.redis_url")
 
 

@@ -11,6 +11,8 @@ _REFERENCE: Final = re.compile(r"os\.environ/(.+)|\$\{([A-Za-z_][A-Za-z0-9_]*)\}
 # PyYAML reads YAML 1.1, where these are switches too.
 _TRUE: Final = frozenset(("true", "yes", "on", "y", "1"))
 _FALSE: Final = frozenset(("false", "no", "off", "n", "0"))
+_MOST_PLACES: Final = 30
+"""Of a number, before or behind its point: more is nothing that anybody sets, and writes out as megabytes of zeros."""
 _SPAN: Final = re.compile(r"(\d+)(s|mo|m|h|d|w)")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _PERIODS: Final[dict[str, BudgetPeriod]] = {
@@ -39,12 +41,12 @@ def flag(found: Found | None) -> bool | None:
 
 
 def number(found: Found | None) -> Decimal | None:
-    """A finite number; None where it is none."""
+    """A finite number of some size; None where it is none."""
     try:
         value = Decimal("" if found is None else (found.text() or "").strip())
     except InvalidOperation:
         return None
-    return value if value.is_finite() else None
+    return value if value.is_finite() and abs(value.adjusted()) <= _MOST_PLACES else None
 
 
 def whole(found: Found | None) -> int | None:
