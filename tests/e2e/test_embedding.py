@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 from websockets.asyncio.client import connect
 
-from llm_service import Application, NotRunning, create_app
+from llm_service import Application, CannotStart, NotRunning, create_app
 from tests.support.rest import ask, chat_body, connected, events_of
 from tests.support.sockets import chunks, opened
 from tests.support.waiting import until, until_answered
@@ -184,9 +184,20 @@ async def test_it_says_why_it_cannot_start(app: Application, tmp_path: Path) -> 
         assert "running already" in await told_at_start(app)
         again = create_app(settings={"sandbox": "on", "server.data_dir": str(tmp_path / "data")})
         assert "data" in await told_at_start(again)
+    told = await asyncio.gather(*(started(app) for _ in range(2)))
+    assert [message for message in told if message] == ["The gateway is running already."]
     assert "leave that to its server" in await told_at_start(create_app(settings={"server.workers": "2"}))
     assert "server.prot" in await told_at_start(create_app(settings={"server.prot": "1"}))
     assert "No provider is configured" in await told_at_start(create_app(settings={"sandbox": "off"}))
+
+
+async def started(app: Application) -> str:
+    """Nothing where it starts, and ends again; else why not."""
+    try:
+        async with app.running():
+            return ""
+    except CannotStart as error:
+        return str(error)
 
 
 async def told_at_start(app: Application) -> str:

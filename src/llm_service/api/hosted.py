@@ -33,6 +33,7 @@ class Hosted:
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         wire = AsgiWire(scope, receive, send)
         own = {"method": "GET", "extensions": {**scope.get("extensions", {}), EXTENSION: wire}}
+        own["subprotocols"] = scope.get("subprotocols", ())  # which a server may leave out
         try:
             await self._app({**scope, **own}, wire.receive, wire.send)
         except GoneError:

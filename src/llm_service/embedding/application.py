@@ -48,6 +48,7 @@ class Application:
         self._config = config
         self._overrides = overrides
         self._serving: Hosted | None = None
+        self._held = False  # from the beginning of its start to its end
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """A request, a WebSocket, or the server's lifespan. Raises NotRunning."""
@@ -61,8 +62,9 @@ class Application:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve meanwhile; at the end what runs may finish within ``server.shutdown_grace_s``. Raises CannotStart."""
-        if self._serving is not None:
+        if self._held:
             raise CannotStart("The gateway is running already.")
+        self._held = True
         async with AsyncExitStack() as held:
             held.callback(self._ended)
             with _told():
@@ -91,7 +93,7 @@ class Application:
         return await held.enter_async_context(serving)
 
     def _ended(self) -> None:
-        self._serving = None
+        self._serving, self._held = None, False
 
     async def _live(self, receive: Any, send: Any) -> None:
         """ASGI's lifespan. A failure is told as one: else servers take it that there is nothing to be started."""

@@ -6,7 +6,7 @@ import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from llm_service.api import HttpServer, Share
 from llm_service.bootstrap import Service
@@ -14,6 +14,9 @@ from llm_service.domain import InvalidRequest
 from llm_service.observability import LibraryLog, Log
 from llm_service.runtime import room_for_connections
 from llm_service.supervisor.edition import Edition, ReloadRefused
+
+LAST_WORDS_S: Final = 5.0
+"""What is written of an answer when its request is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -200,6 +203,12 @@ class HostedGraphs(Graphs):
     def requests(self) -> frozenset["asyncio.Task[None]"]:
         """The tasks of the requests that are being answered now."""
         return frozenset(self._requests)
+
+    async def drain(self, grace_s: float, *, hurried: asyncio.Event) -> None:
+        """The same; what is then on its way out has a moment: there is no server here that waits for it."""
+        await super().drain(grace_s, hurried=hurried)
+        if self._requests:
+            await asyncio.wait(self._requests, timeout=LAST_WORDS_S)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """One request, or one WebSocket, by the graph that is there when it begins."""

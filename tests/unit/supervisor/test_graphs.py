@@ -11,7 +11,7 @@ from llm_service.config import Settings
 from llm_service.runtime import Tally, Tasks
 from llm_service.supervisor import Edition, Graph, ReloadRefused
 from llm_service.supervisor.edition import Generation
-from llm_service.supervisor.graphs import ServedGraphs
+from llm_service.supervisor.graphs import HostedGraphs, ServedGraphs
 from llm_service.supervisor.reload import LocalReload
 from tests.support.clock import ManualClock
 from tests.support.service import LogLines
@@ -187,3 +187,22 @@ async def test_reloads_are_one_after_the_other(house: House) -> None:
     generations = await asyncio.gather(*(reload.reload() for _ in range(3)))
     assert [generation.number for generation in generations] == [2, 3, 4]
     assert [line["generation"] for line in house.log.of("reloaded")] == [2, 3, 4]
+
+
+async def test_in_another_server_what_is_on_its_way_out_has_a_moment_before_the_stores_close(house: House) -> None:
+    graphs = HostedGraphs(house.make(house.edition(1)), house.build)
+    service, said = house.services[-1], list[int]()
+
+    async def send(number: int) -> None:
+        said.append(number)
+
+    asking = asyncio.ensure_future(graphs({}, None, send))
+    await service.answering.wait()
+    draining = asyncio.ensure_future(graphs.drain(7, hurried=asyncio.Event()))
+    await until(lambda: service.drained_s == 7)
+    await asyncio.sleep(0)
+    assert not draining.done()
+    service.may_end.set()
+    await draining
+    assert (said, asking.done()) == ([1], True)
+    await graphs.aclose()

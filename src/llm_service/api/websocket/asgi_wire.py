@@ -158,11 +158,13 @@ class AsgiWire:
                 self._waiting_bytes -= size
                 if self.full and self._waiting_bytes <= LOW_BYTES:
                     self._flow(full=False)
-        except OSError:  # how a server says that the client has left (ASGI 2.4)
+        except Exception as failure:
             self._finish(End(ABNORMAL, ""))
             self._waiting.clear()
             self._waiting_bytes = 0
             self._flow(full=False)
+            if not isinstance(failure, OSError):  # how a server says that the client has left (ASGI 2.4)
+                raise
 
     def _flow(self, *, full: bool) -> None:
         self.full = full
@@ -176,6 +178,7 @@ class AsgiWire:
         if not self._end.done():
             self._end.set_result(end)
         self._heard.set()
+        self._room.set()  # who waits to send is told that it is over
 
 
 def messages_in(frames: bytes) -> Iterator[Message]:

@@ -130,6 +130,33 @@ async def test_a_defect_of_the_server_is_not_taken_for_a_client_that_left(server
         await wire.aclose()
 
 
+async def test_nobody_waits_for_room_in_a_socket_that_has_failed(server: Server) -> None:
+    wire = AsgiWire({}, server.receive, server.send)
+    await wire.send(dict(ACCEPT))
+    server.takes.clear()
+    wire.write(binary_frame(b"x" * 2 * HIGH_BYTES))
+    sending = asyncio.ensure_future(wire.send({"type": "websocket.send", "text": "behind"}))
+    await asyncio.sleep(0)
+    server.failure = ValueError("a defect")
+    server.takes.set()
+    with pytest.raises(GoneError):
+        await sending
+    assert (wire.full, (await wire.receive())["code"]) == (False, 1006)
+    with pytest.raises(ValueError, match="a defect"):
+        await wire.aclose()
+
+
+async def test_nobody_waits_for_room_when_the_client_has_left(server: Server, wire: AsgiWire) -> None:
+    server.takes.clear()
+    wire.write(binary_frame(b"x" * 2 * HIGH_BYTES))
+    sending = asyncio.ensure_future(wire.send({"type": "websocket.send", "text": "behind"}))
+    server.tell("disconnect", code=1001)
+    assert (await wire.receive())["code"] == 1001
+    with pytest.raises(GoneError):
+        await sending
+    server.takes.set()
+
+
 async def test_a_subprotocol_is_named_beside_the_headers(server: Server) -> None:
     wire = AsgiWire({}, server.receive, server.send)
     await wire.send({"type": "websocket.accept", "headers": [(b"Sec-WebSocket-Protocol", b"a"), (b"X-B", b"c")]})
