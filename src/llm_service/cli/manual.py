@@ -55,8 +55,8 @@ def _command(one: Command) -> Iterator[str]:
     yield f".SS {_text(one.usage)}"
     yield from _paragraphs(one.text)
     yield from _terms(dict(map(_parameter, (*one.arguments, *one.options))))
-    if 1 in one.exits:
-        yield from (".PP", f"Exit status 1: {_text(one.exits[1])}")
+    for code in sorted(one.exits.keys() - COMMON.keys()):
+        yield from (".PP", f"Exit status {code}: {_text(one.exits[code])}")
     for line, text in one.examples.items():
         yield from (".PP", f"{_text(text[0].upper() + text[1:])}:", ".PP", ".RS 4", ".nf", _text(line), ".fi", ".RE")
 

@@ -38,6 +38,7 @@ def test_the_manual_has_every_command_and_option_and_is_the_same_each_time() -> 
         assert one.usage.replace("-", "\\-") in manual
         assert all(name.replace("-", "\\-") in manual for option in one.options for name in option.names)
         assert all(line.replace("\\", "\\e").replace("-", "\\-") in manual for line in one.examples)
+        assert all(text.replace("-", "\\-") in manual for text in one.exits.values())
 
 
 def test_the_manual_names_no_command_beside_it(command: Command) -> None:
