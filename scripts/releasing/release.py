@@ -44,6 +44,7 @@ class Release:
     def make(self) -> None:
         """Files, commit and tag. Raises CannotReleaseError, and leaves the source as it was where something fails."""
         self.check()
+        begun_at = self._git("rev-parse", "HEAD")
         before = {name: self._read(name) for name in (*PLACES, CHANGELOG) if (self.checkout / name).exists()}
         try:
             self._write(before)
@@ -52,6 +53,7 @@ class Release:
         except BaseException:
             for name, text in before.items():
                 (self.checkout / name).write_text(text, encoding="utf-8")
+            self._git("reset", "--quiet", begun_at)
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
 
@@ -61,6 +63,8 @@ class Release:
             raise CannotReleaseError(f"{len(changed)} files are changed or unknown to git: commit or remove them.")
         if self._git("tag", "--list", self.tag):
             raise CannotReleaseError(f"There is a tag {self.tag}: a version is released once.")
+        if self.folder.exists():
+            raise CannotReleaseError(f"{self.folder} is there already: look what it is, and move it away.")
         there = dict(versions(self.checkout))
         if len(set(there.values())) != 1:
             raise CannotReleaseError(f"The places of the version differ: {there}.")

@@ -4,9 +4,11 @@ import asyncio
 import os
 import re
 import shutil
+import signal
 import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,29 +114,34 @@ async def run_page(
     assert bash is not None
     (folder / "page.sh").write_text("\n".join(script_of(blocks)), encoding="utf-8")
     path = os.pathsep.join((str(programs), str(Path(sys.executable).parent), os.environ["PATH"]))
-    process = await asyncio.create_subprocess_exec(
-        *(bash, "page.sh"),
-        cwd=folder,
-        env={**variables, "PATH": path},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
+    with (folder / "page.out").open("wb") as out:
+        process = await asyncio.create_subprocess_exec(
+            *(bash, "page.sh"),
+            cwd=folder,
+            env={**variables, "PATH": path},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=out,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+    late = ""
     try:
         async with asyncio.timeout(DEADLINE_S):
-            said, _ = await process.communicate()
+            await process.wait()
     except TimeoutError:
-        os.killpg(process.pid, 9)
+        late = f"not over within {DEADLINE_S} s"
+    finally:
+        with suppress(ProcessLookupError):  # nothing of it is left
+            os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
-        said = f"not over within {DEADLINE_S} s".encode()
+    said = late or (folder / "page.out").read_text(errors="replace")
     told = [told_by(folder, block) for block, _ in blocks]
     for each in told:
         failed = process.returncode != 0 and each is last_begun(folder, told)
-        assert not failed, failure(each, said.decode(errors="replace"))
+        assert not failed, failure(each, said)
         refused = ERRORS.search(each.out) and "sandbox" not in each.block.text
         assert not refused, failure(each, "the answer tells of an error")
-    assert process.returncode == 0, said.decode(errors="replace")
+    assert process.returncode == 0, said
     return told
 
 

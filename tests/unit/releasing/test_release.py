@@ -62,6 +62,12 @@ def test_it_refuses_what_cannot_be_released(clone: Path) -> None:
     git(clone, "tag", f"v{NEXT}")
     with pytest.raises(CannotReleaseError, match="a version is released once"):
         Release(clone, NEXT, MOMENT).check()
+    git(clone, "tag", "--delete", f"v{NEXT}")
+    made = Release(clone, NEXT, MOMENT).folder
+    made.mkdir(parents=True)
+    with pytest.raises(CannotReleaseError, match="is there already"):
+        Release(clone, NEXT, MOMENT).make()
+    assert made.is_dir()
 
 
 def test_it_leaves_files_a_commit_and_a_tag(clone: Path, tmp_path: Path) -> None:
@@ -95,3 +101,14 @@ def test_a_release_that_fails_leaves_the_source_as_it_was(clone: Path) -> None:
         Release(clone, NEXT, MOMENT).make()
     assert git(clone, "status", "--porcelain", "--ignored") == ""
     assert git(clone, "tag") == ""
+
+
+def test_a_release_that_has_no_tag_has_no_commit(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(clone, "config", "tag.gpgSign", "true")
+    git(clone, "config", "gpg.program", "false")
+    monkeypatch.setattr(Release, "_build", lambda self: self.folder.mkdir(parents=True))
+    before = git(clone, "rev-parse", "HEAD")
+    with pytest.raises(CannotReleaseError, match="git tag failed"):
+        Release(clone, NEXT, MOMENT).make()
+    assert git(clone, "rev-parse", "HEAD") == before
+    assert git(clone, "status", "--porcelain", "--ignored") == ""

@@ -1,6 +1,7 @@
 """Blocks of pages are found as readers see them, and one that is wrong is told apart from one that is right."""
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.support.documented.commands import NotUnderstood, check_named, parsed
 from tests.support.documented.settings import check_settings
 from tests.support.documented.shell import lasting_marked, run_page
 from tests.support.documented.unrun import is_a_command, mistakes
+from tests.support.waiting import until
 
 PAGE = """\
 Words, and `code`.
@@ -99,6 +101,13 @@ class TestShell:
 
     async def test_blocks_of_a_page_share_a_shell(self, tmp_path: Path) -> None:
         assert await self.run(tmp_path, "a=1 # no more\n", 'echo "$a" \\\n  2\n') == ["", "1 2\n"]
+
+    @pytest.mark.parametrize("end", ["true", "false"])
+    async def test_nothing_of_a_page_goes_on_after_it(self, tmp_path: Path, end: str) -> None:
+        with suppress(AssertionError):
+            await self.run(tmp_path, f"sleep 600 & echo $! > {tmp_path}/pid\n{end}\n")
+        left = Path("/proc", (tmp_path / "pid").read_text().strip(), "stat")
+        await until(lambda: not left.exists() or left.read_text().rpartition(") ")[2][0] == "Z")
 
     @pytest.mark.parametrize("wrong", ["false\necho on\n", "no-such-program | cat\n", "echo '{\"errors\": [1]}'\n"])
     async def test_a_block_that_fails_is_named_with_what_it_said(self, tmp_path: Path, wrong: str) -> None:
