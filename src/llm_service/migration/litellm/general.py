@@ -45,8 +45,8 @@ def _budget(draft: Draft) -> None:
     if found is None:
         return
     if number(found) == 0:
-        for one in filter(None, (found, duration)):
-            draft.report.without_effect(one, "0 is no bound.")
+        for given in filter(None, (found, duration)):
+            draft.report.without_effect(given, "0 is no bound.")
         return
     budget = budget_of(found, duration)
     for one in (found, duration):
