@@ -47,7 +47,7 @@ def told(cut: list[bytes], *, used: bool = False) -> object:
 
 def a_call(receiver: "Receiver", loop: "Loop") -> Call:
     given = cast("asyncio.AbstractEventLoop", loop)
-    return Call(receiver, _ORIGIN, b"GET / HTTP/1.1\r\n\r\n", None, 1, fail, given)
+    return Call(receiver, _ORIGIN, b"GET / HTTP/1.1\r\n\r\n", None, 1, fail, given, at_once=True)
 
 
 def fail(what: str, defect: BaseException) -> None:
