@@ -134,7 +134,7 @@ async def test_a_backup_does_not_overwrite(place: Place) -> None:
     await place.open()
     target = place.folder / "copy"
     target.write_text("something else")
-    with pytest.raises(DatabaseError, match="File exists"):
+    with pytest.raises(FileExistsError, match="copy"):
         await save_database(None, source=place.folder / SQLITE_NAME, target=target, on_rows=print)
     assert target.read_text() == "something else"
 
