@@ -62,6 +62,7 @@ async def test_all_workers_answer_on_the_one_address_that_is_said_once(tmp_path:
     assert [line["workers"] for line in log_of(service) if line["event"] == "serving"] == [2]
 
 
+@pytest.mark.timed
 async def test_whichever_worker_is_asked_has_the_record_of_an_answer_that_has_just_ended(tmp_path: Path) -> None:
     found: list[tuple[int, object]] = []
     with serving(seen_place(tmp_path), *TWO) as service:
@@ -70,6 +71,7 @@ async def test_whichever_worker_is_asked_has_the_record_of_an_answer_that_has_ju
             asked = answer.headers["x-request-id"]
             record = await ask(service.address, "GET", f"/v1/generations/{asked}")
             found.append((record.status, record.json().get("request_id") == asked))
+    within(sum(status == 404 for status, _ in found), 1)  # that which is late; it is looked for during 0.6 s
     assert found == [(200, True)] * 12
 
 
