@@ -1,5 +1,6 @@
 """The dashboard in a real browser: every page, on a desk and a phone, by day and by night, and what is done there."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -201,7 +202,8 @@ async def test_an_answer_streams_in_the_playground_and_is_found_in_records_and_c
     await visit.go("usage")
     row = page.get_by_role("row").filter(has_text=MODEL)
     await row.wait_for()
-    assert "$0.0000" in await row.inner_text()
+    (charged,) = re.findall(r"\$0\.0\d*[1-9]\d*", told)  # twice as much at DeepSeek's peak hours
+    assert charged in await row.inner_text()
     assert visit.complaints == []
 
 
