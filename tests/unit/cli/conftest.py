@@ -1,6 +1,7 @@
 """The command line in the test's own process: nothing is configured but what the test says."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ Command = Callable[..., Result]
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
     """Runs a command line in an empty folder, which is the home as well."""
+    minded = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for name in (*USUAL_NAMES, "XDG_STATE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -24,4 +26,6 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     def run(*arguments: str, stdin: str = "", **variables: str) -> Result:
         return runner.invoke(app, arguments, input=stdin, env=variables, catch_exceptions=False)
 
-    return run
+    yield run
+    for number, handler in minded.items():  # uvloop leaves its own behind, and whoever comes next would be deaf
+        signal.signal(number, handler)
