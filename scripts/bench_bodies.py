@@ -6,6 +6,7 @@ What a thread does beside it is not in the CPU time; where that thread holds the
 
 PYTHONPATH=src python scripts/bench_bodies.py                    64 KiB, 1 MiB and 10 MiB, each form
 PYTHONPATH=src python scripts/bench_bodies.py --profile text     and where the time of 1 MiB of text goes
+PYTHONPATH=src python scripts/bench_bodies.py --graphql          conversations as variables of GraphQL, by messages
 """
 
 import argparse
@@ -72,6 +73,16 @@ def image(size: int) -> list[dict[str, Any]]:
     return [{"role": "user", "content": parts}]
 
 
+MUTATION: Final = "mutation Ask($input: ChatInput!) { chat(input: $input) { cost } }"
+GRAPHQL: Final = (
+    (64 * KIB, 1),
+    (64 * KIB, 100),
+    (64 * KIB, 480),
+    (1024 * KIB, 1),
+    (1024 * KIB, 1000),
+    (1024 * KIB, 3300),
+)
+"""Bytes, and messages among which they are divided: a request has at most 10,000 values."""
 FORMS: Final = {form.__name__: form for form in (text, russian, turns, image)}
 
 
@@ -140,7 +151,7 @@ class Turns:
         self._on = False
 
 
-async def one(app: Any, body: bytes) -> int:
+async def one(app: Any, body: bytes, *, path: str = "/v1/chat/completions") -> int:
     """Ask with this body, which comes as sockets are read; the length of the answer."""
     pieces = [body[at : at + READ_BYTES] for at in range(0, len(body), READ_BYTES)]
     ended, sent_bytes, status = asyncio.Event(), 0, 0
@@ -164,7 +175,7 @@ async def one(app: Any, body: bytes) -> int:
 
     headers = [(b"host", b"127.0.0.1"), (b"authorization", b"Bearer " + KEY.encode())]
     headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    scope = {"type": "http", "http_version": "1.1", "method": "POST", "path": "/v1/chat/completions", "state": {}}
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "path": path, "state": {}, "query_string": b""}
     await app({**scope, "client": ("127.0.0.1", 1), "headers": headers}, receive, send)
     return sent_bytes
 
@@ -179,6 +190,21 @@ async def measure(app: Any, name: str, messages: list[dict[str, Any]], *, size: 
         measured.append((turned.longest_s, turned.longest_cpu_s, turned.cpu_s))
     best = " ".join(f"{min(figures) * 1000:16.2f}" for figures in zip(*measured, strict=True))
     print(f"{name:9} {size / KIB:8.0f} KiB {best}", flush=True)
+
+
+async def measure_graphql(app: Any, size: int, messages: int) -> None:
+    content = (PROSE * (size // messages // len(PROSE) + 1))[: size // messages]
+    roles = ("USER", "ASSISTANT")
+    said = [{"role": roles[at % 2], "content": content} for at in range(messages)]
+    measured = []
+    for at in range(TRIES + 1):
+        asked = {"model": "mock/mock-model", "messages": said, "seed": at}
+        body = orjson.dumps({"query": MUTATION, "variables": {"input": asked}})
+        with Turns() as turned:
+            await one(app, body, path="/graphql")
+        measured.append((turned.longest_s, turned.longest_cpu_s, turned.cpu_s))
+    best = " ".join(f"{min(figures) * 1000:16.2f}" for figures in zip(*measured, strict=True))
+    print(f"{messages:9} {size / KIB:8.0f} KiB {best}", flush=True)
 
 
 @asynccontextmanager
@@ -217,6 +243,10 @@ async def main(wanted: argparse.Namespace) -> None:
             await profiled(app, wanted.profile)
             return
         print(f"{'':22}  longest turn ms    the same, CPU  CPU of all turns")
+        if wanted.graphql:
+            for size, messages in GRAPHQL:
+                await measure_graphql(app, size, messages)
+            return
         for name, form in FORMS.items():
             for size in SIZES:
                 await measure(app, name, form(size), size=size)
@@ -242,6 +272,7 @@ async def profiled(app: Any, form: str) -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--profile", choices=(*FORMS, "answer"))
+    parser.add_argument("--graphql", action="store_true")
     return parser.parse_args()
 
 

@@ -1,7 +1,7 @@
 """From a typed input to the body that REST would have had, and to the options that its headers would have said."""
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from enum import Enum
 from typing import Any, Final
 
@@ -124,8 +124,11 @@ def _add_extra(body: Fields, extra: object, path: str) -> None:
 
 def _plain(given: Any, without: tuple[str, ...] = ()) -> Fields:
     """What is given of an input, by OpenAI's names."""
-    found = ((field.name, getattr(given, field.name)) for field in fields(given) if field.name not in without)
-    return {name: _value(value) for name, value in found if value is not None and value is not strawberry.UNSET}
+    return {
+        name: value if type(value) is str else _value(value)
+        for name, value in vars(given).items()
+        if value is not None and value is not strawberry.UNSET and name not in without
+    }
 
 
 def _value(value: Any) -> Any:

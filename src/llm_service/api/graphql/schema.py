@@ -5,6 +5,7 @@ from graphql import GraphQLSchema, lexicographic_sort_schema, print_schema
 from strawberry.schema.config import StrawberryConfig
 
 from llm_service.api.graphql.access import guard
+from llm_service.api.graphql.inputs import plan_inputs
 from llm_service.api.graphql.mutation import Mutation
 from llm_service.api.graphql.query import Query
 from llm_service.api.graphql.scalars import SCALARS
@@ -20,6 +21,7 @@ def build_schema() -> strawberry.Schema:
         config=StrawberryConfig(scalar_map=SCALARS),
     )
     guard(core_of(schema))
+    plan_inputs(core_of(schema), schema.config.name_converter)
     return schema
 
 
