@@ -36,6 +36,9 @@ class Sink:
     async def remove_sealed(self, *, before: datetime) -> int:
         return 0
 
+    async def remove_hours(self, *, before: datetime) -> int:
+        return 0
+
 
 class Nobody:
     """Whom nothing is told: nothing is adopted here."""

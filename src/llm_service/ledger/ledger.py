@@ -90,7 +90,7 @@ class Ledger:
         backlog = Backlog(folder, writer)
         self._shipper = Shipper(self._journal, backlog, store=store, clock=clock, dice=dice, log=log)
         self._adopter = Adopter(folder, own=writer, store=store, on_lost=on_lost, clock=clock, log=log)
-        self._keeper = Keeper(store, writer=writer, retention_days=options.retention_days, clock=clock, log=log)
+        self._keeper = Keeper(store, writer=writer, options=options, clock=clock, log=log)
 
     def start(self) -> None:
         """Begin to synchronise, to ship, to adopt and to keep."""

@@ -17,6 +17,11 @@ class LedgerOptions:
         Bounds(at_least=1, at_most=36500),
         Doc("Days that records are kept. Older ones are removed once a day; sums and seals stay."),
     ] = 400
+    hourly_retention_days: Annotated[
+        int,
+        Bounds(at_least=32, at_most=36500),
+        Doc("Days for which reports know the hour. Older sums are kept by the day, for ever."),
+    ] = 400
     audit_retention_days: Annotated[
         int,
         Bounds(at_least=1, at_most=36500),

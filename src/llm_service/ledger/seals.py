@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from llm_service.ledger.chain import Tip
+from llm_service.ledger.options import LedgerOptions
 from llm_service.observability import Log
 from llm_service.runtime import Clock
 from llm_service.storage import LedgerStore, Seal, StoreUnavailable
@@ -32,12 +33,13 @@ async def end_of_chain(store: LedgerStore, writer: str, *, after: Tip) -> Tip:
 
 
 class Keeper:
-    """Seals the chain of this process by the hour, and once a day removes records that have been kept long enough."""
+    """Seals the chain of this process by the hour, and once a day removes what has been kept long enough."""
 
-    def __init__(self, store: LedgerStore, *, writer: str, retention_days: int, clock: Clock, log: Log) -> None:
+    def __init__(self, store: LedgerStore, *, writer: str, options: LedgerOptions, clock: Clock, log: Log) -> None:
         self._store = store
         self._writer = writer
-        self._kept_for = timedelta(days=retention_days)
+        self._kept_for = timedelta(days=options.retention_days)
+        self._hours_kept_for = timedelta(days=options.hourly_retention_days)
         self._clock = clock
         self._log = log
         self._seal_at_s = clock.monotonic() + SEAL_EVERY_S
@@ -50,9 +52,14 @@ class Keeper:
                 await seal_up_to(self._store, self._writer, shipped, clock=self._clock)
                 self._seal_at_s = self._clock.monotonic() + SEAL_EVERY_S
             if self._clock.monotonic() >= self._remove_at_s:
-                removed = await self._store.remove_sealed(before=self._clock.now() - self._kept_for)
+                await self._remove()
                 self._remove_at_s = self._clock.monotonic() + REMOVE_EVERY_S
-                if removed:
-                    self._log.info("old_records_removed", records=removed)
         except StoreUnavailable as error:
             self._log.warning("ledger_upkeep_put_off", reason=str(error))
+
+    async def _remove(self) -> None:
+        now = self._clock.now()
+        if records := await self._store.remove_sealed(before=now - self._kept_for):
+            self._log.info("old_records_removed", records=records)
+        if rows := await self._store.remove_hours(before=now - self._hours_kept_for):
+            self._log.info("old_hours_removed", rows=rows)

@@ -242,6 +242,26 @@ async def test_whole_old_sealed_pieces_are_removed_and_sums_stay(database: Datab
     assert await ledger.page(UsageFilter(tag=("a", "b")), after=3, count=9) == []
 
 
+async def test_old_hours_are_removed_and_their_days_stay(database: Database) -> None:
+    ledger = database.ledger
+    at = [NOON + timedelta(hours=hour) for hour in (0, 3, 24, 30)]
+    await ledger.append(
+        [row(f"req_{seq}", seq=seq, at=moment, user="u", tags={"a": "b"}) for seq, moment in enumerate(at, 1)]
+    )
+    days = await ledger.sums(UsageFilter(), by=["day", "key", "tag"])
+    hours = await ledger.sums(UsageFilter(), by=["hour"])
+    assert await ledger.remove_hours(before=NOON + timedelta(hours=11)) == 0  # its day is not over
+    removed = await ledger.remove_hours(before=NOON + timedelta(hours=20))
+    assert removed == 2 + 2 + 2 * 5  # of the sums, of those by tag, and for everybody, key, user, model and provider
+    assert await ledger.remove_hours(before=NOON + timedelta(hours=20)) == 0
+    assert await ledger.sums(UsageFilter(), by=["day", "key", "tag"]) == days
+    assert await ledger.sums(UsageFilter(), by=["hour"]) == hours[2:]
+    midnight = NOON.replace(hour=0)
+    for since in (None, midnight):
+        assert await ledger.spent("key", "key_1", since=since, until=None) == (4_000, 4)
+    assert await ledger.spent("user", "u", since=midnight, until=midnight + timedelta(days=1)) == (2_000, 4)
+
+
 async def test_a_piece_whose_records_are_not_here_yet_is_not_removed(database: Database) -> None:
     await database.ledger.append(rows(2))
     await database.ledger.seal(seal("writer-a", 1, 3))

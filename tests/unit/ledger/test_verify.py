@@ -244,6 +244,14 @@ async def test_records_are_removed_when_they_were_kept_long_enough(
     assert ("old_records_removed", {"records": 10}) in log.said
 
 
+async def test_hours_are_removed_when_they_were_kept_long_enough(
+    ledger_of: Open, store: MemoryLedger, clock: ManualClock, log: SilentLog
+) -> None:
+    ledger_of(start=True, options=LedgerOptions(hourly_retention_days=90))
+    await until(lambda: ("old_hours_removed", {"rows": 24}) in log.said)
+    assert store.hours_removed_before == clock.now() - timedelta(days=90)
+
+
 async def test_upkeep_that_the_store_refuses_is_done_later(
     ledger_of: Open, store: MemoryLedger, clock: ManualClock, log: SilentLog
 ) -> None:

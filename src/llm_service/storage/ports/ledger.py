@@ -131,6 +131,9 @@ class LedgerStore(Protocol):
     async def remove_sealed(self, *, before: datetime) -> int:
         """Remove the records of whole sealed pieces whose records are all older; seals and rollups stay. How many."""
 
+    async def remove_hours(self, *, before: datetime) -> int:
+        """Remove the rollups per hour of whole days that are older; those per day stay. How many rows."""
+
     async def estimates(self, provider: str, *, since: datetime, count: int) -> Sequence[LedgerRow]:
         """Records of a provider with an upstream id and no correction yet, oldest first, whose cost is an estimate, or
         that used tokens at a price that nobody knew (``none``).

@@ -10,6 +10,7 @@ from llm_service.storage.sql.base import Conflict, Driver, Session, Value
 from llm_service.storage.sql.conditions import HIT
 from llm_service.storage.sql.lists import ALL_PIECES, IN_PIECE, page
 from llm_service.storage.sql.moments import micros
+from llm_service.storage.sql.old_hours import remove_hours
 from llm_service.storage.sql.rollups import Sums
 from llm_service.storage.sql.rows import Shape, insertion, ledger_row, shaped, storable
 from llm_service.storage.sql.seals import keep_seal, remove_sealed, seals_of
@@ -111,6 +112,9 @@ class SqlLedger:
 
     async def remove_sealed(self, *, before: datetime) -> int:
         return await remove_sealed(self._driver, before=before)
+
+    async def remove_hours(self, *, before: datetime) -> int:
+        return await remove_hours(self._driver, before=before)
 
     async def estimates(self, provider: str, *, since: datetime, count: int) -> Sequence[LedgerRow]:
         values: dict[str, Value] = {"provider": provider, "since": micros(since), "count": count}
