@@ -45,7 +45,7 @@ from llm_service.pipeline import (
 )
 from llm_service.pipeline.base import Try
 from llm_service.pipeline.replay import PROMISED_S
-from llm_service.runtime import Tally, Tasks
+from llm_service.runtime import DONE, Tally, Tasks
 from llm_service.services import Gateway
 from llm_service.storage import CacheStore, LimitStore, MemoryCache, StoreUnavailable
 from llm_service.streams import Stream, Streams
@@ -328,12 +328,13 @@ class World:
         lease = Lease(lease_id, callers=[], candidate=-1, provider=[], second=0)
         return Admitted(held=Held(lease, cast(LimitStore, object()), "a life"))
 
-    async def settle(self, admitted: Admitted, settlement: Settlement | None) -> None:
+    def settle(self, admitted: Admitted, settlement: Settlement | None) -> Awaitable[None]:
         assert admitted.held is not None
         if settlement is None:
             assert admitted.held.lease.candidate == -1  # a place that was not enough after all
-            return
+            return DONE
         self.told.append((f"settlement {admitted.held.lease.id}", settlement))
+        return DONE
 
     def open(self, intent: Intent) -> None:
         self.told.append((f"intent {intent.request_id}", intent))

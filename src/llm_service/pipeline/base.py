@@ -1,9 +1,11 @@
 """The row of stages that every request passes, and what stages leave behind for the way out."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from llm_service.admission import FREE as NOTHING_HELD
@@ -385,6 +387,22 @@ class Stage(Protocol):
         """Do the stage's part and go on."""
 
 
+class AtOnce(ABC):
+    """A stage that nearly every request passes without a wait, and with nothing left to do behind the others.
+
+    The row goes from one of them to the next in a loop, where other stages call the rest of the row themselves.
+    """
+
+    @abstractmethod
+    def passes(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply] | None:
+        """Do the stage's part, or refuse by raising. ``None``: the row goes on. Else what goes on with ``proceed``."""
+
+    def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
+        """The same as any other stage does it."""
+        going_on = self.passes(exchange, proceed)
+        return proceed(exchange) if going_on is None else going_on
+
+
 class Row(NamedTuple):
     """The composed row: what to call with an exchange, and the names of the moments in ``Exchange.marks``."""
 
@@ -403,23 +421,32 @@ def compose(
 
     ``marks``: names of further moments, which the last one marks by itself.
     """
-    proceed = _begin(last[1], now)
+    ending: Proceed = last[1]
+    walked: list[AtOnce] = []
     for _, stage in reversed(stages):
-        proceed = _link(stage, proceed, now)
-    return Row(proceed, (*(name for name, _ in stages), last[0], *marks))
+        if isinstance(stage, AtOnce):
+            walked.insert(0, stage)
+        else:
+            ending = partial(_call, stage, _walk(walked, ending, now))
+            walked = []
+    return Row(_walk(walked, ending, now), (*(name for name, _ in stages), last[0], *marks))
 
 
-def _link(stage: Stage, proceed: Proceed, now: Callable[[], float]) -> Proceed:
-    def step(exchange: Exchange) -> Awaitable[Reply]:
-        exchange.marks.append(now())
-        return stage(exchange, proceed)
-
-    return step
+def _call(stage: Stage, proceed: Proceed, exchange: Exchange) -> Awaitable[Reply]:
+    return stage(exchange, proceed)
 
 
-def _begin(last: Proceed, now: Callable[[], float]) -> Proceed:
-    def step(exchange: Exchange) -> Awaitable[Reply]:
-        exchange.marks.append(now())
-        return last(exchange)
+def _walk(walked: Sequence[AtOnce], ending: Proceed, now: Callable[[], float]) -> Proceed:
+    """Pass these one after the other, then go on with the one that ends them."""
+    steps = [(stage.passes, _walk(walked[place:], ending, now)) for place, stage in enumerate(walked, start=1)]
 
-    return step
+    def walk(exchange: Exchange) -> Awaitable[Reply]:
+        mark = exchange.marks.append
+        for passes, rest in steps:
+            mark(now())
+            if (going_on := passes(exchange, rest)) is not None:
+                return going_on
+        mark(now())
+        return ending(exchange)
+
+    return walk

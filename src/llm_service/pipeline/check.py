@@ -4,14 +4,14 @@ from collections.abc import Awaitable
 
 from llm_service.domain import Reply
 from llm_service.pipeline.abilities import check_abilities
-from llm_service.pipeline.base import Exchange, Proceed
+from llm_service.pipeline.base import AtOnce, Exchange, Proceed
 from llm_service.pipeline.bounds import check_bounds
 from llm_service.pipeline.media import check_media
 from llm_service.pipeline.options import ValidationOptions
 from llm_service.pipeline.windows import Known, Windows
 
 
-class Check:
+class Check(AtOnce):
     """Refuses what exceeds the bounds of the settings, and what no deployment of the route can serve.
 
     Fills ``exchange.output_cap``, where the answer that is asked for does not fit and may be shortened.
@@ -22,12 +22,10 @@ class Check:
         self._windows = windows
         self._known = known
 
-    def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
-        """Check and go on; no coroutine of its own where nothing need be counted."""
+    def passes(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply] | None:
+        """Check and go on; with a wait only where something has to be counted."""
         self.at_once(exchange)
-        if self._windows.surely_hold(exchange):
-            return proceed(exchange)
-        return self._counted(exchange, proceed)
+        return None if self._windows.surely_hold(exchange) else self._counted(exchange, proceed)
 
     async def _counted(self, exchange: Exchange, proceed: Proceed) -> Reply:
         await self._windows.check(exchange)

@@ -94,14 +94,25 @@ class Closing(Watcher):
 
     def settle(self, outcome: Outcome) -> Awaitable[None] | None:
         """Close the account; at once where it is known what was used, and nothing that is held has to be settled."""
-        exchange, usage = self._exchange, outcome.usage
+        exchange, usage, at_once = self._exchange, outcome.usage, self._accounts.at_once
         if usage is None or exchange.withheld is not None:
             closing = self._close(outcome)
-        elif exchange.admitted.held is None:
-            return self._keep(outcome, self._charge(outcome, usage))
-        else:
-            closing = self._keep_and_settle(outcome, self._charge(outcome, usage))
-        return begin(closing) if self._accounts.at_once else closing
+            return begin(closing) if at_once else closing
+        charged = self._charge(outcome, usage)
+        if exchange.admitted.held is None:
+            return self._keep(outcome, charged)
+        if not at_once:
+            return self._keep_and_settle(outcome, charged)
+        written: Awaitable[None] | None = None
+        try:
+            written = self._keep(outcome, charged)
+        finally:
+            if written is None:
+                self._settle(charged)
+        if written is not None:
+            return self._settle_after(written, charged)
+        self._tell_overrun(charged)
+        return None
 
     async def _close(self, outcome: Outcome) -> None:
         if self._exchange.withheld is not None:
@@ -116,14 +127,24 @@ class Closing(Watcher):
         return self._accounts.ledger.close(record)
 
     async def _keep_and_settle(self, outcome: Outcome, charged: Charge) -> None:
-        admitted = self._exchange.admitted
         try:
             if (written := self._keep(outcome, charged)) is not None:
                 await written
         finally:
-            if admitted.held is not None:
-                await self._accounts.admission.settle(admitted, self._settlement(charged))
+            if self._exchange.admitted.held is not None:
+                await self._settle(charged)
         self._tell_overrun(charged)
+
+    async def _settle_after(self, written: Awaitable[None], charged: Charge) -> None:
+        try:
+            await written
+        finally:
+            await self._settle(charged)
+        self._tell_overrun(charged)
+
+    def _settle(self, charged: Charge) -> Awaitable[None]:
+        """Settle the lease; done when this returns, where that never waits."""
+        return self._accounts.admission.settle(self._exchange.admitted, self._settlement(charged))
 
     def _with_what_is_withheld(self, outcome: Outcome, withheld: Withheld) -> Outcome:
         """What a provider has answered is paid, whoever gets it."""

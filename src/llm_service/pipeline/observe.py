@@ -4,11 +4,11 @@ from collections.abc import Awaitable
 
 from llm_service.domain import Event, Outcome, Reply
 from llm_service.observability import Contents, Listeners, RequestFinished, Said, Spoken, Trace, Tracer
-from llm_service.pipeline.base import Exchange, Proceed, Watcher
+from llm_service.pipeline.base import AtOnce, Exchange, Proceed, Watcher
 from llm_service.runtime import Clock
 
 
-class Observe:
+class Observe(AtOnce):
     """Leaves the watcher that states the fact."""
 
     def __init__(
@@ -28,12 +28,12 @@ class Observe:
         self._contents = contents
         self._screens = screens
 
-    def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
+    def passes(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply] | None:
         """Go on; the fact is stated when the exchange settles, however it ends."""
         if self._contents is not None:
             return self._listen(exchange, proceed, self._contents.of(exchange.request))
         exchange.watchers.append(_Observer(exchange, self._listeners, self._clock, self._tracer))
-        return proceed(exchange)  # no coroutine of its own: nothing is left to do behind it
+        return None
 
     async def _listen(self, exchange: Exchange, proceed: Proceed, spoken: Spoken) -> Reply:
         observer = _Listening(exchange, self._listeners, self._clock, self._tracer, spoken, screens=self._screens)

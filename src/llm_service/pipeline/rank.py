@@ -1,24 +1,22 @@
 """Stage: in which order the deployments of the route are to be tried for this request."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 
-from llm_service.domain import Reply
-from llm_service.pipeline.base import Exchange, Proceed
+from llm_service.pipeline.base import AtOnce, Exchange, Proceed
 from llm_service.routing import ROUTE_TAG, Ranking, Route
 
 
-class Rank:
+class Rank(AtOnce):
     """Fills ``exchange.order``, where there is something to choose."""
 
     def __init__(self, ranking: Ranking) -> None:
         self._ranking = ranking
 
-    def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
-        """Rank and go on; no coroutine of its own."""
+    def passes(self, exchange: Exchange, proceed: Proceed) -> None:
+        """Rank and go on."""
         route = exchange.route
         if has_choice(route, exchange.tags):
             exchange.order = self._ranking.order(route, exchange.sent, exchange.tags)
-        return proceed(exchange)
 
 
 def has_choice(route: Route, tags: Mapping[str, str]) -> bool:

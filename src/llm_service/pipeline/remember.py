@@ -7,7 +7,7 @@ from llm_service.cache import CachePlan, CachePolicy, is_servable, may_keep_even
 from llm_service.domain import LARGE_BYTES, KeptAnswer, OnlyIfCachedMiss, Outcome, Reply
 from llm_service.pipeline.alike import Alike
 from llm_service.pipeline.answer import answer_of
-from llm_service.pipeline.base import Exchange, Proceed, Watcher
+from llm_service.pipeline.base import AtOnce, Exchange, Proceed, Watcher
 from llm_service.runtime import Clock, Tally
 from llm_service.storage import CacheLook, CacheStore
 from llm_service.streams import Streams
@@ -15,7 +15,7 @@ from llm_service.streams import Streams
 MISSED = "The request asks for a kept answer alone (only-if-cached), and there is none."
 
 
-class Remember:
+class Remember(AtOnce):
     """Fills ``exchange.plan``; begins the look-up, so that it shares the round trip of admission.
 
     Its watcher settles after the account: what the answer cost is known then; it is kept, and others get its end.
@@ -41,27 +41,28 @@ class Remember:
         self.clock = clock
         self._alike = alike
 
-    def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
-        """Go on; no coroutine of its own, unless the body is large.
+    def passes(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply] | None:
+        """Go on; with a wait only where the body is large.
 
         Raises OnlyIfCachedMiss for a request that wants a kept answer alone and can have none.
         """
         if exchange.request.body_bytes > LARGE_BYTES:
             return self._aside(exchange, proceed)
-        return self._with(self.plan(exchange), exchange, proceed)
+        self._go_by(self.plan(exchange), exchange)
+        return None
 
     async def _aside(self, exchange: Exchange, proceed: Proceed) -> Reply:
-        plan = await asyncio.to_thread(self.plan, exchange)
-        return await self._with(plan, exchange, proceed)
+        self._go_by(await asyncio.to_thread(self.plan, exchange), exchange)
+        return await proceed(exchange)
 
-    def _with(self, plan: CachePlan | None, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
+    def _go_by(self, plan: CachePlan | None, exchange: Exchange) -> None:
         exchange.plan_cache(plan)
         if plan is None:
             if exchange.control.only_if_cached:
                 raise OnlyIfCachedMiss(MISSED)
             if exchange.request.stream or exchange.finish:
                 self._watch(exchange)
-            return proceed(exchange)
+            return
         if self._alike is not None:
             self._alike.expect(exchange, plan)
         self._watch(exchange)
@@ -74,7 +75,6 @@ class Remember:
             exchange.is_expected = True
         else:
             exchange.is_expected = self.is_on_its_way(exchange, plan)
-        return proceed(exchange)
 
     def _watch(self, exchange: Exchange) -> None:
         exchange.watchers.append(_Keeper(exchange, self))

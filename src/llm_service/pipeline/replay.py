@@ -21,7 +21,7 @@ from llm_service.domain import (
 )
 from llm_service.observability import Log
 from llm_service.pipeline.answer import answer_of
-from llm_service.pipeline.base import Exchange, Proceed, Watcher
+from llm_service.pipeline.base import AtOnce, Exchange, Proceed, Watcher
 from llm_service.pipeline.letting_go import TRY_S, LettingGo
 from llm_service.pipeline.share import Share
 from llm_service.runtime import Clock, Tasks
@@ -68,7 +68,7 @@ class Promises:
     promised_s: float = PROMISED_S
 
 
-class Replay:
+class Replay(AtOnce):
     """Requests without the header pass untouched.
 
     A request in flight in this process is joined; one in another process is waited for. A failure does not burn the
@@ -81,12 +81,12 @@ class Replay:
         self._keyed = promises.streams.keyed
         self._letting_go = LettingGo(promises.store, clock=promises.clock, tasks=promises.tasks)
 
-    def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
-        """The answer of before, or a new one; no coroutine of its own where there is no key.
+    def passes(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply] | None:
+        """The answer of before, or a new one; with a wait only where there is a key.
 
         Raises IdempotencyKeyReused, and LedgerUnavailable without a database.
         """
-        return proceed(exchange) if exchange.idempotency_key is None else self._keyed_call(exchange, proceed)
+        return None if exchange.idempotency_key is None else self._keyed_call(exchange, proceed)
 
     async def _keyed_call(self, exchange: Exchange, proceed: Proceed) -> Reply:
         is_large = exchange.request.body_bytes > LARGE_BYTES

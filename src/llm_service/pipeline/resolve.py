@@ -1,10 +1,10 @@
 """Stage: from the model's name in the request to the deployments that can serve it."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from llm_service.domain import ApiKey, Candidate, ModelNotAllowed, ModelNotFound, ModelRequest, Reply, allows
-from llm_service.pipeline.base import Exchange, Proceed
+from llm_service.domain import ApiKey, Candidate, ModelNotAllowed, ModelNotFound, ModelRequest, allows
+from llm_service.pipeline.base import AtOnce, Exchange, Proceed
 from llm_service.routing import Group, Member, ModelOptions, Route, Trigger, Way, way_of
 
 CHOOSING_PLUGINS: Final = ("auto-router", "fusion", "pareto-router")
@@ -138,17 +138,16 @@ def check_allowed(key: ApiKey | None, request: ModelRequest) -> None:
         raise ModelNotAllowed(f"The api key {said}.", param=param)
 
 
-class Resolve:
+class Resolve(AtOnce):
     """Fills ``exchange.route``."""
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
 
-    def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
+    def passes(self, exchange: Exchange, proceed: Proceed) -> None:
         """Refuse a model that is unknown or not the caller's, or go on with its candidates."""
         key = exchange.caller.key
         if key is not None and key.models is not None:
             check_allowed(key, exchange.request)
         route = exchange.route = self._resolver.route(exchange.request)
         exchange.order = route.plain
-        return proceed(exchange)

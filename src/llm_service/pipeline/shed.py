@@ -4,8 +4,8 @@ import random
 from collections.abc import Awaitable
 from typing import Final
 
-from llm_service.domain import Outcome, Overloaded, Reply
-from llm_service.pipeline.base import Exchange, Proceed, Watcher
+from llm_service.domain import Outcome, Overloaded
+from llm_service.pipeline.base import AtOnce, Exchange, Proceed, Watcher
 from llm_service.routing import Overload
 from llm_service.runtime import Pressure
 
@@ -13,11 +13,8 @@ COME_AGAIN_S: Final = 1.0
 """On average: clients that were refused together come again at different moments."""
 
 
-class Shed:
-    """Counts the requests in flight, from here until they settle, and lets in as many as there is room for.
-
-    No coroutine of its own: nearly every request just goes on.
-    """
+class Shed(AtOnce):
+    """Counts the requests in flight, from here until they settle, and lets in as many as there is room for."""
 
     def __init__(self, pressure: Pressure, overload: Overload, dice: random.Random) -> None:
         self._pressure = pressure
@@ -25,7 +22,7 @@ class Shed:
         self._dice = dice
         self._leaving = _Leaving(pressure)
 
-    def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
+    def passes(self, exchange: Exchange, proceed: Proceed) -> None:
         """Go on, or refuse with Overloaded and a time to come again."""
         pressure, overload = self._pressure, self._overload
         if overload.judged != pressure.measured:
@@ -35,7 +32,6 @@ class Shed:
             raise too_much(COME_AGAIN_S * self._dice.uniform(0.5, 1.5))
         pressure.in_flight += 1
         exchange.watchers.append(self._leaving)
-        return proceed(exchange)
 
 
 def too_much(retry_after_s: float = COME_AGAIN_S) -> Overloaded:

@@ -38,7 +38,7 @@ from llm_service.domain import (
 from llm_service.pipeline import Account, Accounts, Closing, Exchange
 from llm_service.pipeline.base import Try
 from llm_service.prices import ModelPrice
-from llm_service.runtime import Tasks
+from llm_service.runtime import DONE, Tasks
 from llm_service.storage import LimitStore
 from tests.support.clock import ManualClock
 from tests.support.routes import a_route
@@ -67,8 +67,9 @@ class Books:
         self.told.append(record)
         return None
 
-    async def settle(self, admitted: Admitted, settlement: Settlement | None) -> None:
+    def settle(self, admitted: Admitted, settlement: Settlement | None) -> Awaitable[None]:
         self.told.append(settlement)
+        return DONE
 
 
 class WordCounter:
