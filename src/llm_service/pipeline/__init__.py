@@ -4,7 +4,7 @@ from llm_service.pipeline.account import Account
 from llm_service.pipeline.admit import Admit
 from llm_service.pipeline.alike import Alike
 from llm_service.pipeline.asking import Asking
-from llm_service.pipeline.base import Exchange, Proceed, Refresh, Row, Stage, Watcher, compose
+from llm_service.pipeline.base import Exchange, Passing, Proceed, Refresh, Row, Stage, Watcher, compose
 from llm_service.pipeline.call import MARK, Call, CallParts
 from llm_service.pipeline.check import Check
 from llm_service.pipeline.closing import Accounts, Closing
@@ -50,6 +50,7 @@ __all__ = [
     "ModelJudge",
     "Moderate",
     "Observe",
+    "Passing",
     "Proceed",
     "Promises",
     "Rank",

@@ -1,10 +1,10 @@
 """Stage: the journal learns of an upstream call before it is made."""
 
-from llm_service.pipeline.base import AtOnce, Exchange, Proceed
+from llm_service.pipeline.base import Exchange, Passing, Proceed
 from llm_service.pipeline.closing import Accounts, intent_of
 
 
-class Account(AtOnce):
+class Account(Passing):
     """Writes the intent, so that a request whose process dies is not forgotten."""
 
     def __init__(self, accounts: Accounts) -> None:

@@ -387,7 +387,7 @@ class Stage(Protocol):
         """Do the stage's part and go on."""
 
 
-class AtOnce(ABC):
+class Passing(ABC):
     """A stage that nearly every request passes without a wait, and with nothing left to do behind the others.
 
     The row goes from one of them to the next in a loop, where other stages call the rest of the row themselves.
@@ -410,6 +410,10 @@ class Row(NamedTuple):
     names: tuple[str, ...]
 
 
+_Step = tuple[Callable[[Exchange, Proceed], Awaitable[Reply] | None], Proceed]
+"""How a stage is passed, and the row behind it."""
+
+
 def compose(
     stages: Sequence[tuple[str, Stage]],
     last: tuple[str, Proceed],
@@ -422,24 +426,22 @@ def compose(
     ``marks``: names of further moments, which the last one marks by itself.
     """
     ending: Proceed = last[1]
-    walked: list[AtOnce] = []
+    steps: tuple[_Step, ...] = ()
+    proceed = _walk(steps, ending, now)
     for _, stage in reversed(stages):
-        if isinstance(stage, AtOnce):
-            walked.insert(0, stage)
+        if isinstance(stage, Passing):
+            steps = ((stage.passes, proceed), *steps)
         else:
-            ending = partial(_call, stage, _walk(walked, ending, now))
-            walked = []
-    return Row(_walk(walked, ending, now), (*(name for name, _ in stages), last[0], *marks))
+            steps, ending = (), partial(_call, stage, proceed)
+        proceed = _walk(steps, ending, now)
+    return Row(proceed, (*(name for name, _ in stages), last[0], *marks))
 
 
 def _call(stage: Stage, proceed: Proceed, exchange: Exchange) -> Awaitable[Reply]:
     return stage(exchange, proceed)
 
 
-def _walk(walked: Sequence[AtOnce], ending: Proceed, now: Callable[[], float]) -> Proceed:
-    """Pass these one after the other, then go on with the one that ends them."""
-    steps = [(stage.passes, _walk(walked[place:], ending, now)) for place, stage in enumerate(walked, start=1)]
-
+def _walk(steps: Sequence[_Step], ending: Proceed, now: Callable[[], float]) -> Proceed:
     def walk(exchange: Exchange) -> Awaitable[Reply]:
         mark = exchange.marks.append
         for passes, rest in steps:

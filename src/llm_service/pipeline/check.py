@@ -4,14 +4,14 @@ from collections.abc import Awaitable
 
 from llm_service.domain import Reply
 from llm_service.pipeline.abilities import check_abilities
-from llm_service.pipeline.base import AtOnce, Exchange, Proceed
+from llm_service.pipeline.base import Exchange, Passing, Proceed
 from llm_service.pipeline.bounds import check_bounds
 from llm_service.pipeline.media import check_media
 from llm_service.pipeline.options import ValidationOptions
 from llm_service.pipeline.windows import Known, Windows
 
 
-class Check(AtOnce):
+class Check(Passing):
     """Refuses what exceeds the bounds of the settings, and what no deployment of the route can serve.
 
     Fills ``exchange.output_cap``, where the answer that is asked for does not fit and may be shortened.

@@ -110,7 +110,7 @@ class Closing(Watcher):
             if written is None:
                 self._settle(charged)
         if written is not None:
-            return self._settle_after(written, charged)
+            return begin(self._settle_after(written, charged))
         self._tell_overrun(charged)
         return None
 

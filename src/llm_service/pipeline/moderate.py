@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Sequence
 from llm_service.domain import Reply
 from llm_service.filters import FilterOptions, has_token_ids, passages_of
 from llm_service.pipeline.asking import Asking
-from llm_service.pipeline.base import Exchange, Proceed
+from llm_service.pipeline.base import Exchange, Passing, Proceed
 from llm_service.pipeline.screen import refusal
 
 
-class Moderate:
+class Moderate(Passing):
     """Adds to ``exchange.verdicts``.
 
     It stands behind admission, so that what a limit refuses costs no verdict, and before everything that could answer:
@@ -19,10 +19,10 @@ class Moderate:
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
 
-    def __call__(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply]:
+    def passes(self, exchange: Exchange, proceed: Proceed) -> Awaitable[Reply] | None:
         """Go on, or raise ContentFiltered; the limit, where one left no room for asking."""
         filters = [one for one in exchange.policy.asking if "input" in one.sides]
-        return self._judged(exchange, filters, proceed) if filters else proceed(exchange)
+        return self._judged(exchange, filters, proceed) if filters else None
 
     async def _judged(self, exchange: Exchange, filters: Sequence[FilterOptions], proceed: Proceed) -> Reply:
         body = exchange.sent.body

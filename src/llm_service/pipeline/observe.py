@@ -4,11 +4,11 @@ from collections.abc import Awaitable
 
 from llm_service.domain import Event, Outcome, Reply
 from llm_service.observability import Contents, Listeners, RequestFinished, Said, Spoken, Trace, Tracer
-from llm_service.pipeline.base import AtOnce, Exchange, Proceed, Watcher
+from llm_service.pipeline.base import Exchange, Passing, Proceed, Watcher
 from llm_service.runtime import Clock
 
 
-class Observe(AtOnce):
+class Observe(Passing):
     """Leaves the watcher that states the fact."""
 
     def __init__(

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from llm_service.pipeline.base import AtOnce, Exchange, Proceed
+from llm_service.pipeline.base import Exchange, Passing, Proceed
 from llm_service.routing import ROUTE_TAG, Ranking, Route
 
 
-class Rank(AtOnce):
+class Rank(Passing):
     """Fills ``exchange.order``, where there is something to choose."""
 
     def __init__(self, ranking: Ranking) -> None:

@@ -7,7 +7,7 @@ from llm_service.cache import CachePlan, CachePolicy, is_servable, may_keep_even
 from llm_service.domain import LARGE_BYTES, KeptAnswer, OnlyIfCachedMiss, Outcome, Reply
 from llm_service.pipeline.alike import Alike
 from llm_service.pipeline.answer import answer_of
-from llm_service.pipeline.base import AtOnce, Exchange, Proceed, Watcher
+from llm_service.pipeline.base import Exchange, Passing, Proceed, Watcher
 from llm_service.runtime import Clock, Tally
 from llm_service.storage import CacheLook, CacheStore
 from llm_service.streams import Streams
@@ -15,7 +15,7 @@ from llm_service.streams import Streams
 MISSED = "The request asks for a kept answer alone (only-if-cached), and there is none."
 
 
-class Remember(AtOnce):
+class Remember(Passing):
     """Fills ``exchange.plan``; begins the look-up, so that it shares the round trip of admission.
 
     Its watcher settles after the account: what the answer cost is known then; it is kept, and others get its end.

@@ -21,7 +21,7 @@ from llm_service.domain import (
 )
 from llm_service.observability import Log
 from llm_service.pipeline.answer import answer_of
-from llm_service.pipeline.base import AtOnce, Exchange, Proceed, Watcher
+from llm_service.pipeline.base import Exchange, Passing, Proceed, Watcher
 from llm_service.pipeline.letting_go import TRY_S, LettingGo
 from llm_service.pipeline.share import Share
 from llm_service.runtime import Clock, Tasks
@@ -68,7 +68,7 @@ class Promises:
     promised_s: float = PROMISED_S
 
 
-class Replay(AtOnce):
+class Replay(Passing):
     """Requests without the header pass untouched.
 
     A request in flight in this process is joined; one in another process is waited for. A failure does not burn the

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from llm_service.domain import ApiKey, Candidate, ModelNotAllowed, ModelNotFound, ModelRequest, allows
-from llm_service.pipeline.base import AtOnce, Exchange, Proceed
+from llm_service.pipeline.base import Exchange, Passing, Proceed
 from llm_service.routing import Group, Member, ModelOptions, Route, Trigger, Way, way_of
 
 CHOOSING_PLUGINS: Final = ("auto-router", "fusion", "pareto-router")
@@ -138,7 +138,7 @@ def check_allowed(key: ApiKey | None, request: ModelRequest) -> None:
         raise ModelNotAllowed(f"The api key {said}.", param=param)
 
 
-class Resolve(AtOnce):
+class Resolve(Passing):
     """Fills ``exchange.route``."""
 
     def __init__(self, resolver: Resolver) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 from typing import Final
 
 from llm_service.domain import Outcome, Overloaded
-from llm_service.pipeline.base import AtOnce, Exchange, Proceed, Watcher
+from llm_service.pipeline.base import Exchange, Passing, Proceed, Watcher
 from llm_service.routing import Overload
 from llm_service.runtime import Pressure
 
@@ -13,7 +13,7 @@ COME_AGAIN_S: Final = 1.0
 """On average: clients that were refused together come again at different moments."""
 
 
-class Shed(AtOnce):
+class Shed(Passing):
     """Counts the requests in flight, from here until they settle, and lets in as many as there is room for."""
 
     def __init__(self, pressure: Pressure, overload: Overload, dice: random.Random) -> None:

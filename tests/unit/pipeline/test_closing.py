@@ -1,5 +1,6 @@
 """The way out of an admitted request: its record first, then its lease; estimates where nobody says."""
 
+import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -42,6 +43,7 @@ from llm_service.runtime import DONE, Tasks
 from llm_service.storage import LimitStore
 from tests.support.clock import ManualClock
 from tests.support.routes import a_route
+from tests.support.waiting import loop_turns
 
 PRICE = ModelPrice(terms=(PriceTerm(price=Price(input_usd=Decimal(1), output_usd=Decimal(2))),), origin="operator")
 USAGE = Usage(input_tokens=10, output_tokens=20)
@@ -55,6 +57,8 @@ class Books:
     def __init__(self) -> None:
         self.told: list[Any] = []
         self.refuses = False
+        self.writing: Awaitable[None] | None = None
+        """Until the record has reached the disk; ``None``: it has."""
 
     def open(self, intent: Intent) -> None:
         if self.refuses:
@@ -65,7 +69,7 @@ class Books:
         if self.refuses:
             raise LedgerUnavailable("full")
         self.told.append(record)
-        return None
+        return self.writing
 
     def settle(self, admitted: Admitted, settlement: Settlement | None) -> Awaitable[None]:
         self.told.append(settlement)
@@ -168,6 +172,20 @@ async def test_the_lease_is_settled_also_when_the_record_cannot_be_written() -> 
     with pytest.raises(LedgerUnavailable):
         world.closing.settle(Outcome(status="ok", usage=USAGE))
     assert world.books.told == [Settlement(tokens=30, nano_usd=50_000, provider=True)]
+
+
+async def test_a_lease_is_not_settled_before_its_record_has_reached_the_disk() -> None:
+    world = World(admitted=HELD)
+    written = world.books.writing = asyncio.get_running_loop().create_future()
+    closing = world.closing.settle(Outcome(status="ok", usage=USAGE))
+    assert closing is not None
+    settling = asyncio.ensure_future(closing)
+    await loop_turns()
+    assert world.books.told == [world.exchange.record]
+    written.set_exception(LedgerUnavailable("gone"))
+    with pytest.raises(LedgerUnavailable):
+        await settling
+    assert world.books.told[1:] == [Settlement(tokens=30, nano_usd=50_000, provider=True)]
 
 
 async def test_more_than_was_set_aside_is_told_with_both_figures() -> None:
