@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, cast
@@ -33,6 +33,7 @@ from llm_service.domain import (
 from llm_service.pipeline import Call, CallParts, Exchange, Hedges, Proceed, TripParts
 from llm_service.providers import UpstreamCall
 from llm_service.routing import BreakerOptions, Group, HedgeOptions, Hedging, Ranking, Route, RoutingOptions
+from llm_service.runtime import DONE
 from llm_service.storage import LimitStore
 from tests.support.generations import ScriptedSource
 from tests.support.routes import a_fleet, way
@@ -224,12 +225,12 @@ class Routed(World):
         self.told.append((f"beside {lease_id}", candidate))
         return Admitted(held=Held(lease, cast(LimitStore, object()), "a life"))
 
-    async def settle(self, admitted: Admitted, settlement: Settlement | None) -> None:
+    def settle(self, admitted: Admitted, settlement: Settlement | None) -> Awaitable[None]:
         assert admitted.held is not None
         if admitted.held.lease.id.endswith(".second"):  # one that has won gives all back, for the request's goes over
             self.told.append((f"settlement {admitted.held.lease.id}", settlement))
-        else:
-            await super().settle(admitted, settlement)
+            return DONE
+        return super().settle(admitted, settlement)
 
     async def resolve(self, exchange: Exchange, proceed: Proceed) -> Reply:
         exchange.route = self.route
