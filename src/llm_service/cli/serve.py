@@ -198,6 +198,7 @@ class Run:
                 first=edition,
                 listening=self.listening,
                 connection=connection,
+                clock=self.clock,
             )
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(serving)

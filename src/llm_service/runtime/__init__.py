@@ -13,7 +13,7 @@ from llm_service.runtime.data_dir import (
 from llm_service.runtime.descriptors import raise_descriptors, room_for_connections
 from llm_service.runtime.ids import IdSource, RandomIds, system_random
 from llm_service.runtime.machine import host_name, is_root, machine_of, user_name
-from llm_service.runtime.memory import give_back, lasting, settle_memory
+from llm_service.runtime.memory import give_back, keep_memory_low, lasting, settle_memory
 from llm_service.runtime.patience import Patience
 from llm_service.runtime.pressure import Figures, Pressure
 from llm_service.runtime.signals import Stop
@@ -52,6 +52,7 @@ __all__ = [
     "has_been_served",
     "host_name",
     "is_root",
+    "keep_memory_low",
     "lasting",
     "machine_of",
     "open_data_dir",

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from llm_service.domain import fact
 from llm_service.observability import Log
-from llm_service.runtime import Clock, Stop, Tasks, Terminal, settle_memory
+from llm_service.runtime import Clock, Stop, Tasks, Terminal, keep_memory_low, settle_memory
 from llm_service.supervisor.edition import Edition, Read, ReloadRefused
 from llm_service.supervisor.graphs import Build, Graph, Graphs, HostedGraphs, ServedGraphs
 from llm_service.supervisor.process import RENEW
@@ -55,6 +55,7 @@ async def serve_alone(
         asyncio.get_running_loop().add_signal_handler(RENEW, tell_not_renewed, graphs)
         announce(graphs.current)
         settle_memory()
+        tasks.spawn(keep_memory_low(clock), name="memory")
         await serve_until(stop, graphs, listening=listening)
     return graphs.current.log
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from llm_service.api import Share
-from llm_service.runtime import Stop, settle_memory
+from llm_service.runtime import Clock, Stop, Tasks, keep_memory_low, settle_memory
 from llm_service.supervisor.channel import Message, WorkersEnd
 from llm_service.supervisor.edition import Edition, Generation, ReloadRefused
 from llm_service.supervisor.graphs import ServedGraphs
@@ -29,6 +29,7 @@ async def serve_as_worker(
     first: Edition,
     listening: Sequence[socket.socket],
     connection: socket.socket,
+    clock: Clock,
 ) -> None:
     """Build, say that it is ready, serve, drain, close; what the supervisor says is done meanwhile."""
     stop, leave = Stop(), asyncio.Event()
@@ -43,7 +44,10 @@ async def serve_as_worker(
         orders = Orders(graphs, channel=channel, stop=stop, leave=leave, reload=reload)
         following = asyncio.get_running_loop().create_task(orders.follow())
         held.push_async_callback(_ended, following)
+        tasks = Tasks(lambda work, failure: graphs.current.log.error("failed", work=work, exc_info=failure))
+        held.push_async_callback(tasks.aclose)
         settle_memory()
+        tasks.spawn(keep_memory_low(clock), name="memory")
         ready = partial(channel.say, "ready")
         await serve_until(stop, graphs, listening=listening, on_listening=ready, leave=leave)
     graphs.current.log.info("stopped")

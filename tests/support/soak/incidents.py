@@ -74,14 +74,17 @@ LONG: Final[Sequence[Incident]] = (
     Incident(name="streams cut after content", at=0.29, act=provider("cutting after content"), hits="provider"),
     Incident(name="provider limits us", at=0.34, act=provider("limiting"), hits="provider"),
     Incident(name="PostgreSQL frozen", at=0.39, act=postgres_freezes, hits="records"),
+    Incident(name="one of ten calls fails", at=0.48, act=provider("failing one in ten"), hits="provider"),
     Incident(name="provider limits us", at=0.53, act=provider("limiting"), hits="provider"),
     Incident(name="provider down", at=0.61, act=provider("down"), hits="provider"),
     Incident(name="Valkey killed, back empty", at=0.71, act=valkey_restarts, hits="limits"),
+    Incident(name="PostgreSQL killed", at=0.76, act=postgres_restarts, hits="records"),
     Incident(name="PostgreSQL frozen", at=0.81, act=postgres_freezes, hits="records"),
     Incident(name="streams cut after content", at=0.88, act=provider("cutting after content"), hits="provider"),
 )
 STEADY_FROM: Final = 0.45
-"""From then on the workers are the same, are warm, and have met each sort of outage once: memory is looked at."""
+"""From then on the workers are the same, are warm, and have met each sort of outage once: memory is looked at,
+and each comes again."""
 SHORT: Final[Sequence[Incident]] = (
     Incident(name="provider down", at=0.1, act=provider("down"), hits="provider"),
     Incident(name="worker killed", at=0.25, act=worker_dies, hits="workers"),

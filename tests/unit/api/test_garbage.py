@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Any, cast
 
 import orjson
@@ -17,6 +18,7 @@ from llm_service.providers import ProviderOptions
 from llm_service.runtime import Tasks
 from llm_service.transport import HttpHead, HttpRequest, Receiver
 from tests.support.clock import ManualClock
+from tests.support.graphql import CHAT, EVENTS, JSON, STREAM, chat_input
 from tests.support.rest import chat_body
 from tests.support.service import LogLines, stores_in
 from tests.support.waiting import loop_turns
@@ -36,7 +38,7 @@ def chunk(delta: dict[str, str], finish: str | None = None) -> bytes:
     return b"data: %b\n\n" % orjson.dumps(body)
 
 
-STREAM = [
+CHUNKS = [
     chunk({"role": "assistant", "content": "Hel"}),
     chunk({"content": "lo"}),
     chunk({}, "stop"),
@@ -51,7 +53,7 @@ class Transport:
         self._loop = asyncio.get_running_loop()
 
     def send(self, request: HttpRequest, receiver: Receiver) -> "Transport":
-        pieces = STREAM if b'"stream":true' in (request.body or b"") else [orjson.dumps(WHOLE)]
+        pieces = CHUNKS if b'"stream":true' in (request.body or b"") else [orjson.dumps(WHOLE)]
         self._loop.call_soon(receiver.on_head, HttpHead(200, {}))
         for piece in pieces:
             self._loop.call_soon(receiver.on_body, piece)
@@ -71,27 +73,54 @@ async def held() -> AsyncIterator[AsyncExitStack]:
         yield held
 
 
-@pytest.mark.parametrize("stream", [False, True])
+@dataclass(frozen=True)
+class Asked:
+    """A request, and what its answer ends with."""
+
+    path: str
+    accept: str
+    body: bytes
+    ends: bytes
+
+
+def graphql(query: str, accept: str, ends: bytes) -> Asked:
+    body = orjson.dumps({"query": query, "variables": {"input": chat_input("p/m")}})
+    return Asked("/graphql", accept, body, ends)
+
+
+ASKED = {
+    "whole": Asked("/v1/chat/completions", JSON, chat_body("p/m"), b"}"),
+    "stream": Asked("/v1/chat/completions", EVENTS, chat_body("p/m", stream=True), b"data: [DONE]\n\n"),
+    "mutation": graphql(CHAT, JSON, b"}"),
+    "subscription": graphql(STREAM, EVENTS, b"event: complete\ndata:\n\n"),
+}
+
+
+@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
 async def test_a_request_leaves_no_reference_cycle(
-    stream: bool, monkeypatch: pytest.MonkeyPatch, held: AsyncExitStack
+    asked: Asked, monkeypatch: pytest.MonkeyPatch, held: AsyncExitStack
 ) -> None:
     monkeypatch.setattr(bootstrap.providers, "CLIENTS", {"own": Transport})
     provider = ProviderOptions(kind="openai_compatible", base_url="http://127.0.0.1:1/v1")
     settings, log = Settings(providers={"p": provider}), LogLines()
     service = bootstrap.build_service(settings, await stores_in(held, settings, log=log), log=log)
-    body = chat_body("p/m", stream=stream)
     scope = {
         "type": "http",
         "method": "POST",
-        "path": "/v1/chat/completions",
+        "path": asked.path,
+        "query_string": b"",
         "client": ("127.0.0.1", 1),
-        "headers": [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")],
+        "headers": [
+            (b"host", b"127.0.0.1"),
+            (b"content-type", b"application/json"),
+            (b"accept", asked.accept.encode()),
+        ],
     }
 
     async def ask() -> bytes:
         sent: list[bytes] = []
         answered = asyncio.Event()
-        inbox: list[Any] = [{"type": "http.request", "body": body}]
+        inbox: list[Any] = [{"type": "http.request", "body": asked.body}]
 
         async def receive() -> Any:
             if not inbox:
@@ -106,7 +135,9 @@ async def test_a_request_leaves_no_reference_cycle(
         await service.app(scope, receive, send)
         return b"".join(sent)
 
-    assert (await ask()).endswith(b"data: [DONE]\n\n" if stream else b"}")
+    answer = await ask()
+    assert answer.endswith(asked.ends), answer
+    assert b'"errors"' not in answer
     await loop_turns()
     gc.collect()
     gc.disable()

@@ -1,5 +1,6 @@
 """What lasts is not looked at again and again by the garbage collector; threads take short turns."""
 
+import asyncio
 import gc
 import resource
 import sys
@@ -7,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from llm_service.runtime import give_back, lasting, settle_memory
+from llm_service.runtime import give_back, keep_memory_low, lasting, memory, settle_memory
+from llm_service.runtime.memory import LOW_EVERY_S
+from tests.support.clock import ManualClock
+from tests.support.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +57,27 @@ def test_no_thread_keeps_the_event_loop_waiting_for_long() -> None:
     finally:
         sys.setswitchinterval(before)
         gc.set_threshold(*thresholds)
+
+
+async def test_once_a_minute_what_malloc_keeps_is_given_back() -> None:
+    clock = ManualClock()
+    pieces = [bytearray(30_000) for _ in range(1000)]
+    used = pieces[::100]
+    keeping = asyncio.ensure_future(keep_memory_low(clock))
+    await until(lambda: clock.timers)
+    del pieces
+    before = resident_bytes()
+    clock.advance(LOW_EVERY_S)
+    await until(lambda: clock.timers)
+    assert before - resident_bytes() > 20_000_000
+    assert len(used) == 10
+    keeping.cancel()
+
+
+async def test_where_the_c_library_cannot_nothing_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ManualClock()
+    monkeypatch.setattr(memory, "trim", lambda: False)
+    keeping = asyncio.ensure_future(keep_memory_low(clock))
+    await until(lambda: clock.timers)
+    clock.advance(LOW_EVERY_S)
+    await keeping

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import strawberry
@@ -62,8 +63,9 @@ class Context:
     usage_of_keys: "DataLoader[str, UsageSum | None]" = field(init=False)
 
     def __post_init__(self) -> None:
-        self.keys = DataLoader(load_fn=self._load_keys)
-        self.usage_of_keys = DataLoader(load_fn=self._load_usage)
+        # of the services alone: who kept this context would be a cycle with it, for the collector to find
+        self.keys = DataLoader(load_fn=partial(_load_keys, self.parts))
+        self.usage_of_keys = DataLoader(load_fn=partial(_load_usage, self.parts))
 
     @property
     def calls(self) -> Calls:
@@ -81,14 +83,16 @@ class Context:
             self._models = asyncio.ensure_future(self.parts.models.list())
         return await asyncio.shield(self._models)
 
-    async def _load_keys(self, key_ids: list[str]) -> list[ApiKey | None]:
-        found = await self.parts.keys.several(key_ids)
-        return [found.get(key_id) for key_id in key_ids]
 
-    async def _load_usage(self, key_ids: list[str]) -> list[UsageSum | None]:
-        which = UsageFilter(key_ids=key_ids)
-        sums = {one.group["key"]: one for one in await self.parts.usage.summary(which, by=("key",))}
-        return [sums.get(key_id) for key_id in key_ids]
+async def _load_keys(parts: GraphqlParts, key_ids: list[str]) -> list[ApiKey | None]:
+    found = await parts.keys.several(key_ids)
+    return [found.get(key_id) for key_id in key_ids]
+
+
+async def _load_usage(parts: GraphqlParts, key_ids: list[str]) -> list[UsageSum | None]:
+    which = UsageFilter(key_ids=key_ids)
+    sums = {one.group["key"]: one for one in await parts.usage.summary(which, by=("key",))}
+    return [sums.get(key_id) for key_id in key_ids]
 
 
 Info = strawberry.Info[Context, None]

@@ -153,6 +153,8 @@ class Operation:
             pass  # the client is gone
         except Exception as defect:  # noqa: BLE001 - whatever it is, the client is told
             await self._failed(engine.failed(defect, context), outlet)
+        finally:
+            self._tell_cut = None  # it holds this operation, which would be a cycle for the collector to find
 
     async def _run(self, engine: Engine, asked: Asked, context: Context, outlet: Outlet) -> None:
         try:

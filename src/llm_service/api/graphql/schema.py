@@ -5,6 +5,7 @@ from graphql import GraphQLSchema, lexicographic_sort_schema, print_schema
 from strawberry.schema.config import StrawberryConfig
 
 from llm_service.api.graphql.access import guard
+from llm_service.api.graphql.executor import Executor
 from llm_service.api.graphql.inputs import plan_inputs
 from llm_service.api.graphql.mutation import Mutation
 from llm_service.api.graphql.query import Query
@@ -18,6 +19,7 @@ def build_schema() -> strawberry.Schema:
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
+        execution_context_class=Executor,
         config=StrawberryConfig(scalar_map=SCALARS),
     )
     guard(core_of(schema))
