@@ -152,7 +152,7 @@ class Inbox:
                     yield event
             self._go_on()
             if self._cut is not None:
-                raise self._cut
+                raise self._cut.again()  # one that is kept here would keep this frame
             if self.ended and not self._events:
                 return
 

@@ -70,6 +70,7 @@ class Call:
                     trip = Trip(exchange, self._parts.trip)
                 following = await trip.after(error, place)
                 self._tell(exchange, error, place)
+                error.__traceback__ = None  # its frames hold what keeps it: they would be garbage of the collector's
                 place = following
             else:
                 exchange.head_at = leg.attempt.ended_at

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -47,18 +47,16 @@ def give_back() -> None:
     Takes as long as a full collection, so it is for when memory is short.
     """
     gc.collect()
-    trim()
+    if (trim := trimming()) is not None:
+        trim(0)
 
 
-def trim() -> bool:
-    """Let the system have what malloc keeps, from any thread; False where the C library knows no malloc_trim(3)."""
+def trimming() -> Callable[[int], object] | None:
+    """malloc_trim(3), from any thread, other threads running meanwhile; None where the C library knows none."""
     from ctypes import CDLL
 
-    known = getattr(CDLL(None), "malloc_trim", None)
-    if known is None:
-        return False
-    known(0)  # a foreign call: other threads run meanwhile
-    return True
+    trim: Callable[[int], object] | None = getattr(CDLL(None), "malloc_trim", None)
+    return trim
 
 
 async def keep_memory_low(clock: Clock) -> None:
@@ -68,5 +66,7 @@ async def keep_memory_low(clock: Clock) -> None:
     thread, and hardly anything where little is free. Ends where the C library cannot.
     """
     await clock.sleep(LOW_EVERY_S)
-    while await asyncio.to_thread(trim):
+    trim = trimming()
+    while trim is not None:
+        await asyncio.to_thread(trim, 0)
         await clock.sleep(LOW_EVERY_S)

@@ -1,5 +1,6 @@
 """An inbox holds a generation back while its reader is slow, and loses nothing."""
 
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -114,6 +115,16 @@ async def test_a_cut_takes_what_waits_and_lets_the_source_go() -> None:
     assert source.detached
     with pytest.raises(StreamCancelled):
         await anext(reading)
+
+
+async def test_a_cut_leaves_no_reference_cycle() -> None:
+    inbox = Inbox()
+    inbox.cut(StreamCancelled("Over."))
+    with pytest.raises(StreamCancelled):
+        await anext(inbox.events())
+    gone = weakref.ref(inbox)
+    del inbox
+    assert gone() is None
 
 
 async def test_who_reads_by_iterating_lets_go_when_it_leaves() -> None:

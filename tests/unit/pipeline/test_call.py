@@ -252,6 +252,12 @@ async def test_another_deployment_of_the_model_is_asked_at_once() -> None:
     assert exchange.tries[1].begun_at == exchange.tries[0].begun_at  # nothing was waited for
 
 
+async def test_a_failed_attempt_does_not_keep_the_frames_that_keep_it() -> None:
+    failed = down()
+    await World(a=[failed], b=[None]).ask()
+    assert failed.__traceback__ is None
+
+
 async def test_a_failed_attempt_keeps_what_its_provider_bills() -> None:
     billed = down()
     billed.usage = Usage(input_tokens=3, output_tokens=4)

@@ -76,7 +76,7 @@ async def test_once_a_minute_what_malloc_keeps_is_given_back() -> None:
 
 async def test_where_the_c_library_cannot_nothing_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = ManualClock()
-    monkeypatch.setattr(memory, "trim", lambda: False)
+    monkeypatch.setattr(memory, "trimming", lambda: None)
     keeping = asyncio.ensure_future(keep_memory_low(clock))
     await until(lambda: clock.timers)
     clock.advance(LOW_EVERY_S)

@@ -147,7 +147,8 @@ class FrameSink:
             self._patience.cancel()
             self._patience = None
         self._done.set_result(None)
-        self._on_end()
+        on_end, self._on_end = self._on_end, _nothing  # it knows whose sink this is: kept, they would be garbage
+        on_end()
 
     # -- the flow
 
@@ -203,3 +204,7 @@ class FrameSink:
             return
         self._wire.write(done(self._name, self._stream, self.head, outcome))
         self._close()
+
+
+def _nothing() -> None:
+    pass

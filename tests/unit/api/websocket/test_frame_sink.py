@@ -1,6 +1,7 @@
 """A generation on its way to a socket that is full at times, and a client that gives credit at times."""
 
 import asyncio
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -342,3 +343,22 @@ async def test_its_end_is_told_once_and_after_its_last_frame(
             sink.leave()
     sink.leave()
     assert told == [{"done": "chat.done", "failed": "error", "left": "chat.chunk"}[ends]]
+
+
+async def test_one_that_has_ended_does_not_keep_who_was_told(wire: Wire, clock: ManualClock) -> None:
+    told = Listener()
+    sink = sink_on(wire, clock, on_end=told.tell)
+    gone = weakref.ref(told)
+    sink.leave()
+    assert told.count == 1
+    del told
+    assert gone() is None
+
+
+class Listener:
+    """Counts how often it is told of an end."""
+
+    count = 0
+
+    def tell(self) -> None:
+        self.count += 1
