@@ -16,7 +16,7 @@ from llm_service.storage.sql.base import Session
 from llm_service.storage.sql.database import SqlDatabase
 from tests.conformance.storage.conftest import Place
 from tests.support.postgres import PASSWORD, USER, PostgresServer
-from tests.support.records import key, rows, secret
+from tests.support.records import key, row, rows, secret
 from tests.support.timed import within
 from tests.support.waiting import loop_turns
 
@@ -152,6 +152,36 @@ async def test_an_idempotency_key_that_is_begun_anew_is_not_removed(place: Place
     await writing
     assert await removal == 0
     assert await removing.replays.remove_expired(noon + timedelta(seconds=1), 10) == 1
+
+
+async def test_removing_hours_does_not_walk_over_those_that_were_removed_before(place: Place) -> None:
+    """What a snapshot still sees stays in the index: a backup has one for as long as it takes."""
+    seeing = await place.open()
+    removing = await open_database(Secret(place.url or ""), data_dir=place.folder, connections=1)
+    place.opened.append(removing)
+    assert isinstance(seeing, SqlDatabase)
+    assert isinstance(removing, SqlDatabase)
+    began = datetime(2026, 11, 1, tzinfo=UTC)
+    hours = 48
+    await seeing.ledger.append([row(f"r{hour}", seq=hour, at=began + timedelta(hours=hour)) for hour in range(hours)])
+    held, going_on = asyncio.Event(), asyncio.Event()
+
+    async def see(session: Session) -> None:
+        await session.rows("SELECT * FROM spendings")
+        held.set()
+        await going_on.wait()
+
+    reading = asyncio.create_task(seeing._driver.read(see))
+    await held.wait()
+    removed = await removing.ledger.remove_hours(before=began + timedelta(hours=hours))
+    assert removed == hours * (1 + 4)  # of the sums, and for everybody, key, model and provider
+    await removing._driver.rows("SELECT pg_stat_force_next_flush()")
+    (told,) = await removing._driver.rows(
+        "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'spendings_pkey'"
+    )
+    assert told["idx_tup_read"] < 2 * 4 * hours
+    going_on.set()
+    await reading
 
 
 async def test_no_more_connections_than_configured(place: Place, postgres_server: PostgresServer) -> None:

@@ -5,10 +5,13 @@ from typing import Final
 
 from llm_service.storage.sql.base import LONG_S, Driver, Session
 from llm_service.storage.sql.moments import DAY, HOUR, micros
+from llm_service.storage.sql.pieces import FOREVER
 
 TABLES: Final = ("rollups", "tag_rollups", "spendings")
 _LOCK: Final = "UPDATE marks SET newest = newest WHERE name = 'ledger' RETURNING newest"
-_OLDEST: Final = "SELECT MIN(start) AS start FROM {table} WHERE span = {span} AND start < :before"
+_NEXT: Final = """
+    SELECT MIN(start) AS start FROM {table} WHERE span = {span} AND start > :after AND start < :before
+"""
 _REMOVE: Final = "DELETE FROM {table} WHERE span = {span} AND start = :start RETURNING start"
 
 
@@ -19,14 +22,17 @@ async def remove_hours(driver: Driver, *, before: datetime) -> int:
 
 
 async def _remove_from(driver: Driver, table: str, *, before: int) -> int:
-    oldest, remove = (statement.format(table=table, span=HOUR) for statement in (_OLDEST, _REMOVE))
+    following, remove = (statement.format(table=table, span=HOUR) for statement in (_NEXT, _REMOVE))
 
-    async def work(session: Session) -> int:
+    async def work(session: Session) -> tuple[int, int] | None:
+        """The next hour, and how many rows it had; ``None`` behind the last one."""
         await session.rows(_LOCK)  # records append to these rows in their own order
-        start = (await session.rows(oldest, {"before": before}))[0]["start"]
-        return 0 if start is None else len(await session.rows(remove, {"start": int(start)}))
+        start = (await session.rows(following, {"after": after, "before": before}))[0]["start"]
+        return None if start is None else (start, len(await session.rows(remove, {"start": start})))
 
-    removed = 0
-    while some := await driver.write(work, timeout_s=LONG_S):
-        removed += some
+    # Each look begins behind the last hour: PostgreSQL's index has what was removed until a vacuum, and walks over it.
+    after, removed = -FOREVER, 0
+    while (found := await driver.write(work, timeout_s=LONG_S)) is not None:
+        after, rows = found
+        removed += rows
     return removed
