@@ -74,13 +74,17 @@ Plans = Mapping[Any, InputPlan]
 
 
 def plan_inputs(schema: GraphQLSchema, names: NameConverter) -> None:
-    """Make a plan for each input type, which its definition goes by from then on."""
+    """Make a plan for each input type, which its definition goes by from then on.
+
+    A reload does so in a thread, while operations of the schema before it go on, which has the same definitions: none
+    may meet a plan that has not learned its fields.
+    """
     definitions = tuple(_definitions(schema))
     plans = {definition.origin: InputPlan(definition.origin) for definition in definitions}
     for definition in definitions:
-        plan = plans[definition.origin]
-        plan.learn(definition, names, plans)
-        definition.from_input = plan.from_input
+        plans[definition.origin].learn(definition, names, plans)
+    for definition in definitions:
+        definition.from_input = plans[definition.origin].from_input
 
 
 def _definitions(schema: GraphQLSchema) -> Iterator[StrawberryObjectDefinition]:

@@ -18,7 +18,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.arguments import convert_argument
 from strawberry.types.base import StrawberryObjectDefinition
 
-from llm_service.api.graphql.inputs import DEFINITION, plan_inputs
+from llm_service.api.graphql.inputs import DEFINITION, InputPlan, plan_inputs
 from llm_service.api.graphql.scalars import SCALARS
 from llm_service.api.graphql.schema import build_schema, core_of
 
@@ -115,3 +115,18 @@ def test_lists_are_copied_since_defaults_are_shared() -> None:
     made: Any = chat.from_input(chat.origin, {"model": "m", "messages": [], "stop": stop}, None)  # type: ignore[arg-type]
     assert made.stop == stop
     assert made.stop is not stop
+
+
+def test_while_a_schema_is_built_anew_no_operation_meets_a_plan_without_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The schema before it, which still serves, has the same definitions."""
+    before = {name: definition_of(kind).from_input for name, kind in INPUTS.items()}
+    learn = InputPlan.learn
+
+    def learn_watched(plan: InputPlan, *known: Any) -> None:
+        assert {name: definition_of(kind).from_input for name, kind in INPUTS.items()} == before
+        learn(plan, *known)
+
+    monkeypatch.setattr(InputPlan, "learn", learn_watched)
+    build_schema()
+    after = {name: definition_of(kind).from_input for name, kind in INPUTS.items() if name != "TreeInput"}
+    assert not after.items() & before.items()
