@@ -82,6 +82,7 @@ class Calls:
             return await self.gateway.chat(exchange)
         except LLMServiceError as error:
             error.attempts = len(exchange.tries)
+            error.__traceback__ = None  # its frames hold what keeps it: they would be garbage of the collector's
             raise
         except asyncio.CancelledError:
             if not leaving.happened and self.serving.draining is None:

@@ -49,12 +49,14 @@ CHUNKS = [
 class Transport:
     """Answers from the event loop, as a socket would."""
 
+    status = 200
+
     def __init__(self, **_: object) -> None:
         self._loop = asyncio.get_running_loop()
 
     def send(self, request: HttpRequest, receiver: Receiver) -> "Transport":
         pieces = CHUNKS if b'"stream":true' in (request.body or b"") else [orjson.dumps(WHOLE)]
-        self._loop.call_soon(receiver.on_head, HttpHead(200, {}))
+        self._loop.call_soon(receiver.on_head, HttpHead(self.status, {}))
         for piece in pieces:
             self._loop.call_soon(receiver.on_body, piece)
         self._loop.call_soon(receiver.on_end)
@@ -65,6 +67,12 @@ class Transport:
 
     async def aclose(self) -> None:
         """Nothing to close."""
+
+
+class Outage(Transport):
+    """Answers what nobody can use."""
+
+    status = 503
 
 
 @pytest.fixture
@@ -96,12 +104,39 @@ ASKED = {
 }
 
 
+REFUSED = {
+    "of another model": Asked("/v1/chat/completions", JSON, chat_body("p2/m"), b"}"),
+    "of wrong fields": Asked("/v1/chat/completions", JSON, chat_body("p/m", temperature="warm"), b"}"),
+    "of wrong variables": Asked(
+        "/graphql", JSON, orjson.dumps({"query": CHAT, "variables": {"input": {"model": 1}}}), b"}"
+    ),
+}
+
+
 @pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
 async def test_a_request_leaves_no_reference_cycle(
     asked: Asked, monkeypatch: pytest.MonkeyPatch, held: AsyncExitStack
 ) -> None:
-    monkeypatch.setattr(bootstrap.providers, "CLIENTS", {"own": Transport})
-    provider = ProviderOptions(kind="openai_compatible", base_url="http://127.0.0.1:1/v1")
+    answer, garbage = await asked_often(asked, Transport, monkeypatch, held)
+    assert answer.endswith(asked.ends), answer
+    assert b'"errors"' not in answer
+    assert garbage == 0
+
+
+@pytest.mark.parametrize("asked", [*ASKED.values(), *REFUSED.values()], ids=[*ASKED, *REFUSED])
+async def test_neither_does_one_that_fails(asked: Asked, monkeypatch: pytest.MonkeyPatch, held: AsyncExitStack) -> None:
+    """In an outage it would be the better part of all requests, each with what it asked."""
+    answer, garbage = await asked_often(asked, Outage, monkeypatch, held)
+    assert b'"error' in answer
+    assert garbage == 0
+
+
+async def asked_often(
+    asked: Asked, client: type[Transport], monkeypatch: pytest.MonkeyPatch, held: AsyncExitStack
+) -> tuple[bytes, int]:
+    """The first answer, and what is left of twenty more."""
+    monkeypatch.setattr(bootstrap.providers, "CLIENTS", {"own": client})
+    provider = ProviderOptions(kind="openai_compatible", base_url="http://127.0.0.1:1/v1", max_retries=0)
     settings, log = Settings(providers={"p": provider}), LogLines()
     service = bootstrap.build_service(settings, await stores_in(held, settings, log=log), log=log)
     scope = {
@@ -136,8 +171,6 @@ async def test_a_request_leaves_no_reference_cycle(
         return b"".join(sent)
 
     answer = await ask()
-    assert answer.endswith(asked.ends), answer
-    assert b'"errors"' not in answer
     await loop_turns()
     gc.collect()
     gc.disable()
@@ -145,7 +178,7 @@ async def test_a_request_leaves_no_reference_cycle(
         for _ in range(20):
             await ask()
         await loop_turns()
-        assert gc.collect() == 0
+        return answer, gc.collect()
     finally:
         gc.enable()
         await service.aclose()

@@ -93,8 +93,17 @@ class Engine:
         if not result.errors:
             return {"data": result.data}
         errors = told_of(result.errors, given=prepared.variables, request_id=context.request_id, log=self._log)
+        _let_go(result.errors)
         begun = any(error.path is not None for error in result.errors) or result.data is not None
         return {"errors": errors, "data": result.data} if begun else {"errors": errors}
+
+
+def _let_go(errors: Sequence[GraphQLError]) -> None:
+    """Of the frames in their tracebacks: those of the library hold the errors, and all of the operation with them."""
+    for error in errors:
+        error.__traceback__ = None
+        if error.original_error is not None:
+            error.original_error.__traceback__ = None
 
 
 def _invalid(error: GraphQLError, request_id: str) -> Told:
