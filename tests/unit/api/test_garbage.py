@@ -75,6 +75,13 @@ class Outage(Transport):
     status = 503
 
 
+class Silence(Transport):
+    """Answers nothing."""
+
+    def send(self, request: HttpRequest, receiver: Receiver) -> Transport:
+        return self
+
+
 @pytest.fixture
 async def held() -> AsyncIterator[AsyncExitStack]:
     async with AsyncExitStack() as held:
@@ -131,10 +138,17 @@ async def test_neither_does_one_that_fails(asked: Asked, monkeypatch: pytest.Mon
     assert garbage == 0
 
 
+@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
+async def test_nor_one_whose_client_leaves(asked: Asked, monkeypatch: pytest.MonkeyPatch, held: AsyncExitStack) -> None:
+    answer, garbage = await asked_often(asked, Silence, monkeypatch, held, times=3)
+    assert answer == b""
+    assert garbage == 0
+
+
 async def asked_often(
-    asked: Asked, client: type[Transport], monkeypatch: pytest.MonkeyPatch, held: AsyncExitStack
+    asked: Asked, client: type[Transport], monkeypatch: pytest.MonkeyPatch, held: AsyncExitStack, *, times: int = 20
 ) -> tuple[bytes, int]:
-    """The first answer, and what is left of twenty more."""
+    """The first answer, and what is left of more. Who gets none leaves."""
     monkeypatch.setattr(bootstrap.providers, "CLIENTS", {"own": client})
     provider = ProviderOptions(kind="openai_compatible", base_url="http://127.0.0.1:1/v1", max_retries=0)
     settings, log = Settings(providers={"p": provider}), LogLines()
@@ -158,7 +172,7 @@ async def asked_often(
         inbox: list[Any] = [{"type": "http.request", "body": asked.body}]
 
         async def receive() -> Any:
-            if not inbox:
+            if not inbox and client is not Silence:
                 await answered.wait()
             return inbox.pop() if inbox else {"type": "http.disconnect"}
 
@@ -175,7 +189,7 @@ async def asked_often(
     gc.collect()
     gc.disable()
     try:
-        for _ in range(20):
+        for _ in range(times):
             await ask()
         await loop_turns()
         return answer, gc.collect()

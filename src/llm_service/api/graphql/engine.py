@@ -88,14 +88,17 @@ class Engine:
         return [told(failure, request_id=request_id)]
 
     def _response(self, result: ExecutionResult, prepared: Prepared, context: Context) -> dict[str, Any]:
-        if left(result.errors):
-            raise HungUp
-        if not result.errors:
+        errors = result.errors
+        if not errors:
             return {"data": result.data}
-        errors = told_of(result.errors, given=prepared.variables, request_id=context.request_id, log=self._log)
-        _let_go(result.errors)
-        begun = any(error.path is not None for error in result.errors) or result.data is not None
-        return {"errors": errors, "data": result.data} if begun else {"errors": errors}
+        try:
+            if left(errors):
+                raise HungUp
+            said = told_of(errors, given=prepared.variables, request_id=context.request_id, log=self._log)
+        finally:
+            _let_go(errors)
+        begun = any(error.path is not None for error in errors) or result.data is not None
+        return {"errors": said, "data": result.data} if begun else {"errors": said}
 
 
 def _let_go(errors: Sequence[GraphQLError]) -> None:
