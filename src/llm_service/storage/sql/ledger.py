@@ -9,6 +9,7 @@ from llm_service.storage.ports import LedgerRow, Seal, UsageFilter, UsageGroup, 
 from llm_service.storage.sql.base import Conflict, Driver, Session, Value
 from llm_service.storage.sql.conditions import HIT
 from llm_service.storage.sql.lists import ALL_PIECES, IN_PIECE, page
+from llm_service.storage.sql.marks import LOCK_LEDGER
 from llm_service.storage.sql.moments import micros
 from llm_service.storage.sql.old_hours import remove_hours
 from llm_service.storage.sql.rollups import Sums
@@ -22,7 +23,6 @@ PIECE_ROWS: Final = 125
 
 _INSERT_TAG: Final = "INSERT INTO ledger_tags (mark, tag_name, tag_value) VALUES (:mark, :tag_name, :tag_value)"
 _TAKE: Final = "UPDATE marks SET newest = newest + :count WHERE name = 'ledger' RETURNING newest"
-_LOCK: Final = "UPDATE marks SET newest = newest WHERE name = 'ledger' RETURNING newest"
 _ADVANCE: Final = "UPDATE marks SET newest = :newest WHERE name = 'ledger'"
 _KNOWN: Final = "SELECT request_id, mark FROM ledger WHERE request_id = ANY(:ids)"
 _FIND: Final = f"""
@@ -129,7 +129,7 @@ async def _append(session: Session, rows: Sequence[LedgerRow]) -> Sequence[int]:
 
 
 async def _append_what_is_new(session: Session, rows: Sequence[LedgerRow]) -> Sequence[int]:
-    newest = int((await session.rows(_LOCK))[0]["newest"])
+    newest = int((await session.rows(LOCK_LEDGER))[0]["newest"])
     ids = [_kept(row).request_id for row in rows]
     marks = {str(row["request_id"]): int(row["mark"]) for row in await session.rows(_KNOWN, {"ids": ids})}
     fresh = list[LedgerRow]()

@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Final
 
 from llm_service.storage.sql.base import LONG_S, Driver, Session
+from llm_service.storage.sql.marks import LOCK_LEDGER
 from llm_service.storage.sql.moments import DAY, HOUR, micros
 from llm_service.storage.sql.pieces import FOREVER
 
 TABLES: Final = ("rollups", "tag_rollups", "spendings")
-_LOCK: Final = "UPDATE marks SET newest = newest WHERE name = 'ledger' RETURNING newest"
 _NEXT: Final = """
     SELECT MIN(start) AS start FROM {table} WHERE span = {span} AND start > :after AND start < :before
 """
@@ -26,7 +26,7 @@ async def _remove_from(driver: Driver, table: str, *, before: int) -> int:
 
     async def work(session: Session) -> tuple[int, int] | None:
         """The next hour, and how many rows it had; ``None`` behind the last one."""
-        await session.rows(_LOCK)  # records append to these rows in their own order
+        await session.rows(LOCK_LEDGER)  # records append to these rows in their own order
         start = (await session.rows(following, {"after": after, "before": before}))[0]["start"]
         return None if start is None else (start, len(await session.rows(remove, {"start": start})))
 

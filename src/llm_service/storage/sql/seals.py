@@ -7,10 +7,10 @@ from typing import Final
 
 from llm_service.storage.ports import Seal
 from llm_service.storage.sql.base import LONG_S, Conflict, Driver, Row, Session, Value
+from llm_service.storage.sql.marks import LOCK_LEDGER
 from llm_service.storage.sql.moments import micros, moment
 
 _OF_WRITER: Final = "SELECT * FROM seals WHERE writer = :writer ORDER BY first_seq"
-_LOCK: Final = "UPDATE marks SET newest = newest WHERE name = 'ledger' RETURNING newest"
 _COVERED: Final = "SELECT * FROM seals WHERE writer = :writer AND first_seq <= :last_seq AND last_seq >= :first_seq"
 _INSERT: Final = """
     INSERT INTO seals (writer, first_seq, last_seq, hash, sealed_at, removed)
@@ -50,7 +50,7 @@ async def keep_seal(driver: Driver, seal: Seal) -> None:
     place = _place(seal)
 
     async def work(session: Session) -> None:
-        await session.rows(_LOCK)
+        await session.rows(LOCK_LEDGER)
         covered = [_seal(row) for row in await session.rows(_COVERED, place)]
         if not covered:
             moments: dict[str, Value] = {"sealed_at": micros(seal.sealed_at), "removed": int(seal.removed)}
