@@ -3,8 +3,8 @@
 import asyncio
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -19,6 +19,9 @@ from tests.support.postgres import PASSWORD, USER, PostgresServer
 from tests.support.records import key, row, rows, secret
 from tests.support.timed import within
 from tests.support.waiting import loop_turns
+
+Run = Callable[[Callable[[Session], Awaitable[None]]], Awaitable[None]]
+"""Does work in a transaction: a driver's ``read``, or its ``write``."""
 
 
 @pytest.fixture
@@ -127,6 +130,25 @@ async def test_a_lock_whose_holder_went_silent_is_let_go_by_the_server(place: Pl
         await holding
 
 
+@asynccontextmanager
+async def a_transaction(run: Run, statement: str) -> AsyncIterator[None]:
+    """One that has done this goes on until the block ends."""
+    held, going_on = asyncio.Event(), asyncio.Event()
+
+    async def work(session: Session) -> None:
+        await session.rows(statement)
+        held.set()
+        await going_on.wait()
+
+    running = asyncio.ensure_future(run(work))
+    await held.wait()
+    try:
+        yield
+    finally:
+        going_on.set()
+        await running
+
+
 async def test_an_idempotency_key_that_is_begun_anew_is_not_removed(place: Place) -> None:
     """Whoever removes waits for whoever begins, and looks again."""
     beginning, removing = await place.open(), await place.open()
@@ -135,21 +157,11 @@ async def test_an_idempotency_key_that_is_begun_anew_is_not_removed(place: Place
     noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
     held_by = {"fingerprint": b"f", "request_id": "a", "holder": "host-a"}
     await beginning.replays.begin("key:1", "k", **held_by, now=noon, expires_at=noon)
-    held, going_on = asyncio.Event(), asyncio.Event()
-
-    async def begin_slowly(session: Session) -> None:
-        await session.rows("UPDATE replays SET expires_at = expires_at + 1")
-        held.set()
-        await going_on.wait()
-
-    writing = asyncio.create_task(beginning._driver.write(begin_slowly))
-    await held.wait()
-    removal = asyncio.create_task(removing.replays.remove_expired(noon, 10))
-    waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    while not await removing._driver.rows(waits):
-        assert not removal.done()
-    going_on.set()
-    await writing
+    async with a_transaction(beginning._driver.write, "UPDATE replays SET expires_at = expires_at + 1"):
+        removal = asyncio.create_task(removing.replays.remove_expired(noon, 10))
+        waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        while not await removing._driver.rows(waits):
+            assert not removal.done()
     assert await removal == 0
     assert await removing.replays.remove_expired(noon + timedelta(seconds=1), 10) == 1
 
@@ -164,24 +176,14 @@ async def test_removing_hours_does_not_walk_over_those_that_were_removed_before(
     began = datetime(2026, 11, 1, tzinfo=UTC)
     hours = 48
     await seeing.ledger.append([row(f"r{hour}", seq=hour, at=began + timedelta(hours=hour)) for hour in range(hours)])
-    held, going_on = asyncio.Event(), asyncio.Event()
-
-    async def see(session: Session) -> None:
-        await session.rows("SELECT * FROM spendings")
-        held.set()
-        await going_on.wait()
-
-    reading = asyncio.create_task(seeing._driver.read(see))
-    await held.wait()
-    removed = await removing.ledger.remove_hours(before=began + timedelta(hours=hours))
+    async with a_transaction(seeing._driver.read, "SELECT * FROM spendings"):
+        removed = await removing.ledger.remove_hours(before=began + timedelta(hours=hours))
+        await removing._driver.rows("SELECT pg_stat_force_next_flush()")
+        (told,) = await removing._driver.rows(
+            "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'spendings_pkey'"
+        )
     assert removed == hours * (1 + 4)  # of the sums, and for everybody, key, model and provider
-    await removing._driver.rows("SELECT pg_stat_force_next_flush()")
-    (told,) = await removing._driver.rows(
-        "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'spendings_pkey'"
-    )
     assert told["idx_tup_read"] < 2 * 4 * hours
-    going_on.set()
-    await reading
 
 
 async def test_no_more_connections_than_configured(place: Place, postgres_server: PostgresServer) -> None:
