@@ -18,7 +18,7 @@ import pstats
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -73,6 +73,7 @@ def image(size: int) -> list[dict[str, Any]]:
     return [{"role": "user", "content": parts}]
 
 
+CHAT: Final = "/v1/chat/completions"
 MUTATION: Final = "mutation Ask($input: ChatInput!) { chat(input: $input) { cost } }"
 GRAPHQL: Final = (
     (64 * KIB, 1),
@@ -151,7 +152,7 @@ class Turns:
         self._on = False
 
 
-async def one(app: Any, body: bytes, *, path: str = "/v1/chat/completions") -> int:
+async def one(app: Any, body: bytes, *, path: str = CHAT) -> int:
     """Ask with this body, which comes as sockets are read; the length of the answer."""
     pieces = [body[at : at + READ_BYTES] for at in range(0, len(body), READ_BYTES)]
     ended, sent_bytes, status = asyncio.Event(), 0, 0
@@ -181,30 +182,27 @@ async def one(app: Any, body: bytes, *, path: str = "/v1/chat/completions") -> i
 
 
 async def measure(app: Any, name: str, messages: list[dict[str, Any]], *, size: int, stream: bool = False) -> None:
-    measured = []
-    for at in range(TRIES):
-        asked = {"model": "mock/mock-model", "messages": messages, "seed": at + size, "stream": stream}
-        body = orjson.dumps(asked)
-        with Turns() as turned:
-            await one(app, body)
-        measured.append((turned.longest_s, turned.longest_cpu_s, turned.cpu_s))
-    best = " ".join(f"{min(figures) * 1000:16.2f}" for figures in zip(*measured, strict=True))
-    print(f"{name:9} {size / KIB:8.0f} KiB {best}", flush=True)
+    asked = {"model": "mock/mock-model", "messages": messages, "stream": stream}
+    await show(app, f"{name:9} {size / KIB:8.0f}", [{**asked, "seed": at + size} for at in range(TRIES)])
 
 
 async def measure_graphql(app: Any, size: int, messages: int) -> None:
     content = (PROSE * (size // messages // len(PROSE) + 1))[: size // messages]
     roles = ("USER", "ASSISTANT")
     said = [{"role": roles[at % 2], "content": content} for at in range(messages)]
+    asked = [{"model": "mock/mock-model", "messages": said, "seed": at} for at in range(TRIES)]
+    bodies = [{"query": MUTATION, "variables": {"input": one}} for one in asked]
+    await show(app, f"{messages:9} {size / KIB:8.0f}", bodies, path="/graphql")
+
+
+async def show(app: Any, name: str, bodies: Sequence[Any], *, path: str = CHAT) -> None:
     measured = []
-    for at in range(TRIES + 1):
-        asked = {"model": "mock/mock-model", "messages": said, "seed": at}
-        body = orjson.dumps({"query": MUTATION, "variables": {"input": asked}})
+    for body in map(orjson.dumps, bodies):
         with Turns() as turned:
-            await one(app, body, path="/graphql")
+            await one(app, body, path=path)
         measured.append((turned.longest_s, turned.longest_cpu_s, turned.cpu_s))
     best = " ".join(f"{min(figures) * 1000:16.2f}" for figures in zip(*measured, strict=True))
-    print(f"{messages:9} {size / KIB:8.0f} KiB {best}", flush=True)
+    print(f"{name} KiB {best}", flush=True)
 
 
 @asynccontextmanager
